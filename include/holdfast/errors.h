@@ -1,0 +1,62 @@
+/*
+ * Every error a client can see. The code word (up to the first blank) never changes; texts that
+ * Redis has are Redis's, byte for byte, because clients compare them. `%s` and friends are filled
+ * in by the writer.
+ */
+#ifndef HOLDFAST_ERRORS_H
+#define HOLDFAST_ERRORS_H
+
+/* Commands */
+#define ERROR_UNKNOWN_COMMAND    "ERR unknown command '%.*s', with args beginning with: %s"
+#define ERROR_UNKNOWN_SUBCOMMAND "ERR unknown subcommand '%.*s'. Try %s HELP."
+#define ERROR_ARITY              "ERR wrong number of arguments for '%s' command"
+#define ERROR_SYNTAX             "ERR syntax error"
+#define ERROR_NOT_INTEGER        "ERR value is not an integer or out of range"
+#define ERROR_NOT_FLOAT          "ERR value is not a valid float"
+#define ERROR_OVERFLOW           "ERR increment or decrement would overflow"
+#define ERROR_DECREMENT_OVERFLOW "ERR decrement would overflow"
+#define ERROR_NAN_OR_INFINITY    "ERR increment would produce NaN or Infinity"
+#define ERROR_INVALID_EXPIRE     "ERR invalid expire time in '%s' command"
+#define ERROR_NO_SUCH_KEY        "ERR no such key"
+#define ERROR_OFFSET             "ERR offset is out of range"
+#define ERROR_STRING_TOO_LONG    "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+#define ERROR_INVALID_CURSOR     "ERR invalid cursor"
+#define ERROR_DB_INDEX           "ERR DB index is out of range"
+#define ERROR_SAME_OBJECT        "ERR source and destination objects are the same"
+#define ERROR_WRONG_TYPE         "WRONGTYPE Operation against a key holding the wrong kind of value"
+#define ERROR_CLUSTER_DISABLED   "ERR This instance has cluster support disabled"
+
+/* Connections */
+#define ERROR_NOAUTH    "NOAUTH Authentication required."
+#define ERROR_WRONGPASS "WRONGPASS invalid username-password pair or user is disabled."
+#define ERROR_NO_PASSWORD                                                                          \
+	"ERR AUTH <password> called without any password configured for the default user. Are "    \
+	"you sure your configuration is correct?"
+#define ERROR_HELLO_NOAUTH                                                                         \
+	"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "  \
+	"<proto> AUTH <user> <pass> option can be used to authenticate the client and select the " \
+	"RESP protocol version at the same time"
+#define ERROR_NOPROTO     "NOPROTO unsupported protocol version"
+#define ERROR_MAX_CLIENTS "ERR max number of clients reached"
+
+/* Protocol errors; after one the connection is closed. */
+#define ERROR_PROTOCOL_MULTIBULK_LENGTH "ERR Protocol error: invalid multibulk length"
+#define ERROR_PROTOCOL_BULK_LENGTH      "ERR Protocol error: invalid bulk length"
+#define ERROR_PROTOCOL_EXPECTED_DOLLAR  "ERR Protocol error: expected '$', got '%c'"
+#define ERROR_PROTOCOL_QUOTES           "ERR Protocol error: unbalanced quotes in request"
+#define ERROR_PROTOCOL_INLINE           "ERR Protocol error: too big inline request"
+#define ERROR_PROTOCOL_MULTIBULK_STRING "ERR Protocol error: too big mbulk count string"
+#define ERROR_PROTOCOL_BULK_STRING      "ERR Protocol error: too big bulk count string"
+#define ERROR_PROTOCOL_NOAUTH_MULTIBULK "ERR Protocol error: unauthenticated multibulk length"
+#define ERROR_PROTOCOL_NOAUTH_BULK      "ERR Protocol error: unauthenticated bulk length"
+
+/* Holdfast's own */
+#define ERROR_KEY_TOO_LONG "ERR key is longer than 2048 bytes"
+#define ERROR_CHANGE_SIZE                                                                          \
+	"ERR the changes of one command exceed the size of a log segment; split the command"
+#define ERROR_DISK_FULL                                                                            \
+	"DISKFULL the disk is full: writes are refused until there is room, reads go on"
+#define ERROR_OVERLOADED    "OVERLOADED too many requests are waiting; try again later"
+#define ERROR_SHUTTING_DOWN "ERR the server is shutting down"
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * arena: bump allocation, thrown away whole. One owner at a time; not thread-safe.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/slice.h"
+
+struct arena_chunk;
+
+struct arena {
+	struct arena_chunk *chunks; /* newest first; the one allocated from */
+	char *next;
+	char *end;
+	size_t chunk_bytes;
+	size_t bytes; /* held in chunks */
+};
+
+/* Nothing is allocated until the first use. `chunk_bytes`: what one chunk holds; a larger request
+ * gets a chunk of its own. */
+void arena_init(struct arena *arena, size_t chunk_bytes);
+void arena_fini(struct arena *arena);
+/* Forgets everything allocated; keeps one chunk of the usual size for the next use. */
+void arena_reset(struct arena *arena);
+
+void *arena_alloc_slow(struct arena *arena, size_t size);
+
+/* 8-byte aligned, uninitialised, valid until reset or fini. */
+static inline void *arena_alloc(struct arena *arena, size_t size)
+{
+	size = (size + 7) & ~(size_t)7;
+	if (size > (size_t)(arena->end - arena->next))
+		return arena_alloc_slow(arena, size);
+	char *memory = arena->next;
+	arena->next += size;
+	return memory;
+}
+
+struct slice arena_copy(struct arena *arena, struct slice bytes);
+/* printf into the arena. */
+struct slice arena_format(struct arena *arena, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * disk: the kernel's file system behind the seam of disk.h.
+ */
+#include "base/disk.h"
+
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ZERO_BYTES (1 << 20)
+
+struct system_file {
+	struct disk_file file;
+	int fd;
+};
+
+static int fd_of(struct disk_file *file)
+{
+	return ((struct system_file *)file)->fd;
+}
+
+static int system_open(
+	struct disk *disk, const char *path, enum disk_open_mode mode, struct disk_file **out)
+{
+	int flags = O_RDWR | O_CLOEXEC | (mode == DISK_OPEN_CREATE ? O_CREAT | O_EXCL : 0);
+	int fd = open(path, flags, 0600);
+	if (fd < 0)
+		return -errno;
+	struct system_file *file = memory_zeroed(sizeof(*file));
+	file->file.disk = disk;
+	file->fd = fd;
+	*out = &file->file;
+	return 0;
+}
+
+static int system_remove(struct disk *disk, const char *path)
+{
+	(void)disk;
+	return unlink(path) == 0 ? 0 : -errno;
+}
+
+static int system_rename(struct disk *disk, const char *from, const char *to)
+{
+	(void)disk;
+	return rename(from, to) == 0 ? 0 : -errno;
+}
+
+static int system_sync_directory(struct disk *disk, const char *path)
+{
+	(void)disk;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int result = fsync(fd) == 0 ? 0 : -errno;
+	close(fd);
+	return result;
+}
+
+static int system_list(struct disk *disk, const char *directory, disk_list_fn found, void *context)
+{
+	(void)disk;
+	DIR *stream = opendir(directory);
+	if (stream == NULL)
+		return -errno;
+	for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+		struct stat status;
+		if (fstatat(dirfd(stream), entry->d_name, &status, 0) == 0 &&
+			S_ISREG(status.st_mode))
+			found(context, entry->d_name);
+	}
+	closedir(stream);
+	return 0;
+}
+
+static void system_close(struct disk_file *file)
+{
+	close(fd_of(file));
+	memory_free(file);
+}
+
+static int system_write(struct disk_file *file, const void *bytes, size_t size, uint64_t offset)
+{
+	const char *next = bytes;
+	while (size) {
+		ssize_t written = pwrite(fd_of(file), next, size, (off_t)offset);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		next += written;
+		offset += (uint64_t)written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+static ssize_t system_read(struct disk_file *file, void *out, size_t size, uint64_t offset)
+{
+	size_t total = 0;
+	while (total < size) {
+		ssize_t got = pread(
+			fd_of(file), (char *)out + total, size - total, (off_t)(offset + total));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		total += (size_t)got;
+	}
+	return (ssize_t)total;
+}
+
+static int system_sync(struct disk_file *file)
+{
+	return fdatasync(fd_of(file)) == 0 ? 0 : -errno;
+}
+
+static int system_allocate(struct disk_file *file, uint64_t size)
+{
+	/* Written zeros, not fallocate's unwritten extents: those would make every later sync
+	 * change metadata, at several times its cost. */
+	char *zeros = memory_zeroed(ZERO_BYTES);
+	int result = 0;
+	for (uint64_t at = 0; at < size && result == 0; at += ZERO_BYTES) {
+		uint64_t left = size - at;
+		result = system_write(file, zeros, left < ZERO_BYTES ? left : ZERO_BYTES, at);
+	}
+	memory_free(zeros);
+	return result;
+}
+
+static int system_size(struct disk_file *file, uint64_t *out)
+{
+	struct stat status;
+	if (fstat(fd_of(file), &status) != 0)
+		return -errno;
+	*out = (uint64_t)status.st_size;
+	return 0;
+}
+
+struct disk *disk_system(void)
+{
+	static const struct disk_operations operations = {
+		.open = system_open,
+		.remove = system_remove,
+		.rename = system_rename,
+		.sync_directory = system_sync_directory,
+		.list = system_list,
+		.close = system_close,
+		.write = system_write,
+		.read = system_read,
+		.sync = system_sync,
+		.allocate = system_allocate,
+		.size = system_size,
+	};
+	static struct disk system = { &operations };
+	return &system;
+}

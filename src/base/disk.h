@@ -1,0 +1,118 @@
+/*
+ * disk: the seam through which the log and its files reach storage. Production is the kernel's file
+ * system (disk_system); a simulation loses, tears, reorders and fails.
+ *
+ * Every function returns 0 (or a count) on success and a negative errno otherwise, which the caller
+ * must use. A file is used by one thread at a time; different files by different threads.
+ */
+#ifndef BASE_DISK_H
+#define BASE_DISK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct disk;
+struct disk_file;
+
+enum disk_open_mode {
+	DISK_OPEN_EXISTING, /* -ENOENT when absent */
+	DISK_OPEN_CREATE,   /* -EEXIST when present */
+};
+
+typedef void (*disk_list_fn)(void *context, const char *name);
+
+struct disk_operations {
+	int (*open)(struct disk *, const char *path, enum disk_open_mode, struct disk_file **);
+	int (*remove)(struct disk *, const char *path);
+	int (*rename)(struct disk *, const char *from, const char *to);
+	int (*sync_directory)(struct disk *, const char *path);
+	int (*list)(struct disk *, const char *directory, disk_list_fn, void *context);
+	void (*close)(struct disk_file *);
+	int (*write)(struct disk_file *, const void *bytes, size_t size, uint64_t offset);
+	ssize_t (*read)(struct disk_file *, void *out, size_t size, uint64_t offset);
+	int (*sync)(struct disk_file *);
+	int (*allocate)(struct disk_file *, uint64_t size);
+	int (*size)(struct disk_file *, uint64_t *out);
+};
+
+struct disk {
+	const struct disk_operations *operations;
+};
+
+struct disk_file {
+	struct disk *disk;
+};
+
+static inline int disk_open(
+	struct disk *disk, const char *path, enum disk_open_mode mode, struct disk_file **out)
+{
+	return disk->operations->open(disk, path, mode, out);
+}
+
+/* Closes and nulls. Does not sync. */
+static inline void disk_close(struct disk_file **file)
+{
+	if (*file)
+		(*file)->disk->operations->close(*file);
+	*file = NULL;
+}
+
+static inline int disk_remove(struct disk *disk, const char *path)
+{
+	return disk->operations->remove(disk, path);
+}
+
+static inline int disk_rename(struct disk *disk, const char *from, const char *to)
+{
+	return disk->operations->rename(disk, from, to);
+}
+
+/* Makes creations, renames and removals in `path` survive a crash. */
+static inline int disk_sync_directory(struct disk *disk, const char *path)
+{
+	return disk->operations->sync_directory(disk, path);
+}
+
+/* Names of the plain files in `directory`, in no order. */
+static inline int disk_list(
+	struct disk *disk, const char *directory, disk_list_fn found, void *context)
+{
+	return disk->operations->list(disk, directory, found, context);
+}
+
+/* All bytes or an error; after an error any part may have been written. */
+static inline int disk_write(
+	struct disk_file *file, const void *bytes, size_t size, uint64_t offset)
+{
+	return file->disk->operations->write(file, bytes, size, offset);
+}
+
+/* The count read: less than `size` only at the end of the file. */
+static inline ssize_t disk_read(struct disk_file *file, void *out, size_t size, uint64_t offset)
+{
+	return file->disk->operations->read(file, out, size, offset);
+}
+
+/* fdatasync: what was written before survives a crash. After a failure nothing is known of it. */
+static inline int disk_sync(struct disk_file *file)
+{
+	return file->disk->operations->sync(file);
+}
+
+/* Makes the file `size` bytes of written zeros, so that later writes change no metadata. Durable
+ * after disk_sync. -ENOSPC when there is no room. */
+static inline int disk_allocate(struct disk_file *file, uint64_t size)
+{
+	return file->disk->operations->allocate(file, size);
+}
+
+static inline int disk_size(struct disk_file *file, uint64_t *out)
+{
+	return file->disk->operations->size(file, out);
+}
+
+/* The kernel's file system; lives for ever, safe from every thread. */
+struct disk *disk_system(void);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * logline: the lines that the server writes about itself, one event a line. (The write-ahead log is
+ * another thing: src/log.)
+ */
+#ifndef BASE_LOGLINE_H
+#define BASE_LOGLINE_H
+
+#include <stdbool.h>
+
+enum logline_level { LOGLINE_DEBUG, LOGLINE_VERBOSE, LOGLINE_NOTICE, LOGLINE_WARNING };
+
+/* `path` "" is standard output. 0, or negative errno when the file cannot be opened. */
+int logline_open(const char *path);
+/* Lines below `level` are not written; safe from every thread at any time. */
+void logline_set_level(enum logline_level level);
+/* One line; safe from every thread. `format` has no newline. */
+void logline(enum logline_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * memory: allocation that does not fail. Running out of memory is a durability fault (style: errors
+ * of the fourth kind): it is said and the process aborts, and recovery replays the log.
+ */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stddef.h>
+
+/* Uninitialised bytes, aligned for any type. `size` 0 gives a unique pointer. */
+void *memory_alloc(size_t size);
+/* Zeroed bytes. */
+void *memory_zeroed(size_t size);
+void *memory_resize(void *memory, size_t size);
+char *memory_copy_text(const char *text);
+void memory_free(void *memory);
+
+/* Bytes now handed out by the allocator, for INFO. Walks the allocator's own counters: not for a
+ * hot path. */
+size_t memory_used(void);
+/* Resident set of this process in bytes, from /proc/self/statm; 0 when unreadable. */
+size_t memory_resident(void);
+/* Physical memory of the machine in bytes. */
+size_t memory_total(void);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * log: the write-ahead log on disk: segment files, appended to in batches, read once at the start.
+ *
+ * An LSN numbers records: the first record ever is 1. A batch is what one sync makes durable.
+ *
+ * Threads: log_write and log_sync are called by one thread (the gate's); log_prepare and
+ * log_recycle by another (the gate's keeper); log_usage by any. What they share is behind the log's
+ * own lock, which no disk call is made under.
+ */
+#ifndef LOG_LOG_H
+#define LOG_LOG_H
+
+#include "base/disk.h"
+#include "base/slice.h"
+#include "log/record.h"
+
+struct log;
+
+struct log_options {
+	struct disk *disk;
+	const char *directory;  /* exists already */
+	uint64_t segment_bytes; /* of a new segment file; a multiple of LOG_BLOCK_BYTES */
+	int spares_wanted;      /* empty segments that log_prepare keeps ready, at least 2 */
+};
+
+/* A batch being collected: an allocation that starts with room for what log_write puts in front. */
+struct log_batch {
+	char *memory;
+	size_t size;        /* bytes of records */
+	size_t capacity;    /* bytes of records that fit */
+	uint64_t first_lsn; /* of its first record; set by whoever numbers the records */
+	uint32_t count;     /* records */
+};
+
+/* What recovery met. */
+struct log_recovery {
+	uint64_t last_lsn; /* of the last whole record; 0 when there was none */
+	uint64_t records;  /* handed to `replay` */
+	uint64_t bytes;    /* read */
+	bool torn_tail;    /* the last batch had not been written whole: never acknowledged */
+};
+
+/* `record` holds one record; it dies when the call returns. 0, or a negative errno that ends it. */
+typedef int (*log_replay_fn)(void *context, uint64_t lsn, struct record_reader *record);
+
+/*
+ * Opens the log in `directory` and replays, in order, each record with an LSN above `after_lsn`.
+ * Afterwards the log is ready to be appended to: its next LSN is the larger of last_lsn and
+ * `after_lsn`, plus 1, and `spares_wanted` segments are ready.
+ * On failure returns a negative errno and one line in `error`: -EBADMSG for damage that is not a
+ * torn tail (valid batches follow it, or records are missing), -ENOTSUP for a newer format.
+ */
+int log_open(struct log **out, const struct log_options *options, uint64_t after_lsn,
+	log_replay_fn replay, void *context, struct log_recovery *recovery, char *error,
+	size_t error_size);
+void log_close(struct log **log);
+
+/* LSN that the next record to be written must have. */
+uint64_t log_next_lsn(const struct log *log);
+
+void log_batch_init(struct log_batch *batch);
+void log_batch_fini(struct log_batch *batch);
+/* Empties it; keeps the memory unless it is more than `keep_bytes`. */
+void log_batch_clear(struct log_batch *batch, size_t keep_bytes);
+/* Appends one record. */
+void log_batch_add(struct log_batch *batch, const struct effect *effects, size_t count);
+/* Bytes of records that one batch may hold: what fits in an empty segment. */
+size_t log_batch_bytes_max(const struct log *log);
+
+/*
+ * Writes the batch behind what was written before; batch->first_lsn must be log_next_lsn(). Takes a
+ * ready segment when the current one cannot hold it. Not durable before log_sync.
+ * -EAGAIN when no segment is ready (call again after log_prepare: nothing was written); any other
+ * error is a durability fault.
+ */
+int log_write(struct log *log, struct log_batch *batch);
+int log_sync(struct log *log);
+
+/* Makes empty segments until `spares_wanted` are ready. -ENOSPC when the disk is full. */
+int log_prepare(struct log *log);
+/* Segments whose records all have LSNs up to `lsn` are no longer needed: they become spares, or are
+ * removed when there are plenty. */
+int log_recycle(struct log *log, uint64_t lsn);
+
+struct log_usage {
+	int spares;          /* empty segments ready */
+	int segments;        /* in use, the current one included */
+	uint64_t bytes_live; /* of segments in use, up to their fill */
+};
+void log_usage(struct log *log, struct log_usage *out);
+
+#endif

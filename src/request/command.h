@@ -1,0 +1,66 @@
+/*
+ * command: what a command is. The table of all of them is src/command/table.c: one line each, from
+ * which look-up, arity, routing, COMMAND, COMMAND DOCS and the README's list come.
+ */
+#ifndef REQUEST_COMMAND_H
+#define REQUEST_COMMAND_H
+
+#include "base/slice.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct connection;
+struct request;
+struct turn;
+
+/* Where a command runs. */
+enum command_route {
+	ROUTE_LOCAL, /* on the connection's loop, at once, in order */
+	ROUTE_KEYS,  /* one turn that has the shards of all its keys */
+	ROUTE_WALK,  /* turns on shard after shard, from 0 on, as far as the handler goes on */
+	ROUTE_ALL,   /* one turn that has all shards */
+	ROUTE_GROUP, /* no handler of its own: a container of subcommands */
+};
+
+enum command_flag {
+	COMMAND_WRITE = 1 << 0, /* may change data: refused when the disk is full */
+	COMMAND_READONLY = 1 << 1,
+	COMMAND_FAST = 1 << 2,
+	COMMAND_ADMIN = 1 << 3,
+	COMMAND_NO_AUTH = 1 << 4, /* allowed before AUTH */
+	COMMAND_LOADING = 1 << 5,
+	COMMAND_STALE = 1 << 6,
+	COMMAND_DENYOOM = 1 << 7,
+	COMMAND_NOSCRIPT = 1 << 8,
+};
+
+typedef void (*command_turn_fn)(struct turn *turn);
+typedef void (*command_local_fn)(struct connection *connection, struct request *request);
+
+struct command {
+	const char *name; /* lower case; a subcommand is "container|name" */
+	int8_t arity;     /* arguments, name (and subcommand) included; negative: at least */
+	uint8_t route;    /* enum command_route */
+	uint16_t flags;   /* enum command_flag */
+	int8_t key_first; /* index of the first key; 0: none */
+	int8_t key_last;  /* of the last; negative counts from the end */
+	int8_t key_step;
+	command_turn_fn run;    /* ROUTE_KEYS, ROUTE_WALK, ROUTE_ALL */
+	command_local_fn local; /* ROUTE_LOCAL */
+	const char *group;      /* string, generic, connection, server, ... as in COMMAND DOCS */
+	const char *since;      /* the Redis version that had it first, or Holdfast's */
+	const char *syntax;     /* arguments, as in the documentation */
+	const char *summary;
+};
+
+/* Looks a command up by its name, and by name and first argument for containers. NULL when unknown.
+ * Installed once at the start by the table's owner, so that net need not know the table. */
+struct command_set {
+	const struct command *commands;
+	uint32_t count;
+	const struct command *(*find)(const struct slice *arguments, uint32_t count);
+};
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * request: one command on its way round the server, with its reply: the only thing that travels.
+ * One stage owns it at a time; giving it on takes it from the giver.
+ *
+ *   net --(route)--> shard ... shard --(done)--> net: reply in the connection's order, behind the
+ * gate
+ *
+ * Arguments and the reply live in its own arena and buffer, which are reused with it.
+ */
+#ifndef REQUEST_REQUEST_H
+#define REQUEST_REQUEST_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "request/command.h"
+#include "store/changes.h"
+
+#include <stdint.h>
+
+enum request_stage {
+	REQUEST_FREE,   /* in the pool */
+	REQUEST_NET,    /* being read or run locally by its connection's loop */
+	REQUEST_TRAVEL, /* in a mailbox */
+	REQUEST_SHARD,  /* waiting for a shard, or in its turn */
+	REQUEST_DONE,   /* back at its connection, waiting for its place or the gate */
+};
+
+struct request {
+	/* whoever owns it */
+	struct request *next; /* in the mailbox, queue or pool it is in */
+	enum request_stage stage;
+
+	/* what was asked; set by net, read by all */
+	const struct command *command;
+	struct slice *arguments;
+	uint32_t argument_count;
+	uint8_t db;
+	uint8_t protocol;
+	uint16_t home; /* worker whose connection it came from */
+	struct connection
+		*connection; /* touched by home only; NULL for the server's own requests */
+	void *environment;   /* struct environment: what server commands look at */
+	uint64_t started_ns;
+
+	/* where it goes: shards in ascending order; set by the router, moved by the shards */
+	uint16_t *shards;
+	uint16_t shard_count;
+	uint16_t shards_held;
+	bool releasing; /* on the way back through the shards it held */
+	void *walk;     /* a walking handler's own state, in the arena */
+
+	/* what came of it */
+	struct arena arena;
+	struct buffer reply;
+	struct changes changes;
+	uint64_t gate_lsn;   /* the reply leaves when this is durable */
+	uint64_t elapsed_ns; /* of its turns */
+	bool failed;         /* the reply is an error */
+
+	/* net: the connection's order of replies */
+	struct request *order_next;
+};
+
+/* Requests are drawn from and returned to the pool of one loop; not thread-safe. */
+struct request_pool {
+	struct request *free;
+	uint32_t count;
+};
+
+struct request *request_take(struct request_pool *pool);
+/* Takes and nulls. Memory beyond the usual is given back. */
+void request_put(struct request_pool *pool, struct request **request);
+void request_pool_fini(struct request_pool *pool);
+
+#endif

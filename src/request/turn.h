@@ -1,0 +1,60 @@
+/*
+ * turn: one request run to its end on the shards it holds. Handlers see data only through it: reads
+ * note what the reply must wait for, writes are collected and become one log record when the
+ * handler has returned. An error reply leaves no change.
+ */
+#ifndef REQUEST_TURN_H
+#define REQUEST_TURN_H
+
+#include "holdfast/errors.h"
+
+#include "request/request.h"
+#include "resp/writer.h"
+#include "store/store.h"
+
+struct config;
+
+struct turn {
+	struct request *request;
+	struct writer writer;
+	int64_t now_ms;        /* wall clock, the same for the whole turn */
+	struct store **stores; /* by shard; those that are not held must not be touched */
+	uint16_t shard_total;  /* of the server */
+	uint16_t shard;        /* the one this turn runs on (the lowest it holds) */
+	uint64_t gate_lsn;     /* highest LSN among what was read */
+	int32_t continue_at;   /* see turn_continue; -1: no */
+	const struct config *config;
+};
+
+/* The shard of a key or id: its slot modulo the shard count. */
+uint16_t turn_shard_of(const struct turn *turn, struct slice id);
+
+/* True when the key has a live value: this turn's changes first, then the store. Data is valid
+ * until the turn ends, in the request's arena when it had to be assembled. */
+bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
+/* As turn_get without the data (data.size is right): cheap for large values. */
+bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
+/* The value's data is borrowed until the turn has been committed. */
+void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
+void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
+
+/* ROUTE_WALK: after this turn run the handler again on `shard`, with the reply and request->walk as
+ * they are. */
+void turn_continue(struct turn *turn, uint16_t shard);
+/* The reply waits for everything that this shard has written: for listings. */
+void turn_wait_for_shard(struct turn *turn, uint16_t shard);
+
+/* Drops the reply so far and answers with an error; the changes will be dropped. */
+void turn_error(struct turn *turn, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline struct arena *turn_arena(struct turn *turn)
+{
+	return &turn->request->arena;
+}
+
+static inline struct slice turn_argument(const struct turn *turn, uint32_t index)
+{
+	return turn->request->arguments[index];
+}
+
+#endif

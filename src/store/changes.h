@@ -1,0 +1,31 @@
+/*
+ * changes: what one turn has written so far: applied whole or not at all. Later writes of a key
+ * replace earlier ones. Belongs to one request; its memory is the request's arena.
+ */
+#ifndef STORE_CHANGES_H
+#define STORE_CHANGES_H
+
+#include "base/arena.h"
+#include "log/record.h"
+#include "store/value.h"
+
+struct changes {
+	struct arena *arena;
+	struct effect *effects;
+	uint32_t count;
+	uint32_t capacity;
+	size_t bytes;    /* of keys and values, for limits */
+	uint32_t *index; /* open addressing over `effects`, built when there are more than a few */
+	uint32_t index_size;
+};
+
+void changes_init(struct changes *changes, struct arena *arena);
+/* The key is copied into the arena; the value's data is borrowed and must stay valid and unchanged
+ * until the turn has been committed. */
+void changes_put(
+	struct changes *changes, uint16_t shard, struct slice key, const struct value *value);
+void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
+/* This turn's latest effect on the key, or NULL. Keys of different shards never are equal. */
+const struct effect *changes_find(const struct changes *changes, struct slice key);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * key: how store keys are made. The first byte names the table; what follows orders its entries.
+ *
+ *   TABLE_NAMESPACE  [01][db]                                -> generation of that database
+ * (number) TABLE_STRING     [02][db][generation 4][hash 5][key]     -> a plain Redis string
+ *
+ * Numbers are big endian, so that byte order is number order. The generation makes emptying a
+ * database one small write: keys of older generations are dead and are cleared away at leisure. The
+ * hash (the upper 40 bits of XXH3 of the key) gives SCAN an order that a numeric cursor can name.
+ */
+#ifndef STORE_KEY_H
+#define STORE_KEY_H
+
+#include "holdfast/limits.h"
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+enum table { TABLE_NAMESPACE = 0x01, TABLE_STRING = 0x02 };
+
+/* Tables that only the tree (LMDB) knows; a store key never starts with them. */
+#define TABLE_TREE_FIRST 0xf0
+
+#define KEY_STRING_PREFIX_BYTES 11
+#define KEY_HASH_BITS           40
+
+/* A store key with its own memory, for building one on the stack. */
+struct key {
+	size_t size;
+	char bytes[LIMIT_STORE_KEY_BYTES];
+};
+
+static inline struct slice key_slice(const struct key *key)
+{
+	return slice_of(key->bytes, key->size);
+}
+
+void key_of_namespace(struct key *out, uint8_t db);
+/* `name` at most LIMIT_KEY_BYTES. */
+void key_of_string(struct key *out, uint8_t db, uint32_t generation, struct slice name);
+/* The first possible key of strings with a hash of at least `hash` (40 bits). */
+void key_of_string_hash(struct key *out, uint8_t db, uint32_t generation, uint64_t hash);
+/* The upper 40 bits of XXH3. */
+uint64_t key_hash(struct slice name);
+
+/* Takes a TABLE_STRING key apart; false for any other. */
+struct key_string {
+	uint8_t db;
+	uint32_t generation;
+	uint64_t hash;
+	struct slice name; /* points into the key */
+};
+bool key_parse_string(struct slice key, struct key_string *out);
+
+#endif

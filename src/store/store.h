@@ -1,0 +1,78 @@
+/*
+ * store: one shard's data: the active overlay over the frozen one over the tree.
+ *
+ * Threads: the shard's turn (or whoever holds the shard), one at a time; except store_frozen's
+ * overlay, which the checkpoint thread reads between freeze and thaw.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "holdfast/limits.h"
+#include "store/changes.h"
+#include "store/overlay.h"
+#include "store/tree.h"
+#include "store/value.h"
+
+struct store;
+
+/* Opens a view of the tree. 0 or negative errno. */
+int store_open(struct store **out, struct tree *tree, uint16_t shard);
+void store_close(struct store **store);
+
+/* True when the key has a value, expired or not. `*lsn` is raised to the LSN of what was seen, a
+ * tombstone included; settled data raises nothing. `arena` as in tree_get. */
+bool store_get(struct store *store, struct slice key, struct arena *arena, struct value *out,
+	uint64_t *lsn);
+/* Applies one effect of a record with this LSN to the active overlay. */
+void store_apply(struct store *store, const struct effect *effect, uint64_t lsn);
+
+/* The highest LSN applied, in any generation or in the tree: what a listing's reply waits for. */
+uint64_t store_last_lsn(const struct store *store);
+
+/* The generation of a string database; `*lsn` is raised to the LSN of its last change. */
+uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn);
+/* Keys (expired ones that still stand included) and those with an expiry. Resolves, once for each
+ * entry written since the last call, whether it is new. */
+void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring);
+
+/* Bytes of the active overlay; of the frozen one, 0 when there is none. */
+size_t store_active_bytes(const struct store *store);
+size_t store_frozen_bytes(const struct store *store);
+
+/* Active becomes frozen, an empty overlay active; `lsn`: everything of this shard up to it is in
+ * the frozen one or below. There must be no frozen one. */
+void store_freeze(struct store *store, uint64_t lsn);
+const struct overlay *store_frozen(const struct store *store, uint64_t *lsn);
+/* After the checkpoint's commit: renews the view and hands back the frozen overlay, to be freed
+ * where it does not hurt. */
+struct overlay *store_thaw(struct store *store);
+
+/* Keys that have fallen due: up to `max` store keys whose value has expired at `now_ms`, into
+ * `keys` (allocated in `arena`). Returns how many; 0 when nothing more is due. A key is not handed
+ * out again until the next thaw unless it is written again. */
+size_t store_due(
+	struct store *store, int64_t now_ms, struct arena *arena, struct slice *keys, size_t max);
+
+/* Walks live layers merged with a turn's changes: each key once, its newest state, no tombstones; a
+ * value may be expired. Nothing may be applied to the store while a cursor is open; `changes` may
+ * be NULL and must not change either. */
+struct cursor {
+	struct store *store;
+	const struct changes *changes;
+	struct arena *arena;
+	struct tree_cursor *tree;
+	struct slice end; /* data NULL: no bound */
+	bool reverse;
+	struct slice position; /* in arena-owned memory; see cursor.c */
+	void *state;
+};
+/* Keys k with start <= k < end in byte order, or the same set backwards. `start`/`end` are borrowed
+ * for the cursor's life. */
+void cursor_open(struct cursor *cursor, struct store *store, const struct changes *changes,
+	struct arena *arena, struct slice start, struct slice end, bool reverse);
+/* False at the end. The key is valid until the next call, the value's data until the turn ends. */
+bool cursor_next(struct cursor *cursor, struct slice *key, struct value *value);
+void cursor_close(struct cursor *cursor);
+
+#endif
