@@ -23,8 +23,16 @@
 #define ERROR_INVALID_CURSOR     "ERR invalid cursor"
 #define ERROR_DB_INDEX           "ERR DB index is out of range"
 #define ERROR_SAME_OBJECT        "ERR source and destination objects are the same"
-#define ERROR_WRONG_TYPE         "WRONGTYPE Operation against a key holding the wrong kind of value"
-#define ERROR_CLUSTER_DISABLED   "ERR This instance has cluster support disabled"
+#define ERROR_NOT_IN_RANGE       "ERR value is out of range, value must between %d and %d"
+#define ERROR_EXPIRE_OPTION      "ERR Unsupported option %.*s"
+#define ERROR_EXPIRE_NX          "ERR NX and XX, GT or LT options at the same time are not compatible"
+#define ERROR_EXPIRE_GT_LT       "ERR GT and LT options at the same time are not compatible"
+#define ERROR_NOT_LFU                                                                              \
+	"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "  \
+	"that when switching between policies at runtime LRU and LFU data will take some time to " \
+	"adjust."
+#define ERROR_WRONG_TYPE       "WRONGTYPE Operation against a key holding the wrong kind of value"
+#define ERROR_CLUSTER_DISABLED "ERR This instance has cluster support disabled"
 
 /* Connections */
 #define ERROR_NOAUTH    "NOAUTH Authentication required."
@@ -38,6 +46,32 @@
 	"RESP protocol version at the same time"
 #define ERROR_NOPROTO     "NOPROTO unsupported protocol version"
 #define ERROR_MAX_CLIENTS "ERR max number of clients reached"
+
+#define ERROR_HELLO_VERSION      "ERR Protocol version is not an integer or out of range"
+#define ERROR_HELLO_OPTION       "ERR Syntax error in HELLO option '%.*s'"
+#define ERROR_CLIENT_TEXT        "ERR %.*s cannot contain spaces, newlines or special characters."
+#define ERROR_CLIENT_ATTRIBUTE   "ERR Unrecognized option '%.*s'"
+#define ERROR_CLIENT_TYPE        "ERR Unknown client type '%.*s'"
+#define ERROR_CLIENT_ID          "ERR Invalid client ID"
+#define ERROR_CLIENT_ID_POSITIVE "ERR client-id should be greater than 0"
+#define ERROR_NO_SUCH_CLIENT     "ERR No such client"
+#define ERROR_NO_SUCH_USER       "ERR No such user '%.*s'"
+
+/* The server */
+#define ERROR_CONFIG_UNKNOWN   "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'"
+#define ERROR_CONFIG_SET       "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s"
+#define ERROR_CONFIG_NO_FILE   "ERR The server is running without a config file"
+#define ERROR_CONFIG_REWRITE   "ERR Rewriting config file: %s"
+#define ERROR_GETKEYS_UNKNOWN  "ERR Invalid command specified"
+#define ERROR_GETKEYS_NONE     "ERR The command has no key arguments"
+#define ERROR_GETKEYS_ARITY    "ERR Invalid number of arguments specified for command"
+#define ERROR_SLOWLOG_COUNT    "ERR count should be greater than or equal to -1"
+#define ERROR_TIMEOUT          "ERR timeout is not an integer or out of range"
+#define ERROR_TIMEOUT_NEGATIVE "ERR timeout is negative"
+#define ERROR_NO_SHUTDOWN      "ERR No shutdown in progress."
+#define ERROR_FUNCTION_FLUSH   "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+#define ERROR_SCRIPT_FLUSH     "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
+#define ERROR_UNSUPPORTED      "ERR %s is not supported"
 
 /* Protocol errors; after one the connection is closed. */
 #define ERROR_PROTOCOL_MULTIBULK_LENGTH "ERR Protocol error: invalid multibulk length"

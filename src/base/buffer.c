@@ -54,6 +54,8 @@ void buffer_format(struct buffer *buffer, const char *format, ...)
 void buffer_drop_front(struct buffer *buffer, size_t count)
 {
 	assert(count <= buffer->size);
+	if (count == 0)
+		return;
 	memmove(buffer->data, buffer->data + count, buffer->size - count);
 	buffer->size -= count;
 }

@@ -55,7 +55,7 @@ bool number_parse_float(struct slice text, long double *out)
 	char *end;
 	errno = 0;
 	long double value = strtold(copy, &end);
-	if (end != copy + text.size || !isfinite(value) || (errno == ERANGE && value != 0))
+	if (end != copy + text.size || !isfinite(value) || (errno == ERANGE && value == 0))
 		return false;
 	*out = value;
 	return true;

@@ -32,7 +32,7 @@ static inline bool slice_equal(struct slice a, struct slice b)
 /* ASCII case does not matter; `text` is a C string. */
 static inline bool slice_is(struct slice a, const char *text)
 {
-	return a.size == strlen(text) && strncasecmp(a.data, text, a.size) == 0;
+	return a.size == strlen(text) && (a.size == 0 || strncasecmp(a.data, text, a.size) == 0);
 }
 
 /* Byte order, a proper prefix before the longer one: <0, 0, >0. */

@@ -60,7 +60,7 @@ void config_init(struct config *config);
 void config_fini(struct config *config);
 
 /* What the command line asked for besides parameters. */
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_CHECK };
+enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_CHECK, CONFIG_SAMPLE };
 
 /* `holdfast-server [file] [--name value ...]`. 0; or -EINVAL and one clear line in `error`, naming
  * the file and line or the option. */
@@ -80,6 +80,9 @@ bool config_text_matches(struct config *config, const char *name, struct slice c
  * time) / -ENOENT (unknown name) and in `error` the words behind Redis's `CONFIG SET failed` text.
  */
 int config_set(struct config *config, struct slice name, struct slice value, char *error,
+	size_t error_size);
+/* What config_set would answer, changing nothing: for CONFIG SET of several, all or none. */
+int config_check(struct config *config, struct slice name, struct slice value, char *error,
 	size_t error_size);
 /* Calls `found` for each parameter whose name matches the glob, in table order; texts are C
  * strings. */

@@ -46,9 +46,11 @@ typedef int (*log_replay_fn)(void *context, uint64_t lsn, struct record_reader *
 /*
  * Opens the log in `directory` and replays, in order, each record with an LSN above `after_lsn`.
  * Afterwards the log is ready to be appended to: its next LSN is the larger of last_lsn and
- * `after_lsn`, plus 1, and `spares_wanted` segments are ready.
- * On failure returns a negative errno and one line in `error`: -EBADMSG for damage that is not a
- * torn tail (valid batches follow it, or records are missing), -ENOTSUP for a newer format.
+ * `after_lsn`, plus 1, all that was replayed is durable, and `spares_wanted` segments are ready
+ * (fewer when the disk is full: see log_prepare).
+ * On failure changes nothing in the log, returns a negative errno and one line in `error`: -EBADMSG
+ * for damage that is not a torn tail (valid batches follow it, or records are missing), -ENOTSUP
+ * for a newer format.
  */
 int log_open(struct log **out, const struct log_options *options, uint64_t after_lsn,
 	log_replay_fn replay, void *context, struct log_recovery *recovery, char *error,
@@ -68,10 +70,11 @@ void log_batch_add(struct log_batch *batch, const struct effect *effects, size_t
 size_t log_batch_bytes_max(const struct log *log);
 
 /*
- * Writes the batch behind what was written before; batch->first_lsn must be log_next_lsn(). Takes a
- * ready segment when the current one cannot hold it. Not durable before log_sync.
+ * Writes the batch (at least one record) behind what was written before; batch->first_lsn must be
+ * log_next_lsn(). Takes a ready segment when the current one cannot hold it, after a sync of that.
+ * Not durable before log_sync; several batches may be written before one sync.
  * -EAGAIN when no segment is ready (call again after log_prepare: nothing was written); any other
- * error is a durability fault.
+ * error is a durability fault, and every later log_write and log_sync fails with it too.
  */
 int log_write(struct log *log, struct log_batch *batch);
 int log_sync(struct log *log);

@@ -14,6 +14,7 @@
 struct connection;
 struct request;
 struct turn;
+struct writer;
 
 /* Where a command runs. */
 enum command_route {
@@ -61,6 +62,18 @@ struct command_set {
 	const struct command *commands;
 	uint32_t count;
 	const struct command *(*find)(const struct slice *arguments, uint32_t count);
+	/* The error for arguments that `find` knows no command for. */
+	void (*write_unknown)(
+		struct writer *writer, const struct slice *arguments, uint32_t count);
+	/* The error for a command with too few or too many arguments. */
+	void (*write_arity)(struct writer *writer, const struct command *command);
 };
+
+/* `count` is the number of arguments, the command's name included. */
+static inline bool command_arity_ok(const struct command *command, uint32_t count)
+{
+	int32_t arity = command->arity;
+	return arity >= 0 ? count == (uint32_t)arity : count >= (uint32_t)-arity;
+}
 
 #endif

@@ -30,6 +30,10 @@ void reader_free(struct reader **reader);
  * borrowed until reader_next returns READER_MORE, which says that all have been taken in. */
 void reader_feed(struct reader *reader, struct slice bytes);
 
+/* Takes what is left of the fed bytes into memory of its own, so that the lender may use his again
+ * before READER_MORE: for whoever stops in the middle of a pipeline. Between commands only. */
+void reader_hold(struct reader *reader);
+
 enum reader_result {
 	READER_COMMAND, /* one whole command */
 	READER_MORE,    /* needs more bytes */

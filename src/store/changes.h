@@ -25,7 +25,9 @@ void changes_init(struct changes *changes, struct arena *arena);
 void changes_put(
 	struct changes *changes, uint16_t shard, struct slice key, const struct value *value);
 void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
-/* This turn's latest effect on the key, or NULL. Keys of different shards never are equal. */
-const struct effect *changes_find(const struct changes *changes, struct slice key);
+/* This turn's latest effect on the shard's key, or NULL. Objects' keys are of one shard each; a
+ * database's namespace key stands on every shard. */
+const struct effect *changes_find(
+	const struct changes *changes, uint16_t shard, struct slice key);
 
 #endif

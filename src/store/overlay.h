@@ -26,19 +26,33 @@ struct overlay_entry {
 	uint32_t capacity; /* of the memory behind data */
 	uint8_t type;      /* enum value_type */
 	bool deleted;
-	uint8_t below; /* what the layers below hold for the key: enum overlay_below, a memo */
+	/* Memos of the shard's turns, in a frozen overlay too: the checkpoint thread reads neither.
+	 */
+	uint8_t below;     /* what the layers below hold for the key: enum overlay_below */
+	int64_t heaped_ms; /* the time that counts in the expiry heap; 0: none */
 };
 
-enum overlay_below { OVERLAY_BELOW_UNKNOWN, OVERLAY_BELOW_ABSENT, OVERLAY_BELOW_PRESENT };
+enum overlay_below {
+	OVERLAY_BELOW_UNKNOWN,
+	OVERLAY_BELOW_ABSENT,
+	OVERLAY_BELOW_PRESENT,  /* without an expiry */
+	OVERLAY_BELOW_EXPIRING, /* with one */
+};
 
 struct overlay *overlay_new(void);
 void overlay_free(struct overlay **overlay);
 
 /* NULL when this generation says nothing of the key. */
 struct overlay_entry *overlay_find(struct overlay *overlay, struct slice key);
-/* Copies key and value; overwrites in place what fits. Returns the entry. */
+/* Copies key and value; overwrites in place what fits. Returns the entry. The effect's value may
+ * point into this overlay's memory, the key's own old value included; but what an effect borrows
+ * from another key's value must not have been overwritten by an earlier effect of its record. */
 struct overlay_entry *overlay_apply(
 	struct overlay *overlay, const struct effect *effect, uint64_t lsn);
+/* The same for callers that have hash_bytes(key) already. */
+struct overlay_entry *overlay_find_hashed(struct overlay *overlay, struct slice key, uint64_t hash);
+struct overlay_entry *overlay_apply_hashed(
+	struct overlay *overlay, const struct effect *effect, uint64_t hash, uint64_t lsn);
 
 /* Memory held, in bytes; entries, tombstones included. */
 size_t overlay_bytes(const struct overlay *overlay);

@@ -58,17 +58,26 @@ size_t store_due(
  * value may be expired. Nothing may be applied to the store while a cursor is open; `changes` may
  * be NULL and must not change either. */
 struct cursor {
+	/* May be set after cursor_open: large values are then not assembled (tree_get without an
+	 * arena). */
+	bool without_data;
+
+	/* The rest is cursor.c's. */
 	struct store *store;
-	const struct changes *changes;
 	struct arena *arena;
-	struct tree_cursor *tree;
-	struct slice end; /* data NULL: no bound */
+	struct slice start, end;
 	bool reverse;
-	struct slice position; /* in arena-owned memory; see cursor.c */
-	void *state;
+	struct slice heads[4]; /* the key at which each layer stands; data NULL: at its end */
+	unsigned given;        /* bits of the layers that stand at the key handed out last */
+	const struct effect **effects; /* of the changes, sorted by key */
+	size_t effect_count;
+	size_t effect_next;
+	const struct effect *effect;
+	const struct overlay_entry *entries[2];
+	struct tree_cursor *tree;
 };
-/* Keys k with start <= k < end in byte order, or the same set backwards. `start`/`end` are borrowed
- * for the cursor's life. */
+/* Keys k with start <= k < end in byte order, or the same set backwards; `end` with data NULL is no
+ * bound. `start`/`end` are borrowed for the cursor's life; `arena` as in tree_get. */
 void cursor_open(struct cursor *cursor, struct store *store, const struct changes *changes,
 	struct arena *arena, struct slice start, struct slice end, bool reverse);
 /* False at the end. The key is valid until the next call, the value's data until the turn ends. */

@@ -1,0 +1,140 @@
+/*
+ * client_commands: what a client tells or asks about its own connection. Texts go through
+ * connection_set_text, because CLIENT LIST on other threads reads them.
+ *
+ * Invalidation messages are not offered: CLIENT TRACKING ON is an error, which client libraries
+ * take for a server without the feature, and the rest of that family says "off".
+ *
+ * Threads: the connection's loop.
+ */
+#include "admin/admin.h"
+#include "admin/client.h"
+#include "admin/reply.h"
+
+static bool read_switch(struct request *request, bool *on);
+
+void admin_client_id(struct connection *connection, struct request *request)
+{
+	reply_integer(request, (int64_t)connection->id);
+}
+
+void admin_client_setname(struct connection *connection, struct request *request)
+{
+	if (!client_accept_text(request, request->arguments[2], slice_text("Client names")))
+		return;
+	connection_set_text(connection, connection->name, request->arguments[2]);
+	reply_ok(request);
+}
+
+void admin_client_getname(struct connection *connection, struct request *request)
+{
+	struct writer writer = reply_writer(request);
+	if (connection->name[0])
+		writer_bulk_text(&writer, connection->name);
+	else
+		writer_null(&writer);
+}
+
+void admin_client_setinfo(struct connection *connection, struct request *request)
+{
+	struct slice attribute = request->arguments[2];
+	char *field;
+	if (slice_is(attribute, "lib-name")) {
+		field = connection->library_name;
+	} else if (slice_is(attribute, "lib-ver")) {
+		field = connection->library_version;
+	} else {
+		reply_error(request, ERROR_CLIENT_ATTRIBUTE, reply_shown(attribute), attribute.data);
+		return;
+	}
+	if (!client_accept_text(request, request->arguments[3], attribute))
+		return;
+	connection_set_text(connection, field, request->arguments[3]);
+	reply_ok(request);
+}
+
+/* OFF and SKIP are not answered; net drops what they say. */
+void admin_client_reply(struct connection *connection, struct request *request)
+{
+	struct slice mode = request->arguments[2];
+	if (slice_is(mode, "ON")) {
+		connection->reply_mode = CONNECTION_REPLY_ON;
+		reply_ok(request);
+	} else if (slice_is(mode, "OFF")) {
+		connection->reply_mode = CONNECTION_REPLY_OFF;
+	} else if (slice_is(mode, "SKIP")) {
+		if (connection->reply_mode != CONNECTION_REPLY_OFF)
+			connection->reply_mode = CONNECTION_REPLY_SKIP_NEXT;
+	} else {
+		reply_error(request, ERROR_SYNTAX);
+	}
+}
+
+void admin_client_no_evict(struct connection *connection, struct request *request)
+{
+	if (read_switch(request, &connection->no_evict))
+		reply_ok(request);
+}
+
+void admin_client_no_touch(struct connection *connection, struct request *request)
+{
+	if (read_switch(request, &connection->no_touch))
+		reply_ok(request);
+}
+
+void admin_client_pause(struct connection *connection, struct request *request)
+{
+	reply_error(request, ERROR_UNSUPPORTED, "CLIENT PAUSE");
+}
+
+void admin_client_tracking(struct connection *connection, struct request *request)
+{
+	bool on = false;
+	if (!read_switch(request, &on))
+		return;
+	if (on)
+		reply_error(request, ERROR_UNSUPPORTED, "CLIENT TRACKING");
+	else
+		reply_ok(request);
+}
+
+void admin_client_trackinginfo(struct connection *connection, struct request *request)
+{
+	struct writer writer = reply_writer(request);
+	writer_map(&writer, 3);
+	writer_bulk_text(&writer, "flags");
+	writer_set(&writer, 1);
+	writer_bulk_text(&writer, "off");
+	writer_bulk_text(&writer, "redirect");
+	writer_integer(&writer, -1);
+	writer_bulk_text(&writer, "prefixes");
+	writer_array(&writer, 0);
+}
+
+void admin_client_getredir(struct connection *connection, struct request *request)
+{
+	reply_integer(request, -1);
+}
+
+bool client_accept_text(struct request *request, struct slice text, struct slice what)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '!' || text.data[i] > '~') {
+			reply_error(request, ERROR_CLIENT_TEXT, reply_shown(what), what.data);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ON or OFF as argument 2; false: answered with an error. */
+static bool read_switch(struct request *request, bool *on)
+{
+	bool wanted = slice_is(request->arguments[2], "ON");
+	if (!wanted && !slice_is(request->arguments[2], "OFF")) {
+		reply_error(request, ERROR_SYNTAX);
+		return false;
+	}
+	*on = wanted;
+	return true;
+}

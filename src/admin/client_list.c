@@ -1,0 +1,260 @@
+/*
+ * client_list: CLIENT INFO, LIST and KILL: one line a connection, in Redis's fields and order.
+ * What has no meaning here (subscriptions, transactions) has Redis's value for none of it.
+ *
+ * Threads: the asking connection's loop. Other connections are looked at under the clients lock,
+ * and only in their shared block; the flags of CLIENT NO-EVICT and NO-TOUCH belong to a
+ * connection's own loop, and therefore show only when it asks about itself.
+ */
+#include "admin/admin.h"
+#include "admin/reply.h"
+#include "base/number.h"
+
+/* Which connections are meant; what is zero matches all. */
+struct filter {
+	uint64_t *ids;
+	uint32_t id_count;
+	const struct slice *address;
+	const struct slice *local_address;
+	int64_t age_s_least;
+	bool none; /* a type that no connection here has */
+	bool skip_self;
+};
+
+struct listing {
+	const struct filter *filter;
+	const struct connection *self;
+	int64_t now_ms;
+	struct buffer text;
+};
+
+struct killing {
+	const struct filter *filter;
+	struct connection *self;
+	int64_t now_ms;
+	int64_t count;
+	bool self_killed;
+};
+
+static void append_line(struct buffer *out, struct connection *connection,
+	const struct connection *self, int64_t now_ms);
+static bool list_one(void *context, struct connection *connection);
+static bool read_list_filter(struct request *request, struct filter *filter);
+static bool read_kill_filter(struct request *request, struct filter *filter);
+static bool read_type(struct request *request, struct slice type, struct filter *filter);
+static int64_t kill_matching(
+	struct connection *self, struct request *request, const struct filter *filter);
+
+void admin_client_info(struct connection *connection, struct request *request)
+{
+	struct buffer text;
+	buffer_init(&text);
+	append_line(&text, connection, connection,
+		clock_wall_ms(reply_environment(request)->clock));
+	struct writer writer = reply_writer(request);
+	writer_verbatim(&writer, "txt", buffer_slice(&text));
+	buffer_fini(&text);
+}
+
+void admin_client_list(struct connection *connection, struct request *request)
+{
+	struct environment *environment = reply_environment(request);
+	struct filter filter = { 0 };
+	if (!read_list_filter(request, &filter))
+		return;
+	struct listing listing = { .filter = &filter,
+		.self = connection,
+		.now_ms = clock_wall_ms(environment->clock) };
+	buffer_init(&listing.text);
+	net_each_client(environment->net, list_one, &listing);
+	struct writer writer = reply_writer(request);
+	writer_verbatim(&writer, "txt", buffer_slice(&listing.text));
+	buffer_fini(&listing.text);
+}
+
+/* With one argument the old form: an address, answered with OK; else the new one: filters, answered
+ * with the number of connections. */
+void admin_client_kill(struct connection *connection, struct request *request)
+{
+	struct filter filter = { 0 };
+	if (request->argument_count == 3) {
+		filter.address = &request->arguments[2];
+		if (kill_matching(connection, request, &filter))
+			reply_ok(request);
+		else
+			reply_error(request, ERROR_NO_SUCH_CLIENT);
+		return;
+	}
+	if (read_kill_filter(request, &filter))
+		reply_integer(request, kill_matching(connection, request, &filter));
+}
+
+static void append_line(struct buffer *out, struct connection *connection,
+	const struct connection *self, int64_t now_ms)
+{
+	const struct command *last =
+		atomic_load_explicit(&connection->last_command, memory_order_relaxed);
+	unsigned long long input = atomic_load_explicit(
+		&connection->shared_input_bytes, memory_order_relaxed);
+	unsigned long long output = atomic_load_explicit(
+		&connection->shared_output_bytes, memory_order_relaxed);
+	int64_t active_ms = atomic_load_explicit(&connection->active_ms, memory_order_relaxed);
+	bool own = connection == self;
+	bool own_flags = own && (connection->no_evict || connection->no_touch);
+	long long age_s = (now_ms - connection->created_ms) / 1000;
+	long long idle_s = active_ms && active_ms < now_ms ? (now_ms - active_ms) / 1000 : 0;
+
+	buffer_format(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s%s%s",
+		(unsigned long long)connection->id, connection->address, connection->local_address,
+		connection->fd, connection->name, age_s, own ? 0 : idle_s,
+		own_flags ? "" : "N", own && connection->no_evict ? "e" : "",
+		own && connection->no_touch ? "T" : "");
+	buffer_format(out, " db=%d sub=0 psub=0 ssub=0 multi=-1",
+		atomic_load_explicit(&connection->shared_db, memory_order_relaxed));
+	buffer_format(out, " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0", input);
+	buffer_format(out, " obl=0 oll=0 omem=%llu tot-mem=%llu events=r", output,
+		input + output + sizeof(*connection));
+	buffer_format(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		last ? last->name : "NULL",
+		atomic_load_explicit(&connection->shared_protocol, memory_order_relaxed),
+		connection->library_name, connection->library_version);
+}
+
+static bool matches(const struct filter *filter, const struct connection *connection,
+	const struct connection *self, int64_t now_ms)
+{
+	if (filter->none || (filter->skip_self && connection == self))
+		return false;
+	if (filter->address && !slice_equal(*filter->address, slice_text(connection->address)))
+		return false;
+	if (filter->local_address &&
+		!slice_equal(*filter->local_address, slice_text(connection->local_address)))
+		return false;
+	if ((now_ms - connection->created_ms) / 1000 < filter->age_s_least)
+		return false;
+	bool found = filter->id_count == 0;
+	for (uint32_t i = 0; i < filter->id_count && !found; i++)
+		found = filter->ids[i] == connection->id;
+	return found;
+}
+
+static bool list_one(void *context, struct connection *connection)
+{
+	struct listing *listing = context;
+	if (matches(listing->filter, connection, listing->self, listing->now_ms))
+		append_line(&listing->text, connection, listing->self, listing->now_ms);
+	return true;
+}
+
+/* One's own connection ends when the reply has been sent. */
+static bool kill_one(void *context, struct connection *connection)
+{
+	struct killing *killing = context;
+	if (!matches(killing->filter, connection, killing->self, killing->now_ms))
+		return true;
+	killing->count++;
+	if (connection == killing->self)
+		killing->self_killed = true;
+	else
+		net_kill(connection);
+	return true;
+}
+
+static int64_t kill_matching(
+	struct connection *self, struct request *request, const struct filter *filter)
+{
+	struct environment *environment = reply_environment(request);
+	struct killing killing = { .filter = filter,
+		.self = self,
+		.now_ms = clock_wall_ms(environment->clock) };
+	net_each_client(environment->net, kill_one, &killing);
+	if (killing.self_killed)
+		connection_close_after_reply(self);
+	return killing.count;
+}
+
+/* CLIENT LIST [TYPE type | ID id [id ...]] */
+static bool read_list_filter(struct request *request, struct filter *filter)
+{
+	const struct slice *arguments = request->arguments;
+	uint32_t count = request->argument_count;
+	if (count == 2)
+		return true;
+	if (count == 4 && slice_is(arguments[2], "TYPE"))
+		return read_type(request, arguments[3], filter);
+	if (count < 4 || !slice_is(arguments[2], "ID")) {
+		reply_error(request, ERROR_SYNTAX);
+		return false;
+	}
+	filter->ids = arena_alloc(&request->arena, (count - 3) * sizeof(*filter->ids));
+	for (uint32_t i = 3; i < count; i++) {
+		int64_t id;
+		if (!reply_read_integer(request, i, &id, ERROR_CLIENT_ID))
+			return false;
+		filter->ids[filter->id_count++] = (uint64_t)id;
+	}
+	return true;
+}
+
+/* CLIENT KILL filter value [filter value ...] */
+static bool read_kill_filter(struct request *request, struct filter *filter)
+{
+	const struct slice *arguments = request->arguments;
+	filter->skip_self = true;
+	for (uint32_t i = 2; i < request->argument_count; i += 2) {
+		struct slice name = arguments[i], value = { 0 };
+		bool has_value = i + 1 < request->argument_count;
+		if (has_value)
+			value = arguments[i + 1];
+		int64_t id;
+		if (has_value && slice_is(name, "ID")) {
+			if (!reply_read_integer(request, i + 1, &id, ERROR_CLIENT_ID_POSITIVE))
+				return false;
+			if (id < 1) {
+				reply_error(request, ERROR_CLIENT_ID_POSITIVE);
+				return false;
+			}
+			filter->ids = arena_alloc(&request->arena, sizeof(*filter->ids));
+			filter->ids[0] = (uint64_t)id;
+			filter->id_count = 1;
+		} else if (has_value && slice_is(name, "MAXAGE")) {
+			if (!reply_read_integer(request, i + 1, &filter->age_s_least, NULL))
+				return false;
+		} else if (has_value && slice_is(name, "TYPE")) {
+			if (!read_type(request, value, filter))
+				return false;
+		} else if (has_value && slice_is(name, "ADDR")) {
+			filter->address = &arguments[i + 1];
+		} else if (has_value && slice_is(name, "LADDR")) {
+			filter->local_address = &arguments[i + 1];
+		} else if (has_value && slice_is(name, "USER")) {
+			if (!slice_equal(value, slice_text("default"))) {
+				reply_error(request, ERROR_NO_SUCH_USER, reply_shown(value), value.data);
+				return false;
+			}
+		} else if (slice_is(name, "SKIPME") && slice_is(value, "YES")) {
+			filter->skip_self = true;
+		} else if (slice_is(name, "SKIPME") && slice_is(value, "NO")) {
+			filter->skip_self = false;
+		} else {
+			reply_error(request, ERROR_SYNTAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Redis's types; every connection here is a normal one. */
+static bool read_type(struct request *request, struct slice type, struct filter *filter)
+{
+	static const char *const others[] = { "master", "replica", "slave", "pubsub" };
+	if (slice_is(type, "normal"))
+		return true;
+	filter->none = true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (slice_is(type, others[i]))
+			return true;
+	}
+	reply_error(request, ERROR_CLIENT_TYPE, reply_shown(type), type.data);
+	return false;
+}

@@ -1,0 +1,200 @@
+/*
+ * slowlog: a list of entries, newest first. An entry is one allocation: its numbers, then the texts
+ * that it points at. Redis's cuts apply: 32 arguments, the last of them saying how many more there
+ * were, and 128 bytes of each.
+ *
+ * Life cycle: entries are made in slowlog_add and live until newer ones push them out or a reset.
+ *
+ * Threads: any; one mutex, under which entries are linked and written out, but not made.
+ */
+#include "admin/slowlog.h"
+
+#include "base/memory.h"
+#include "net/connection.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#define ARGUMENTS_MAX      32
+#define ARGUMENT_BYTES_MAX 128
+#define NOTE_BYTES_MAX     64 /* of "... (n more bytes)" */
+
+struct slowlog_entry {
+	struct slowlog_entry *newer;
+	struct slowlog_entry *older;
+	uint64_t id;
+	int64_t time_s;
+	uint64_t duration_us;
+	uint32_t argument_count;
+	struct slice arguments[ARGUMENTS_MAX];
+	struct slice address;
+	struct slice name;
+	char texts[];
+};
+
+struct slowlog {
+	pthread_mutex_t lock;
+	struct slowlog_entry *newest;
+	struct slowlog_entry *oldest;
+	size_t count;
+	uint64_t next_id;
+};
+
+static struct slowlog_entry *entry_new(
+	const struct request *request, uint64_t duration_us, int64_t time_s);
+static void drop_oldest(struct slowlog *slowlog);
+
+struct slowlog *slowlog_new(void)
+{
+	struct slowlog *slowlog = memory_zeroed(sizeof(*slowlog));
+	pthread_mutex_init(&slowlog->lock, NULL);
+	return slowlog;
+}
+
+void slowlog_free(struct slowlog **slowlog)
+{
+	if (*slowlog == NULL)
+		return;
+	slowlog_reset(*slowlog);
+	pthread_mutex_destroy(&(*slowlog)->lock);
+	memory_free(*slowlog);
+	*slowlog = NULL;
+}
+
+void slowlog_add(struct slowlog *slowlog, const struct request *request, uint64_t duration_us,
+	int64_t time_s, int64_t entries_max)
+{
+	assert(entries_max >= 0);
+	struct slowlog_entry *entry = entry_new(request, duration_us, time_s);
+	pthread_mutex_lock(&slowlog->lock);
+	entry->id = slowlog->next_id++;
+	entry->older = slowlog->newest;
+	if (slowlog->newest)
+		slowlog->newest->newer = entry;
+	else
+		slowlog->oldest = entry;
+	slowlog->newest = entry;
+	slowlog->count++;
+	while (slowlog->count > (size_t)entries_max)
+		drop_oldest(slowlog);
+	pthread_mutex_unlock(&slowlog->lock);
+}
+
+size_t slowlog_length(struct slowlog *slowlog)
+{
+	pthread_mutex_lock(&slowlog->lock);
+	size_t count = slowlog->count;
+	pthread_mutex_unlock(&slowlog->lock);
+	return count;
+}
+
+void slowlog_reset(struct slowlog *slowlog)
+{
+	pthread_mutex_lock(&slowlog->lock);
+	while (slowlog->count)
+		drop_oldest(slowlog);
+	pthread_mutex_unlock(&slowlog->lock);
+}
+
+void slowlog_write(struct slowlog *slowlog, struct writer *writer, size_t count)
+{
+	pthread_mutex_lock(&slowlog->lock);
+	if (count > slowlog->count)
+		count = slowlog->count;
+	writer_array(writer, count);
+	const struct slowlog_entry *entry = slowlog->newest;
+	for (size_t i = 0; i < count; i++, entry = entry->older) {
+		writer_array(writer, 6);
+		writer_integer(writer, (int64_t)entry->id);
+		writer_integer(writer, entry->time_s);
+		writer_integer(writer, (int64_t)entry->duration_us);
+		writer_array(writer, entry->argument_count);
+		for (uint32_t a = 0; a < entry->argument_count; a++)
+			writer_bulk(writer, entry->arguments[a]);
+		writer_bulk(writer, entry->address);
+		writer_bulk(writer, entry->name);
+	}
+	pthread_mutex_unlock(&slowlog->lock);
+}
+
+/* Passwords: all arguments of AUTH and HELLO; the value of CONFIG SET requirepass. */
+static bool is_secret(const struct request *request, uint32_t index)
+{
+	const char *name = request->command ? request->command->name : "";
+	if (strcmp(name, "auth") == 0 || strcmp(name, "hello") == 0)
+		return index > 0;
+	return strcmp(name, "config|set") == 0 && index > 2 && index % 2 &&
+		slice_is(request->arguments[index - 1], "requirepass");
+}
+
+static struct slice keep(char **at, struct slice text)
+{
+	struct slice kept = slice_of(*at, text.size);
+	if (text.size)
+		memcpy(*at, text.data, text.size);
+	*at += text.size;
+	return kept;
+}
+
+static struct slice keep_argument(char **at, const struct request *request, uint32_t index)
+{
+	struct slice argument = request->arguments[index];
+	if (is_secret(request, index))
+		return keep(at, slice_text("(redacted)"));
+	size_t more = argument.size > ARGUMENT_BYTES_MAX ? argument.size - ARGUMENT_BYTES_MAX : 0;
+	struct slice kept = keep(at, slice_of(argument.data, argument.size - more));
+	if (more) {
+		int noted = snprintf(*at, NOTE_BYTES_MAX, "... (%zu more bytes)", more);
+		kept.size += (size_t)noted;
+		*at += noted;
+	}
+	return kept;
+}
+
+static struct slowlog_entry *entry_new(
+	const struct request *request, uint64_t duration_us, int64_t time_s)
+{
+	const struct connection *connection = request->connection;
+	struct slice address = slice_text(connection ? connection->address : "");
+	struct slice name = slice_text(connection ? connection->name : "");
+	uint32_t count = request->argument_count;
+	if (count > ARGUMENTS_MAX)
+		count = ARGUMENTS_MAX;
+	size_t texts = address.size + name.size;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t size = request->arguments[i].size;
+		texts += (size < ARGUMENT_BYTES_MAX ? size : ARGUMENT_BYTES_MAX) + NOTE_BYTES_MAX;
+	}
+
+	struct slowlog_entry *entry = memory_alloc(sizeof(*entry) + texts);
+	*entry = (struct slowlog_entry){
+		.time_s = time_s, .duration_us = duration_us, .argument_count = count
+	};
+	char *at = entry->texts;
+	for (uint32_t i = 0; i < count; i++)
+		entry->arguments[i] = keep_argument(&at, request, i);
+	if (count < request->argument_count) {
+		char note[NOTE_BYTES_MAX];
+		int noted = snprintf(note, sizeof(note), "... (%u more arguments)",
+			request->argument_count - count + 1);
+		at -= entry->arguments[count - 1].size;
+		entry->arguments[count - 1] = keep(&at, slice_of(note, (size_t)noted));
+	}
+	entry->address = keep(&at, address);
+	entry->name = keep(&at, name);
+	assert(at <= entry->texts + texts);
+	return entry;
+}
+
+static void drop_oldest(struct slowlog *slowlog)
+{
+	struct slowlog_entry *entry = slowlog->oldest;
+	slowlog->oldest = entry->newer;
+	if (entry->newer)
+		entry->newer->older = NULL;
+	else
+		slowlog->newest = NULL;
+	slowlog->count--;
+	memory_free(entry);
+}

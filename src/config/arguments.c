@@ -1,0 +1,133 @@
+/*
+ * arguments: the command line, `holdfast-server [file] [--name value ...]`, and --help.
+ *
+ * A name takes all words up to the next one that begins with `--`. The file is read first, so what
+ * the command line says wins wherever it stands. --help, --version and --sample-config win over
+ * everything else, errors included: who asks for help may have got the rest wrong.
+ *
+ * Runs once, at the start, on the main thread.
+ */
+#include "config/config.h"
+
+#include "base/memory.h"
+#include "config/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HELP_COLUMN 36
+
+static bool is_option(const char *argument);
+static enum config_action action_asked(int argc, char **argv);
+static int take_option(
+	struct config *config, int argc, char **argv, char *error, size_t error_size);
+
+int config_parse_arguments(struct config *config, int argc, char **argv, enum config_action *action,
+	char *error, size_t error_size)
+{
+	*action = action_asked(argc, argv);
+	if (*action != CONFIG_RUN && *action != CONFIG_CHECK)
+		return 0;
+	int at = 1;
+	if (at < argc && argv[at][0] != '-') {
+		int result = config_parse_file(config, argv[at], error, error_size);
+		if (result < 0)
+			return result;
+		char *path = realpath(argv[at], NULL);
+		config->file = memory_copy_text(path ? path : argv[at]);
+		free(path);
+		at++;
+	}
+	while (at < argc) {
+		int taken = take_option(config, argc - at, argv + at, error, error_size);
+		if (taken < 0)
+			return taken;
+		at += taken;
+	}
+	return 0;
+}
+
+void config_write_help(struct buffer *out)
+{
+	buffer_append_text(out,
+		"Usage: holdfast-server [file] [--name value ...]\n"
+		"\n"
+		"  file                              configuration in redis.conf syntax\n"
+		"  --name value ...                  one parameter, as in the file; wins over the file\n"
+		"  --help, -h                        this text\n"
+		"  --version, -v                     the version\n"
+		"  --check-config                    read the configuration, say what is wrong, do not run\n"
+		"  --sample-config                   a configuration file with every parameter explained\n"
+		"\n"
+		"Parameters and their defaults:\n");
+	for (size_t i = 0; i < parameters_count; i++) {
+		const struct parameter *parameter = &parameters[i];
+		if (parameter->kind == PARAMETER_CONSTANT)
+			continue;
+		size_t start = out->size;
+		buffer_format(out, "  --%s %s ", parameter->name,
+			*parameter->initial ? parameter->initial : "\"\"");
+		int written = (int)(out->size - start);
+		int blanks = written < HELP_COLUMN ? HELP_COLUMN - written : 0;
+		buffer_format(out, "%*s%s\n", blanks, "", parameter->text);
+	}
+}
+
+static bool is_option(const char *argument)
+{
+	return argument[0] == '-' && argument[1] == '-';
+}
+
+static enum config_action action_asked(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		enum config_action action;
+	} actions[] = {
+		{ "--help", CONFIG_HELP },
+		{ "--version", CONFIG_VERSION },
+		{ "--sample-config", CONFIG_SAMPLE },
+	};
+	if (argc == 2 && strcmp(argv[1], "-h") == 0)
+		return CONFIG_HELP;
+	if (argc == 2 && strcmp(argv[1], "-v") == 0)
+		return CONFIG_VERSION;
+	enum config_action asked = CONFIG_RUN;
+	for (int i = 1; i < argc; i++) {
+		for (size_t a = 0; a < sizeof(actions) / sizeof(actions[0]); a++) {
+			if (strcmp(argv[i], actions[a].name) == 0)
+				return actions[a].action;
+		}
+		if (strcmp(argv[i], "--check-config") == 0)
+			asked = CONFIG_CHECK;
+	}
+	return asked;
+}
+
+/* One option with its values from argv[0] on: how many arguments it took, or -EINVAL. */
+static int take_option(struct config *config, int argc, char **argv, char *error, size_t error_size)
+{
+	if (!is_option(argv[0])) {
+		snprintf(error, error_size,
+			"command line: unexpected argument '%s'; parameters are given as --name value",
+			argv[0]);
+		return -EINVAL;
+	}
+	if (strcmp(argv[0], "--check-config") == 0)
+		return 1;
+	struct slice values[CONFIG_WORDS_MAX];
+	int count = 0;
+	while (count < CONFIG_WORDS_MAX && 1 + count < argc && !is_option(argv[1 + count])) {
+		values[count] = slice_text(argv[1 + count]);
+		count++;
+	}
+	char reason[512];
+	struct slice name = slice_text(argv[0] + 2);
+	int result = config_put(config, name, values, (size_t)count, reason, sizeof(reason));
+	if (result < 0) {
+		snprintf(error, error_size, "command line: %s", reason);
+		return result;
+	}
+	return 1 + count;
+}

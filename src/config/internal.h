@@ -1,0 +1,25 @@
+/*
+ * internal: what the files of this folder share of struct config: the texts, and reading and
+ * writing one parameter whatever its kind.
+ */
+#ifndef CONFIG_INTERNAL_H
+#define CONFIG_INTERNAL_H
+
+#include "config/config.h"
+#include "config/parameters.h"
+
+/* Addresses of one `bind`, with a word more to notice that there are too many. */
+#define CONFIG_WORDS_MAX 17
+
+/* One setting as a file or the command line gives it: allowed at the start whatever the row says.
+ * 0; or -EINVAL and in `error` the name and what is wrong. */
+int config_put(struct config *config, struct slice name, const struct slice *words, size_t count,
+	char *error, size_t error_size);
+/* Appends the value. Texts are appended as they are, without quotes. */
+void config_show(struct config *config, const struct parameter *parameter,
+	enum parameter_style style, struct buffer *out);
+/* Is `words` what the parameter has now, however it is written? */
+bool config_equals(struct config *config, const struct parameter *parameter,
+	const struct slice *words, size_t count);
+
+#endif

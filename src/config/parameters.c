@@ -1,0 +1,491 @@
+/*
+ * parameters: every parameter is one row here. The parser, CONFIG GET and SET, CONFIG REWRITE, the
+ * sample file and --help all follow from it; the server reads the values through struct config.
+ *
+ * Names are Redis's where Redis has the same thing, and Redis's name is an alias where it would
+ * mislead. The constants at the end are what Redis's tools and libraries ask for when they connect;
+ * they say the truth about this server, and a file that sets them to that is welcome.
+ *
+ * Bounds come from what uses the value: 107 bytes fit into a unix socket's address, and a password
+ * longer than a stranger's argument could never be sent.
+ */
+#include "config/parameters.h"
+
+#include "base/number.h"
+#include "config/config.h"
+#include "holdfast/limits.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#define FIELD(member) offsetof(struct config, member)
+#define MB            ((int64_t)1 << 20)
+#define GB            ((int64_t)1 << 30)
+#define TB            ((int64_t)1 << 40)
+
+#define NAME_BYTES_MAX   64
+#define TYPING_SLIPS_MAX 3
+
+static const char *const no_yes[] = { "no", "yes", NULL };
+static const char *const durabilities[] = { "always", "everysec", NULL };
+static const char *const loglevels[] = { "debug", "verbose", "notice", "warning", NULL };
+
+const struct parameter parameters[] = {
+	{ .name = "bind",
+		.section = "Connections",
+		.kind = PARAMETER_WORDS,
+		.least = 1,
+		.most = 1024,
+		.initial = "127.0.0.1 -::1",
+		.text = "Addresses to listen on. One with a leading '-' may be missing on this machine; "
+			"'*' is every IPv4 and '::*' every IPv6 address." },
+	{ .name = "port",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(port),
+		.most = 65535,
+		.initial = "6379",
+		.text = "TCP port; 0: no TCP." },
+	{ .name = "unixsocket",
+		.kind = PARAMETER_TEXT,
+		.most = 107,
+		.initial = "",
+		.text = "Path of a unix socket to listen on; empty: none." },
+	{ .name = "unixsocketperm",
+		.kind = PARAMETER_OCTAL,
+		.field = FIELD(unixsocketperm),
+		.most = 0777,
+		.initial = "0",
+		.text = "Permissions of the unix socket; 0: as the umask leaves them." },
+	{ .name = "tcp-backlog",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(tcp_backlog),
+		.least = 1,
+		.most = 65535,
+		.unit = "connections",
+		.initial = "511",
+		.text = "Connections that the kernel may queue before the server accepts them." },
+	{ .name = "tcp-keepalive",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(tcp_keepalive_s),
+		.most = INT_MAX,
+		.unit = "seconds",
+		.initial = "300",
+		.at_run_time = true,
+		.text = "Silence after which TCP asks whether a client is still there; 0: never." },
+	{ .name = "timeout",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(idle_timeout_s),
+		.most = INT_MAX,
+		.unit = "seconds",
+		.initial = "0",
+		.at_run_time = true,
+		.text = "A client that sends nothing for so long is disconnected; 0: never." },
+	{ .name = "maxclients",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(clients_max),
+		.least = 1,
+		.most = INT_MAX,
+		.unit = "clients",
+		.initial = "10000",
+		.at_run_time = true,
+		.text = "Clients connected at a time; one more is told so and disconnected." },
+	{ .name = "protected-mode",
+		.kind = PARAMETER_CHOICE,
+		.field = FIELD(protected_mode),
+		.choices = no_yes,
+		.initial = "yes",
+		.at_run_time = true,
+		.text = "Without a password, serve only clients of this machine." },
+	{ .name = "requirepass",
+		.kind = PARAMETER_TEXT,
+		.most = LIMIT_ARGUMENT_UNAUTHENTICATED,
+		.initial = "",
+		.at_run_time = true,
+		.text = "Password that clients must give with AUTH or HELLO; empty: none." },
+
+	{ .name = "client-output-limit",
+		.section = "Limits",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(client_output_bytes_max),
+		.least = 1 * MB,
+		.most = 1 * TB,
+		.unit = "bytes",
+		.initial = "256mb",
+		.at_run_time = true,
+		.text = "Replies waiting for one client; a slower reader is disconnected." },
+	{ .name = "client-requests-limit",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(client_requests_max),
+		.least = 1,
+		.most = 1000000,
+		.unit = "requests",
+		.initial = "20000",
+		.at_run_time = true,
+		.text = "Requests of one client in flight; at the limit its socket is not read." },
+	{ .name = "input-memory",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(input_bytes_max),
+		.least = 1 * MB,
+		.most = 1 * TB,
+		.unit = "bytes",
+		.initial = "1gb",
+		.at_run_time = true,
+		.text = "Unfinished requests of all clients; at the limit no socket is read." },
+	{ .name = "max-value-size",
+		.alias = "proto-max-bulk-len",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(value_bytes_max),
+		.least = 1 * MB,
+		.most = (int64_t)LIMIT_VALUE_BYTES,
+		.unit = "bytes",
+		.initial = "64mb",
+		.at_run_time = true,
+		.text = "The largest value, and the largest argument of a command." },
+	{ .name = "shard-queue-limit",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(queue_requests_max),
+		.least = 1,
+		.most = 100000000,
+		.unit = "requests",
+		.initial = "100000",
+		.at_run_time = true,
+		.text = "Requests waiting at one shard; beyond it the answer is OVERLOADED." },
+
+	{ .name = "workers",
+		.section = "Threads",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(workers),
+		.most = LIMIT_WORKERS,
+		.unit = "threads",
+		.initial = "0",
+		.text = "Threads that own shards; 0: chosen from the machine's cores." },
+	{ .name = "io-threads",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(io_threads),
+		.most = LIMIT_WORKERS,
+		.unit = "threads",
+		.initial = "0",
+		.text = "Threads that only serve connections; 0: the workers serve them." },
+
+	{ .name = "dir",
+		.section = "Data",
+		.kind = PARAMETER_TEXT,
+		.least = 1,
+		.most = PATH_MAX - 1,
+		.initial = "./data",
+		.text = "Data directory; created when it is missing." },
+	{ .name = "shards",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(shards),
+		.least = 1,
+		.most = LIMIT_SHARDS,
+		.unit = "shards",
+		.initial = "16",
+		.text = "Parts of a new data directory; an existing one keeps its number." },
+	{ .name = "durability",
+		.alias = "appendfsync",
+		.kind = PARAMETER_CHOICE,
+		.field = FIELD(durability),
+		.choices = durabilities,
+		.initial = "always",
+		.at_run_time = true,
+		.text = "always: no reply before everything that it tells of is on disk. everysec: replies "
+			"do not wait, and a crash may lose the last second." },
+	{ .name = "overlay-memory",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(overlay_bytes_max),
+		.least = 16 * MB,
+		.most = 1 * TB,
+		.unit = "bytes",
+		.initial = "512mb",
+		.at_run_time = true,
+		.text = "Memory for writes that wait for a checkpoint; at the limit writers are slowed." },
+	{ .name = "checkpoint-interval",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(checkpoint_interval_s),
+		.least = 1,
+		.most = 86400,
+		.unit = "seconds",
+		.initial = "60",
+		.at_run_time = true,
+		.text = "A checkpoint starts at the latest so long after the one before." },
+	{ .name = "checkpoint-log-size",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(checkpoint_log_bytes),
+		.least = 1 * MB,
+		.most = 1 * TB,
+		.unit = "bytes",
+		.initial = "512mb",
+		.at_run_time = true,
+		.text = "A checkpoint starts when the log has grown by so much." },
+	{ .name = "log-segment-size",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(log_segment_bytes),
+		.least = 1 * MB,
+		.most = 1 * GB,
+		.unit = "bytes",
+		.initial = "64mb",
+		.text = "Size of one log file; the changes of one command must fit into it." },
+	{ .name = "map-size",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(map_bytes),
+		.least = 64 * MB,
+		.most = 64 * TB,
+		.unit = "bytes",
+		.initial = "1tb",
+		.text = "Address space for the store, and so its largest size; costs no memory." },
+
+	{ .name = "logfile",
+		.section = "Watching",
+		.kind = PARAMETER_TEXT,
+		.most = PATH_MAX - 1,
+		.initial = "",
+		.text = "File for the server's log lines; empty: standard output." },
+	{ .name = "loglevel",
+		.kind = PARAMETER_CHOICE,
+		.field = FIELD(loglevel),
+		.choices = loglevels,
+		.initial = "notice",
+		.at_run_time = true,
+		.text = "The least important lines that are written." },
+	{ .name = "slowlog-log-slower-than",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(slowlog_us),
+		.least = -1,
+		.most = INT64_MAX,
+		.unit = "microseconds",
+		.initial = "10000",
+		.at_run_time = true,
+		.text = "Commands that take longer are kept for SLOWLOG; 0: all, -1: none." },
+	{ .name = "slowlog-max-len",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(slowlog_max),
+		.most = 1000000,
+		.unit = "commands",
+		.initial = "128",
+		.at_run_time = true,
+		.text = "Commands that SLOWLOG keeps." },
+	{ .name = "latency-monitor-threshold",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(latency_threshold_ms),
+		.most = INT_MAX,
+		.unit = "milliseconds",
+		.initial = "0",
+		.at_run_time = true,
+		.text = "Events that take as long are kept for LATENCY; 0: none." },
+
+	{ .name = "databases", .kind = PARAMETER_CONSTANT, .initial = "16" },
+	{ .name = "save", .kind = PARAMETER_CONSTANT, .initial = "" },
+	{ .name = "appendonly", .kind = PARAMETER_CONSTANT, .initial = "yes" },
+	{ .name = "maxmemory", .kind = PARAMETER_CONSTANT, .initial = "0" },
+	{ .name = "maxmemory-policy", .kind = PARAMETER_CONSTANT, .initial = "noeviction" },
+	{ .name = "replica-read-only",
+		.alias = "slave-read-only",
+		.kind = PARAMETER_CONSTANT,
+		.initial = "yes" },
+	{ .name = "notify-keyspace-events", .kind = PARAMETER_CONSTANT, .initial = "" },
+	{ .name = "cluster-enabled", .kind = PARAMETER_CONSTANT, .initial = "no" },
+	{ .name = "daemonize", .kind = PARAMETER_CONSTANT, .initial = "no" },
+};
+const size_t parameters_count = sizeof(parameters) / sizeof(parameters[0]);
+
+static const char *read_value(
+	const struct parameter *parameter, struct slice value, int64_t *number);
+static size_t typing_slips(struct slice typed, const char *name);
+static bool read_choice(const struct parameter *parameter, struct slice value, int64_t *number);
+static bool read_octal(struct slice value, int64_t *number);
+
+const struct parameter *parameter_find(struct slice name)
+{
+	for (size_t i = 0; i < parameters_count; i++) {
+		const struct parameter *parameter = &parameters[i];
+		if (slice_is(name, parameter->name) ||
+			(parameter->alias && slice_is(name, parameter->alias)))
+			return parameter;
+	}
+	return NULL;
+}
+
+const char *parameter_nearest(struct slice name)
+{
+	const char *nearest = NULL;
+	/* Short names resemble each other: allow one slip in two letters. */
+	size_t fewest = name.size / 2 < TYPING_SLIPS_MAX ? name.size / 2 : TYPING_SLIPS_MAX;
+	fewest++;
+	for (size_t i = 0; i < 2 * parameters_count; i++) {
+		const struct parameter *parameter = &parameters[i / 2];
+		const char *candidate = i % 2 ? parameter->alias : parameter->name;
+		size_t slips = candidate ? typing_slips(name, candidate) : SIZE_MAX;
+		if (slips < fewest) {
+			fewest = slips;
+			nearest = candidate;
+		}
+	}
+	return nearest;
+}
+
+bool parameter_is_number(const struct parameter *parameter)
+{
+	switch (parameter->kind) {
+	case PARAMETER_NUMBER:
+	case PARAMETER_SIZE:
+	case PARAMETER_OCTAL:
+	case PARAMETER_CHOICE:
+		return true;
+	case PARAMETER_TEXT:
+	case PARAMETER_WORDS:
+	case PARAMETER_CONSTANT:
+		break;
+	}
+	return false;
+}
+
+int parameter_read(const struct parameter *parameter, struct slice value, int64_t *number,
+	char *error, size_t error_size)
+{
+	if (value.size && memchr(value.data, '\0', value.size)) {
+		snprintf(error, error_size, "argument contains a zero byte");
+		return -EINVAL;
+	}
+	const char *complaint = read_value(parameter, value, number);
+	if (complaint == NULL)
+		return 0;
+	struct buffer range;
+	buffer_init(&range);
+	parameter_show_range(parameter, &range);
+	snprintf(error, error_size, "%s must be %.*s", complaint, (int)range.size, range.data);
+	buffer_fini(&range);
+	return -EINVAL;
+}
+
+void parameter_show(const struct parameter *parameter, int64_t number, enum parameter_style style,
+	struct buffer *out)
+{
+	static const char *const units[] = { "", "kb", "mb", "gb", "tb" };
+	size_t unit = 0;
+	switch (parameter->kind) {
+	case PARAMETER_CHOICE:
+		buffer_append_text(out, parameter->choices[number]);
+		return;
+	case PARAMETER_OCTAL:
+		buffer_format(out, "%llo", (unsigned long long)number);
+		return;
+	case PARAMETER_SIZE:
+		while (style == PARAMETER_SHORT && number && number % 1024 == 0 && unit < 4) {
+			number /= 1024;
+			unit++;
+		}
+		break;
+	default:
+		break;
+	}
+	buffer_format(out, "%lld%s", (long long)number, units[unit]);
+}
+
+void parameter_show_range(const struct parameter *parameter, struct buffer *out)
+{
+	switch (parameter->kind) {
+	case PARAMETER_CHOICE:
+		for (size_t i = 0; parameter->choices[i]; i++)
+			buffer_format(out, "%s'%s'", i ? " or " : "", parameter->choices[i]);
+		return;
+	case PARAMETER_CONSTANT:
+		buffer_format(out, "'%s', which is fixed", parameter->initial);
+		return;
+	case PARAMETER_TEXT:
+	case PARAMETER_WORDS:
+		buffer_format(out, "between %lld and %lld bytes long", (long long)parameter->least,
+			(long long)parameter->most);
+		return;
+	default:
+		break;
+	}
+	buffer_append_text(out, "between ");
+	parameter_show(parameter, parameter->least, PARAMETER_SHORT, out);
+	buffer_append_text(out, " and ");
+	parameter_show(parameter, parameter->most, PARAMETER_SHORT, out);
+	buffer_append_text(out, " inclusive");
+	if (parameter->kind == PARAMETER_NUMBER && parameter->unit)
+		buffer_format(out, " (%s)", parameter->unit);
+}
+
+/* NULL; or what an error says in front of the allowed values. Texts give their size. */
+static const char *read_value(
+	const struct parameter *parameter, struct slice value, int64_t *number)
+{
+	switch (parameter->kind) {
+	case PARAMETER_NUMBER:
+		if (!number_parse_i64(value, number))
+			return "argument couldn't be parsed into an integer; it";
+		break;
+	case PARAMETER_SIZE:
+		if (!number_parse_size(value, number))
+			return "argument must be a memory value; it";
+		break;
+	case PARAMETER_OCTAL:
+		if (!read_octal(value, number))
+			return "argument couldn't be parsed into an octal number; it";
+		break;
+	case PARAMETER_CHOICE:
+		return read_choice(parameter, value, number) ? NULL : "argument";
+	case PARAMETER_TEXT:
+	case PARAMETER_WORDS:
+		*number = (int64_t)value.size;
+		break;
+	case PARAMETER_CONSTANT:
+		return slice_is(value, parameter->initial) ? NULL : "argument";
+	}
+	return *number >= parameter->least && *number <= parameter->most ? NULL : "argument";
+}
+
+/* Letters to insert, drop or exchange to get from one to the other (Levenshtein's distance). */
+static size_t typing_slips(struct slice typed, const char *name)
+{
+	size_t name_size = strlen(name);
+	size_t row[NAME_BYTES_MAX + 1];
+	if (typed.size > NAME_BYTES_MAX || name_size > NAME_BYTES_MAX)
+		return SIZE_MAX;
+	for (size_t n = 0; n <= name_size; n++)
+		row[n] = n;
+	for (size_t t = 1; t <= typed.size; t++) {
+		size_t diagonal = row[0];
+		row[0] = t;
+		for (size_t n = 1; n <= name_size; n++) {
+			bool same = tolower((unsigned char)typed.data[t - 1]) == name[n - 1];
+			size_t best = diagonal + !same;
+			diagonal = row[n];
+			if (row[n] + 1 < best)
+				best = row[n] + 1;
+			if (row[n - 1] + 1 < best)
+				best = row[n - 1] + 1;
+			row[n] = best;
+		}
+	}
+	return row[name_size];
+}
+
+static bool read_choice(const struct parameter *parameter, struct slice value, int64_t *number)
+{
+	for (size_t i = 0; parameter->choices[i]; i++) {
+		if (slice_is(value, parameter->choices[i])) {
+			*number = (int64_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool read_octal(struct slice value, int64_t *number)
+{
+	if (value.size == 0 || value.size > 20)
+		return false;
+	*number = 0;
+	for (size_t i = 0; i < value.size; i++) {
+		if (value.data[i] < '0' || value.data[i] > '7')
+			return false;
+		*number = *number * 8 + (value.data[i] - '0');
+	}
+	return true;
+}

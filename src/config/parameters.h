@@ -1,0 +1,63 @@
+/*
+ * parameters: the one table of parameters, and what follows from a row alone: looking it up,
+ * reading a value by its rules, showing a value. It holds no values. Private to this folder.
+ */
+#ifndef CONFIG_PARAMETERS_H
+#define CONFIG_PARAMETERS_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+enum parameter_kind {
+	PARAMETER_NUMBER,   /* a count of `unit`s */
+	PARAMETER_SIZE,     /* bytes, with kb, mb, gb and tb */
+	PARAMETER_OCTAL,    /* file permissions */
+	PARAMETER_CHOICE,   /* one of `choices`; its index is the number */
+	PARAMETER_TEXT,     /* one word; `least` and `most` bound its bytes */
+	PARAMETER_WORDS,    /* a text of several words, joined by blanks */
+	PARAMETER_CONSTANT, /* clients ask for it; it can be set only to what it is */
+};
+
+struct parameter {
+	const char *name;
+	const char *alias; /* another name for the same; NULL: none */
+	enum parameter_kind kind;
+	bool at_run_time; /* may CONFIG SET change it? */
+	size_t field;     /* of the kinds that are numbers: offset in struct config */
+	int64_t least, most;
+	const char *unit; /* NULL: a plain number */
+	const char *const *choices;
+	const char *initial; /* the default, as the configuration file writes it */
+	const char *text;    /* one sentence or two for the sample file and --help */
+	const char *section; /* heading in front of this row; NULL: the one before goes on */
+};
+
+extern const struct parameter parameters[];
+extern const size_t parameters_count;
+
+/* By name or alias, any case. NULL when there is none. */
+const struct parameter *parameter_find(struct slice name);
+/* The name or alias that a mistyped `name` most likely meant; NULL when none is near. */
+const char *parameter_nearest(struct slice name);
+
+/* Is its value a number in struct config? The others are texts. */
+bool parameter_is_number(const struct parameter *parameter);
+/* Reads `value` by the row's rules: 0 and, for numbers, `*number`; or -EINVAL and in `error` what
+ * it must be, with range and unit. */
+int parameter_read(const struct parameter *parameter, struct slice value, int64_t *number,
+	char *error, size_t error_size);
+
+enum parameter_style {
+	PARAMETER_PLAIN, /* sizes in bytes: CONFIG GET */
+	PARAMETER_SHORT, /* sizes in the largest unit that divides them: files and messages */
+};
+/* Appends the number as the row's kind writes it. */
+void parameter_show(const struct parameter *parameter, int64_t number, enum parameter_style style,
+	struct buffer *out);
+/* Appends what values are allowed: `0 to 86400 seconds`, `always or everysec`; nothing for texts.
+ */
+void parameter_show_range(const struct parameter *parameter, struct buffer *out);
+
+#endif

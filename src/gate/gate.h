@@ -1,0 +1,88 @@
+/*
+ * gate: the output gate. Turns append their records and get LSNs; one step writes what has
+ * collected and syncs it once; replies leave when what they depend on is durable.
+ *
+ * Threads: gate_append, gate_durable and the like: any. gate_step: one at a time, by whoever gets
+ * hold of it (the log thread, or a loop that has nothing else to do). gate_keeper_step: the keeper
+ * thread.
+ */
+#ifndef GATE_GATE_H
+#define GATE_GATE_H
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "log/log.h"
+
+struct gate;
+
+/* Empty log segments kept ready: two take whatever may be collecting or being written, the others give
+ * the keeper time. */
+#define GATE_LOG_SPARES 3
+
+/* Wakes a loop that went to sleep with replies behind the gate. */
+struct gate_listener {
+	_Atomic uint64_t wanted_lsn; /* wake when this is durable; 0: do not */
+	void (*wake)(void *context); /* safe from any thread */
+	void *context;
+	struct gate_listener *next;
+};
+
+struct gate *gate_new(struct log *log, const struct config *config, struct clock *clock);
+void gate_free(struct gate **gate);
+/* Before the threads start. The listener is borrowed for the gate's life. */
+void gate_listen(struct gate *gate, struct gate_listener *listener);
+
+/* Starts and stops the log thread and the keeper. Stopping first makes everything durable. */
+void gate_start(struct gate *gate);
+void gate_stop(struct gate *gate);
+
+/* Appends one record to the batch being collected and returns its LSN. Effects must encode to at
+ * most gate_record_bytes_max. */
+uint64_t gate_append(struct gate *gate, const struct effect *effects, size_t count);
+size_t gate_record_bytes_max(const struct gate *gate);
+/* A loop has ended its tick: what it appended may go to disk. */
+void gate_kick(struct gate *gate);
+/* The caller would sleep otherwise: does the step itself when nobody else is at it. */
+void gate_step_here(struct gate *gate);
+
+/* LSN of the last record appended; of the last one that a crash cannot take back. */
+uint64_t gate_appended(const struct gate *gate);
+uint64_t gate_durable(const struct gate *gate);
+/* Replies that depend on nothing above this may leave: the durable LSN, or any under `durability
+ * everysec`. */
+uint64_t gate_released(const struct gate *gate);
+
+enum gate_admission {
+	GATE_OPEN,
+	GATE_BUSY, /* the log is behind: hold writes back */
+	GATE_FULL, /* the disk is full: refuse writes */
+};
+enum gate_admission gate_admission(const struct gate *gate);
+/* Another part met a full disk (or no longer does): writes are refused meanwhile. */
+void gate_set_store_full(struct gate *gate, bool full);
+
+/* One round: 1 when something was made durable, 0 when there was nothing to do, -EAGAIN when no log
+ * segment was ready (gate_keeper_step first). Other failures of the disk end the process. */
+int gate_step(struct gate *gate);
+/* Makes log segments ready; 0, or -ENOSPC. */
+int gate_keeper_step(struct gate *gate);
+/* Everything up to `lsn` is in the tree: its log segments may be used again. */
+void gate_recycle(struct gate *gate, uint64_t lsn);
+
+struct gate_stats {
+	uint64_t appended_lsn;
+	uint64_t durable_lsn;
+	uint64_t batches; /* written */
+	uint64_t records; /* in them */
+	uint64_t bytes;   /* in them */
+	uint64_t syncs;
+	uint64_t sync_ns_total;
+	uint64_t sync_ns_max;
+	uint64_t sync_ns_last;
+	uint64_t pending_bytes; /* collected, not yet written */
+	bool full;
+	struct log_usage log;
+};
+void gate_stats(const struct gate *gate, struct gate_stats *out);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * gate_thread: the two threads that drive the gate's steps. The log thread sleeps until a loop
+ * kicks it; the keeper sleeps until segments are to be made or given back, and looks again now and
+ * then while the disk is full.
+ */
+#include "gate/gate_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <time.h>
+
+#define KEEPER_RETRY_MS  200
+#define EVERYSEC_LOOK_MS 100
+
+static void wait_ms(pthread_cond_t *condition, pthread_mutex_t *lock, int ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(condition, lock, &until);
+}
+
+static void *log_main(void *context)
+{
+	struct gate *gate = context;
+	pthread_setname_np(pthread_self(), "holdfast-log");
+	for (;;) {
+		pthread_mutex_lock(&gate->lock);
+		while (gate->first == NULL && !gate->stopping && !gate_sync_is_due(gate)) {
+			gate->log_asleep = true;
+			if (gate->written_lsn == gate_durable(gate))
+				pthread_cond_wait(&gate->log_wakes, &gate->lock);
+			else
+				wait_ms(&gate->log_wakes, &gate->lock, EVERYSEC_LOOK_MS);
+			gate->log_asleep = false;
+		}
+		bool done = gate->stopping && gate->first == NULL;
+		pthread_mutex_unlock(&gate->lock);
+		if (done)
+			return NULL;
+		if (gate_step(gate) == -EAGAIN) {
+			pthread_mutex_lock(&gate->lock);
+			wait_ms(&gate->log_wakes, &gate->lock, 1);
+			pthread_mutex_unlock(&gate->lock);
+		}
+	}
+}
+
+static void *keeper_main(void *context)
+{
+	struct gate *gate = context;
+	pthread_setname_np(pthread_self(), "holdfast-keep");
+	int result = 0;
+	for (;;) {
+		pthread_mutex_lock(&gate->lock);
+		while (!gate->keeper_wanted && !gate->stopping && result == 0) {
+			gate->keeper_asleep = true;
+			pthread_cond_wait(&gate->keeper_wakes, &gate->lock);
+			gate->keeper_asleep = false;
+		}
+		if (result != 0 && !gate->stopping)
+			wait_ms(&gate->keeper_wakes, &gate->lock, KEEPER_RETRY_MS);
+		bool stopping = gate->stopping && gate->first == NULL;
+		pthread_mutex_unlock(&gate->lock);
+		if (stopping)
+			return NULL;
+		result = gate_keeper_step(gate);
+	}
+}
+
+void gate_start(struct gate *gate)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&gate->log_wakes, &attributes);
+	pthread_cond_init(&gate->keeper_wakes, &attributes);
+	pthread_condattr_destroy(&attributes);
+	gate->keeper_wanted = true;
+	gate->threads_running = true;
+	int failed = pthread_create(&gate->log_thread, NULL, log_main, gate) ||
+		pthread_create(&gate->keeper_thread, NULL, keeper_main, gate);
+	assert(!failed);
+}
+
+void gate_stop(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->stopping = true;
+	pthread_cond_broadcast(&gate->log_wakes);
+	pthread_cond_broadcast(&gate->keeper_wakes);
+	pthread_mutex_unlock(&gate->lock);
+	pthread_join(gate->log_thread, NULL);
+	pthread_mutex_lock(&gate->lock);
+	pthread_cond_broadcast(&gate->keeper_wakes);
+	pthread_mutex_unlock(&gate->lock);
+	pthread_join(gate->keeper_thread, NULL);
+	gate->threads_running = false;
+	/* What `everysec` had left for the next second. */
+	while (gate->written_lsn != gate_durable(gate) || gate->first) {
+		gate->last_sync_ns = 0;
+		gate_step(gate);
+	}
+	pthread_cond_destroy(&gate->log_wakes);
+	pthread_cond_destroy(&gate->keeper_wakes);
+}
+
+void gate_kick(struct gate *gate)
+{
+	if (!gate->threads_running)
+		return;
+	pthread_mutex_lock(&gate->lock);
+	bool asleep = gate->log_asleep && gate->first != NULL;
+	pthread_mutex_unlock(&gate->lock);
+	if (asleep)
+		pthread_cond_signal(&gate->log_wakes);
+}

@@ -1,0 +1,334 @@
+/*
+ * log: the append side. See log.h for the promises, include/holdfast/log_format.h for the bytes and
+ * recovery.c for how they are read.
+ *
+ * A segment's way:
+ *
+ *      log_prepare --> spare --> log_write: current --> (full) used --> log_recycle --> spare
+ *                                                                                  '--> removed
+ *
+ * - Appending starts in a fresh segment after every opening. What a crash tore stays where it is,
+ *   void, and the fresh segment takes over its LSN; nothing is ever written behind it.
+ * - Every write is of whole blocks. The current segment's last, partly filled block is kept in
+ *   `tail` and is written again, with the same bytes, in front of the next batch; a crash in the
+ *   middle cannot change them. A fresh segment's tail is its header block: header and first batch
+ *   go to disk in one write.
+ * - A segment is synced before the next is activated, so unsynced writes are in one file only.
+ * - Segments come and go by whole files of one size: in the steady state a write changes no
+ *   metadata, and a sync is one flush.
+ *
+ * Threads: the gate's thread owns the fields in the second block of struct log. `lock` guards the
+ * lists, `fill` and `last_lsn` of the segments in them, and changes of `current`; no disk call is
+ * made under it. A spare belongs to whoever has taken it out of the list.
+ */
+#include "log/log.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "log/recovery.h"
+#include "log/segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+struct log {
+	/* set once */
+	struct log_options options;
+	char *directory;
+
+	/* the gate's thread */
+	struct segment *current; /* the last of `used`; NULL before the first write */
+	uint64_t sequence_last;
+	uint64_t synced_lsn;
+	bool unsynced;     /* `current` was written to since its last sync */
+	int failure;       /* of a write or a sync: nothing is known of the disk any more */
+	size_t tail_bytes; /* of `tail`, which end at the current segment's fill */
+	char tail[LOG_BLOCK_BYTES];
+	_Atomic uint64_t next_lsn; /* read by any */
+
+	/* the keeper's thread */
+	uint64_t number_last;
+
+	pthread_mutex_t lock;
+	struct segment_list used; /* by sequence */
+	struct segment_list spares;
+	size_t spares_kept; /* beyond spares_wanted: what one checkpoint frees, the next needs */
+};
+
+static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn);
+
+int log_open(struct log **out, const struct log_options *options, uint64_t after_lsn,
+	log_replay_fn replay, void *context, struct log_recovery *recovery, char *error,
+	size_t error_size)
+{
+	assert(options->segment_bytes % LOG_BLOCK_BYTES == 0);
+	assert(options->segment_bytes >= 2 * LOG_BLOCK_BYTES);
+	assert(options->spares_wanted >= 2);
+	struct recovered found;
+	*out = NULL;
+	int result = recovery_run(
+		options, after_lsn, replay, context, recovery, &found, error, error_size);
+	if (result) {
+		recovery_fini(&found);
+		return result;
+	}
+	struct log *log = memory_zeroed(sizeof(*log));
+	log->options = *options;
+	log->directory = memory_copy_text(options->directory);
+	log->options.directory = log->directory;
+	log->sequence_last = found.sequence_last;
+	log->number_last = found.number_last;
+	log->synced_lsn = recovery->last_lsn > after_lsn ? recovery->last_lsn : after_lsn;
+	log->next_lsn = log->synced_lsn + 1;
+	pthread_mutex_init(&log->lock, NULL);
+	result = adopt(log, &found, after_lsn);
+	recovery_fini(&found);
+	if (result == 0) {
+		result = log_prepare(log);
+		/* A full disk stops writes, not reads: the log opens, and writes wait for room. */
+		if (result == -ENOSPC)
+			result = 0;
+	}
+	if (result) {
+		snprintf(error, error_size, "log %s: cannot make it ready: %s", options->directory,
+			strerror(-result));
+		log_close(&log);
+	}
+	*out = log;
+	return result;
+}
+
+void log_close(struct log **log_pointer)
+{
+	struct log *log = *log_pointer;
+	if (log == NULL)
+		return;
+	segment_list_fini(&log->used);
+	segment_list_fini(&log->spares);
+	pthread_mutex_destroy(&log->lock);
+	memory_free(log->directory);
+	memory_free(log);
+	*log_pointer = NULL;
+}
+
+uint64_t log_next_lsn(const struct log *log)
+{
+	return log->next_lsn;
+}
+
+size_t log_batch_bytes_max(const struct log *log)
+{
+	return log->options.segment_bytes - LOG_BLOCK_BYTES - LOG_BATCH_HEADER_BYTES;
+}
+
+static int remove_segments(struct log *log, struct segment_list *list);
+static int activate_spare(struct log *log);
+static int write_batch(struct log *log, struct log_batch *batch);
+
+int log_write(struct log *log, struct log_batch *batch)
+{
+	assert(batch->count > 0);
+	assert(batch->first_lsn == log->next_lsn);
+	assert(batch->size <= log_batch_bytes_max(log));
+	if (log->failure)
+		return log->failure;
+	struct segment *current = log->current;
+	size_t size = LOG_BATCH_HEADER_BYTES + batch->size;
+	if (current == NULL || size > current->bytes - current->fill) {
+		int result = activate_spare(log);
+		if (result)
+			return result;
+	}
+	return write_batch(log, batch);
+}
+
+int log_sync(struct log *log)
+{
+	if (log->failure == 0 && log->unsynced) {
+		log->failure = disk_sync(log->current->file);
+		if (log->failure == 0) {
+			log->unsynced = false;
+			log->synced_lsn = log->next_lsn - 1;
+		}
+	}
+	return log->failure;
+}
+
+static int make_spare(struct log *log, struct segment **out);
+
+int log_prepare(struct log *log)
+{
+	for (;;) {
+		pthread_mutex_lock(&log->lock);
+		bool enough = log->spares.count >= (size_t)log->options.spares_wanted;
+		pthread_mutex_unlock(&log->lock);
+		if (enough)
+			return 0;
+		struct segment *spare;
+		int result = make_spare(log, &spare);
+		if (result)
+			return result;
+		pthread_mutex_lock(&log->lock);
+		segment_list_add(&log->spares, spare);
+		pthread_mutex_unlock(&log->lock);
+	}
+}
+
+int log_recycle(struct log *log, uint64_t lsn)
+{
+	struct segment_list discard = { 0 };
+	size_t freed = 0;
+	pthread_mutex_lock(&log->lock);
+	for (size_t i = 0; i < log->used.count;) {
+		struct segment *segment = log->used.items[i];
+		if (segment == log->current || segment->last_lsn > lsn) {
+			i++;
+			continue;
+		}
+		segment_list_take(&log->used, i);
+		bool fits = segment->bytes == log->options.segment_bytes;
+		segment_list_add(fits ? &log->spares : &discard, segment);
+		freed++;
+	}
+	if (freed) {
+		size_t fading = log->spares_kept - log->spares_kept / 4;
+		log->spares_kept = freed > fading ? freed : fading;
+		size_t kept = (size_t)log->options.spares_wanted + log->spares_kept;
+		while (log->spares.count > kept)
+			segment_list_add(&discard, segment_list_take(&log->spares, 0));
+	}
+	pthread_mutex_unlock(&log->lock);
+	return remove_segments(log, &discard);
+}
+
+void log_usage(struct log *log, struct log_usage *out)
+{
+	pthread_mutex_lock(&log->lock);
+	*out = (struct log_usage){
+		.spares = (int)log->spares.count,
+		.segments = (int)log->used.count,
+	};
+	for (size_t i = 0; i < log->used.count; i++)
+		out->bytes_live += log->used.items[i]->fill;
+	pthread_mutex_unlock(&log->lock);
+}
+
+/* Takes over what recovery found. */
+static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn)
+{
+	/* The former process may have died between making a file and making that durable. */
+	int result = disk_sync_directory(log->options.disk, log->directory);
+	for (size_t i = 0; i < found->empty.count && result == 0; i++)
+		result = disk_sync(found->empty.items[i]->file);
+	if (result)
+		return result;
+	log->used = found->used;
+	log->spares = found->empty;
+	found->used = (struct segment_list){ 0 };
+	found->empty = (struct segment_list){ 0 };
+	result = log_recycle(log, after_lsn);
+	return result ? result : remove_segments(log, &found->discard);
+}
+
+/* Empties the list. A file that comes back in a crash does no harm: its records are old. */
+static int remove_segments(struct log *log, struct segment_list *list)
+{
+	int result = 0;
+	for (size_t i = 0; i < list->count; i++) {
+		char *path = segment_path(log->directory, list->items[i]->number);
+		int removed = disk_remove(log->options.disk, path);
+		if (removed && result == 0)
+			result = removed;
+		memory_free(path);
+	}
+	segment_list_fini(list);
+	return result;
+}
+
+static int make_spare(struct log *log, struct segment **out)
+{
+	struct disk *disk = log->options.disk;
+	struct disk_file *file;
+	uint64_t number = ++log->number_last;
+	char *path = segment_path(log->directory, number);
+	int result = disk_open(disk, path, DISK_OPEN_CREATE, &file);
+	if (result == 0) {
+		result = disk_allocate(file, log->options.segment_bytes);
+		if (result == 0)
+			result = disk_sync(file);
+		if (result == 0)
+			result = disk_sync_directory(disk, log->directory);
+		if (result == 0) {
+			*out = segment_new(&file, number, log->options.segment_bytes);
+		} else {
+			disk_close(&file);
+			(void)disk_remove(disk, path);
+		}
+	}
+	memory_free(path);
+	return result;
+}
+
+/* Makes a spare the current segment, in memory: its header goes to disk with its first batch. */
+static int activate_spare(struct log *log)
+{
+	pthread_mutex_lock(&log->lock);
+	struct segment *spare = NULL;
+	if (log->spares.count)
+		spare = segment_list_take(&log->spares, log->spares.count - 1);
+	pthread_mutex_unlock(&log->lock);
+	if (spare == NULL)
+		return -EAGAIN;
+	int result = log_sync(log);
+	spare->sequence = ++log->sequence_last;
+	spare->first_lsn = log->next_lsn;
+	spare->last_lsn = log->next_lsn - 1;
+	spare->fill = LOG_BLOCK_BYTES;
+	random_entropy(&spare->salt, sizeof(spare->salt));
+	segment_header_write(spare, log->tail);
+	log->tail_bytes = LOG_BLOCK_BYTES;
+	pthread_mutex_lock(&log->lock);
+	log->current = spare;
+	segment_list_add(&log->used, spare);
+	pthread_mutex_unlock(&log->lock);
+	return result;
+}
+
+/* Writes the batch at the current segment's fill, where it fits. */
+static int write_batch(struct log *log, struct log_batch *batch)
+{
+	struct segment *segment = log->current;
+	struct log_batch_header header = {
+		.first_lsn = batch->first_lsn,
+		.synced_lsn = log->synced_lsn,
+		.records_bytes = batch->size,
+		.records = batch->count,
+	};
+	char *records = batch->memory + LOG_BATCH_HEADROOM;
+	segment_batch_seal(segment, &header, records);
+	char *start = records - LOG_BATCH_HEADER_BYTES - log->tail_bytes;
+	memcpy(start, log->tail, log->tail_bytes);
+	uint64_t offset = segment->fill - log->tail_bytes;
+	assert(offset % LOG_BLOCK_BYTES == 0);
+
+	size_t used = log->tail_bytes + LOG_BATCH_HEADER_BYTES + batch->size;
+	size_t tail_bytes = used % LOG_BLOCK_BYTES;
+	size_t padding = tail_bytes ? LOG_BLOCK_BYTES - tail_bytes : 0;
+	memset(start + used, 0, padding);
+	assert(offset + used + padding <= segment->bytes);
+	log->unsynced = true;
+	log->failure = disk_write(segment->file, start, used + padding, offset);
+	if (log->failure)
+		return log->failure;
+	memcpy(log->tail, start + used - tail_bytes, tail_bytes);
+	log->tail_bytes = tail_bytes;
+	log->next_lsn += batch->count;
+	pthread_mutex_lock(&log->lock);
+	segment->fill = offset + used;
+	segment->last_lsn = log->next_lsn - 1;
+	pthread_mutex_unlock(&log->lock);
+	return 0;
+}

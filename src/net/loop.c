@@ -1,0 +1,332 @@
+/*
+ * loop: a thread's tick. Between two waits of the loop everything that can be done is done, and
+ * only then are the log kicked and the replies written, once for the whole tick:
+ *
+ *   poll: read sockets, run turns, take the mailbox   -->   prepare: kick the gate, flush replies
+ * whose ^                                                  LSN is released, note what to be woken
+ * for
+ *         '-----------------------------------------------------------'
+ *
+ * A connection with unsent replies is in one of two lists: dirty ones are flushed at the end of the
+ * tick; gated ones have nothing but replies that wait for the log, and become dirty when the
+ * released LSN moves.
+ *
+ * Threads: a loop's own, but for loop_wake and loop_give_arrival.
+ */
+#include "net/net_private.h"
+
+#include "base/logline.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TIMER_MS         100
+#define BLOCKED_RETRY_MS 1
+#define DRAIN_NS         10000000000u /* for replies to leave when the server stops */
+
+/* --- lists of connections ------------------------------------------------------------------------
+ */
+
+void loop_mark_dirty(struct net_loop *loop, struct connection *connection)
+{
+	/* A gated one stays where it is: new replies stand behind the ones that wait. */
+	if (connection->place != CONNECTION_QUIET || connection->closing)
+		return;
+	connection->place = CONNECTION_DIRTY;
+	connection->list_next = loop->dirty;
+	loop->dirty = connection;
+}
+
+void loop_mark_blocked(struct net_loop *loop, struct connection *connection)
+{
+	if (connection->is_blocked)
+		return;
+	connection->is_blocked = true;
+	connection->blocked_next = loop->blocked;
+	loop->blocked = connection;
+}
+
+static void unlink_from(struct connection **list, struct connection *connection)
+{
+	while (*list && *list != connection)
+		list = &(*list)->list_next;
+	if (*list)
+		*list = connection->list_next;
+}
+
+void loop_forget(struct net_loop *loop, struct connection *connection)
+{
+	if (connection->place == CONNECTION_DIRTY)
+		unlink_from(&loop->dirty, connection);
+	else if (connection->place == CONNECTION_GATED)
+		unlink_from(&loop->gated, connection);
+	connection->place = CONNECTION_QUIET;
+	struct connection **blocked = &loop->blocked;
+	while (*blocked && *blocked != connection)
+		blocked = &(*blocked)->blocked_next;
+	if (*blocked)
+		*blocked = connection->blocked_next;
+	connection->is_blocked = false;
+}
+
+static void retry_blocked(struct net_loop *loop)
+{
+	struct connection *list = loop->blocked;
+	if (list == NULL || engine_admission(loop->net->engine) == GATE_BUSY)
+		return;
+	loop->blocked = NULL;
+	while (list) {
+		struct connection *connection = list;
+		list = connection->blocked_next;
+		connection->is_blocked = false;
+		if (!connection_unblock(connection))
+			loop_mark_blocked(loop, connection);
+	}
+}
+
+/* --- the end of a tick ---------------------------------------------------------------------------
+ */
+
+static void flush_dirty(struct net_loop *loop, uint64_t released)
+{
+	while (loop->dirty) {
+		struct connection *connection = loop->dirty;
+		loop->dirty = connection->list_next;
+		connection->place = CONNECTION_QUIET;
+		if (!connection_flush(connection, released))
+			continue;
+		connection->place = CONNECTION_GATED;
+		connection->list_next = loop->gated;
+		loop->gated = connection;
+	}
+}
+
+/* What was gated is looked at again when the released LSN has moved. */
+static void release_gated(struct net_loop *loop, uint64_t released)
+{
+	if (released == loop->released_seen)
+		return;
+	loop->released_seen = released;
+	while (loop->gated) {
+		struct connection *connection = loop->gated;
+		loop->gated = connection->list_next;
+		connection->place = CONNECTION_DIRTY;
+		connection->list_next = loop->dirty;
+		loop->dirty = connection;
+	}
+}
+
+static void flush(struct net_loop *loop)
+{
+	struct gate *gate = loop->net->engine->gate;
+	uint64_t released;
+	do {
+		released = gate_released(gate);
+		release_gated(loop, released);
+		flush_dirty(loop, released);
+		atomic_store(&loop->listener.wanted_lsn, loop->gated ? released + 1 : 0);
+		/* If the gate moved in between, it may not have seen the wish. */
+	} while (loop->gated && gate_released(gate) != released);
+}
+
+/* Only ends the poll: the end of the tick tries the blocked ones again. */
+static void on_blocked_timer(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct net_loop *loop = prepare->data;
+	struct engine *engine = loop->net->engine;
+	retry_blocked(loop);
+	if (loop->appended) {
+		loop->appended = false;
+		gate_kick(engine->gate);
+	}
+	flush(loop);
+	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
+		uv_timer_start(&loop->blocked_timer, on_blocked_timer, BLOCKED_RETRY_MS, 0);
+	loop->now_ms = clock_wall_ms(engine->clock);
+}
+
+/* --- waking, arriving, draining ------------------------------------------------------------------
+ */
+
+static void close_handle(uv_handle_t *handle)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void take_arrivals(struct net_loop *loop)
+{
+	pthread_mutex_lock(&loop->arrivals_lock);
+	struct arrival *list = loop->arrivals;
+	loop->arrivals = NULL;
+	pthread_mutex_unlock(&loop->arrivals_lock);
+	while (list) {
+		struct arrival *arrival = list;
+		list = arrival->next;
+		if (loop->net->stopping) {
+			close(arrival->fd);
+			atomic_fetch_sub(&loop->client_count, 1);
+		} else {
+			connection_open(loop, arrival);
+		}
+		memory_free(arrival);
+	}
+}
+
+static void close_killed(struct net_loop *loop)
+{
+	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
+		next = connection->next;
+		if (connection->kill)
+			connection_close(connection);
+	}
+}
+
+/* Stopping: reads no more, lets requests end and replies leave, then has no connections. */
+static void drain(struct net_loop *loop)
+{
+	struct net *net = loop->net;
+	uint64_t now = clock_monotonic_ns(net->engine->clock);
+	if (loop->drain_until_ns == 0) {
+		loop->drain_until_ns = now + DRAIN_NS;
+		if (loop->number == net->first_serving)
+			listener_stop_all(net);
+	}
+	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
+		next = connection->next;
+		if (connection_is_idle(connection) || now > loop->drain_until_ns)
+			connection_close(connection);
+		else if (!connection->close_after_reply)
+			connection_stop_reading(connection);
+	}
+	if (!loop->drained && loop->clients == NULL) {
+		loop->drained = true;
+		if (atomic_fetch_sub(&net->loops_serving, 1) == 1) {
+			for (uint16_t i = 0; i < net->loop_count; i++)
+				loop_wake(&net->loops[i]);
+		}
+	}
+	if (net->loops_serving == 0 && !loop->closed) {
+		loop->closed = true;
+		close_handle((uv_handle_t *)&loop->async);
+		close_handle((uv_handle_t *)&loop->prepare);
+		close_handle((uv_handle_t *)&loop->timer);
+		close_handle((uv_handle_t *)&loop->blocked_timer);
+	}
+}
+
+static void on_async(uv_async_t *async)
+{
+	struct net_loop *loop = async->data;
+	engine_deliver(loop->net->engine, loop->number);
+	take_arrivals(loop);
+	if (atomic_exchange(&loop->look_for_kills, false))
+		close_killed(loop);
+	if (loop->net->stopping)
+		drain(loop);
+}
+
+static void close_idle(struct net_loop *loop)
+{
+	int64_t timeout_ms = loop->net->config->idle_timeout_s * 1000;
+	if (timeout_ms == 0)
+		return;
+	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
+		next = connection->next;
+		if (loop->now_ms - connection->active_ms > timeout_ms &&
+			connection_is_idle(connection)) {
+			logline(LOGLINE_VERBOSE, "Closing idle client id=%llu addr=%s",
+				(unsigned long long)connection->id, connection->address);
+			connection_close(connection);
+		}
+	}
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct net_loop *loop = timer->data;
+	engine_expire(loop->net->engine, loop->number);
+	loop->appended = true; /* expiry writes too */
+	if (loop->ticks++ % (1000 / TIMER_MS) == 0)
+		close_idle(loop);
+	if (loop->net->stopping)
+		drain(loop);
+}
+
+static void on_done(void *context, struct request *request)
+{
+	struct net_loop *loop = context;
+	if (request->connection)
+		connection_done(request->connection, request);
+	else
+		request_put(&loop->net->engine->ports[loop->number].pool, &request);
+}
+
+void loop_wake(struct net_loop *loop)
+{
+	uv_async_send(&loop->async);
+}
+
+static void wake_port(void *context)
+{
+	loop_wake(context);
+}
+
+void loop_give_arrival(struct net_loop *loop, struct arrival *arrival)
+{
+	pthread_mutex_lock(&loop->arrivals_lock);
+	arrival->next = loop->arrivals;
+	loop->arrivals = arrival;
+	pthread_mutex_unlock(&loop->arrivals_lock);
+	loop_wake(loop);
+}
+
+/* --- opening and running -------------------------------------------------------------------------
+ */
+
+int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
+{
+	struct port *port = &net->engine->ports[number];
+	loop->net = net;
+	loop->number = number;
+	loop->now_ms = clock_wall_ms(net->engine->clock);
+	loop->stats = memory_zeroed(net->options.commands->count * sizeof(*loop->stats));
+	pthread_mutex_init(&loop->arrivals_lock, NULL);
+	int result = uv_loop_init(&loop->uv);
+	if (result < 0)
+		return result;
+	uv_async_init(&loop->uv, &loop->async, on_async);
+	uv_prepare_init(&loop->uv, &loop->prepare);
+	uv_timer_init(&loop->uv, &loop->timer);
+	uv_timer_init(&loop->uv, &loop->blocked_timer);
+	loop->async.data = loop->prepare.data = loop->timer.data = loop;
+	uv_prepare_start(&loop->prepare, on_prepare);
+	uv_timer_start(&loop->timer, on_timer, TIMER_MS, TIMER_MS);
+	mailbox_init(&port->mailbox, wake_port, loop);
+	port->done = on_done;
+	port->context = loop;
+	loop->listener.wake = wake_port;
+	loop->listener.context = loop;
+	gate_listen(net->engine->gate, &loop->listener);
+	return 0;
+}
+
+void loop_run(struct net_loop *loop)
+{
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_close(struct net_loop *loop)
+{
+	assert(loop->clients == NULL);
+	uv_loop_close(&loop->uv);
+	pthread_mutex_destroy(&loop->arrivals_lock);
+	memory_free(loop->stats);
+}

@@ -1,0 +1,161 @@
+/*
+ * net: puts loops and listeners together; see net.h. Loop i has port i of the engine. Workers come
+ * first; with `io-threads` the loops behind them have the connections and workers have none.
+ */
+#include "net/net_private.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+int net_open(struct net **out, const struct net_options *options, char *error, size_t error_size)
+{
+	struct net *net = memory_zeroed(sizeof(*net));
+	net->options = *options;
+	net->engine = options->engine;
+	net->config = options->config;
+	net->next_client_id = 1;
+	pthread_mutex_init(&net->clients_lock, NULL);
+	int result = listener_open_all(net, error, error_size);
+	if (result < 0) {
+		listener_close_sockets(net);
+		memory_free(net);
+		return result;
+	}
+	net->loop_count = net->engine->port_count - 1;
+	net->first_serving =
+		net->loop_count > net->engine->worker_count ? net->engine->worker_count : 0;
+	net->loops_serving = net->loop_count;
+	net->loops = memory_zeroed(net->loop_count * sizeof(*net->loops));
+	for (uint16_t i = 0; i < net->loop_count && result == 0; i++)
+		result = loop_open(&net->loops[i], net, i);
+	if (result == 0)
+		result = listener_start_all(net);
+	if (result < 0) {
+		/* Only a machine without descriptors or memory gets here. */
+		snprintf(error, error_size, "cannot make event loops: %s", uv_strerror(result));
+		return result;
+	}
+	*out = net;
+	return 0;
+}
+
+static void run_thread(void *context)
+{
+	struct net_loop *loop = context;
+	char name[16];
+	snprintf(name, sizeof(name), "holdfast-%u", loop->number);
+	pthread_setname_np(pthread_self(), name);
+	loop_run(loop);
+}
+
+void net_run(struct net *net)
+{
+	for (uint16_t i = 1; i < net->loop_count; i++) {
+		int failed = uv_thread_create(&net->loops[i].thread, run_thread, &net->loops[i]);
+		assert(!failed);
+	}
+	loop_run(&net->loops[0]);
+	for (uint16_t i = 1; i < net->loop_count; i++)
+		uv_thread_join(&net->loops[i].thread);
+}
+
+void net_stop(struct net *net)
+{
+	net->stopping = true;
+	for (uint16_t i = 0; i < net->loop_count; i++)
+		loop_wake(&net->loops[i]);
+}
+
+void net_close(struct net **taken)
+{
+	struct net *net = *taken;
+	*taken = NULL;
+	listener_close_sockets(net);
+	for (uint16_t i = 0; i < net->loop_count; i++)
+		loop_close(&net->loops[i]);
+	pthread_mutex_destroy(&net->clients_lock);
+	memory_free(net->loops);
+	memory_free(net);
+}
+
+void *net_environment(const struct net *net)
+{
+	return net->options.environment;
+}
+
+int net_port(const struct net *net)
+{
+	return net->port;
+}
+
+void net_stats(const struct net *net, struct net_stats *out)
+{
+	*out = (struct net_stats){
+		.connections_received = net->connections_received,
+		.connections_rejected = net->connections_rejected,
+	};
+	for (uint16_t i = 0; i < net->loop_count; i++) {
+		const struct net_loop *loop = &net->loops[i];
+		out->clients += loop->client_count;
+		out->input_bytes += loop->input_bytes;
+		out->output_bytes += loop->output_bytes;
+		out->commands += loop->commands;
+		out->output_limit_drops += loop->output_limit_drops;
+		out->protocol_errors += loop->protocol_errors;
+	}
+}
+
+void net_command_stats(const struct net *net, uint32_t command, uint64_t *calls, uint64_t *ns,
+	uint64_t *failed, uint64_t *rejected)
+{
+	*calls = *ns = *failed = *rejected = 0;
+	for (uint16_t i = 0; i < net->loop_count; i++) {
+		const struct command_stats *stats = &net->loops[i].stats[command];
+		*calls += stats->calls;
+		*ns += stats->ns;
+		*failed += stats->failed;
+		*rejected += stats->rejected;
+	}
+}
+
+void net_reset_stats(struct net *net)
+{
+	net->connections_received = 0;
+	net->connections_rejected = 0;
+	for (uint16_t i = 0; i < net->loop_count; i++) {
+		struct net_loop *loop = &net->loops[i];
+		loop->input_bytes = 0;
+		loop->output_bytes = 0;
+		loop->commands = 0;
+		loop->output_limit_drops = 0;
+		loop->protocol_errors = 0;
+		for (uint32_t c = 0; c < net->options.commands->count; c++) {
+			loop->stats[c].calls = 0;
+			loop->stats[c].ns = 0;
+			loop->stats[c].failed = 0;
+			loop->stats[c].rejected = 0;
+		}
+	}
+}
+
+void net_each_client(struct net *net, net_client_fn each, void *context)
+{
+	pthread_mutex_lock(&net->clients_lock);
+	bool more = true;
+	for (uint16_t i = 0; i < net->loop_count && more; i++) {
+		for (struct connection *connection = net->loops[i].clients; connection && more;
+			connection = connection->next)
+			more = each(context, connection);
+	}
+	pthread_mutex_unlock(&net->clients_lock);
+}
+
+void net_kill(struct connection *connection)
+{
+	connection->kill = true;
+	connection->loop->look_for_kills = true;
+	loop_wake(connection->loop);
+}

@@ -1,0 +1,68 @@
+/*
+ * net: listeners, loops, connections. Each loop is a thread with its connections and, when it is
+ * also a worker, its shards; a request for its own shard runs at once on it.
+ */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include "net/connection.h"
+#include "request/command.h"
+#include "shard/engine.h"
+
+struct net;
+
+/* What a loop counted of one command; written by its loop, read by any. */
+struct command_stats {
+	_Atomic uint64_t calls;
+	_Atomic uint64_t ns;
+	_Atomic uint64_t failed;   /* answered with an error by the handler */
+	_Atomic uint64_t rejected; /* answered with an error before it ran */
+};
+
+struct net_options {
+	struct engine *engine;
+	struct config *config;
+	const struct command_set *commands;
+	void *environment; /* handed to handlers as request->environment */
+	/* A command took at least `slowlog-log-slower-than`; its arguments are still there. */
+	void (*slow)(void *environment, const struct request *request);
+};
+
+/* Binds and listens. 0, or negative errno and one line in `error` (which names address and port).
+ */
+int net_open(struct net **out, const struct net_options *options, char *error, size_t error_size);
+/* Runs loop 0 on the calling thread and the others on threads of their own, until net_stop. */
+void net_run(struct net *net);
+/* Any thread, and signal-safe: stops accepting, lets running requests end and their replies leave,
+ * then net_run returns. */
+void net_stop(struct net *net);
+void net_close(struct net **net);
+
+void *net_environment(const struct net *net);
+/* The port that TCP listens on (the chosen one when the parameter was 0 in tests); 0: none. */
+int net_port(const struct net *net);
+
+struct net_stats {
+	uint64_t connections_received;
+	uint64_t connections_rejected; /* maxclients */
+	uint64_t clients;
+	uint64_t input_bytes;
+	uint64_t output_bytes;
+	uint64_t commands;
+	uint64_t output_limit_drops;
+	uint64_t protocol_errors;
+};
+void net_stats(const struct net *net, struct net_stats *out);
+/* Sums of all loops for one command of the set. */
+void net_command_stats(const struct net *net, uint32_t command, uint64_t *calls, uint64_t *ns,
+	uint64_t *failed, uint64_t *rejected);
+void net_reset_stats(struct net *net);
+
+/* Calls `each` for every connection of every loop under the clients lock; stop by returning false.
+ */
+typedef bool (*net_client_fn)(void *context, struct connection *connection);
+void net_each_client(struct net *net, net_client_fn each, void *context);
+/* Under net_each_client: the connection's loop will close it soon. */
+void net_kill(struct connection *connection);
+
+#endif

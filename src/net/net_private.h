@@ -1,0 +1,119 @@
+/*
+ * The inside of net, shared by its four files: net.c (open, run, stop, figures), listener.c
+ * (sockets that accept), loop.c (a thread's tick) and connection.c (one client).
+ */
+#ifndef NET_NET_PRIVATE_H
+#define NET_NET_PRIVATE_H
+
+#include "net/net.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#define NET_INPUT_BYTES   (64 * 1024)
+#define NET_LISTENERS_MAX 17
+
+/* A socket on its way from the listener to its loop. */
+struct arrival {
+	struct arrival *next;
+	int fd;
+	bool is_pipe;
+	char address[80];
+	char local_address[80];
+};
+
+struct listener {
+	struct net *net;
+	uv_poll_t poll;
+	int fd;
+	bool is_pipe;
+};
+
+struct net_loop {
+	struct net *net;
+	uint16_t number; /* its port at the engine */
+	uv_loop_t uv;
+	uv_async_t async;
+	uv_prepare_t prepare;
+	uv_timer_t timer;
+	uv_timer_t blocked_timer;
+	uv_thread_t thread;
+	struct gate_listener listener;
+	struct command_stats *stats; /* by command */
+	struct connection *clients;  /* under net->clients_lock for others */
+	struct connection *dirty;    /* have replies to be flushed this tick */
+	struct connection *gated;    /* have replies that all wait for the gate */
+	struct connection *blocked;  /* have a write that was not admitted */
+	uint64_t released_seen;
+	bool appended; /* this tick made something that waits for the log */
+	bool drained;
+	bool closed;
+	int64_t now_ms;
+	uint64_t ticks;
+	uint64_t drain_until_ns;
+
+	pthread_mutex_t arrivals_lock;
+	struct arrival *arrivals;
+
+	_Atomic uint32_t client_count; /* arrivals on their way included */
+	_Atomic uint64_t input_bytes;
+	_Atomic uint64_t output_bytes;
+	_Atomic uint64_t commands;
+	_Atomic uint64_t output_limit_drops;
+	_Atomic uint64_t protocol_errors;
+	_Atomic bool look_for_kills;
+	char input[NET_INPUT_BYTES];
+};
+
+struct net {
+	struct net_options options;
+	struct engine *engine;
+	struct config *config;
+	struct net_loop *loops;
+	uint16_t loop_count;
+	uint16_t first_serving; /* loops from here on have connections */
+	struct listener listeners[NET_LISTENERS_MAX];
+	int listener_count;
+	int port;
+	char unix_path[108];
+	pthread_mutex_t clients_lock;
+	_Atomic uint64_t next_client_id;
+	_Atomic uint64_t connections_received;
+	_Atomic uint64_t connections_rejected;
+	_Atomic uint64_t unfinished_bytes; /* in the readers of all clients */
+	_Atomic uint32_t loops_serving;    /* not yet drained */
+	_Atomic bool stopping;
+};
+
+/* listener.c */
+int listener_open_all(struct net *net, char *error, size_t error_size);
+int listener_start_all(struct net *net);
+void listener_stop_all(struct net *net);
+void listener_close_sockets(struct net *net);
+
+/* loop.c */
+int loop_open(struct net_loop *loop, struct net *net, uint16_t number);
+void loop_run(struct net_loop *loop);
+void loop_close(struct net_loop *loop);
+void loop_wake(struct net_loop *loop);
+/* Takes over an accepted socket; any thread. */
+void loop_give_arrival(struct net_loop *loop, struct arrival *arrival);
+void loop_mark_dirty(struct net_loop *loop, struct connection *connection);
+void loop_mark_blocked(struct net_loop *loop, struct connection *connection);
+/* The connection is about to be freed. */
+void loop_forget(struct net_loop *loop, struct connection *connection);
+
+/* connection.c */
+void connection_open(struct net_loop *loop, const struct arrival *arrival);
+/* Begins to close; frees itself when nothing of it is under way any more. */
+void connection_close(struct connection *connection);
+void connection_done(struct connection *connection, struct request *request);
+/* Sends what the gate has released. True when the gate still holds some back. */
+bool connection_flush(struct connection *connection, uint64_t released);
+/* Tries the write that was not admitted again. True when it was admitted. */
+bool connection_unblock(struct connection *connection);
+void connection_stop_reading(struct connection *connection);
+bool connection_is_idle(const struct connection *connection);
+
+#endif

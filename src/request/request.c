@@ -1,0 +1,67 @@
+/*
+ * request: the pool. A request keeps its arena's first chunk and a small reply buffer from one use
+ * to the next, so a warm server allocates nothing for a small command.
+ */
+#include "request/request.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+
+#define ARENA_CHUNK_BYTES  (4 * 1024)
+#define REPLY_KEEP_BYTES   (16 * 1024)
+#define POOL_REQUESTS_KEPT 1024
+
+struct request *request_take(struct request_pool *pool)
+{
+	struct request *request = pool->free;
+	if (request) {
+		pool->free = request->next;
+		pool->count--;
+	} else {
+		request = memory_zeroed(sizeof(*request));
+		arena_init(&request->arena, ARENA_CHUNK_BYTES);
+		buffer_init(&request->reply);
+	}
+	assert(request->stage == REQUEST_FREE);
+	request->stage = REQUEST_NET;
+	request->next = NULL;
+	return request;
+}
+
+static void request_free(struct request *request)
+{
+	arena_fini(&request->arena);
+	buffer_fini(&request->reply);
+	memory_free(request);
+}
+
+void request_put(struct request_pool *pool, struct request **taken)
+{
+	struct request *request = *taken;
+	*taken = NULL;
+	assert(request->stage == REQUEST_NET || request->stage == REQUEST_DONE);
+	if (pool->count >= POOL_REQUESTS_KEPT) {
+		request_free(request);
+		return;
+	}
+	struct arena arena = request->arena;
+	struct buffer reply = request->reply;
+	arena_reset(&arena);
+	buffer_clear(&reply, REPLY_KEEP_BYTES);
+	*request = (struct request){
+		.stage = REQUEST_FREE, .arena = arena, .reply = reply, .next = pool->free
+	};
+	pool->free = request;
+	pool->count++;
+}
+
+void request_pool_fini(struct request_pool *pool)
+{
+	while (pool->free) {
+		struct request *request = pool->free;
+		pool->free = request->next;
+		request_free(request);
+	}
+	pool->count = 0;
+}

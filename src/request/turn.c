@@ -1,0 +1,79 @@
+/*
+ * turn: what handlers see of the data. Reads look at this turn's changes first and note the LSN of
+ * what they saw in the store; writes are only collected here. Whoever runs the turn (shard/)
+ * commits.
+ */
+#include "request/turn.h"
+
+#include "base/hash.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+uint16_t turn_shard_of(const struct turn *turn, struct slice id)
+{
+	return hash_slot(id) % turn->shard_total;
+}
+
+static bool find(
+	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
+{
+	struct changes *changes = &turn->request->changes;
+	if (changes->count) {
+		const struct effect *effect = changes_find(changes, shard, key);
+		if (effect) {
+			out->type = effect->type;
+			out->expire_ms = effect->expire_ms;
+			out->data = effect->value;
+			return effect->kind == EFFECT_PUT && value_is_live(out, turn->now_ms);
+		}
+	}
+	return store_get(turn->stores[shard], key, arena, out, &turn->gate_lsn) &&
+		value_is_live(out, turn->now_ms);
+}
+
+bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
+{
+	return find(turn, shard, key, &turn->request->arena, out);
+}
+
+bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
+{
+	return find(turn, shard, key, NULL, out);
+}
+
+void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value)
+{
+	changes_put(&turn->request->changes, shard, key, value);
+}
+
+void turn_delete(struct turn *turn, uint16_t shard, struct slice key)
+{
+	changes_delete(&turn->request->changes, shard, key);
+}
+
+void turn_continue(struct turn *turn, uint16_t shard)
+{
+	assert(shard < turn->shard_total);
+	turn->continue_at = shard;
+}
+
+void turn_wait_for_shard(struct turn *turn, uint16_t shard)
+{
+	uint64_t lsn = store_last_lsn(turn->stores[shard]);
+	if (lsn > turn->gate_lsn)
+		turn->gate_lsn = lsn;
+}
+
+void turn_error(struct turn *turn, const char *format, ...)
+{
+	char text[512];
+	va_list list;
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	turn->request->reply.size = 0;
+	turn->request->failed = true;
+	writer_error(&turn->writer, "%s", text);
+}

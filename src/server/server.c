@@ -1,0 +1,210 @@
+/*
+ * server: builds the parts in the order they need each other, and takes them down in reverse:
+ *
+ *   data directory, engine (recovery) -> gate threads -> net (listens) -> checkpoint thread ->
+ * loops run loops end -> checkpoint thread ends -> a last checkpoint, stepped here -> gate ends ->
+ * engine closes
+ *
+ * Threads: the main thread runs the first loop. Signals only wake the loops (net_stop).
+ */
+#include "server/server.h"
+
+#include "admin/environment.h"
+#include "base/disk.h"
+#include "base/logline.h"
+#include "base/random.h"
+#include "command/command.h"
+#include "net/net.h"
+#include "server/data_directory.h"
+#include "shard/checkpoint.h"
+#include "shard/engine.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define ERROR_BYTES        512
+#define DESCRIPTORS_OWN    64 /* files, event loops, listeners */
+#define CORES_PER_WORKER   2
+#define WORKERS_CHOSEN_MAX 8
+
+/* The one server of the process, for its signal handlers. */
+static struct net *signalled_net;
+
+static void on_signal(int number)
+{
+	(void)number;
+	if (signalled_net)
+		net_stop(signalled_net);
+}
+
+static void set_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+static void shut_down(struct environment *environment)
+{
+	net_stop(environment->net);
+}
+
+static int64_t choose_workers(const struct config *config)
+{
+	if (config->workers)
+		return config->workers;
+	/* Half the cores turn, the other half log, checkpoint and carry the kernel's part. */
+	int64_t chosen = sysconf(_SC_NPROCESSORS_ONLN) / CORES_PER_WORKER;
+	if (chosen > WORKERS_CHOSEN_MAX)
+		chosen = WORKERS_CHOSEN_MAX;
+	return chosen < 1 ? 1 : chosen;
+}
+
+/* One descriptor a client; a limit below that lowers maxclients, as in Redis. */
+static void raise_descriptor_limit(struct config *config)
+{
+	struct rlimit limit;
+	rlim_t wanted = (rlim_t)config->clients_max + DESCRIPTORS_OWN;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (limit.rlim_max < wanted) {
+		struct rlimit raised = { wanted, wanted };
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			return;
+	}
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < wanted) {
+		config->clients_max = (int64_t)limit.rlim_cur - DESCRIPTORS_OWN;
+		logline(LOGLINE_WARNING, "maxclients is lowered to %lld by the limit on open files",
+			(long long)config->clients_max);
+	}
+}
+
+static void fill_run_id(char out[41])
+{
+	unsigned char bytes[20];
+	random_entropy(bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static void say_banner(const struct environment *environment, const char *directory)
+{
+	const struct engine *engine = environment->engine;
+	const struct engine_recovery *recovery = &environment->recovery;
+	logline(LOGLINE_NOTICE, "Holdfast %s, process %d", HOLDFAST_VERSION, (int)getpid());
+	logline(LOGLINE_NOTICE, "Data in %s (%s): %u shards, %u workers, durability %s", directory,
+		recovery->created ? "new" : "existing", engine->shard_count, engine->worker_count,
+		engine->config->durability == DURABILITY_ALWAYS ? "always" : "everysec");
+	logline(LOGLINE_NOTICE, "%llu records replayed from the log in %llu ms%s",
+		(unsigned long long)recovery->log.records, (unsigned long long)recovery->elapsed_ms,
+		recovery->log.torn_tail ? "; an unfinished, never confirmed batch was dropped"
+					: "");
+	logline(LOGLINE_NOTICE, "Ready to accept connections on port %d",
+		net_port(environment->net));
+}
+
+static void note_slow(void *context, const struct request *request)
+{
+	struct environment *environment = context;
+	slowlog_add(environment->slowlog, request, request->elapsed_ns / 1000,
+		clock_wall_ms(environment->clock) / 1000, environment->config->slowlog_max);
+}
+
+static int open_engine(struct environment *environment, const char *directory, char *error)
+{
+	struct config *config = environment->config;
+	int64_t workers = choose_workers(config);
+	struct engine_options options = {
+		.config = config,
+		.clock = environment->clock,
+		.disk = disk_system(),
+		.directory = directory,
+		.workers = (uint16_t)workers,
+		.loops = (uint16_t)(workers + config->io_threads),
+		.sync = true,
+	};
+	return engine_open(
+		&environment->engine, &options, &environment->recovery, error, ERROR_BYTES);
+}
+
+static int open_net(struct environment *environment, char *error)
+{
+	struct net_options options = {
+		.engine = environment->engine,
+		.config = environment->config,
+		.commands = environment->commands,
+		.environment = environment,
+		.slow = note_slow,
+	};
+	return net_open(&environment->net, &options, error, ERROR_BYTES);
+}
+
+/* Everything runs; returns when the loops have ended and all is on disk. */
+static void serve(struct environment *environment, const char *directory)
+{
+	struct engine *engine = environment->engine;
+	gate_start(engine->gate);
+	checkpoint_start(engine->checkpoint);
+	signalled_net = environment->net;
+	set_signals();
+	say_banner(environment, directory);
+	net_run(environment->net);
+
+	logline(LOGLINE_NOTICE, "Stopping: every client is served, checkpointing");
+	checkpoint_stop(engine->checkpoint);
+	checkpoint_finish(engine->checkpoint);
+	gate_stop(engine->gate);
+	signalled_net = NULL;
+	net_close(&environment->net);
+	logline(LOGLINE_NOTICE, "Stopped; everything is on disk");
+}
+
+int server_run(struct config *config)
+{
+	char error[ERROR_BYTES] = "", directory[4096], logfile[4096];
+	struct environment environment = {
+		.config = config,
+		.clock = clock_system(),
+		.commands = command_table(),
+		.started_ms = clock_wall_ms(clock_system()),
+		.shutdown = shut_down,
+	};
+	logline_set_level((enum logline_level)config->loglevel);
+	config_text_copy(config, "logfile", logfile, sizeof(logfile));
+	if (logline_open(logfile) < 0) {
+		fprintf(stderr, "holdfast-server: cannot write to logfile %s\n", logfile);
+		return 1;
+	}
+	raise_descriptor_limit(config);
+	fill_run_id(environment.run_id);
+	ssize_t size = readlink(
+		"/proc/self/exe", environment.executable, sizeof(environment.executable) - 1);
+	environment.executable[size > 0 ? size : 0] = '\0';
+
+	config_text_copy(config, "dir", directory, sizeof(directory));
+	int lock = data_directory_open(directory, error, sizeof(error));
+	int result = lock;
+	if (result >= 0)
+		result = open_engine(&environment, directory, error);
+	environment.slowlog = slowlog_new();
+	if (result >= 0)
+		result = open_net(&environment, error);
+	if (result >= 0)
+		serve(&environment, directory);
+	else
+		fprintf(stderr, "holdfast-server: %s\n", error);
+	engine_close(&environment.engine);
+	slowlog_free(&environment.slowlog);
+	if (lock >= 0)
+		close(lock);
+	return result >= 0 ? 0 : 1;
+}

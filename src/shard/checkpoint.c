@@ -1,0 +1,373 @@
+/*
+ * checkpoint: the state machine of checkpoint.h. It speaks to the shards by requests of its own,
+ * one a shard, which run as turns like any other: the freeze and the thaw can therefore never come
+ * in the middle of a turn, and need no lock.
+ *
+ * The write-ahead rule: the transaction is begun only when the log has made durable everything that
+ * was frozen. A commit that fails because the disk is full is tried again later, the frozen
+ * overlays stay as they are, and writes are refused meanwhile; any other failure ends the process.
+ */
+#include "shard/checkpoint.h"
+
+#include "base/logline.h"
+#include "base/memory.h"
+#include "request/turn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_NS      500000000u /* after a full disk */
+#define LOOK_MS       20         /* how often the thread looks at the limits */
+#define NICENESS      10         /* of the thread: workers come first */
+#define OVERLAY_SHARE 4          /* starts when overlays hold a quarter of their memory */
+
+enum state { IDLE, FREEZING, SETTLING, THAWING };
+
+struct frozen {
+	uint64_t lsn;
+	struct overlay *overlay; /* handed back by the thaw */
+	struct checkpoint *checkpoint;
+};
+
+struct checkpoint {
+	struct engine *engine;
+	uint16_t port;
+	enum state state;
+	uint16_t waiting; /* shards that have not answered */
+	struct frozen *frozen;
+	uint64_t settled_lsn; /* durable before the transaction begins */
+	uint64_t begun_ns;
+	uint64_t begun_bytes; /* the log's, when the last checkpoint began */
+	uint64_t retry_at_ns;
+	uint64_t keys;
+
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wakes;
+	_Atomic bool asked;
+	_Atomic bool stopping;
+	_Atomic bool running;
+	_Atomic uint64_t completed;
+	_Atomic uint64_t failed;
+	_Atomic int64_t last_finished_ms;
+	_Atomic uint64_t last_duration_ms;
+	_Atomic uint64_t last_keys;
+	_Atomic uint64_t tree_lsn;
+};
+
+static void wake(void *context)
+{
+	struct checkpoint *checkpoint = context;
+	pthread_mutex_lock(&checkpoint->lock);
+	pthread_cond_signal(&checkpoint->wakes);
+	pthread_mutex_unlock(&checkpoint->lock);
+}
+
+static void request_done(void *context, struct request *request)
+{
+	struct checkpoint *checkpoint = context;
+	assert(checkpoint->waiting > 0);
+	checkpoint->waiting--;
+	request_put(&checkpoint->engine->ports[checkpoint->port].pool, &request);
+}
+
+struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port)
+{
+	struct checkpoint *checkpoint = memory_zeroed(sizeof(*checkpoint));
+	checkpoint->engine = engine;
+	checkpoint->port = port;
+	checkpoint->frozen = memory_zeroed(engine->shard_count * sizeof(struct frozen));
+	checkpoint->begun_ns = clock_monotonic_ns(engine->clock);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&checkpoint->lock, NULL);
+	pthread_cond_init(&checkpoint->wakes, &attributes);
+	pthread_condattr_destroy(&attributes);
+	uint64_t lowest = UINT64_MAX;
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		uint64_t lsn = tree_lsn(engine->tree, i);
+		lowest = lsn < lowest ? lsn : lowest;
+	}
+	checkpoint->tree_lsn = lowest;
+	struct port *door = &engine->ports[port];
+	mailbox_init(&door->mailbox, wake, checkpoint);
+	door->done = request_done;
+	door->context = checkpoint;
+	return checkpoint;
+}
+
+void checkpoint_free(struct checkpoint **taken)
+{
+	struct checkpoint *checkpoint = *taken;
+	*taken = NULL;
+	if (checkpoint == NULL)
+		return;
+	pthread_mutex_destroy(&checkpoint->lock);
+	pthread_cond_destroy(&checkpoint->wakes);
+	memory_free(checkpoint->frozen);
+	memory_free(checkpoint);
+}
+
+/* --- what the shards are asked -------------------------------------------------------------------
+ */
+
+static void run_freeze(struct turn *turn)
+{
+	struct frozen *frozen = turn->request->walk;
+	/* Whatever this shard has written has an LSN up to the last one given out. */
+	frozen->lsn = gate_appended(frozen->checkpoint->engine->gate);
+	store_freeze(turn->stores[turn->shard], frozen->lsn);
+}
+
+static void run_thaw(struct turn *turn)
+{
+	struct frozen *frozen = turn->request->walk;
+	frozen->overlay = store_thaw(turn->stores[turn->shard]);
+}
+
+static const struct command freeze_command = {
+	.name = "freeze", .route = ROUTE_KEYS, .run = run_freeze
+};
+static const struct command thaw_command = { .name = "thaw", .route = ROUTE_KEYS, .run = run_thaw };
+
+static void ask_shards(struct checkpoint *checkpoint, const struct command *command)
+{
+	struct engine *engine = checkpoint->engine;
+	checkpoint->waiting = engine->shard_count;
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		struct request *request = request_take(&engine->ports[checkpoint->port].pool);
+		checkpoint->frozen[i].checkpoint = checkpoint;
+		request->command = command;
+		request->home = checkpoint->port;
+		request->walk = &checkpoint->frozen[i];
+		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
+		request->shards[0] = i;
+		request->shard_count = 1;
+		engine_submit(engine, checkpoint->port, &request);
+	}
+}
+
+/* --- the states ----------------------------------------------------------------------------------
+ */
+
+static bool is_due(const struct checkpoint *checkpoint)
+{
+	const struct engine *engine = checkpoint->engine;
+	const struct config *config = engine->config;
+	if (checkpoint->asked)
+		return true;
+	if (gate_appended(engine->gate) == checkpoint->tree_lsn)
+		return false;
+	uint64_t overlay = engine->overlay_bytes;
+	if (overlay > (uint64_t)config->overlay_bytes_max / OVERLAY_SHARE)
+		return true;
+	struct gate_stats stats;
+	gate_stats(engine->gate, &stats);
+	if (stats.bytes - checkpoint->begun_bytes > (uint64_t)config->checkpoint_log_bytes)
+		return true;
+	uint64_t age = clock_monotonic_ns(engine->clock) - checkpoint->begun_ns;
+	return age / 1000000000u >= (uint64_t)config->checkpoint_interval_s;
+}
+
+static bool begin(struct checkpoint *checkpoint)
+{
+	if (!is_due(checkpoint))
+		return false;
+	struct gate_stats stats;
+	gate_stats(checkpoint->engine->gate, &stats);
+	checkpoint->running = true;
+	checkpoint->asked = false;
+	checkpoint->begun_ns = clock_monotonic_ns(checkpoint->engine->clock);
+	checkpoint->begun_bytes = stats.bytes;
+	checkpoint->state = FREEZING;
+	ask_shards(checkpoint, &freeze_command);
+	return true;
+}
+
+static bool settle(struct checkpoint *checkpoint)
+{
+	if (checkpoint->waiting)
+		return false;
+	checkpoint->settled_lsn = 0;
+	for (uint16_t i = 0; i < checkpoint->engine->shard_count; i++) {
+		uint64_t lsn = checkpoint->frozen[i].lsn;
+		if (lsn > checkpoint->settled_lsn)
+			checkpoint->settled_lsn = lsn;
+	}
+	checkpoint->state = SETTLING;
+	return true;
+}
+
+static int write_tree(struct checkpoint *checkpoint)
+{
+	struct engine *engine = checkpoint->engine;
+	struct tree_checkpoint *transaction;
+	int64_t now_ms = clock_wall_ms(engine->clock);
+	int result = tree_checkpoint_begin(engine->tree, &transaction);
+	if (result < 0)
+		return result;
+	checkpoint->keys = 0;
+	for (uint16_t i = 0; i < engine->shard_count && result == 0; i++) {
+		uint64_t lsn;
+		const struct overlay *overlay = store_frozen(engine->stores[i], &lsn);
+		checkpoint->keys += overlay_count(overlay);
+		result = tree_checkpoint_shard(transaction, i, overlay, lsn, now_ms);
+	}
+	if (result == 0)
+		return tree_checkpoint_commit(&transaction);
+	tree_checkpoint_abort(&transaction);
+	return result;
+}
+
+static bool write_when_settled(struct checkpoint *checkpoint)
+{
+	struct engine *engine = checkpoint->engine;
+	if (gate_durable(engine->gate) < checkpoint->settled_lsn)
+		return false;
+	if (clock_monotonic_ns(engine->clock) < checkpoint->retry_at_ns)
+		return false;
+	int result = write_tree(checkpoint);
+	if (result == -ENOSPC) {
+		checkpoint->failed++;
+		checkpoint->retry_at_ns = clock_monotonic_ns(engine->clock) + RETRY_NS;
+		gate_set_store_full(engine->gate, true);
+		return false;
+	}
+	if (result < 0) {
+		logline(LOGLINE_WARNING,
+			"FATAL: the checkpoint could not be written: %s. A restart recovers from "
+			"the log.",
+			strerror(-result));
+		abort();
+	}
+	gate_set_store_full(engine->gate, false);
+	checkpoint->retry_at_ns = 0;
+	checkpoint->state = THAWING;
+	ask_shards(checkpoint, &thaw_command);
+	return true;
+}
+
+static bool finish(struct checkpoint *checkpoint)
+{
+	struct engine *engine = checkpoint->engine;
+	if (checkpoint->waiting)
+		return false;
+	uint64_t lowest = UINT64_MAX;
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		struct frozen *frozen = &checkpoint->frozen[i];
+		overlay_free(&frozen->overlay);
+		lowest = frozen->lsn < lowest ? frozen->lsn : lowest;
+	}
+	gate_recycle(engine->gate, lowest);
+	uint64_t took_ns = clock_monotonic_ns(engine->clock) - checkpoint->begun_ns;
+	checkpoint->tree_lsn = lowest;
+	checkpoint->last_keys = checkpoint->keys;
+	checkpoint->last_duration_ms = took_ns / 1000000;
+	checkpoint->last_finished_ms = clock_wall_ms(engine->clock);
+	checkpoint->completed++;
+	checkpoint->state = IDLE;
+	checkpoint->running = false;
+	logline(LOGLINE_VERBOSE, "Checkpoint: %llu keys in %llu ms",
+		(unsigned long long)checkpoint->keys, (unsigned long long)took_ns / 1000000);
+	return true;
+}
+
+bool checkpoint_step(struct checkpoint *checkpoint)
+{
+	bool delivered = engine_deliver(checkpoint->engine, checkpoint->port) > 0;
+	switch (checkpoint->state) {
+	case IDLE:
+		return begin(checkpoint);
+	case FREEZING:
+		return settle(checkpoint) || delivered;
+	case SETTLING:
+		return write_when_settled(checkpoint) || delivered;
+	case THAWING:
+		return finish(checkpoint) || delivered;
+	}
+	return false;
+}
+
+void checkpoint_request(struct checkpoint *checkpoint)
+{
+	checkpoint->asked = true;
+	wake(checkpoint);
+}
+
+bool checkpoint_is_idle(const struct checkpoint *checkpoint)
+{
+	return !checkpoint->asked && !checkpoint->running;
+}
+
+void checkpoint_stats(const struct checkpoint *checkpoint, struct checkpoint_stats *out)
+{
+	*out = (struct checkpoint_stats){
+		.completed = checkpoint->completed,
+		.failed = checkpoint->failed,
+		.last_finished_ms = checkpoint->last_finished_ms,
+		.last_duration_ms = checkpoint->last_duration_ms,
+		.last_keys = checkpoint->last_keys,
+		.tree_lsn = checkpoint->tree_lsn,
+		.running = checkpoint->running,
+	};
+}
+
+/* --- the thread ----------------------------------------------------------------------------------
+ */
+
+static void *checkpoint_main(void *context)
+{
+	struct checkpoint *checkpoint = context;
+	pthread_setname_np(pthread_self(), "holdfast-ckpt");
+	/* Of this thread alone on Linux; a refusal only costs smoothness. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+	while (!checkpoint->stopping) {
+		if (checkpoint_step(checkpoint))
+			continue;
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += LOOK_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_mutex_lock(&checkpoint->lock);
+		pthread_cond_timedwait(&checkpoint->wakes, &checkpoint->lock, &until);
+		pthread_mutex_unlock(&checkpoint->lock);
+	}
+	return NULL;
+}
+
+void checkpoint_start(struct checkpoint *checkpoint)
+{
+	int failed = pthread_create(&checkpoint->thread, NULL, checkpoint_main, checkpoint);
+	assert(!failed);
+}
+
+void checkpoint_stop(struct checkpoint *checkpoint)
+{
+	checkpoint->stopping = true;
+	wake(checkpoint);
+	pthread_join(checkpoint->thread, NULL);
+}
+
+void checkpoint_finish(struct checkpoint *checkpoint)
+{
+	struct engine *engine = checkpoint->engine;
+	checkpoint->asked = true;
+	while (!checkpoint_is_idle(checkpoint) && checkpoint->retry_at_ns == 0) {
+		bool busy = checkpoint_step(checkpoint);
+		for (uint16_t port = 0; port < engine->worker_count; port++)
+			busy = engine_deliver(engine, port) > 0 || busy;
+		if (!busy)
+			gate_step(engine->gate);
+	}
+	if (checkpoint->retry_at_ns)
+		logline(LOGLINE_WARNING,
+			"The last checkpoint found the disk full; the log keeps everything");
+}

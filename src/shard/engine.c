@@ -1,0 +1,173 @@
+/*
+ * engine: the doors of the engine: submitting, delivering, expiry, admission. The way of a request
+ * from here is in shard.c; opening and recovery in engine_open.c.
+ */
+#include "shard/engine.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "request/turn.h"
+#include "shard/shard.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define EXPIRE_KEYS_PER_TURN  64
+#define EXPIRE_TURNS_PER_STEP 8
+
+/* --- routing -------------------------------------------------------------------------------------
+ */
+
+static int compare_shards(const void *a, const void *b)
+{
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+}
+
+/* The shards of the keys, ascending, each once. */
+static void route_by_keys(struct engine *engine, struct request *request)
+{
+	const struct command *command = request->command;
+	int last = command->key_last < 0 ? (int)request->argument_count + command->key_last
+					 : command->key_last;
+	int first = command->key_first, step = command->key_step > 0 ? command->key_step : 1;
+	assert(first > 0 && last >= first && last < (int)request->argument_count);
+	uint32_t keys = (uint32_t)((last - first) / step + 1);
+	request->shards = arena_alloc(&request->arena, keys * sizeof(uint16_t));
+	for (uint32_t i = 0; i < keys; i++) {
+		struct slice key = request->arguments[first + (int)i * step];
+		request->shards[i] = hash_slot(key) % engine->shard_count;
+	}
+	if (keys > 1)
+		qsort(request->shards, keys, sizeof(uint16_t), compare_shards);
+	uint16_t count = 1;
+	for (uint32_t i = 1; i < keys; i++) {
+		if (request->shards[i] != request->shards[count - 1])
+			request->shards[count++] = request->shards[i];
+	}
+	request->shard_count = count;
+}
+
+static void route(struct engine *engine, struct request *request)
+{
+	switch ((enum command_route)request->command->route) {
+	case ROUTE_KEYS:
+		route_by_keys(engine, request);
+		return;
+	case ROUTE_WALK:
+		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
+		request->shards[0] = 0;
+		request->shard_count = 1;
+		return;
+	case ROUTE_ALL:
+		request->shards =
+			arena_alloc(&request->arena, engine->shard_count * sizeof(uint16_t));
+		for (uint16_t i = 0; i < engine->shard_count; i++)
+			request->shards[i] = i;
+		request->shard_count = engine->shard_count;
+		return;
+	case ROUTE_LOCAL:
+	case ROUTE_GROUP:
+		break;
+	}
+	assert(!"a command that does not run on shards");
+}
+
+void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
+{
+	struct request *request = *taken;
+	*taken = NULL;
+	assert(request->stage == REQUEST_NET);
+	if (request->shards == NULL)
+		route(engine, request);
+	request->shards_held = 0;
+	request->releasing = false;
+	changes_init(&request->changes, &request->arena);
+	shard_advance(engine, self, request);
+	if (engine->ports[self].ready_first)
+		shard_run_ready(engine, self);
+}
+
+size_t engine_deliver(struct engine *engine, uint16_t self)
+{
+	struct port *port = &engine->ports[self];
+	size_t handled = 0;
+	struct request *request = mailbox_take_all(&port->mailbox);
+	while (request) {
+		struct request *next = request->next;
+		request->next = NULL;
+		if (request->stage == REQUEST_DONE)
+			port->done(port->context, request);
+		else
+			shard_advance(engine, self, request);
+		handled++;
+		request = next;
+	}
+	shard_run_ready(engine, self);
+	return handled;
+}
+
+/* --- expiry --------------------------------------------------------------------------------------
+ */
+
+static void run_expire(struct turn *turn)
+{
+	struct slice keys[EXPIRE_KEYS_PER_TURN];
+	size_t count = store_due(turn->stores[turn->shard], turn->now_ms, turn_arena(turn), keys,
+		EXPIRE_KEYS_PER_TURN);
+	for (size_t i = 0; i < count; i++)
+		turn_delete(turn, turn->shard, keys[i]);
+	if (count) {
+		struct engine *engine = turn->request->walk;
+		atomic_fetch_add_explicit(&engine->expired_keys, count, memory_order_relaxed);
+	}
+}
+
+static const struct command expire_command = {
+	.name = "expire due keys", .route = ROUTE_KEYS, .run = run_expire
+};
+
+void engine_expire(struct engine *engine, uint16_t self)
+{
+	if (self >= engine->worker_count || engine_admission(engine) != GATE_OPEN)
+		return;
+	struct port *port = &engine->ports[self];
+	for (uint16_t i = self; i < engine->shard_count; i += engine->worker_count) {
+		for (int turns = 0; turns < EXPIRE_TURNS_PER_STEP; turns++) {
+			/* A held shard is looked at next time. */
+			if (engine->shards[i].held_by || engine->shards[i].first)
+				break;
+			uint64_t before = engine->expired_keys;
+			struct request *request = request_take(&port->pool);
+			request->command = &expire_command;
+			request->home = self;
+			request->walk = engine;
+			request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
+			request->shards[0] = i;
+			request->shard_count = 1;
+			engine_submit(engine, self, &request);
+			if (engine->expired_keys - before < EXPIRE_KEYS_PER_TURN)
+				break;
+		}
+	}
+}
+
+/* --- limits and figures --------------------------------------------------------------------------
+ */
+
+enum gate_admission engine_admission(const struct engine *engine)
+{
+	enum gate_admission admission = gate_admission(engine->gate);
+	if (admission != GATE_OPEN)
+		return admission;
+	uint64_t bytes = atomic_load_explicit(&engine->overlay_bytes, memory_order_relaxed);
+	int64_t limit =
+		atomic_load_explicit(&engine->config->overlay_bytes_max, memory_order_relaxed);
+	return bytes > (uint64_t)limit ? GATE_BUSY : GATE_OPEN;
+}
+
+void engine_shard_stats(const struct engine *engine, uint16_t number, struct shard_stats *out)
+{
+	const struct shard *shard = &engine->shards[number];
+	out->queue = atomic_load_explicit(&shard->queue, memory_order_relaxed);
+	out->turns = atomic_load_explicit(&shard->turns, memory_order_relaxed);
+}

@@ -1,0 +1,89 @@
+/*
+ * engine: the shards, the log behind the gate, the tree, and the ways between them: everything that
+ * has state, without threads or sockets. The server runs it on its workers; a simulation steps it
+ * on one thread.
+ *
+ * A port is a thread's door to the engine: its mailbox and what to do with finished requests. Ports
+ * 0 to workers-1 are the workers (and loops without shards); the last one is the checkpoint's.
+ */
+#ifndef SHARD_ENGINE_H
+#define SHARD_ENGINE_H
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "config/config.h"
+#include "gate/gate.h"
+#include "request/mailbox.h"
+#include "store/store.h"
+
+struct checkpoint;
+struct shard;
+
+struct port {
+	struct mailbox mailbox;
+	void (*done)(void *context, struct request *request); /* owns the request from then on */
+	void *context;
+	/* own thread's */
+	struct shard *ready_first; /* shards with requests waiting that may run */
+	struct shard *ready_last;
+	struct request_pool pool;
+	_Atomic uint64_t turns;
+};
+
+struct engine {
+	const struct config *config;
+	struct clock *clock;
+	struct tree *tree;
+	struct log *log;
+	struct gate *gate;
+	struct checkpoint *checkpoint;
+	struct shard *shards;
+	struct store **stores; /* by shard */
+	uint16_t shard_count;
+	struct port *ports;
+	uint16_t port_count;   /* the checkpoint's included */
+	uint16_t worker_count; /* ports that own shards: shard s belongs to port s % worker_count */
+	_Atomic uint64_t overlay_bytes; /* of all shards and generations */
+	_Atomic uint64_t expired_keys;  /* deleted because their time had come */
+};
+
+struct engine_options {
+	struct config *config;
+	struct clock *clock;
+	struct disk *disk;
+	const char *directory; /* exists; holds data.mdb and the folder log */
+	uint16_t workers;      /* own shards */
+	uint16_t loops;        /* ports for connections: >= workers */
+	bool sync;             /* false only in tests */
+};
+
+struct engine_recovery {
+	struct log_recovery log;
+	uint64_t elapsed_ms;
+	bool created; /* the data directory was new */
+};
+
+/* Opens or creates the data, replays the log. 0, or negative errno and one line in `error`. */
+int engine_open(struct engine **out, const struct engine_options *options,
+	struct engine_recovery *recovery, char *error, size_t error_size);
+/* Threads have ended. Does not checkpoint: what the log has will be replayed. */
+void engine_close(struct engine **engine);
+
+/* Gives a request (REQUEST_NET, command, arguments, db, protocol, home set) to the engine. It comes
+ * back through ports[home].done, possibly before this returns. `self` is the calling port. */
+void engine_submit(struct engine *engine, uint16_t self, struct request **request);
+/* Handles everything in the port's mailbox. Returns how many requests it handled. */
+size_t engine_deliver(struct engine *engine, uint16_t self);
+/* Deletes what has fallen due in the port's shards, in bounded steps. */
+void engine_expire(struct engine *engine, uint16_t self);
+
+/* Whether a write may enter now: the log's admission and the overlay's limit in one. */
+enum gate_admission engine_admission(const struct engine *engine);
+
+struct shard_stats {
+	uint32_t queue; /* requests waiting */
+	uint64_t turns;
+};
+void engine_shard_stats(const struct engine *engine, uint16_t shard, struct shard_stats *out);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * engine_open: builds the engine from a data directory and recovers it.
+ *
+ *   DIR/lock      held by flock(2) while a process uses the directory
+ *   DIR/data.mdb  the tree: everything up to each shard's LSN
+ *   DIR/log/      the log: everything since, replayed into the overlays
+ *
+ * A record is applied to a shard only when its LSN is above what the tree has of that shard, so a
+ * record of several shards is completed even when a checkpoint took some of them with it and others
+ * not.
+ */
+#include "shard/engine.h"
+
+#include "base/logline.h"
+#include "base/memory.h"
+#include "holdfast/log_format.h"
+#include "shard/checkpoint.h"
+#include "shard/shard.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Room in a segment beside the largest value: its key, record and batch headers, the segment
+ * header. */
+#define SEGMENT_OVERHEAD_BYTES (64u << 10)
+
+struct replay {
+	struct engine *engine;
+	uint64_t *tree_lsns; /* by shard */
+};
+
+static int replay_record(void *context, uint64_t lsn, struct record_reader *record)
+{
+	struct replay *replay = context;
+	struct effect effect;
+	int more;
+	while ((more = record_next_effect(record, &effect)) > 0) {
+		if (effect.shard >= replay->engine->shard_count)
+			return -EBADMSG;
+		if (lsn > replay->tree_lsns[effect.shard])
+			store_apply(replay->engine->stores[effect.shard], &effect, lsn);
+	}
+	return more;
+}
+
+static uint64_t segment_bytes(const struct config *config)
+{
+	uint64_t wanted = (uint64_t)config->log_segment_bytes;
+	uint64_t least = (uint64_t)config->value_bytes_max + SEGMENT_OVERHEAD_BYTES;
+	uint64_t bytes = wanted > least ? wanted : least;
+	return (bytes + LOG_BLOCK_BYTES - 1) / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+}
+
+static int open_tree(struct engine *engine, const struct engine_options *options,
+	struct engine_recovery *recovery, char *error, size_t error_size)
+{
+	char path[4096];
+	struct stat status;
+	snprintf(path, sizeof(path), "%s/data.mdb", options->directory);
+	recovery->created = stat(path, &status) != 0;
+	struct tree_options tree_options = {
+		.path = path,
+		.map_bytes = (uint64_t)options->config->map_bytes,
+		.shards_if_new = (uint16_t)options->config->shards,
+		.sync = options->sync,
+		.now_ms = clock_wall_ms(options->clock),
+	};
+	return tree_open(&engine->tree, &tree_options, error, error_size);
+}
+
+static int open_stores(struct engine *engine, char *error, size_t error_size)
+{
+	engine->shard_count = tree_shards(engine->tree);
+	engine->stores = memory_zeroed(engine->shard_count * sizeof(*engine->stores));
+	engine->shards = memory_zeroed(engine->shard_count * sizeof(*engine->shards));
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		engine->shards[i].number = i;
+		engine->shards[i].worker = i % engine->worker_count;
+		int result = store_open(&engine->stores[i], engine->tree, i);
+		if (result < 0) {
+			snprintf(error, error_size, "cannot open shard %u: %s", i,
+				strerror(-result));
+			return result;
+		}
+	}
+	return 0;
+}
+
+static int open_log(struct engine *engine, const struct engine_options *options,
+	struct engine_recovery *recovery, char *error, size_t error_size)
+{
+	char directory[4096];
+	snprintf(directory, sizeof(directory), "%s/log", options->directory);
+	struct log_options log_options = {
+		.disk = options->disk,
+		.directory = directory,
+		.segment_bytes = segment_bytes(options->config),
+		.spares_wanted = GATE_LOG_SPARES,
+	};
+	struct replay replay = { .engine = engine,
+		.tree_lsns = memory_alloc(engine->shard_count * sizeof(uint64_t)) };
+	uint64_t lowest = UINT64_MAX, highest = 0;
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		uint64_t lsn = replay.tree_lsns[i] = tree_lsn(engine->tree, i);
+		lowest = lsn < lowest ? lsn : lowest;
+		highest = lsn > highest ? lsn : highest;
+	}
+	int result = log_open(&engine->log, &log_options, lowest, replay_record, &replay,
+		&recovery->log, error, error_size);
+	memory_free(replay.tree_lsns);
+	if (result == 0 && recovery->log.records && log_next_lsn(engine->log) <= highest) {
+		snprintf(error, error_size,
+			"the log ends at record %llu but the data file has records up to %llu",
+			(unsigned long long)log_next_lsn(engine->log) - 1,
+			(unsigned long long)highest);
+		return -EBADMSG;
+	}
+	return result;
+}
+
+static void count_overlays(struct engine *engine)
+{
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		size_t bytes = store_active_bytes(engine->stores[i]);
+		engine->shards[i].overlay_bytes_counted = bytes;
+		engine->overlay_bytes += bytes;
+	}
+}
+
+int engine_open(struct engine **out, const struct engine_options *options,
+	struct engine_recovery *recovery, char *error, size_t error_size)
+{
+	uint64_t started = clock_monotonic_ns(options->clock);
+	struct engine *engine = memory_zeroed(sizeof(*engine));
+	assert(options->workers >= 1 && options->loops >= options->workers);
+	*recovery = (struct engine_recovery){ 0 };
+	engine->config = options->config;
+	engine->clock = options->clock;
+	engine->worker_count = options->workers;
+	engine->port_count = options->loops + 1;
+	engine->ports = memory_zeroed(engine->port_count * sizeof(*engine->ports));
+	int result = open_tree(engine, options, recovery, error, error_size);
+	if (result == 0)
+		result = open_stores(engine, error, error_size);
+	if (result == 0)
+		result = open_log(engine, options, recovery, error, error_size);
+	if (result < 0) {
+		engine_close(&engine);
+		return result;
+	}
+	count_overlays(engine);
+	engine->gate = gate_new(engine->log, options->config, options->clock);
+	engine->checkpoint = checkpoint_new(engine, engine->port_count - 1);
+	recovery->elapsed_ms = (clock_monotonic_ns(options->clock) - started) / 1000000;
+	*out = engine;
+	return 0;
+}
+
+void engine_close(struct engine **taken)
+{
+	struct engine *engine = *taken;
+	*taken = NULL;
+	if (engine == NULL)
+		return;
+	checkpoint_free(&engine->checkpoint);
+	gate_free(&engine->gate);
+	if (engine->log)
+		log_close(&engine->log);
+	for (uint16_t i = 0; engine->stores && i < engine->shard_count; i++) {
+		if (engine->stores[i])
+			store_close(&engine->stores[i]);
+	}
+	if (engine->tree)
+		tree_close(&engine->tree);
+	for (uint16_t i = 0; i < engine->port_count; i++)
+		request_pool_fini(&engine->ports[i].pool);
+	memory_free(engine->ports);
+	memory_free(engine->stores);
+	memory_free(engine->shards);
+	memory_free(engine);
+}

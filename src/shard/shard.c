@@ -1,0 +1,217 @@
+/*
+ * shard: how a request takes shards, runs its turn and goes home; see shard.h for the order of
+ * locks.
+ *
+ *   advance:  take the next shard --(other worker's)--> its mailbox, and advance goes on there
+ *                 |            '--(held, or others wait)--> its queue, until it is given back
+ *                 v all taken
+ *             turn: handler -> changes -> one log record -> overlays
+ *                 v
+ *             give the shards back, last taken first --(other worker's)--> its mailbox
+ *                 v all given back
+ *             home: done, or home's mailbox
+ *
+ * With one worker every shard is free whenever a request arrives, so all of this happens within
+ * engine_submit, without a queue or a wake-up.
+ */
+#include "shard/shard.h"
+
+#include "request/turn.h"
+
+#include <assert.h>
+
+/* --- the turn ------------------------------------------------------------------------------------
+ */
+
+static void count_overlay(struct engine *engine, struct shard *shard)
+{
+	struct store *store = engine->stores[shard->number];
+	size_t bytes = store_active_bytes(store) + store_frozen_bytes(store);
+	if (bytes != shard->overlay_bytes_counted) {
+		atomic_fetch_add_explicit(&engine->overlay_bytes,
+			bytes - shard->overlay_bytes_counted, memory_order_relaxed);
+		shard->overlay_bytes_counted = bytes;
+	}
+}
+
+/* Whole or not at all: one record in the log, then the overlays. */
+static void commit(struct engine *engine, struct turn *turn)
+{
+	struct changes *changes = &turn->request->changes;
+	if (changes->count == 0)
+		return;
+	if (turn->request->failed) {
+		changes_init(changes, changes->arena);
+		return;
+	}
+	if (record_size(changes->effects, changes->count) > gate_record_bytes_max(engine->gate)) {
+		turn_error(turn, ERROR_CHANGE_SIZE);
+		changes_init(changes, changes->arena);
+		return;
+	}
+	uint64_t lsn = gate_append(engine->gate, changes->effects, changes->count);
+	for (uint32_t i = 0; i < changes->count; i++) {
+		const struct effect *effect = &changes->effects[i];
+		store_apply(engine->stores[effect->shard], effect, lsn);
+	}
+	if (lsn > turn->gate_lsn)
+		turn->gate_lsn = lsn;
+}
+
+static void run_turn(struct engine *engine, struct request *request)
+{
+	struct turn turn = {
+		.request = request,
+		.writer = { .out = &request->reply, .protocol = request->protocol },
+		.now_ms = clock_wall_ms(engine->clock),
+		.stores = engine->stores,
+		.shard_total = engine->shard_count,
+		.shard = request->shards[0],
+		.continue_at = -1,
+		.config = engine->config,
+	};
+	uint64_t started = clock_monotonic_ns(engine->clock);
+	request->command->run(&turn);
+	commit(engine, &turn);
+	request->elapsed_ns += clock_monotonic_ns(engine->clock) - started;
+	if (turn.gate_lsn > request->gate_lsn)
+		request->gate_lsn = turn.gate_lsn;
+	for (uint16_t i = 0; i < request->shard_count; i++)
+		count_overlay(engine, &engine->shards[request->shards[i]]);
+	assert(turn.continue_at < 0 || (request->shard_count == 1 && request->changes.count == 0));
+	request->walk_next = turn.continue_at;
+}
+
+/* --- taking and giving back ----------------------------------------------------------------------
+ */
+
+static void make_ready(struct engine *engine, struct shard *shard)
+{
+	struct port *port = &engine->ports[shard->worker];
+	if (shard->ready || shard->first == NULL)
+		return;
+	shard->ready = true;
+	shard->ready_next = NULL;
+	if (port->ready_last)
+		port->ready_last->ready_next = shard;
+	else
+		port->ready_first = shard;
+	port->ready_last = shard;
+}
+
+static void enqueue(struct shard *shard, struct request *request)
+{
+	request->stage = REQUEST_SHARD;
+	request->next = NULL;
+	if (shard->last)
+		shard->last->next = request;
+	else
+		shard->first = request;
+	shard->last = request;
+	atomic_fetch_add_explicit(&shard->queue, 1, memory_order_relaxed);
+}
+
+static struct request *dequeue(struct shard *shard)
+{
+	struct request *request = shard->first;
+	shard->first = request->next;
+	if (shard->first == NULL)
+		shard->last = NULL;
+	request->next = NULL;
+	atomic_fetch_sub_explicit(&shard->queue, 1, memory_order_relaxed);
+	return request;
+}
+
+static void travel(
+	struct engine *engine, uint16_t port, struct request *request, enum request_stage stage)
+{
+	request->stage = stage;
+	mailbox_put(&engine->ports[port].mailbox, &request);
+}
+
+/* False when the request has left this thread or waits. */
+static bool take_shards(struct engine *engine, uint16_t self, struct request *request)
+{
+	while (request->shards_held < request->shard_count) {
+		struct shard *shard = &engine->shards[request->shards[request->shards_held]];
+		if (shard->worker != self) {
+			travel(engine, shard->worker, request, REQUEST_TRAVEL);
+			return false;
+		}
+		if (shard->held_by || shard->first) {
+			enqueue(shard, request);
+			if (shard->held_by == NULL)
+				make_ready(engine, shard);
+			return false;
+		}
+		shard->held_by = request;
+		request->shards_held++;
+	}
+	return true;
+}
+
+static bool give_back_shards(struct engine *engine, uint16_t self, struct request *request)
+{
+	while (request->shards_held > 0) {
+		struct shard *shard = &engine->shards[request->shards[request->shards_held - 1]];
+		if (shard->worker != self) {
+			travel(engine, shard->worker, request, REQUEST_TRAVEL);
+			return false;
+		}
+		assert(shard->held_by == request);
+		shard->held_by = NULL;
+		request->shards_held--;
+		make_ready(engine, shard);
+	}
+	return true;
+}
+
+static void go_home(struct engine *engine, uint16_t self, struct request *request)
+{
+	struct port *home = &engine->ports[request->home];
+	if (request->home != self) {
+		travel(engine, request->home, request, REQUEST_DONE);
+		return;
+	}
+	request->stage = REQUEST_DONE;
+	home->done(home->context, request);
+}
+
+void shard_advance(struct engine *engine, uint16_t self, struct request *request)
+{
+	for (;;) {
+		request->stage = REQUEST_SHARD;
+		if (!request->releasing) {
+			if (!take_shards(engine, self, request))
+				return;
+			run_turn(engine, request);
+			engine->ports[self].turns++;
+			request->releasing = true;
+		}
+		if (!give_back_shards(engine, self, request))
+			return;
+		if (request->walk_next < 0)
+			break;
+		request->shards[0] = (uint16_t)request->walk_next;
+		request->releasing = false;
+	}
+	go_home(engine, self, request);
+}
+
+void shard_run_ready(struct engine *engine, uint16_t self)
+{
+	struct port *port = &engine->ports[self];
+	while (port->ready_first) {
+		struct shard *shard = port->ready_first;
+		port->ready_first = shard->ready_next;
+		if (port->ready_first == NULL)
+			port->ready_last = NULL;
+		shard->ready = false;
+		while (shard->held_by == NULL && shard->first) {
+			struct request *request = dequeue(shard);
+			shard->held_by = request;
+			request->shards_held++;
+			shard_advance(engine, self, request);
+		}
+	}
+}

@@ -1,0 +1,208 @@
+/*
+ * strings: the commands that read and replace whole values: GET, SET and their kin.
+ *
+ * Speed decides the shape of two of them. GET looks once and writes the value from where it lies
+ * into the reply. SET that needs nothing of the old value (no NX, XX, GET or KEEPTTL) does not look
+ * for it: its turn reads nothing, and one put is all.
+ *
+ * A value that is read stays where it is (overlay, tree or arena) until the turn ends; one that is
+ * put is borrowed from the request's arguments, from that place or from the request's arena.
+ *
+ * Threads: the turn's.
+ */
+#include "strings/strings.h"
+
+#include "strings/options.h"
+#include "strings/place.h"
+
+static void set_for(struct turn *turn, enum option_time time, const char *command);
+static void set_with_options(
+	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms);
+static void write_value_or_null(struct turn *turn, bool found, const struct value *value);
+static bool put_pairs(struct turn *turn);
+
+void strings_get(struct turn *turn)
+{
+	struct place place;
+	struct value value;
+	if (place_of_argument(turn, 1, &place))
+		write_value_or_null(turn, place_get(turn, &place, &value), &value);
+}
+
+void strings_set(struct turn *turn)
+{
+	struct place place;
+	struct options options;
+	int64_t expire_ms;
+	if (!place_of_argument(turn, 1, &place))
+		return;
+	if (turn->request->argument_count == 3) {
+		place_put(turn, &place, turn_argument(turn, 2), 0);
+		writer_ok(&turn->writer);
+		return;
+	}
+	if (options_parse(turn, 3, OPTIONS_SET, &options) &&
+		options_expire_ms(turn, options.time, options.amount, "set", &expire_ms))
+		set_with_options(turn, &place, &options, expire_ms);
+}
+
+void strings_setex(struct turn *turn)
+{
+	set_for(turn, TIME_EX, "setex");
+}
+
+void strings_psetex(struct turn *turn)
+{
+	set_for(turn, TIME_PX, "psetex");
+}
+
+void strings_setnx(struct turn *turn)
+{
+	struct place place;
+	struct value old;
+	if (!place_of_argument(turn, 1, &place))
+		return;
+	bool found = place_look(turn, &place, &old);
+	if (!found)
+		place_put(turn, &place, turn_argument(turn, 2), 0);
+	writer_integer(&turn->writer, !found);
+}
+
+void strings_getset(struct turn *turn)
+{
+	struct place place;
+	struct value old;
+	if (!place_of_argument(turn, 1, &place))
+		return;
+	write_value_or_null(turn, place_get(turn, &place, &old), &old);
+	place_put(turn, &place, turn_argument(turn, 2), 0);
+}
+
+void strings_getdel(struct turn *turn)
+{
+	struct place place;
+	struct value old;
+	if (!place_of_argument(turn, 1, &place))
+		return;
+	bool found = place_get(turn, &place, &old);
+	write_value_or_null(turn, found, &old);
+	if (found)
+		place_delete(turn, &place);
+}
+
+void strings_getex(struct turn *turn)
+{
+	struct place place;
+	struct options options;
+	struct value value;
+	int64_t expire_ms;
+	if (!place_of_argument(turn, 1, &place) || !options_parse(turn, 2, OPTIONS_GETEX, &options))
+		return;
+	if (!place_get(turn, &place, &value)) {
+		writer_null(&turn->writer);
+		return;
+	}
+	if (!options_expire_ms(turn, options.time, options.amount, "getex", &expire_ms))
+		return;
+	writer_bulk(&turn->writer, value.data);
+	bool wants_change = options.persist || options.time != TIME_NONE;
+	if (wants_change && expire_ms != value.expire_ms)
+		place_put(turn, &place, value.data, expire_ms);
+}
+
+void strings_mget(struct turn *turn)
+{
+	uint32_t count = turn->request->argument_count;
+	writer_array(&turn->writer, count - 1);
+	for (uint32_t i = 1; i < count; i++) {
+		struct place place;
+		struct value value;
+		if (!place_of_argument(turn, i, &place))
+			return;
+		write_value_or_null(turn, place_get(turn, &place, &value), &value);
+	}
+}
+
+void strings_mset(struct turn *turn)
+{
+	if (turn->request->argument_count % 2 == 0)
+		turn_error(turn, ERROR_ARITY, "mset");
+	else if (put_pairs(turn))
+		writer_ok(&turn->writer);
+}
+
+void strings_msetnx(struct turn *turn)
+{
+	uint32_t count = turn->request->argument_count;
+	if (count % 2 == 0) {
+		turn_error(turn, ERROR_ARITY, "msetnx");
+		return;
+	}
+	for (uint32_t i = 1; i < count; i += 2) {
+		struct place place;
+		struct value old;
+		if (!place_of_argument(turn, i, &place))
+			return;
+		if (place_look(turn, &place, &old)) {
+			writer_integer(&turn->writer, 0);
+			return;
+		}
+	}
+	if (put_pairs(turn))
+		writer_integer(&turn->writer, 1);
+}
+
+/* SETEX and PSETEX: key, amount of time, value. */
+static void set_for(struct turn *turn, enum option_time time, const char *command)
+{
+	struct place place;
+	int64_t expire_ms;
+	if (!place_of_argument(turn, 1, &place) ||
+		!options_expire_ms(turn, time, turn_argument(turn, 2), command, &expire_ms))
+		return;
+	place_put(turn, &place, turn_argument(turn, 3), expire_ms);
+	writer_ok(&turn->writer);
+}
+
+static void set_with_options(
+	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms)
+{
+	struct value old = { 0 };
+	bool found = false;
+	if (options->get)
+		found = place_get(turn, place, &old);
+	else if (options->nx || options->xx || options->keep_ttl)
+		found = place_look(turn, place, &old);
+
+	bool refused = (options->nx && found) || (options->xx && !found);
+	if (options->get)
+		write_value_or_null(turn, found, &old);
+	else if (refused)
+		writer_null(&turn->writer);
+	else
+		writer_ok(&turn->writer);
+	if (refused)
+		return;
+	if (options->keep_ttl && found)
+		expire_ms = old.expire_ms;
+	place_put(turn, place, turn_argument(turn, 2), expire_ms);
+}
+
+static void write_value_or_null(struct turn *turn, bool found, const struct value *value)
+{
+	if (found)
+		writer_bulk(&turn->writer, value->data);
+	else
+		writer_null(&turn->writer);
+}
+
+static bool put_pairs(struct turn *turn)
+{
+	for (uint32_t i = 1; i < turn->request->argument_count; i += 2) {
+		struct place place;
+		if (!place_of_argument(turn, i, &place))
+			return false;
+		place_put(turn, &place, turn_argument(turn, i + 1), 0);
+	}
+	return true;
+}

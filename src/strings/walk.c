@@ -1,0 +1,402 @@
+/*
+ * walk: the commands that go over whole databases: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB,
+ * FLUSHALL.
+ *
+ * All but the flushes go from shard to shard, one turn on each, with what they have gathered so far
+ * in request->walk; the reply is written in the last turn. A listing tells of keys whose writes may
+ * not be on disk yet, so its reply waits for everything its shards had written.
+ *
+ * SCAN is stateless. Within a shard keys stand in the order of the 40-bit hash that is part of
+ * their store key, and a cursor names the next position:
+ *
+ *	 52            40                                    0
+ *	+---------------+-------------------------------------+
+ *	| shard 10..    | hash of the first key not yet given |     0: the start, and the end
+ *	+---------------+-------------------------------------+
+ *
+ * so it means the same after a checkpoint or a restart. A key's position depends on its name alone,
+ * and keys of one hash are given together: a key that is there during the whole iteration is given,
+ * whatever is written meanwhile. That is Redis's guarantee; here it is also given only once.
+ *
+ * A database is emptied by raising its generation on each shard (see place.c).
+ *
+ * Threads: the turn's; the state travels with the request.
+ */
+#include "strings/strings.h"
+
+#include "base/glob.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "strings/options.h"
+#include "strings/place.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define SCAN_COUNT_DEFAULT 10
+/* Keys looked at and shards visited by one call, whatever COUNT says: what keeps a SCAN a short
+ * interruption for everybody else. */
+#define SCAN_COUNT_MAX  65536
+#define SCAN_SHARDS_MAX 64
+
+#define HASH_END ((uint64_t)1 << KEY_HASH_BITS)
+
+/* Names gathered on the way, in the request's arena. */
+struct name_block {
+	struct name_block *next;
+	uint32_t count;
+	struct slice names[62];
+};
+
+struct name_list {
+	struct name_block *first;
+	struct name_block *last;
+	size_t count;
+};
+
+struct scan {
+	struct name_list found;
+	struct slice pattern;
+	bool any_name; /* no pattern to match */
+	bool any_type; /* no type asked for, or the only one there is */
+	uint64_t keys_left;
+	uint32_t shards_left;
+	uint32_t shard; /* the next to visit */
+	uint64_t hash;  /* where on it */
+};
+
+struct random_walk {
+	uint16_t shards_left;
+	uint64_t hash;
+};
+
+/* A stretch of one database on one shard, as store keys. */
+struct stretch {
+	struct key start;
+	struct key end;
+	struct cursor cursor;
+};
+
+static void stretch_open(
+	struct stretch *stretch, struct turn *turn, uint64_t hash_from, uint64_t hash_to);
+static bool stretch_next(
+	struct stretch *stretch, struct turn *turn, struct key_string *out, bool *live);
+static void stretch_close(struct stretch *stretch);
+static void name_list_add(struct name_list *list, struct arena *arena, struct slice name);
+static void name_list_write(const struct name_list *list, struct writer *writer);
+static struct scan *scan_new(struct turn *turn);
+static bool scan_parse_cursor(struct turn *turn, struct scan *scan);
+static bool scan_parse_options(struct turn *turn, struct scan *scan);
+static void scan_shard(struct turn *turn, struct scan *scan);
+static void scan_write(struct turn *turn, const struct scan *scan);
+static bool random_in(struct turn *turn, uint64_t hash_from, uint64_t hash_to);
+static bool flush_options_valid(struct turn *turn);
+static void empty_database(struct turn *turn, uint8_t db);
+
+void keys_scan(struct turn *turn)
+{
+	struct scan *scan = turn->request->walk;
+	if (!scan) {
+		scan = scan_new(turn);
+		if (!scan)
+			return;
+		turn->request->walk = scan;
+	}
+	if (scan->shard == turn->shard && scan->keys_left > 0)
+		scan_shard(turn, scan);
+	bool more = scan->shard < turn->shard_total && scan->shards_left > 0 && scan->keys_left > 0;
+	if (more)
+		turn_continue(turn, (uint16_t)scan->shard);
+	else
+		scan_write(turn, scan);
+}
+
+void keys_keys(struct turn *turn)
+{
+	struct name_list *found = turn->request->walk;
+	if (!found) {
+		found = arena_alloc(turn_arena(turn), sizeof(*found));
+		*found = (struct name_list){ 0 };
+		turn->request->walk = found;
+	}
+	struct slice pattern = turn_argument(turn, 1);
+	bool any = slice_equal(pattern, slice_text("*"));
+	struct stretch stretch;
+	struct key_string key;
+	bool live;
+	stretch_open(&stretch, turn, 0, HASH_END);
+	while (stretch_next(&stretch, turn, &key, &live)) {
+		if (live && (any || glob_match(pattern, key.name, false)))
+			name_list_add(found, turn_arena(turn), key.name);
+	}
+	stretch_close(&stretch);
+	if (turn->shard + 1 < turn->shard_total) {
+		turn_continue(turn, turn->shard + 1);
+		return;
+	}
+	writer_array(&turn->writer, found->count);
+	name_list_write(found, &turn->writer);
+}
+
+/* A random place on a random shard; from there round the shard, then round the shards. */
+void keys_randomkey(struct turn *turn)
+{
+	static _Thread_local uint64_t calls;
+	struct random_walk *walk = turn->request->walk;
+	if (!walk) {
+		struct random random;
+		random_seed(&random, turn->request->started_ns + (++calls << 32));
+		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
+		walk->shards_left = turn->shard_total;
+		walk->hash = random_below(&random, HASH_END);
+		turn->request->walk = walk;
+		uint16_t shard = (uint16_t)random_below(&random, turn->shard_total);
+		if (shard != turn->shard) {
+			turn_continue(turn, shard);
+			return;
+		}
+	}
+	if (random_in(turn, walk->hash, HASH_END) || random_in(turn, 0, walk->hash))
+		return;
+	if (--walk->shards_left > 0)
+		turn_continue(turn, (uint16_t)((turn->shard + 1) % turn->shard_total));
+	else
+		writer_null(&turn->writer);
+}
+
+void keys_dbsize(struct turn *turn)
+{
+	uint64_t *total = turn->request->walk;
+	if (!total) {
+		total = arena_alloc(turn_arena(turn), sizeof(*total));
+		*total = 0;
+		turn->request->walk = total;
+	}
+	uint64_t keys, expiring;
+	store_count(turn->stores[turn->shard], turn->request->db, &keys, &expiring);
+	turn_wait_for_shard(turn, turn->shard);
+	*total += keys;
+	if (turn->shard + 1 < turn->shard_total)
+		turn_continue(turn, turn->shard + 1);
+	else
+		writer_integer(&turn->writer, (int64_t)*total);
+}
+
+void keys_flushdb(struct turn *turn)
+{
+	if (!flush_options_valid(turn))
+		return;
+	empty_database(turn, turn->request->db);
+	writer_ok(&turn->writer);
+}
+
+void keys_flushall(struct turn *turn)
+{
+	if (!flush_options_valid(turn))
+		return;
+	for (uint8_t db = 0; db < LIMIT_DATABASES; db++)
+		empty_database(turn, db);
+	writer_ok(&turn->writer);
+}
+
+/* Keys of the request's database on the turn's shard, hash_from <= hash < hash_to. */
+static void stretch_open(
+	struct stretch *stretch, struct turn *turn, uint64_t hash_from, uint64_t hash_to)
+{
+	uint8_t db = turn->request->db;
+	uint32_t generation = place_generation(turn, turn->shard, db);
+	turn_wait_for_shard(turn, turn->shard);
+	key_of_string_hash(&stretch->start, db, generation, hash_from);
+	if (hash_to < HASH_END)
+		key_of_string_hash(&stretch->end, db, generation, hash_to);
+	else if (generation < UINT32_MAX)
+		key_of_string_hash(&stretch->end, db, generation + 1, 0);
+	else
+		key_of_string_hash(&stretch->end, db + 1, 0, 0);
+	cursor_open(&stretch->cursor, turn->stores[turn->shard], &turn->request->changes,
+		turn_arena(turn), key_slice(&stretch->start), key_slice(&stretch->end), false);
+	stretch->cursor.without_data = true;
+}
+
+static bool stretch_next(
+	struct stretch *stretch, struct turn *turn, struct key_string *out, bool *live)
+{
+	struct slice key;
+	struct value value;
+	if (!cursor_next(&stretch->cursor, &key, &value))
+		return false;
+	bool parsed = key_parse_string(key, out);
+	assert(parsed);
+	*live = value_is_live(&value, turn->now_ms);
+	return true;
+}
+
+static void stretch_close(struct stretch *stretch)
+{
+	cursor_close(&stretch->cursor);
+}
+
+static void name_list_add(struct name_list *list, struct arena *arena, struct slice name)
+{
+	const uint32_t capacity = sizeof(list->last->names) / sizeof(list->last->names[0]);
+	if (!list->last || list->last->count == capacity) {
+		struct name_block *block = arena_alloc(arena, sizeof(*block));
+		block->next = NULL;
+		block->count = 0;
+		if (list->last)
+			list->last->next = block;
+		else
+			list->first = block;
+		list->last = block;
+	}
+	list->last->names[list->last->count++] = arena_copy(arena, name);
+	list->count++;
+}
+
+static void name_list_write(const struct name_list *list, struct writer *writer)
+{
+	for (const struct name_block *block = list->first; block; block = block->next)
+		for (uint32_t i = 0; i < block->count; i++)
+			writer_bulk(writer, block->names[i]);
+}
+
+/* NULL when the arguments are wrong: the reply then is the error. */
+static struct scan *scan_new(struct turn *turn)
+{
+	struct scan *scan = arena_alloc(turn_arena(turn), sizeof(*scan));
+	*scan = (struct scan){ .any_name = true,
+		.any_type = true,
+		.keys_left = SCAN_COUNT_DEFAULT,
+		.shards_left = SCAN_SHARDS_MAX };
+	if (!scan_parse_cursor(turn, scan) || !scan_parse_options(turn, scan))
+		return NULL;
+	/* Nothing is of another type: the iteration is over at once. */
+	if (!scan->any_type)
+		scan->shard = turn->shard_total;
+	return scan;
+}
+
+/* As strtoul takes it: an optional sign, digits, nothing in front or behind. What names no position
+ * of this server is a position behind its last key. */
+static bool scan_parse_cursor(struct turn *turn, struct scan *scan)
+{
+	struct slice text = turn_argument(turn, 1);
+	const char *copy = arena_format(turn_arena(turn), "%.*s", (int)text.size, text.data).data;
+	char *end;
+	errno = 0;
+	unsigned long cursor = strtoul(copy, &end, 10);
+	if (isspace((unsigned char)copy[0]) || *end != '\0' || errno == ERANGE) {
+		turn_error(turn, ERROR_INVALID_CURSOR);
+		return false;
+	}
+	uint64_t shard = cursor >> KEY_HASH_BITS;
+	scan->shard = shard < turn->shard_total ? (uint32_t)shard : turn->shard_total;
+	scan->hash = cursor & (HASH_END - 1);
+	return true;
+}
+
+static bool scan_parse_options(struct turn *turn, struct scan *scan)
+{
+	uint32_t count = turn->request->argument_count;
+	for (uint32_t i = 2; i < count; i += 2) {
+		struct slice word = turn_argument(turn, i);
+		int64_t keys;
+		if (i + 1 < count && slice_is(word, "count")) {
+			if (!options_integer(turn, i + 1, &keys))
+				return false;
+			if (keys < 1) {
+				turn_error(turn, ERROR_SYNTAX);
+				return false;
+			}
+			scan->keys_left = keys < SCAN_COUNT_MAX ? (uint64_t)keys : SCAN_COUNT_MAX;
+		} else if (i + 1 < count && slice_is(word, "match")) {
+			scan->pattern = turn_argument(turn, i + 1);
+			scan->any_name = slice_equal(scan->pattern, slice_text("*"));
+		} else if (i + 1 < count && slice_is(word, "type")) {
+			scan->any_type = slice_is(turn_argument(turn, i + 1), "string");
+		} else {
+			turn_error(turn, ERROR_SYNTAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Gives keys of the turn's shard from scan->hash on, and moves the scan behind them. */
+static void scan_shard(struct turn *turn, struct scan *scan)
+{
+	struct stretch stretch;
+	struct key_string key;
+	bool live;
+	uint64_t last_hash = 0;
+	stretch_open(&stretch, turn, scan->hash, HASH_END);
+	bool more = stretch_next(&stretch, turn, &key, &live);
+	while (more && (scan->keys_left > 0 || key.hash == last_hash)) {
+		if (live && (scan->any_name || glob_match(scan->pattern, key.name, false)))
+			name_list_add(&scan->found, turn_arena(turn), key.name);
+		scan->keys_left -= scan->keys_left > 0;
+		last_hash = key.hash;
+		more = stretch_next(&stretch, turn, &key, &live);
+	}
+	stretch_close(&stretch);
+	scan->shards_left--;
+	if (more) {
+		scan->hash = last_hash + 1;
+	} else {
+		scan->shard++;
+		scan->hash = 0;
+	}
+}
+
+static void scan_write(struct turn *turn, const struct scan *scan)
+{
+	bool over = scan->shard >= turn->shard_total;
+	uint64_t cursor = over ? 0 : (uint64_t)scan->shard << KEY_HASH_BITS | scan->hash;
+	writer_array(&turn->writer, 2);
+	writer_bulk_format(&turn->writer, "%llu", (unsigned long long)cursor);
+	writer_array(&turn->writer, scan->found.count);
+	name_list_write(&scan->found, &turn->writer);
+}
+
+/* Answers with the first live key of the stretch; false when there is none. */
+static bool random_in(struct turn *turn, uint64_t hash_from, uint64_t hash_to)
+{
+	struct stretch stretch;
+	struct key_string key;
+	bool live = false;
+	stretch_open(&stretch, turn, hash_from, hash_to);
+	while (!live && stretch_next(&stretch, turn, &key, &live))
+		;
+	if (live)
+		writer_bulk(&turn->writer, key.name);
+	stretch_close(&stretch);
+	return live;
+}
+
+static bool flush_options_valid(struct turn *turn)
+{
+	uint32_t count = turn->request->argument_count;
+	if (count == 1 ||
+		(count == 2 &&
+			(slice_is(turn_argument(turn, 1), "sync") ||
+				slice_is(turn_argument(turn, 1), "async"))))
+		return true;
+	turn_error(turn, ERROR_SYNTAX);
+	return false;
+}
+
+static void empty_database(struct turn *turn, uint8_t db)
+{
+	struct key namespace;
+	key_of_namespace(&namespace, db);
+	for (uint16_t shard = 0; shard < turn->shard_total; shard++) {
+		uint32_t generation = place_generation(turn, shard, db) + 1;
+		char *bytes = arena_alloc(turn_arena(turn), 8);
+		for (int i = 0; i < 8; i++)
+			bytes[i] = i < 4 ? (char)(generation >> 8 * i) : 0;
+		struct value value = { .type = VALUE_NUMBER, .data = slice_of(bytes, 8) };
+		turn_put(turn, shard, key_slice(&namespace), &value);
+	}
+}

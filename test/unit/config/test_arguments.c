@@ -1,0 +1,175 @@
+/*
+ * test_arguments: the command line: options, their order against the file, what is asked for
+ * instead of running, and what is said about mistakes.
+ */
+#include "config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX 32
+
+static struct config config;
+static enum config_action action;
+static char error[512];
+
+static int make_config(void **state)
+{
+	(void)state;
+	config_init(&config);
+	return 0;
+}
+
+static int drop_config(void **state)
+{
+	(void)state;
+	config_fini(&config);
+	return 0;
+}
+
+/* `line` is split at blanks; '' stands for an empty argument. */
+static int parse(const char *line)
+{
+	char copy[512], *argv[ARGUMENTS_MAX] = { copy };
+	int argc = 1;
+	snprintf(copy, sizeof(copy), "holdfast-server %s", line);
+	strtok(copy, " ");
+	for (char *word; (word = strtok(NULL, " ")) != NULL;) {
+		assert_in_range(argc, 1, ARGUMENTS_MAX - 1);
+		argv[argc++] = strcmp(word, "''") == 0 ? word + 2 : word;
+	}
+	error[0] = '\0';
+	return config_parse_arguments(&config, argc, argv, &action, error, sizeof(error));
+}
+
+static void nothing_means_run_with_defaults(void **state)
+{
+	assert_int_equal(parse(""), 0);
+	assert_int_equal(action, CONFIG_RUN);
+	assert_int_equal(config.port, 6379);
+	assert_null(config.file);
+}
+
+static void options_take_values_up_to_the_next_option(void **state)
+{
+	char text[64];
+	assert_int_equal(parse("--bind 10.0.0.1 -::1 --port 7000 --slowlog-log-slower-than -1 "
+			       "--unixsocket '' --Save ''"),
+		0);
+	config_text_copy(&config, "bind", text, sizeof(text));
+	assert_string_equal(text, "10.0.0.1 -::1");
+	assert_int_equal(config.port, 7000);
+	assert_int_equal(config.slowlog_us, -1);
+	assert_true(config_text_is_empty(&config, "unixsocket"));
+}
+
+static void options_win_over_the_file(void **state)
+{
+	char path[] = "/tmp/test_arguments.XXXXXX", line[128];
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "port 1\ntimeout 2\n", 17), 17);
+	close(fd);
+	snprintf(line, sizeof(line), "%s --port 3 --port 4", path);
+	int result = parse(line);
+	unlink(path);
+	assert_int_equal(result, 0);
+	assert_int_equal(config.port, 4);
+	assert_int_equal(config.idle_timeout_s, 2);
+	assert_string_equal(config.file, path);
+}
+
+static void actions_are_told(void **state)
+{
+	static const struct {
+		const char *line;
+		enum config_action expected;
+	} cases[] = {
+		{ "--help", CONFIG_HELP },
+		{ "-h", CONFIG_HELP },
+		{ "--port nonsense --help", CONFIG_HELP },
+		{ "--version", CONFIG_VERSION },
+		{ "-v", CONFIG_VERSION },
+		{ "--sample-config", CONFIG_SAMPLE },
+		{ "--check-config", CONFIG_CHECK },
+		{ "--check-config --port 5", CONFIG_CHECK },
+		{ "--port 5 --check-config", CONFIG_CHECK },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(parse(cases[i].line), 0);
+		assert_int_equal(action, cases[i].expected);
+	}
+	assert_int_equal(parse("--check-config --port x"), -EINVAL);
+}
+
+static void check_refused(const char *line, const char *expected)
+{
+	assert_int_equal(parse(line), -EINVAL);
+	assert_string_equal(error, expected);
+}
+
+static void says_which_option_is_wrong(void **state)
+{
+	check_refused("--prot 1", "command line: unknown parameter 'prot'; did you mean 'port'?");
+	check_refused("--port", "command line: port: a value is missing");
+	check_refused("--port --timeout 1", "command line: port: a value is missing");
+	check_refused("--port 1 2",
+		"command line: port: takes one value; quote it if it contains blanks");
+	check_refused("--workers 500",
+		"command line: workers: argument must be between 0 and 128 inclusive (threads)");
+	check_refused("--", "command line: unknown parameter ''");
+	check_refused("-p 1",
+		"command line: unexpected argument '-p'; parameters are given as --name value");
+	check_refused("--check-config x",
+		"command line: unexpected argument 'x'; parameters are given as --name value");
+	check_refused("/nonexistent/h.conf",
+		"cannot read '/nonexistent/h.conf': No such file or directory");
+}
+
+static void help_names_every_parameter(void **state)
+{
+	struct buffer help, sample;
+	buffer_init(&help);
+	buffer_init(&sample);
+	config_write_help(&help);
+	config_write_sample(&sample);
+	buffer_append(&help, "", 1);
+	buffer_append(&sample, "", 1);
+	int names = 0;
+	for (char *line = strtok(sample.data, "\n"); line; line = strtok(NULL, "\n")) {
+		char name[64];
+		if (line[0] == '#' || sscanf(line, "%50s", name) != 1)
+			continue;
+		char option[70];
+		snprintf(option, sizeof(option), "\n  --%s ", name);
+		assert_non_null(strstr(help.data, option));
+		names++;
+	}
+	assert_true(names > 20);
+	buffer_fini(&help);
+	buffer_fini(&sample);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_config, drop_config)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_means_run_with_defaults),
+		TEST(options_take_values_up_to_the_next_option),
+		TEST(options_win_over_the_file),
+		TEST(actions_are_told),
+		TEST(says_which_option_is_wrong),
+		TEST(help_names_every_parameter),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,203 @@
+/*
+ * test_config: the values of a running server: defaults, CONFIG GET and SET, texts under several
+ * threads.
+ */
+#include "config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static int make_config(void **state)
+{
+	struct config *config = calloc(1, sizeof(*config));
+	config_init(config);
+	*state = config;
+	return 0;
+}
+
+static int drop_config(void **state)
+{
+	config_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static int set(struct config *config, const char *name, const char *value)
+{
+	char error[256];
+	return config_set(config, slice_text(name), slice_text(value), error, sizeof(error));
+}
+
+static void append_pair(void *context, const char *name, const char *value)
+{
+	buffer_format(context, "%s=%s ", name, value);
+}
+
+static void check_get(struct config *config, const char *pattern, const char *expected)
+{
+	struct buffer out;
+	buffer_init(&out);
+	config_get(config, slice_text(pattern), append_pair, &out);
+	if (!slice_equal(buffer_slice(&out), slice_text(expected)))
+		fail_msg("%s: <%.*s> instead of <%s>", pattern, (int)out.size, out.data, expected);
+	buffer_fini(&out);
+}
+
+static void starts_with_the_defaults(void **state)
+{
+	struct config *config = *state;
+	char text[64];
+	assert_int_equal(config->port, 6379);
+	assert_int_equal(config->durability, DURABILITY_ALWAYS);
+	assert_int_equal(config->value_bytes_max, 64 << 20);
+	assert_int_equal(config->map_bytes, (int64_t)1 << 40);
+	assert_int_equal(config->protected_mode, 1);
+	assert_int_equal(config_text_copy(config, "bind", text, sizeof(text)), 14);
+	assert_string_equal(text, "127.0.0.1 -::1");
+	assert_true(config_text_is_empty(config, "requirepass"));
+	assert_null(config->file);
+}
+
+static void get_takes_a_glob_and_shows_both_names(void **state)
+{
+	struct config *config = *state;
+	check_get(config, "port", "port=6379 ");
+	check_get(config, "PORT", "port=6379 ");
+	check_get(config, "none", "");
+	check_get(config, "max-v*", "max-value-size=67108864 ");
+	check_get(config, "proto-max-bulk-len", "proto-max-bulk-len=67108864 ");
+	check_get(config, "*-read-only", "replica-read-only=yes slave-read-only=yes ");
+	check_get(config, "unixsocket*", "unixsocket= unixsocketperm=0 ");
+	check_get(config, "save", "save= ");
+	check_get(config, "databases", "databases=16 ");
+}
+
+static void set_changes_what_may_change(void **state)
+{
+	struct config *config = *state;
+	assert_int_equal(set(config, "Timeout", "30"), 0);
+	assert_int_equal(config->idle_timeout_s, 30);
+	assert_int_equal(set(config, "proto-max-bulk-len", "2mb"), 0);
+	check_get(config, "max-value-size", "max-value-size=2097152 ");
+	assert_int_equal(set(config, "appendfsync", "EVERYSEC"), 0);
+	check_get(config, "durability", "durability=everysec ");
+	assert_int_equal(set(config, "requirepass", "secret"), 0);
+	check_get(config, "requirepass", "requirepass=secret ");
+	assert_int_equal(set(config, "requirepass", ""), 0);
+	assert_true(config_text_is_empty(config, "requirepass"));
+}
+
+static void set_refuses_the_rest_and_changes_nothing(void **state)
+{
+	struct config *config = *state;
+	assert_int_equal(set(config, "port", "1"), -EPERM);
+	assert_int_equal(config->port, 6379);
+	assert_int_equal(set(config, "dir", "/tmp"), -EPERM);
+	assert_int_equal(set(config, "nonsense", "1"), -ENOENT);
+	assert_int_equal(set(config, "timeout", "-5"), -EINVAL);
+	assert_int_equal(set(config, "timeout", ""), -EINVAL);
+	assert_int_equal(config->idle_timeout_s, 0);
+}
+
+static void constants_can_be_set_to_what_they_are(void **state)
+{
+	struct config *config = *state;
+	assert_int_equal(set(config, "save", ""), 0);
+	assert_int_equal(set(config, "appendonly", "YES"), 0);
+	assert_int_equal(set(config, "save", "60 1"), -EINVAL);
+	assert_int_equal(set(config, "maxmemory", "1gb"), -EINVAL);
+	check_get(config, "maxmemory", "maxmemory=0 ");
+}
+
+static void check_answers_like_set_and_changes_nothing(void **state)
+{
+	static const char *const cases[][2] = { { "timeout", "5" }, { "timeout", "x" },
+		{ "port", "5" }, { "nonsense", "5" }, { "save", "" }, { "save", "1 1" } };
+	struct config *config = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char checked[256] = "", error[256] = "";
+		struct slice name = slice_text(cases[i][0]), value = slice_text(cases[i][1]);
+		int answer = config_check(config, name, value, checked, sizeof(checked));
+		assert_int_equal(config->idle_timeout_s, 0);
+		assert_int_equal(config_set(config, name, value, error, sizeof(error)), answer);
+		assert_string_equal(checked, error);
+		assert_int_equal(set(config, "timeout", "0"), 0);
+	}
+}
+
+static void texts_are_copied_up_to_the_room_there_is(void **state)
+{
+	struct config *config = *state;
+	char text[5];
+	assert_int_equal(set(config, "requirepass", "longer"), 0);
+	assert_int_equal(config_text_copy(config, "requirepass", text, sizeof(text)), 6);
+	assert_string_equal(text, "long");
+}
+
+static void only_the_whole_text_matches(void **state)
+{
+	struct config *config = *state;
+	assert_true(config_text_matches(config, "requirepass", slice_of(NULL, 0)));
+	assert_int_equal(set(config, "requirepass", "secret"), 0);
+	assert_true(config_text_matches(config, "requirepass", slice_text("secret")));
+	assert_false(config_text_matches(config, "requirepass", slice_text("secre")));
+	assert_false(config_text_matches(config, "requirepass", slice_text("secretsecret")));
+	assert_false(config_text_matches(config, "requirepass", slice_of("secret\0secret", 13)));
+	assert_false(config_text_matches(config, "requirepass", slice_of("secret\0", 7)));
+	assert_false(config_text_matches(config, "requirepass", slice_text("Secret")));
+	assert_false(config_text_matches(config, "requirepass", slice_text("")));
+}
+
+static void *set_by_turns(void *config)
+{
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(set(config, "requirepass", i % 2 ? "aaaaaaaa" : "b"), 0);
+		assert_int_equal(set(config, "timeout", i % 2 ? "1" : "2"), 0);
+	}
+	return NULL;
+}
+
+static void readers_see_whole_values_while_writers_change_them(void **state)
+{
+	struct config *config = *state;
+	pthread_t writers[2];
+	assert_int_equal(set(config, "requirepass", "b"), 0);
+	assert_int_equal(set(config, "timeout", "1"), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&writers[i], NULL, set_by_turns, config), 0);
+	for (int i = 0; i < 2000; i++) {
+		char text[16];
+		config_text_copy(config, "requirepass", text, sizeof(text));
+		assert_true(strcmp(text, "aaaaaaaa") == 0 || strcmp(text, "b") == 0);
+		int64_t timeout = config->idle_timeout_s;
+		assert_in_range(timeout, 1, 2);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(writers[i], NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_config, drop_config)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(starts_with_the_defaults),
+		TEST(get_takes_a_glob_and_shows_both_names),
+		TEST(set_changes_what_may_change),
+		TEST(set_refuses_the_rest_and_changes_nothing),
+		TEST(constants_can_be_set_to_what_they_are),
+		TEST(check_answers_like_set_and_changes_nothing),
+		TEST(texts_are_copied_up_to_the_room_there_is),
+		TEST(only_the_whole_text_matches),
+		TEST(readers_see_whole_values_while_writers_change_them),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
