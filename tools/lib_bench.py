@@ -1,8 +1,8 @@
-"""What tools/bench and tools/compare share: servers to measure, one load run, the words about a machine.
+"""What tools/bench and tools/compare share: servers to measure, load runs, words about a machine.
 
-A load run is one process of memtier_benchmark or redis-benchmark against one endpoint. It is bounded
-both in time and in requests, its error replies fail the measurement (an error reply is a fast reply),
-and the processor time that the server spent meanwhile is read from /proc.
+A load run is one process of memtier_benchmark or redis-benchmark against one endpoint, bounded in
+time or in requests. Error replies fail the measurement, for an error is a fast reply; the processor
+time that the server spent meanwhile is read from /proc.
 """
 
 import collections
@@ -28,433 +28,458 @@ START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 PRELOAD_BATCH = 1_000
 KEY_PREFIX = "key:"  # redis-benchmark's own
+PROGRAMS = {"memtier": "memtier_benchmark", "redis-benchmark": "redis-benchmark"}
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchError(Exception):
-	"""One line for the user; the tools print it and exit with 1."""
+    """One line for the user; the tools print it and exit with 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-	name: str
-	command: str  # SET or GET
-	connections: int
-	pipeline: int
+    name: str
+    command: str  # SET or GET
+    connections: int
+    pipeline: int
 
 
 WORKLOADS = (
-	Workload("SET c50", "SET", 50, 1),
-	Workload("SET c50 P16", "SET", 50, 16),
-	Workload("GET c50", "GET", 50, 1),
-	Workload("GET c50 P16", "GET", 50, 16),
-	Workload("SET c1", "SET", 1, 1),
-	Workload("GET c1", "GET", 1, 1),
+    Workload("SET c50", "SET", 50, 1),
+    Workload("SET c50 P16", "SET", 50, 16),
+    Workload("GET c50", "GET", 50, 1),
+    Workload("GET c50 P16", "GET", 50, 16),
+    Workload("SET c1", "SET", 1, 1),
+    Workload("GET c1", "GET", 1, 1),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-	"""Where a server listens; a unix socket, when named, goes before host and port."""
+    """Where a server listens; a unix socket, when named, goes before host and port."""
 
-	host: str = "127.0.0.1"
-	port: int = 6379
-	path: str = ""
-	password: str = ""
+    host: str = "127.0.0.1"
+    port: int = 6379
+    path: str = ""
+    password: str = ""
 
-	def connect(self, seconds_max=10.0):
-		if self.path:
-			connection = socket.socket(socket.AF_UNIX)
-			connection.settimeout(seconds_max)
-			connection.connect(self.path)
-		else:
-			connection = socket.create_connection((self.host, self.port), seconds_max)
-			connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-		if self.password:
-			connection.sendall(encode("AUTH", self.password))
-			if connection.recv(4096)[:1] != b"+":
-				raise BenchError("the server refused the password")
-		return connection
+    def connect(self, seconds_max=10.0):
+        if self.path:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(seconds_max)
+            connection.connect(self.path)
+        else:
+            connection = socket.create_connection((self.host, self.port), seconds_max)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.password:
+            connection.sendall(encode("AUTH", self.password))
+            if connection.recv(4096)[:1] != b"+":
+                raise BenchError("the server refused the password")
+        return connection
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-	"""How long, over how many keys, and with which program a workload is driven."""
+    """How long, over how many keys, and with which program a workload is driven."""
 
-	tool: str
-	seconds: int = 3
-	requests: int = 0  # 0: bounded by the time
-	keys: int = KEYS
-	value_bytes: int = VALUE_BYTES
-	requests_per_second: int = 0  # 0: as fast as it goes
-	cpus: frozenset = frozenset()  # empty: wherever the kernel puts it
+    tool: str
+    seconds: int = 3
+    requests: int = 0  # 0: bounded by the time
+    keys: int = KEYS
+    value_bytes: int = VALUE_BYTES
+    requests_per_second: int = 0  # 0: as fast as it goes
+    cpus: frozenset = frozenset()  # empty: wherever the kernel puts it
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-	"""One measurement, or the medians of several. Latencies in milliseconds, CPU in microseconds."""
+    """One measurement, or medians of several. Latencies in milliseconds, CPU in microseconds."""
 
-	ops: float
-	mean: float
-	p50: float
-	p99: float
-	p999: float
-	cpu_us: float  # of the server process per operation; NaN where it cannot be read
+    ops: float
+    mean: float
+    p50: float
+    p99: float
+    p999: float
+    cpu_us: float  # of the server process per operation; NaN where it cannot be read
 
 
 def median(figures):
-	columns = zip(*(dataclasses.astuple(one) for one in figures))
-	return Figures(*(statistics.median(column) for column in columns))
+    columns = zip(*(dataclasses.astuple(one) for one in figures))
+    return Figures(*(statistics.median(column) for column in columns))
 
 
 def choose_tool(name):
-	"""`auto` is memtier_benchmark where it is on the PATH, else redis-benchmark."""
-	programs = {"memtier": "memtier_benchmark", "redis-benchmark": "redis-benchmark"}
-	wanted = programs if name == "auto" else {name: programs[name]}
-	for tool, program in wanted.items():
-		if shutil.which(program):
-			return tool
-	raise BenchError("not on the PATH: " + " or ".join(wanted.values()))
+    """`auto` is memtier_benchmark where it is on the PATH, else redis-benchmark."""
+    wanted = PROGRAMS if name == "auto" else {name: PROGRAMS[name]}
+    for tool, program in wanted.items():
+        if shutil.which(program):
+            return tool
+    raise BenchError("not on the PATH: " + " or ".join(wanted.values()))
 
 
 def select_workloads(pattern):
-	chosen = [w for w in WORKLOADS if re.search(pattern, w.name, re.IGNORECASE)]
-	if not chosen:
-		names = ", ".join(w.name for w in WORKLOADS)
-		raise BenchError(f"no workload matches {pattern!r}; there are: {names}")
-	return chosen
+    chosen = [w for w in WORKLOADS if re.search(pattern, w.name, re.IGNORECASE)]
+    if not chosen:
+        names = ", ".join(w.name for w in WORKLOADS)
+        raise BenchError(f"no workload matches {pattern!r}; there are: {names}")
+    return chosen
 
 
-# ---------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # One load run
 
 
 def run_load(load, endpoint, workload, server_pid=0):
-	"""Drives one workload and returns its Figures."""
-	with running_load(load, endpoint, workload, server_pid) as run:
-		return run.figures()
+    """Drives one workload and returns its Figures."""
+    with LoadRun(load, endpoint, workload, server_pid) as run:
+        return run.figures()
 
 
-class running_load:
-	"""A load process under way, so that two can run at once. Leaving the block ends the process."""
+class LoadRun:
+    """A load process under way, so that two can run at once. Leaving the block ends the process."""
 
-	def __init__(self, load, endpoint, workload, server_pid=0):
-		self.load, self.workload, self.server_pid = load, workload, server_pid
-		self.directory = tempfile.TemporaryDirectory(prefix="holdfast-load-")
-		self.json_path = os.path.join(self.directory.name, "figures.json")
-		self.cpu_before = process_cpu_seconds(server_pid)
-		make = memtier_command if load.tool == "memtier" else redis_benchmark_command
-		self.process = subprocess.Popen(
-			make(load, endpoint, workload, self.json_path),
-			stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-			preexec_fn=pin_to(load.cpus))
-		self.seconds_max = 60 + 3 * load.seconds
+    def __init__(self, load, endpoint, workload, server_pid=0):
+        self.load, self.workload, self.server_pid = load, workload, server_pid
+        self.directory = tempfile.TemporaryDirectory(prefix="holdfast-load-")
+        self.json_path = os.path.join(self.directory.name, "figures.json")
+        self.cpu_before = process_cpu_seconds(server_pid)
+        make = memtier_command if load.tool == "memtier" else redis_benchmark_command
+        self.process = subprocess.Popen(
+            make(load, endpoint, workload, self.json_path),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=pin_to(load.cpus))
+        self.seconds_max = 60 + 3 * load.seconds
 
-	def __enter__(self):
-		return self
+    def __enter__(self):
+        return self
 
-	def __exit__(self, *_):
-		if self.process.poll() is None:
-			self.process.kill()
-			self.process.communicate()
-		self.directory.cleanup()
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        self.directory.cleanup()
 
-	def figures(self):
-		try:
-			output, errors = self.process.communicate(timeout=self.seconds_max)
-		except subprocess.TimeoutExpired:
-			raise BenchError(f"{self.workload.name}: the load process did not end in time") from None
-		cpu = process_cpu_seconds(self.server_pid) - self.cpu_before
-		errors = errors.decode(errors="replace")
-		if self.process.returncode != 0:
-			raise BenchError(f"{self.workload.name}: the load process failed: {errors[-300:].strip()}")
-		if self.load.tool == "memtier":
-			with open(self.json_path, encoding="utf-8") as file:
-				count, figures = parse_memtier(json.load(file), self.workload.command, errors)
-		else:
-			figures = parse_redis_benchmark(output.decode(), errors)
-			count = redis_benchmark_requests(self.load, self.workload)
-		return dataclasses.replace(figures, cpu_us=cpu * 1e6 / count)
+    def figures(self):
+        try:
+            output, errors = self.process.communicate(timeout=self.seconds_max)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{self.workload.name}: the load did not end in time") from None
+        cpu = process_cpu_seconds(self.server_pid) - self.cpu_before
+        errors = errors.decode(errors="replace")
+        if self.process.returncode != 0:
+            raise BenchError(f"{self.workload.name}: the load failed: {errors[-300:].strip()}")
+        if self.load.tool == "memtier":
+            with open(self.json_path, encoding="utf-8") as file:
+                count, figures = parse_memtier(json.load(file), self.workload.command, errors)
+        else:
+            figures = parse_redis_benchmark(output.decode(), errors)
+            count = redis_benchmark_requests(self.load, self.workload)
+        return dataclasses.replace(figures, cpu_us=cpu * 1e6 / count)
+
+
+RATIOS = {"SET": "1:0", "GET": "0:1"}  # of writes to reads
 
 
 def memtier_command(load, endpoint, workload, json_path):
-	command = ["memtier_benchmark", "--hide-histogram", "--threads=1", f"--clients={workload.connections}",
-		f"--pipeline={workload.pipeline}", f"--ratio={'1:0' if workload.command == 'SET' else '0:1'}",
-		"--key-pattern=R:R", "--key-prefix=" + KEY_PREFIX, "--key-minimum=1", f"--key-maximum={load.keys}",
-		f"--data-size={load.value_bytes}", "--distinct-client-seed", "--print-percentiles=50,99,99.9",
-		f"--json-out-file={json_path}"]
-	command += [f"--unix-socket={endpoint.path}"] if endpoint.path else [
-		f"--server={endpoint.host}", f"--port={endpoint.port}"]
-	if endpoint.password:
-		command.append(f"--authenticate={endpoint.password}")
-	if load.requests_per_second:
-		command.append(f"--rate-limiting={load.requests_per_second // workload.connections}")
-	if load.requests:
-		command.append(f"--requests={max(1, load.requests // workload.connections)}")
-	else:
-		command.append(f"--test-time={load.seconds}")
-	return command
+    command = [
+        "memtier_benchmark", "--threads=1", f"--clients={workload.connections}",
+        f"--pipeline={workload.pipeline}", f"--ratio={RATIOS[workload.command]}",
+        "--key-pattern=R:R", "--key-prefix=" + KEY_PREFIX, "--key-minimum=1",
+        f"--key-maximum={load.keys}", f"--data-size={load.value_bytes}", "--distinct-client-seed",
+        "--print-percentiles=50,99,99.9", "--hide-histogram", f"--json-out-file={json_path}"]
+    command += [f"--unix-socket={endpoint.path}"] if endpoint.path else [
+        f"--server={endpoint.host}", f"--port={endpoint.port}"]
+    if endpoint.password:
+        command.append(f"--authenticate={endpoint.password}")
+    if load.requests_per_second:
+        command.append(f"--rate-limiting={load.requests_per_second // workload.connections}")
+    if load.requests:
+        command.append(f"--requests={max(1, load.requests // workload.connections)}")
+    else:
+        command.append(f"--test-time={load.seconds}")
+    return command
 
 
 def redis_benchmark_requests(load, workload):
-	"""redis-benchmark takes no time, so the number comes from what servers reach in it."""
-	expected = {(1, 1): 12_000, (50, 1): 90_000, (50, 16): 600_000}
-	return load.requests or expected[(workload.connections, workload.pipeline)] * load.seconds
+    """redis-benchmark takes no time, so the number comes from what servers reach in it."""
+    expected = {(1, 1): 12_000, (50, 1): 90_000, (50, 16): 600_000}
+    return load.requests or expected[(workload.connections, workload.pipeline)] * load.seconds
 
 
 def redis_benchmark_command(load, endpoint, workload, _json_path):
-	if load.requests_per_second:
-		raise BenchError("redis-benchmark cannot hold a rate: this measurement needs memtier_benchmark")
-	command = ["redis-benchmark", "--csv", "--precision", "3", "-c", str(workload.connections),
-		"-P", str(workload.pipeline), "-n", str(redis_benchmark_requests(load, workload)),
-		"-d", str(load.value_bytes), "-r", str(load.keys)]
-	command += ["-s", endpoint.path] if endpoint.path else ["-h", endpoint.host, "-p", str(endpoint.port)]
-	if endpoint.password:
-		command += ["-a", endpoint.password]
-	return command + ["-t", workload.command.lower()]
+    if load.requests_per_second:
+        raise BenchError("redis-benchmark cannot hold a rate: this needs memtier_benchmark")
+    command = ["redis-benchmark", "--csv", "--precision", "3", "-c", str(workload.connections),
+               "-P", str(workload.pipeline), "-n", str(redis_benchmark_requests(load, workload)),
+               "-d", str(load.value_bytes), "-r", str(load.keys)]
+    command += ["-s", endpoint.path] if endpoint.path else [
+        "-h", endpoint.host, "-p", str(endpoint.port)]
+    if endpoint.password:
+        command += ["-a", endpoint.password]
+    return command + ["-t", workload.command.lower()]
 
 
 def parse_memtier(document, command, errors):
-	"""Operations done and their Figures, from memtier's JSON and what it wrote to stderr."""
-	part = document["ALL STATS"][command.capitalize() + "s"]
-	count = part["Count"]
-	refused = re.findall(r"handle error response: (.*)", errors)
-	if refused:
-		raise BenchError(f"{len(refused)} error replies, the first: {refused[0]}")
-	if part.get("Connection Errors") or count == 0:
-		raise BenchError("the load process lost connections")
-	if command == "GET" and part["Misses/sec"] > 0.001 * part["Ops/sec"]:
-		raise BenchError("reads of absent keys: the preload is not what the load process asks for")
-	percentiles = part["Percentile Latencies"]
-	return count, Figures(part["Ops/sec"], part["Average Latency"], percentiles["p50.00"],
-		percentiles["p99.00"], percentiles["p99.90"], float("nan"))
+    """Operations done and their Figures, from memtier's JSON and what it wrote to stderr."""
+    part = document["ALL STATS"][command.capitalize() + "s"]
+    count = part["Count"]
+    refused = re.findall(r"handle error response: (.*)", errors)
+    if refused:
+        raise BenchError(f"{len(refused)} error replies, the first: {refused[0]}")
+    if part.get("Connection Errors") or count == 0:
+        raise BenchError("the load process lost connections")
+    if command == "GET" and part["Misses/sec"] > 0.001 * part["Ops/sec"]:
+        raise BenchError("reads of absent keys: the preload is not what the load process asks for")
+    percentiles = part["Percentile Latencies"]
+    return count, Figures(part["Ops/sec"], part["Average Latency"], percentiles["p50.00"],
+                          percentiles["p99.00"], percentiles["p99.90"], math.nan)
 
 
 def parse_redis_benchmark(output, errors):
-	"""Figures from `redis-benchmark --csv`, which tells no p99.9."""
-	rows = [row for row in csv.DictReader(io.StringIO(output)) if row.get("rps")]
-	if "Error from server" in output + errors or len(rows) != 1:
-		raise BenchError("redis-benchmark: " + (errors or output)[-300:].strip())
-	row = rows[0]
-	return Figures(float(row["rps"]), float(row["avg_latency_ms"]), float(row["p50_latency_ms"]),
-		float(row["p99_latency_ms"]), float("nan"), float("nan"))
+    """Figures from `redis-benchmark --csv`, which tells no p99.9."""
+    rows = [row for row in csv.DictReader(io.StringIO(output)) if row.get("rps")]
+    if "Error from server" in output + errors or len(rows) != 1:
+        raise BenchError("redis-benchmark: " + (errors or output)[-300:].strip())
+    row = rows[0]
+    return Figures(float(row["rps"]), float(row["avg_latency_ms"]), float(row["p50_latency_ms"]),
+                   float(row["p99_latency_ms"]), math.nan, math.nan)
 
 
-# ---------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Talking to a server
 
 
 def encode(*arguments):
-	parts = [argument if isinstance(argument, bytes) else str(argument).encode() for argument in arguments]
-	return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+    parts = [word if isinstance(word, bytes) else str(word).encode() for word in arguments]
+    bulks = [b"$%d\r\n%s\r\n" % (len(part), part) for part in parts]
+    return b"*%d\r\n" % len(parts) + b"".join(bulks)
 
 
 def preload(endpoint, load):
-	"""Writes every key that the load program will ask for."""
-	name = KEY_PREFIX + ("%d" if load.tool == "memtier" else "%012d")
-	numbers = range(1, load.keys + 1) if load.tool == "memtier" else range(load.keys)
-	value = b"x" * load.value_bytes
-	with endpoint.connect(60.0) as connection:
-		for start in range(0, len(numbers), PRELOAD_BATCH):
-			batch = numbers[start:start + PRELOAD_BATCH]
-			connection.sendall(b"".join(encode("SET", name % number, value) for number in batch))
-			expect_ok(connection, len(batch))
+    """Writes every key that the load program will ask for."""
+    name = KEY_PREFIX + ("%d" if load.tool == "memtier" else "%012d")
+    numbers = range(1, load.keys + 1) if load.tool == "memtier" else range(load.keys)
+    value = b"x" * load.value_bytes
+    with endpoint.connect(60.0) as connection:
+        for start in range(0, len(numbers), PRELOAD_BATCH):
+            batch = numbers[start:start + PRELOAD_BATCH]
+            connection.sendall(b"".join(encode("SET", name % number, value) for number in batch))
+            expect_ok(connection, len(batch))
 
 
 def expect_ok(connection, count):
-	left = count * len(b"+OK\r\n")
-	replies = bytearray()
-	while len(replies) < left:
-		received = connection.recv(65536)
-		replies += received
-		if not received or replies[:1] != b"+":
-			raise BenchError("the server refused a SET: " + replies[:200].decode(errors="replace"))
-	if replies.count(b"+OK\r\n") != count:
-		raise BenchError("the server refused a SET among others")
+    left = count * len(b"+OK\r\n")
+    replies = bytearray()
+    while len(replies) < left:
+        received = connection.recv(65536)
+        replies += received
+        if not received or replies[:1] != b"+":
+            raise BenchError("the server refused a SET: " + replies[:200].decode(errors="replace"))
+    if replies.count(b"+OK\r\n") != count:
+        raise BenchError("the server refused a SET among others")
 
 
 def info(endpoint):
-	"""INFO as a dictionary of texts."""
-	with endpoint.connect() as connection:
-		connection.sendall(encode("INFO", "everything"))
-		data = b""
-		while not re.match(rb"\$(\d+)\r\n", data) or len(data) < int(data[1:data.index(b"\r\n")]):
-			received = connection.recv(65536)
-			if not received or data[:1] not in (b"", b"$"):
-				raise BenchError("INFO was not answered")
-			data += received
-	return dict(re.findall(r"(?m)^([^#:\r\n]+):([^\r\n]*)", data.decode(errors="replace")))
+    """INFO as a dictionary of texts."""
+    with endpoint.connect() as connection:
+        connection.sendall(encode("INFO", "everything"))
+        data = b""
+        while not re.match(rb"\$(\d+)\r\n", data) or len(data) < int(data[1:data.index(b"\r\n")]):
+            received = connection.recv(65536)
+            if not received or data[:1] not in (b"", b"$"):
+                raise BenchError("INFO was not answered")
+            data += received
+    return dict(re.findall(r"(?m)^([^#:\r\n]+):([^\r\n]*)", data.decode(errors="replace")))
 
 
-# ---------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Servers to measure
 
 
 class Server:
-	"""A server process of our own on a free loopback port, its data in a directory of its own."""
+    """A server process of our own on a free loopback port, its data in a directory of its own."""
 
-	def __init__(self, name, command, directory, cpus=frozenset()):
-		"""`command` is a function from a port and a directory to an argument list."""
-		self.name = name
-		self.directory = directory
-		self.endpoint = Endpoint(port=free_port())
-		os.makedirs(directory)
-		self.log_path = os.path.join(directory, "server.log")
-		with open(self.log_path, "wb") as log:
-			self.process = subprocess.Popen(command(self.endpoint.port, directory), stdin=subprocess.DEVNULL,
-				stdout=log, stderr=subprocess.STDOUT, preexec_fn=pin_to(cpus))
-		self.pid = self.process.pid
-		try:
-			self.wait_until_it_answers()
-		except BaseException:
-			self.__exit__()
-			raise
+    def __init__(self, name, command, directory, cpus=frozenset()):
+        """`command` is a function from a port and a directory to an argument list."""
+        self.name = name
+        self.directory = directory
+        self.endpoint = Endpoint(port=free_port())
+        os.makedirs(directory)
+        self.log_path = os.path.join(directory, "server.log")
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                command(self.endpoint.port, directory), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, preexec_fn=pin_to(cpus))
+        self.pid = self.process.pid
+        try:
+            self.wait_until_it_answers()
+        except BaseException:
+            self.__exit__()
+            raise
 
-	def __enter__(self):
-		return self
+    def __enter__(self):
+        return self
 
-	def __exit__(self, *_):
-		if self.process.poll() is None:
-			self.process.send_signal(signal.SIGTERM)
-			try:
-				self.process.wait(STOP_SECONDS_MAX)
-			except subprocess.TimeoutExpired:
-				self.process.kill()
-				self.process.wait()
-		shutil.rmtree(self.directory, ignore_errors=True)
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
-	def settle(self, seconds_max=5.0):
-		"""Waits until the work that the last load left behind is done, so that the next is not charged."""
-		deadline = time.monotonic() + seconds_max
-		while time.monotonic() < deadline:
-			before = process_cpu_seconds(self.pid)
-			time.sleep(0.25)
-			if process_cpu_seconds(self.pid) - before <= 0.02:
-				return
+    def settle(self, seconds_max=5.0):
+        """Waits until the work that the last load left behind is done: the next is not charged."""
+        deadline = time.monotonic() + seconds_max
+        while time.monotonic() < deadline:
+            before = process_cpu_seconds(self.pid)
+            time.sleep(0.25)
+            if process_cpu_seconds(self.pid) - before <= 0.02:
+                return
 
-	def wait_until_it_answers(self):
-		deadline = time.monotonic() + START_SECONDS_MAX
-		while time.monotonic() < deadline:
-			if self.process.poll() is not None:
-				break
-			try:
-				with self.endpoint.connect(1.0) as connection:
-					connection.sendall(b"PING\r\n")
-					if connection.recv(64).startswith(b"+PONG"):
-						return
-			except OSError:
-				pass
-			time.sleep(0.02)
-		with open(self.log_path, encoding="utf-8", errors="replace") as log:
-			raise BenchError(f"{self.name} does not answer; its log ends with: {log.read()[-500:].strip()}")
+    def wait_until_it_answers(self):
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                with self.endpoint.connect(1.0) as connection:
+                    connection.sendall(b"PING\r\n")
+                    if connection.recv(64).startswith(b"+PONG"):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            last = log.read()[-500:].strip()
+        raise BenchError(f"{self.name} does not answer; its log ends with: {last}")
 
 
 def redis_command(*options):
-	return lambda port, directory: ["redis-server", "--port", str(port), "--bind", "127.0.0.1",
-		"--dir", directory, "--save", "", "--daemonize", "no", *options]
-
-
-REDIS_WITHOUT_PERSISTENCE = ("--appendonly", "no")
-REDIS_ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
+    return lambda port, directory: [
+        "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", directory,
+        "--save", "", *options]
 
 
 def holdfast_command(binary, *options):
-	return lambda port, directory: [str(binary), "--port", str(port), "--bind", "127.0.0.1",
-		"--dir", directory, "--durability", "always", *options]
+    return lambda port, directory: [
+        str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", directory,
+        "--durability", "always", *options]
 
 
 def free_port():
-	with socket.socket() as probe:
-		probe.bind(("127.0.0.1", 0))
-		return probe.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def pin_to(cpus):
-	return (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
+    return (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
 
 
 def process_cpu_seconds(pid):
-	"""User and system time of all threads of a process; NaN when there is none to read."""
-	if not pid:
-		return float("nan")
-	try:
-		with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-			fields = file.read().rpartition(")")[2].split()
-	except OSError:
-		return float("nan")
-	return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    """User and system time of all threads of a process; NaN when there is none to read."""
+    if not pid:
+        return math.nan
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return math.nan
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-# ---------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Words about the machine, and tables
 
 
 def describe_machine(directory):
-	"""Cores, processor, memory, kernel, file system and the cost of one sync; no names."""
-	with open("/proc/cpuinfo", encoding="utf-8") as file:
-		models = collections.Counter(re.findall(r"(?m)^model name\s*:\s*(.*)$", file.read()))
-	with open("/proc/meminfo", encoding="ascii") as file:
-		memory_kib = int(re.search(r"MemTotal:\s*(\d+)", file.read()).group(1))
-	model = models.most_common(1)[0][0] if models else "unknown processor"
-	return (f"{os.cpu_count()} cores ({model}), {memory_kib / 2**20:.0f} GiB memory, "
-		f"Linux {os.uname().release}, {file_system(directory)}, "
-		f"one 4 KiB write with fdatasync {sync_microseconds(directory):.0f} us (median)")
+    """Cores, processor, memory, kernel, file system and the cost of one sync; no names."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = collections.Counter(re.findall(r"(?m)^model name\s*:\s*(.*)$", file.read()))
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory_kib = int(re.search(r"MemTotal:\s*(\d+)", file.read()).group(1))
+    model = models.most_common(1)[0][0] if models else "unknown processor"
+    return (f"{os.cpu_count()} cores ({model}), {memory_kib / 2**20:.0f} GiB memory, "
+        f"Linux {os.uname().release}, {file_system(directory)}, "
+        f"one 4 KiB write with fdatasync {sync_microseconds(directory):.0f} us (median)")
+
+
+class OthersMeter:
+    """How much of the machine processes other than ours and our ended children have taken."""
+
+    def __init__(self):
+        self.begin = self.read()
+
+    @staticmethod
+    def read():
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, idle, wait, *interrupts = map(int, file.readline().split()[1:9])
+        own = sum(os.times()[:4]) * CLOCK_TICKS
+        busy = user + nice + system + sum(interrupts)
+        return busy + idle + wait, busy - own
+
+    def percent(self):
+        (total, others), (total_before, others_before) = self.read(), self.begin
+        return max(0.0, 100 * (others - others_before) / max(1, total - total_before))
 
 
 def file_system(directory):
-	directory = os.path.realpath(directory)
-	best, kind = "", "unknown file system"
-	with open("/proc/mounts", encoding="utf-8") as file:
-		for line in file:
-			_device, mount, found = line.split()[:3]
-			if (directory + "/").startswith(mount.rstrip("/") + "/") and len(mount) >= len(best):
-				best, kind = mount, found
-	return kind
+    directory = os.path.realpath(directory)
+    best, kind = "", "unknown file system"
+    with open("/proc/mounts", encoding="utf-8") as file:
+        for line in file:
+            _device, mount, found = line.split()[:3]
+            if (directory + "/").startswith(mount.rstrip("/") + "/") and len(mount) >= len(best):
+                best, kind = mount, found
+    return kind
 
 
 def sync_microseconds(directory, count=300):
-	"""Median time of overwriting 4 KiB of a preallocated file and syncing it."""
-	times = []
-	with tempfile.NamedTemporaryFile(dir=directory) as file:
-		file.write(bytes(4096 * count))
-		os.fsync(file.fileno())
-		for number in range(count):
-			begin = time.perf_counter()
-			os.pwrite(file.fileno(), b"x" * 4096, 4096 * number)
-			os.fdatasync(file.fileno())
-			times.append(time.perf_counter() - begin)
-	return statistics.median(times) * 1e6
+    """Median time of overwriting 4 KiB of a preallocated file and syncing it."""
+    times = []
+    with tempfile.NamedTemporaryFile(dir=directory) as file:
+        file.write(bytes(4096 * count))
+        os.fsync(file.fileno())
+        for number in range(count):
+            begin = time.perf_counter()
+            os.pwrite(file.fileno(), b"x" * 4096, 4096 * number)
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - begin)
+    return statistics.median(times) * 1e6
 
 
 def program_version(*command):
-	output = subprocess.run(command, capture_output=True, text=True, check=False)
-	line = (output.stdout or output.stderr).strip().splitlines()
-	return line[0] if line else "unknown version"
+    output = subprocess.run(command, capture_output=True, text=True, check=False)
+    line = (output.stdout or output.stderr).strip().splitlines()
+    return line[0] if line else "unknown version"
 
 
 def table(header, rows):
-	"""A Markdown table; the first column is text, the others are numbers."""
-	lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-	return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
 def thousands(number):
-	return f"{number:,.0f}"
+    return f"{number:,.0f}"
 
 
 def milliseconds(figures):
-	"""p50 / p99 / p99.9, without the last where the load program does not tell it."""
-	values = [figures.p50, figures.p99, figures.p999]
-	return " / ".join(f"{value:.2f}" for value in values if not math.isnan(value))
+    """p50 / p99 / p99.9, without the last where the load program does not tell it."""
+    values = [figures.p50, figures.p99, figures.p999]
+    return " / ".join(f"{value:.2f}" for value in values if not math.isnan(value))
 
 
 def replace_block(path, text, mark="compare"):
-	"""Puts text between `<!-- mark:start -->` and `<!-- mark:end -->` of a file."""
-	path = pathlib.Path(path)
-	start, end = f"<!-- {mark}:start -->", f"<!-- {mark}:end -->"
-	before = path.read_text(encoding="utf-8")
-	pattern = re.escape(start) + r".*?" + re.escape(end)
-	if len(re.findall(pattern, before, re.DOTALL)) != 1:
-		raise BenchError(f"{path} does not hold one block from {start} to {end}")
-	block = f"{start}\n{text.strip()}\n{end}"
-	path.write_text(re.sub(pattern, lambda _: block, before, flags=re.DOTALL), encoding="utf-8")
+    """Puts text between `<!-- mark:start -->` and `<!-- mark:end -->` of a file."""
+    path = pathlib.Path(path)
+    start, end = f"<!-- {mark}:start -->", f"<!-- {mark}:end -->"
+    before = path.read_text(encoding="utf-8")
+    pattern = re.escape(start) + r".*?" + re.escape(end)
+    if len(re.findall(pattern, before, re.DOTALL)) != 1:
+        raise BenchError(f"{path} does not hold one block from {start} to {end}")
+    block = f"{start}\n{text.strip()}\n{end}"
+    path.write_text(re.sub(pattern, lambda _: block, before, flags=re.DOTALL), encoding="utf-8")

@@ -44,7 +44,8 @@ void admin_client_setinfo(struct connection *connection, struct request *request
 	} else if (slice_is(attribute, "lib-ver")) {
 		field = connection->library_version;
 	} else {
-		reply_error(request, ERROR_CLIENT_ATTRIBUTE, reply_shown(attribute), attribute.data);
+		reply_error(
+			request, ERROR_CLIENT_ATTRIBUTE, reply_shown(attribute), attribute.data);
 		return;
 	}
 	if (!client_accept_text(request, request->arguments[3], attribute))
@@ -59,6 +60,7 @@ void admin_client_reply(struct connection *connection, struct request *request)
 	struct slice mode = request->arguments[2];
 	if (slice_is(mode, "ON")) {
 		connection->reply_mode = CONNECTION_REPLY_ON;
+		request->silent = false;
 		reply_ok(request);
 	} else if (slice_is(mode, "OFF")) {
 		connection->reply_mode = CONNECTION_REPLY_OFF;

@@ -49,8 +49,8 @@ void admin_client_info(struct connection *connection, struct request *request)
 {
 	struct buffer text;
 	buffer_init(&text);
-	append_line(&text, connection, connection,
-		clock_wall_ms(reply_environment(request)->clock));
+	append_line(
+		&text, connection, connection, clock_wall_ms(reply_environment(request)->clock));
 	struct writer writer = reply_writer(request);
 	writer_verbatim(&writer, "txt", buffer_slice(&text));
 	buffer_fini(&text);
@@ -62,9 +62,9 @@ void admin_client_list(struct connection *connection, struct request *request)
 	struct filter filter = { 0 };
 	if (!read_list_filter(request, &filter))
 		return;
-	struct listing listing = { .filter = &filter,
-		.self = connection,
-		.now_ms = clock_wall_ms(environment->clock) };
+	struct listing listing = {
+		.filter = &filter, .self = connection, .now_ms = clock_wall_ms(environment->clock)
+	};
 	buffer_init(&listing.text);
 	net_each_client(environment->net, list_one, &listing);
 	struct writer writer = reply_writer(request);
@@ -94,10 +94,10 @@ static void append_line(struct buffer *out, struct connection *connection,
 {
 	const struct command *last =
 		atomic_load_explicit(&connection->last_command, memory_order_relaxed);
-	unsigned long long input = atomic_load_explicit(
-		&connection->shared_input_bytes, memory_order_relaxed);
-	unsigned long long output = atomic_load_explicit(
-		&connection->shared_output_bytes, memory_order_relaxed);
+	unsigned long long input =
+		atomic_load_explicit(&connection->shared_input_bytes, memory_order_relaxed);
+	unsigned long long output =
+		atomic_load_explicit(&connection->shared_output_bytes, memory_order_relaxed);
 	int64_t active_ms = atomic_load_explicit(&connection->active_ms, memory_order_relaxed);
 	bool own = connection == self;
 	bool own_flags = own && (connection->no_evict || connection->no_touch);
@@ -106,9 +106,8 @@ static void append_line(struct buffer *out, struct connection *connection,
 
 	buffer_format(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s%s%s",
 		(unsigned long long)connection->id, connection->address, connection->local_address,
-		connection->fd, connection->name, age_s, own ? 0 : idle_s,
-		own_flags ? "" : "N", own && connection->no_evict ? "e" : "",
-		own && connection->no_touch ? "T" : "");
+		connection->fd, connection->name, age_s, own ? 0 : idle_s, own_flags ? "" : "N",
+		own && connection->no_evict ? "e" : "", own && connection->no_touch ? "T" : "");
 	buffer_format(out, " db=%d sub=0 psub=0 ssub=0 multi=-1",
 		atomic_load_explicit(&connection->shared_db, memory_order_relaxed));
 	buffer_format(out, " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0", input);
@@ -164,9 +163,9 @@ static int64_t kill_matching(
 	struct connection *self, struct request *request, const struct filter *filter)
 {
 	struct environment *environment = reply_environment(request);
-	struct killing killing = { .filter = filter,
-		.self = self,
-		.now_ms = clock_wall_ms(environment->clock) };
+	struct killing killing = {
+		.filter = filter, .self = self, .now_ms = clock_wall_ms(environment->clock)
+	};
 	net_each_client(environment->net, kill_one, &killing);
 	if (killing.self_killed)
 		connection_close_after_reply(self);
@@ -229,7 +228,8 @@ static bool read_kill_filter(struct request *request, struct filter *filter)
 			filter->local_address = &arguments[i + 1];
 		} else if (has_value && slice_is(name, "USER")) {
 			if (!slice_equal(value, slice_text("default"))) {
-				reply_error(request, ERROR_NO_SUCH_USER, reply_shown(value), value.data);
+				reply_error(request, ERROR_NO_SUCH_USER, reply_shown(value),
+					value.data);
 				return false;
 			}
 		} else if (slice_is(name, "SKIPME") && slice_is(value, "YES")) {

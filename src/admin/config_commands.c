@@ -54,8 +54,8 @@ void admin_config_set(struct connection *connection, struct request *request)
 	}
 	for (uint32_t i = 2; i < request->argument_count; i += 2) {
 		char error[256];
-		int result = config_set(environment->config, arguments[i], arguments[i + 1], error,
-			sizeof(error));
+		int result = config_set(
+			environment->config, arguments[i], arguments[i + 1], error, sizeof(error));
 		if (result) {
 			reply_error(request, ERROR_CONFIG_SET, reply_shown(arguments[i]),
 				arguments[i].data, error);

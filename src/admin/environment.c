@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-void environment_init(
-	struct environment *environment, struct config *config, struct clock *clock)
+void environment_init(struct environment *environment, struct config *config, struct clock *clock)
 {
 	*environment = (struct environment){ .config = config, .clock = clock };
 	environment->slowlog = slowlog_new();

@@ -35,8 +35,7 @@ struct environment {
 
 /* Clears it and makes what server commands keep for themselves. `config` and `clock` are borrowed
  * for its life. */
-void environment_init(
-	struct environment *environment, struct config *config, struct clock *clock);
+void environment_init(struct environment *environment, struct config *config, struct clock *clock);
 void environment_fini(struct environment *environment);
 
 #endif

@@ -59,8 +59,8 @@ void latency_free(struct latency **latency)
 
 void latency_add(struct latency *latency, const char *event, uint64_t elapsed_ns)
 {
-	int64_t threshold_ms = atomic_load_explicit(
-		&latency->config->latency_threshold_ms, memory_order_relaxed);
+	int64_t threshold_ms =
+		atomic_load_explicit(&latency->config->latency_threshold_ms, memory_order_relaxed);
 	uint64_t elapsed_ms = elapsed_ns / 1000000;
 	if (threshold_ms <= 0 || elapsed_ms < (uint64_t)threshold_ms)
 		return;

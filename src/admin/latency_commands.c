@@ -16,8 +16,7 @@ void admin_latency_latest(struct connection *connection, struct request *request
 void admin_latency_history(struct connection *connection, struct request *request)
 {
 	struct writer writer = reply_writer(request);
-	latency_write_history(
-		reply_environment(request)->latency, &writer, request->arguments[2]);
+	latency_write_history(reply_environment(request)->latency, &writer, request->arguments[2]);
 }
 
 void admin_latency_reset(struct connection *connection, struct request *request)

@@ -17,16 +17,16 @@ static void write_ratio(struct writer *writer, const char *name, uint64_t part, 
 void admin_memory_doctor(struct connection *connection, struct request *request)
 {
 	struct environment *environment = reply_environment(request);
-	uint64_t overlay = atomic_load_explicit(
-		&environment->engine->overlay_bytes, memory_order_relaxed);
+	uint64_t overlay =
+		atomic_load_explicit(&environment->engine->overlay_bytes, memory_order_relaxed);
 	uint64_t limit = (uint64_t)atomic_load_explicit(
 		&environment->config->overlay_bytes_max, memory_order_relaxed);
 	bool tight = overlay > limit / 4 * 3;
 	struct writer writer = reply_writer(request);
 	writer_verbatim(&writer, "txt",
 		slice_text(tight ? "The overlay is nearly at its limit: writers are about to be "
-				   "slowed until a checkpoint has finished. See overlay-memory.\n" :
-				   "No memory problem was found.\n"));
+				   "slowed until a checkpoint has finished. See overlay-memory.\n"
+				 : "No memory problem was found.\n"));
 }
 
 void admin_memory_stats(struct connection *connection, struct request *request)
@@ -39,8 +39,7 @@ void admin_memory_stats(struct connection *connection, struct request *request)
 	write_number(&writer, "peak.allocated", peak);
 	write_number(&writer, "total.allocated", used);
 	write_number(&writer, "overlay.bytes",
-		atomic_load_explicit(
-			&environment->engine->overlay_bytes, memory_order_relaxed));
+		atomic_load_explicit(&environment->engine->overlay_bytes, memory_order_relaxed));
 	write_ratio(&writer, "peak.percentage", 100 * used, peak);
 	write_number(&writer, "allocator.resident", resident);
 	write_ratio(&writer, "fragmentation", resident, used);

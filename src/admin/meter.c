@@ -47,9 +47,9 @@ void meter_read(struct meter *meter, uint64_t now_ns, const uint64_t counters[ME
 	if (first || elapsed_ns >= INTERVAL_NS_LEAST) {
 		for (int i = 0; i < METER_COUNTERS; i++) {
 			bool grew = !first && counters[i] >= meter->counters[i];
-			meter->per_second[i] = grew ?
-				(double)(counters[i] - meter->counters[i]) * 1e9 / (double)elapsed_ns :
-				0;
+			meter->per_second[i] = grew ? (double)(counters[i] - meter->counters[i]) *
+					1e9 / (double)elapsed_ns
+						    : 0;
 			meter->counters[i] = counters[i];
 		}
 		meter->read_ns = now_ns;

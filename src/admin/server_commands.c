@@ -30,8 +30,7 @@ void admin_role(struct connection *connection, struct request *request)
 	struct writer writer = reply_writer(request);
 	writer_array(&writer, 3);
 	writer_bulk_text(&writer, "master");
-	writer_integer(
-		&writer, (int64_t)gate_durable(reply_environment(request)->engine->gate));
+	writer_integer(&writer, (int64_t)gate_durable(reply_environment(request)->engine->gate));
 	writer_array(&writer, 0);
 }
 
@@ -110,7 +109,8 @@ void admin_shutdown(struct connection *connection, struct request *request)
 			known = known || slice_is(request->arguments[i], accepted[a]);
 		if (known)
 			continue;
-		bool abort = slice_is(request->arguments[i], "ABORT") && request->argument_count == 2;
+		bool abort =
+			slice_is(request->arguments[i], "ABORT") && request->argument_count == 2;
 		reply_error(request, "%s", abort ? ERROR_NO_SHUTDOWN : ERROR_SYNTAX);
 		return;
 	}
@@ -158,8 +158,9 @@ void admin_help(struct connection *connection, struct request *request)
 	struct writer writer = reply_writer(request);
 	writer_array(&writer, 1 + 2 * count);
 	char line[512];
-	snprintf(line, sizeof(line), "%.*s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-		(int)prefix - 1, own);
+	snprintf(line, sizeof(line),
+		"%.*s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", (int)prefix - 1,
+		own);
 	for (char *c = line; *c != ' '; c++)
 		*c = (char)toupper((unsigned char)*c);
 	writer_simple(&writer, line);

@@ -24,8 +24,8 @@ void admin_slowlog_get(struct connection *connection, struct request *request)
 		}
 	}
 	struct writer writer = reply_writer(request);
-	slowlog_write(reply_environment(request)->slowlog, &writer,
-		count < 0 ? SIZE_MAX : (size_t)count);
+	slowlog_write(
+		reply_environment(request)->slowlog, &writer, count < 0 ? SIZE_MAX : (size_t)count);
 }
 
 void admin_slowlog_len(struct connection *connection, struct request *request)

@@ -26,7 +26,7 @@ struct list {
 static struct list parse_choice(struct parser *parser, char end);
 static struct list parse_sequence(struct parser *parser, char end);
 static struct syntax *wrapped(struct parser *parser, struct list list, enum syntax_type type);
-static bool repeats(const struct list *before, const struct list *bracket);
+static bool drop_repeated(struct list *list, struct syntax *node);
 
 int32_t syntax_parse(struct arena *arena, const char *text, struct syntax **first)
 {
@@ -82,21 +82,8 @@ static void parse_group(struct parser *parser, struct list *list, bool optional)
 	}
 	parser->at++;
 	struct syntax *node = wrapped(parser, inner, SYNTAX_BLOCK);
-	if (optional && node->multiple && repeats(list, &inner)) {
-		/* `key [key ...]` is one argument that repeats. */
-		struct syntax *said = list->first;
-		uint32_t skip = list->count - inner.count;
-		struct list kept = { 0 };
-		while (skip--) {
-			struct syntax *next = said->next;
-			said->next = NULL;
-			list_add(&kept, said);
-			said = next;
-		}
-		*list = kept;
-	} else {
+	if (!optional || !node->multiple || !drop_repeated(list, node))
 		node->optional = optional;
-	}
 	list_add(list, node);
 }
 
@@ -160,4 +147,33 @@ static struct syntax *wrapped(struct parser *parser, struct list list, enum synt
 	node->children = list.first;
 	node->child_count = list.count;
 	return node;
+}
+
+/* In `key [key ...]` the bracket says again what stands in front of it: both are one argument.
+ * Drops the one in front; false when this is not such a case. */
+static bool drop_repeated(struct list *list, struct syntax *node)
+{
+	bool block = node->type == SYNTAX_BLOCK;
+	uint32_t said = block ? node->child_count : 1;
+	if (list->count < said)
+		return false;
+
+	struct list kept = { 0 };
+	struct syntax *at = list->first;
+	while (kept.count < list->count - said) {
+		struct syntax *next = at->next;
+		list_add(&kept, at);
+		at = next;
+	}
+	const struct syntax *again = block ? node->children : node;
+	for (; at; at = at->next, again = block ? again->next : NULL) {
+		if (!slice_equal(at->name, again->name))
+			return false;
+		if (!block)
+			node->token = at->token;
+	}
+	if (kept.last)
+		kept.last->next = NULL;
+	*list = kept;
+	return true;
 }

@@ -31,8 +31,8 @@ struct syntax {
 /*
  * Words in upper case are tokens, others values; a token takes the values behind it. `[a]` may be
  * left out, `<a>` only groups, `a | b` is a choice, and a list that ends in `...` repeats, as does
- * what stands in front of a bracket that says it again. Returns how many arguments there are, linked
- * from *first; texts are borrowed, the rest is in the arena. -1: not understood.
+ * what stands in front of a bracket that says it again. Returns how many arguments there are,
+ * linked from *first; texts are borrowed, the rest is in the arena. -1: not understood.
  */
 int32_t syntax_parse(struct arena *arena, const char *text, struct syntax **first);
 

@@ -18,12 +18,12 @@
  */
 #include "gate/gate_private.h"
 
+#include "base/fault.h"
 #include "base/logline.h"
 #include "base/memory.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Bytes collected and not yet written at which writes are held back: some syncs' worth of the
@@ -162,11 +162,7 @@ bool gate_sync_is_due(const struct gate *gate)
 
 __attribute__((noreturn)) static void durability_fault(const char *what, int error)
 {
-	logline(LOGLINE_WARNING,
-		"FATAL: %s of the log failed: %s. Nothing that depended on it was confirmed; a "
-		"restart recovers what reached the disk.",
-		what, strerror(-error));
-	abort();
+	fault("%s of the log failed: %s", what, strerror(-error));
 }
 
 static struct gate_batch *take_batch(struct gate *gate)

@@ -10,6 +10,8 @@
  *    life. One whose synced_lsn reaches the first missing record was written after that record had
  *    been synced: it was on disk and no longer is, which is damage. Otherwise a crash has torn
  *    writes that nobody was told about; the next segment, if there is one, goes on at their LSN.
+ *    Headers of records up to after_lsn prove nothing: when a crash tears the reuse of a segment,
+ *    its old header may stand over what is left of old batches.
  * 5. What the former process had written but not synced is now believed, so it must be durable. A
  *    sync alone would not do: if the former process died of a failed sync, the kernel may hold
  * those pages for clean. They are written again, identical, and then synced.
@@ -364,7 +366,9 @@ static int check_rest(struct recovery *recovery, const struct segment *segment)
 				header.first_lsn < recovery->next_lsn)
 				continue;
 			recovery->result->torn_tail = true;
-			if (header.synced_lsn >= recovery->next_lsn)
+			uint64_t last_lsn = header.first_lsn + header.records - 1;
+			if (header.synced_lsn >= recovery->next_lsn &&
+				last_lsn > recovery->after_lsn)
 				return refuse(recovery, segment, -EBADMSG,
 					"damaged: record %" PRIu64
 					" is not whole at offset %" PRIu64

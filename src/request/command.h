@@ -63,8 +63,7 @@ struct command_set {
 	uint32_t count;
 	const struct command *(*find)(const struct slice *arguments, uint32_t count);
 	/* The error for arguments that `find` knows no command for. */
-	void (*write_unknown)(
-		struct writer *writer, const struct slice *arguments, uint32_t count);
+	void (*write_unknown)(struct writer *writer, const struct slice *arguments, uint32_t count);
 	/* The error for a command with too few or too many arguments. */
 	void (*write_arity)(struct writer *writer, const struct command *command);
 };

@@ -16,31 +16,37 @@ uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 	return hash_slot(id) % turn->shard_total;
 }
 
+/* True when `key` has a value, expired or not. */
 static bool find(
 	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
 {
 	struct changes *changes = &turn->request->changes;
-	if (changes->count) {
-		const struct effect *effect = changes_find(changes, shard, key);
-		if (effect) {
-			out->type = effect->type;
-			out->expire_ms = effect->expire_ms;
-			out->data = effect->value;
-			return effect->kind == EFFECT_PUT && value_is_live(out, turn->now_ms);
-		}
-	}
-	return store_get(turn->stores[shard], key, arena, out, &turn->gate_lsn) &&
-		value_is_live(out, turn->now_ms);
+	const struct effect *effect = changes->count ? changes_find(changes, shard, key) : NULL;
+	if (effect == NULL)
+		return store_get(turn->stores[shard], key, arena, out, &turn->gate_lsn);
+	out->type = effect->type;
+	out->expire_ms = effect->expire_ms;
+	out->data = effect->value;
+	return effect->kind == EFFECT_PUT;
+}
+
+static bool find_live(
+	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
+{
+	if (find(turn, shard, key, arena, out) && value_is_live(out, turn->now_ms))
+		return true;
+	*out = (struct value){ 0 };
+	return false;
 }
 
 bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
 {
-	return find(turn, shard, key, &turn->request->arena, out);
+	return find_live(turn, shard, key, &turn->request->arena, out);
 }
 
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
 {
-	return find(turn, shard, key, NULL, out);
+	return find_live(turn, shard, key, NULL, out);
 }
 
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value)

@@ -18,8 +18,10 @@
  * processMultibulkBuffer of Redis 7.2. A line counts as too big by its own length, not by how much
  * of it a read happened to bring. A NUL in a line hides its end, so such a line becomes too big.
  *
- * Life cycle: a reader between two commands holds no more than its struct; a parser is taken for
- * the time of an array and kept while there is more to read. After an error nothing is held.
+ * Life cycle: a reader that has used up its bytes between two commands holds no more than its
+ * struct; a parser is taken for the time of an array and kept while there is more to read. Who
+ * stops in the middle of a pipeline has the rest copied (reader_hold). After an error nothing is
+ * kept.
  */
 #include "resp/reader.h"
 
@@ -42,7 +44,7 @@ enum line_result { LINE_WHOLE, LINE_MORE, LINE_TOO_BIG };
 
 struct reader {
 	struct slice input; /* borrowed, or in `held`; what the guard has not seen */
-	struct buffer held;
+	struct buffer held; /* what reader_hold took over, until it is used up */
 	const char *passed; /* from here to `input`: passed, not given to the parser */
 
 	int64_t elements_left; /* of the array: bulks whose length line has not been read */
@@ -96,6 +98,8 @@ void reader_free(struct reader **taken)
 void reader_feed(struct reader *reader, struct slice bytes)
 {
 	assert(reader->input.size == 0);
+	if (reader->error[0])
+		return;
 	reader->input = bytes;
 	reader->passed = bytes.data;
 }
@@ -328,6 +332,7 @@ static bool line_has_end(const struct reader *reader, char end)
 static void line_clear(struct reader *reader)
 {
 	buffer_fini(&reader->line);
+	/* A line that ended may have set it, by a NUL behind its CR. */
 	reader->line_endless = false;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "shard/checkpoint.h"
 
+#include "base/fault.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "request/turn.h"
@@ -16,7 +17,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -240,13 +240,8 @@ static bool write_when_settled(struct checkpoint *checkpoint)
 		gate_set_store_full(engine->gate, true);
 		return false;
 	}
-	if (result < 0) {
-		logline(LOGLINE_WARNING,
-			"FATAL: the checkpoint could not be written: %s. A restart recovers from "
-			"the log.",
-			strerror(-result));
-		abort();
-	}
+	if (result < 0)
+		fault("writing the checkpoint failed: %s", strerror(-result));
 	gate_set_store_full(engine->gate, false);
 	checkpoint->retry_at_ns = 0;
 	checkpoint->state = THAWING;

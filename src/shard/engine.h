@@ -27,7 +27,6 @@ struct port {
 	struct shard *ready_first; /* shards with requests waiting that may run */
 	struct shard *ready_last;
 	struct request_pool pool;
-	_Atomic uint64_t turns;
 };
 
 struct engine {

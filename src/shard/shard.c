@@ -78,6 +78,7 @@ static void run_turn(struct engine *engine, struct request *request)
 		request->gate_lsn = turn.gate_lsn;
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
+	engine->shards[turn.shard].turns++;
 	assert(turn.continue_at < 0 || (request->shard_count == 1 && request->changes.count == 0));
 	request->walk_next = turn.continue_at;
 }
@@ -129,6 +130,26 @@ static void travel(
 	mailbox_put(&engine->ports[port].mailbox, &request);
 }
 
+/* A client's request that holds nothing yet can be turned away; the server's own cannot. */
+static bool is_overloaded(
+	const struct engine *engine, const struct shard *shard, const struct request *request)
+{
+	return request->connection && request->shards_held == 0 &&
+		shard->queue >= (uint64_t)engine->config->queue_requests_max;
+}
+
+/* Answers in place of a turn; true: it may go on, to give back what it does not hold. */
+static bool refuse(struct request *request)
+{
+	struct writer writer = { .out = &request->reply, .protocol = request->protocol };
+	request->reply.size = 0;
+	request->failed = true;
+	request->releasing = true;
+	request->walk_next = -1;
+	writer_error(&writer, ERROR_OVERLOADED);
+	return true;
+}
+
 /* False when the request has left this thread or waits. */
 static bool take_shards(struct engine *engine, uint16_t self, struct request *request)
 {
@@ -139,6 +160,8 @@ static bool take_shards(struct engine *engine, uint16_t self, struct request *re
 			return false;
 		}
 		if (shard->held_by || shard->first) {
+			if (is_overloaded(engine, shard, request))
+				return refuse(request);
 			enqueue(shard, request);
 			if (shard->held_by == NULL)
 				make_ready(engine, shard);
@@ -184,8 +207,8 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 		if (!request->releasing) {
 			if (!take_shards(engine, self, request))
 				return;
-			run_turn(engine, request);
-			engine->ports[self].turns++;
+			if (!request->releasing)
+				run_turn(engine, request);
 			request->releasing = true;
 		}
 		if (!give_back_shards(engine, self, request))

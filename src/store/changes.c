@@ -46,8 +46,7 @@ void changes_delete(struct changes *changes, uint16_t shard, struct slice key)
 	set(changes, &effect);
 }
 
-const struct effect *changes_find(
-	const struct changes *changes, uint16_t shard, struct slice key)
+const struct effect *changes_find(const struct changes *changes, uint16_t shard, struct slice key)
 {
 	uint32_t position = find(changes, shard, key);
 	return position == POSITION_NONE ? NULL : &changes->effects[position];

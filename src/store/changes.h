@@ -27,7 +27,6 @@ void changes_put(
 void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
 /* This turn's latest effect on the shard's key, or NULL. Objects' keys are of one shard each; a
  * database's namespace key stands on every shard. */
-const struct effect *changes_find(
-	const struct changes *changes, uint16_t shard, struct slice key);
+const struct effect *changes_find(const struct changes *changes, uint16_t shard, struct slice key);
 
 #endif

@@ -76,6 +76,7 @@ struct cursor {
 	const struct overlay_entry *entries[2];
 	struct tree_cursor *tree;
 };
+
 /* Keys k with start <= k < end in byte order, or the same set backwards; `end` with data NULL is no
  * bound. `start`/`end` are borrowed for the cursor's life; `arena` as in tree_get. */
 void cursor_open(struct cursor *cursor, struct store *store, const struct changes *changes,

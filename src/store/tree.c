@@ -1,9 +1,9 @@
 /*
  * tree: opening the data file, views of it, and single keys.
  *
- * A tree is created whole in one transaction: a file in which LMDB has no database at all is a
- * creation that a crash cut off, and is created again (the log then notices when records that the
- * lost tree held are no longer in it). Opening an existing one writes nothing: a format that this
+ * A tree is created whole in the file's first transaction: a file without any is a creation that a
+ * crash cut off, and is created again (the log then notices when records that a lost tree held are
+ * no longer in it). Opening an existing one writes nothing: a format that this
  * program does not know is left as it is.
  *
  * A view is an LMDB read transaction kept open from one checkpoint to the next. MDB_NOTLS ties it
@@ -14,7 +14,12 @@
  * damage: an error where there is a way to return one, else a line and an end of the process. Its
  * own assertions end the same way.
  *
- * LMDB's codes become negative errno here and nowhere else. Readahead stays on: see ARCHITECTURE.
+ * LMDB's codes become negative errno here and nowhere else.
+ *
+ * The kernel is told not to read ahead of page faults: keys are spread by their hash, so what lies
+ * around a page is wanted no sooner than anything else. On a file larger than memory each miss
+ * would read megabytes and drive out what is in use; right after a start it makes the first answers
+ * wait.
  *
  * Threads: tree.h says who may call what. LMDB serves concurrent readers and the one writer without
  * locks of ours; tree_lsn and tree_bytes read through a transaction of their own, from any thread.
@@ -61,9 +66,9 @@ int tree_open(struct tree **out, const struct tree_options *options, char *error
 	if (rc == 0)
 		rc = tree_check_length(tree->env, problem, sizeof problem);
 	if (rc == 0) {
-		MDB_stat stat;
-		rc = tree_error(mdb_env_stat(tree->env, &stat));
-		fresh = rc == 0 && stat.ms_entries == 0;
+		MDB_envinfo info;
+		rc = tree_error(mdb_env_info(tree->env, &info));
+		fresh = rc == 0 && info.me_last_txnid == 0;
 	}
 	if (rc == 0 && fresh)
 		rc = create(tree, options);
@@ -317,7 +322,8 @@ static int open_environment(struct tree *tree, const struct tree_options *option
 		rc = mdb_env_set_mapsize(tree->env, (size_t)options->map_bytes);
 	if (!rc)
 		rc = mdb_env_set_assert(tree->env, on_lmdb_assertion);
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (options->sync ? 0 : MDB_NOSYNC);
+	unsigned flags =
+		MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (options->sync ? 0 : MDB_NOSYNC);
 	if (!rc)
 		rc = mdb_env_open(tree->env, options->path, flags, 0600);
 	int dead;

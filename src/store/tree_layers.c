@@ -42,6 +42,8 @@ static int descend(struct tree_layers *layers, struct slice key, struct slot *sl
 static int settle(struct tree_layers *layers, int rc, MDB_val *entry, bool forward);
 static int layer_number(const MDB_val *value, uint64_t *out);
 static bool in_layer(const struct tree_layers *layers, const MDB_val *entry);
+static void layer_start(struct slot *slot, uint64_t number);
+static int first_of_layer(struct tree_layers *layers, MDB_val *entry);
 
 void tree_layers_init(struct tree_layers *layers, MDB_cursor *cursor)
 {
@@ -57,14 +59,15 @@ int tree_layers_find(struct tree_layers *layers, struct slice key, MDB_val *valu
 	assert(key.size > 0 && key.size <= TREE_LAYERS_KEY_BYTES_MAX);
 	struct slot slot;
 	int rc = descend(layers, key, &slot);
-	if (rc < 0)
-		return rc;
-	if (slot.continues)
-		return -ENOENT;
 	MDB_val entry;
-	rc = read_entry(layers, &slot, MDB_SET, &entry);
+	if (rc == 0)
+		rc = slot.continues ? -ENOENT : read_entry(layers, &slot, MDB_SET, &entry);
 	*value = layers->value;
-	return rc;
+	if (rc != -ENOENT || layers->level == 0)
+		return rc;
+	/* Not there, or the way down is wrong and leads to where nothing is? */
+	rc = first_of_layer(layers, &entry);
+	return rc < 0 ? rc : -ENOENT;
 }
 
 int tree_layers_seek(
@@ -155,9 +158,8 @@ int tree_layers_delete(struct tree_layers *layers, struct slice key)
 		rc = tree_error(mdb_cursor_del(layers->cursor, 0));
 	while (rc == 0 && layers->level > 0) {
 		struct slot slot;
-		slot_make(&slot, layers, key);
-		slot.size = STORE_FORMAT_LAYER_PREFIX_BYTES;
 		MDB_val entry;
+		layer_start(&slot, layers->numbers[layers->level]);
 		rc = read_entry(layers, &slot, MDB_SET_RANGE, &entry);
 		if (rc == 0 && in_layer(layers, &entry))
 			return 0;
@@ -267,6 +269,26 @@ static int layer_number(const MDB_val *value, uint64_t *out)
 	return *out ? 0 : tree_damaged("a way into layer 0");
 }
 
+/* The smallest LMDB key that an entry of the layer could have. */
+static void layer_start(struct slot *slot, uint64_t number)
+{
+	slot->size = STORE_FORMAT_LAYER_PREFIX_BYTES;
+	slot->bytes[0] = (char)STORE_FORMAT_TABLE_LAYERS;
+	tree_write_ordered(slot->bytes + 1, number);
+}
+
+/* To the first entry of the present layer, which must have one. */
+static int first_of_layer(struct tree_layers *layers, MDB_val *entry)
+{
+	struct slot slot;
+	uint64_t number = layers->numbers[layers->level];
+	layer_start(&slot, number);
+	int rc = read_entry(layers, &slot, MDB_SET_RANGE, entry);
+	if (rc == -ENOENT || (rc == 0 && !in_layer(layers, entry)))
+		return tree_damaged("layer %llu is empty", (unsigned long long)number);
+	return rc;
+}
+
 /* Takes the entry's slice as the key's slice at this level. `*continues`: it leads to a layer. */
 static int take_slice(struct tree_layers *layers, const MDB_val *entry, bool *continues)
 {
@@ -306,13 +328,14 @@ static int enter_layer(struct tree_layers *layers, MDB_val *entry, bool forward)
 	if (layers->level + 1 == TREE_LAYERS_LEVELS)
 		return tree_damaged("layer %llu is too deep", (unsigned long long)number);
 	layers->numbers[++layers->level] = number;
-	struct slot slot = { .size = STORE_FORMAT_LAYER_PREFIX_BYTES };
-	slot.bytes[0] = (char)STORE_FORMAT_TABLE_LAYERS;
-	tree_write_ordered(slot.bytes + 1, forward ? number : number + 1);
+	if (forward)
+		return first_of_layer(layers, entry);
+	struct slot slot;
+	layer_start(&slot, number + 1);
 	rc = read_entry(layers, &slot, MDB_SET_RANGE, entry);
-	if (!forward && rc == 0)
+	if (rc == 0)
 		rc = read_entry(layers, NULL, MDB_PREV, entry);
-	else if (!forward && rc == -ENOENT)
+	else if (rc == -ENOENT)
 		rc = read_entry(layers, NULL, MDB_LAST, entry);
 	if (rc == -ENOENT || (rc == 0 && !in_layer(layers, entry)))
 		return tree_damaged("layer %llu is empty", (unsigned long long)number);

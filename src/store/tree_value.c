@@ -158,6 +158,8 @@ static int parse_times(uint8_t flags, const char **bytes, const char *end, struc
 			return tree_damaged("a value expires at no time");
 	}
 	if (flags & STORE_FORMAT_FLAG_FILED) {
+		if (!out->expire_ms)
+			return tree_damaged("a value is filed and does not expire");
 		out->filed_ms = (int64_t)tree_read_u64(*bytes + 8);
 		if (out->filed_ms == 0 || out->filed_ms >= out->expire_ms)
 			return tree_damaged("a value expires at %lld and is filed at %lld",

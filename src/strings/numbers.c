@@ -51,7 +51,7 @@ void strings_incrbyfloat(struct turn *turn)
 	struct place place;
 	if (!place_of_argument(turn, 1, &place))
 		return;
-	struct value value = { 0 };
+	struct value value;
 	long double number = 0, by;
 	bool found = place_get(turn, &place, &value);
 	if (found && !parse_float_argument(turn, value.data, &number))
@@ -74,7 +74,7 @@ static void increment(struct turn *turn, int64_t by)
 	struct place place;
 	if (!place_of_argument(turn, 1, &place))
 		return;
-	struct value value = { 0 };
+	struct value value;
 	int64_t number = 0;
 	if (place_get(turn, &place, &value) && !number_parse_i64(value.data, &number)) {
 		turn_error(turn, ERROR_NOT_INTEGER);

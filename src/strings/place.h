@@ -22,6 +22,7 @@ bool place_of_argument(struct turn *turn, uint32_t index, struct place *out);
 /* The generation of a database on a shard, as this turn sees it: its own emptying included. */
 uint32_t place_generation(struct turn *turn, uint16_t shard, uint8_t db);
 
+/* As turn_get and turn_look: what is absent is an empty value that lives for ever. */
 static inline bool place_get(struct turn *turn, const struct place *place, struct value *out)
 {
 	return turn_get(turn, place->shard, key_slice(&place->key), out);

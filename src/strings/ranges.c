@@ -20,7 +20,7 @@ void strings_append(struct turn *turn)
 	if (!place_of_argument(turn, 1, &place))
 		return;
 	struct slice more = turn_argument(turn, 2);
-	struct value value = { 0 };
+	struct value value;
 	bool found = place_get(turn, &place, &value);
 	size_t size = value.data.size + more.size;
 	if (found && !length_allowed(turn, value.data.size, more.size))
@@ -42,19 +42,20 @@ void strings_strlen(struct turn *turn)
 	struct value value;
 	if (!place_of_argument(turn, 1, &place))
 		return;
-	bool found = place_look(turn, &place, &value);
-	writer_integer(&turn->writer, found ? (int64_t)value.data.size : 0);
+	place_look(turn, &place, &value);
+	writer_integer(&turn->writer, (int64_t)value.data.size);
 }
 
 void strings_getrange(struct turn *turn)
 {
 	struct place place;
-	struct value value = { 0 };
+	struct value value;
 	int64_t start, end;
 	if (!place_of_argument(turn, 1, &place) || !options_integer(turn, 2, &start) ||
 		!options_integer(turn, 3, &end))
 		return;
-	int64_t size = place_get(turn, &place, &value) ? (int64_t)value.data.size : 0;
+	place_get(turn, &place, &value);
+	int64_t size = (int64_t)value.data.size;
 	/* Both counted from the end and the wrong way round: empty, even where cutting both at the
 	 * front would make them meet. */
 	bool empty = size == 0 || (start < 0 && end < 0 && start > end);
@@ -74,7 +75,7 @@ void strings_getrange(struct turn *turn)
 void strings_setrange(struct turn *turn)
 {
 	struct place place;
-	struct value value = { 0 };
+	struct value value;
 	int64_t offset;
 	if (!place_of_argument(turn, 1, &place) || !options_integer(turn, 2, &offset))
 		return;

@@ -167,7 +167,7 @@ static void set_for(struct turn *turn, enum option_time time, const char *comman
 static void set_with_options(
 	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms)
 {
-	struct value old = { 0 };
+	struct value old;
 	bool found = false;
 	if (options->get)
 		found = place_get(turn, place, &old);

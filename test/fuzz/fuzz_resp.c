@@ -37,6 +37,7 @@ struct trial {
 	struct reader_limits limits;
 	struct arena arena;
 	struct plain_stream *expected;
+	struct random holds; /* when to have the reader hold what is left of a piece */
 	size_t fed;
 	size_t seen;
 	bool failed;
@@ -104,7 +105,7 @@ static void fuzz_seed(uint64_t seed)
 
 	struct trial trial;
 	trial_open(&trial, buffer_slice(&stream), &limits);
-	uint64_t piece_max = (uint64_t)1 << random_below(&random, 18);
+	uint64_t piece_max = (uint64_t)1 << random_below(&random, 24);
 	for (size_t at = 0; at < stream.size;) {
 		size_t size = 1 + (size_t)random_below(&random, piece_max);
 		if (size > stream.size - at)
@@ -145,6 +146,7 @@ static void trial_open(struct trial *trial, struct slice stream, const struct pl
 		},
 		.expected = plain_parse(stream.data, stream.size, limits),
 	};
+	random_seed(&trial->holds, stream.size);
 	arena_init(&trial->arena, 256);
 }
 
@@ -161,8 +163,14 @@ static void trial_feed(struct trial *trial, struct slice piece)
 	struct slice *arguments;
 	uint32_t count;
 	while ((result = reader_next(trial->reader, &trial->limits, &trial->arena, &arguments,
-			&count)) == READER_COMMAND)
+			&count)) == READER_COMMAND) {
 		trial_compare(trial, arguments, count);
+		if (random_below(&trial->holds, 4) == 0) {
+			reader_hold(trial->reader);
+			free(copy);
+			copy = NULL;
+		}
+	}
 	free(copy);
 
 	const struct plain_stream *expected = trial->expected;

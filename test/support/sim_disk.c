@@ -68,7 +68,7 @@ struct sim_disk {
 	int fail_error;
 	uint64_t crash_at; /* 0: never */
 	bool crashed;
-	uint64_t crashes; /* handles of an earlier life are dead */
+	uint64_t lives; /* handles of an earlier one are dead */
 	uint64_t capacity;
 	uint64_t writes;
 };
@@ -274,7 +274,13 @@ void sim_disk_crash(struct disk *disk)
 	crash_names(sim, lost_of_4);
 	for (size_t i = 0; i < sim->names_count; i++)
 		crash_node(sim, sim->names[i].node, lost_of_4, by_block);
-	sim->crashes++;
+	sim_disk_restart(disk);
+}
+
+void sim_disk_restart(struct disk *disk)
+{
+	struct sim_disk *sim = sim_of(disk);
+	sim->lives++;
 	sim->crashed = false;
 	sim->crash_at = 0;
 	sim->fail_at = 0;
@@ -336,7 +342,7 @@ static int file_begin(struct disk_file *file, struct node **node, bool *partial)
 	const struct sim_file *handle = (const struct sim_file *)file;
 	*node = handle->node;
 	int result = operation_begin(sim, partial);
-	if (handle->life != sim->crashes) {
+	if (handle->life != sim->lives) {
 		*partial = false;
 		return -EIO;
 	}
@@ -368,7 +374,7 @@ static int sim_open(
 	struct sim_file *file = memory_zeroed(sizeof(*file));
 	file->file.disk = disk;
 	file->node = node_keep(node);
-	file->life = sim->crashes;
+	file->life = sim->lives;
 	*out = &file->file;
 	return 0;
 }
@@ -486,6 +492,13 @@ static int grow(struct sim_disk *sim, struct node *node, uint64_t size)
 	return fits ? 0 : -ENOSPC;
 }
 
+/* What of a write of `size` bytes ends with a sector. */
+static size_t whole_sectors(uint64_t offset, size_t size)
+{
+	uint64_t end = (offset + size) / SECTOR_BYTES * SECTOR_BYTES;
+	return end > offset ? (size_t)(end - offset) : 0;
+}
+
 static int sim_write(struct disk_file *file, const void *bytes, size_t size, uint64_t offset)
 {
 	struct sim_disk *sim = sim_of(file->disk);
@@ -495,7 +508,7 @@ static int sim_write(struct disk_file *file, const void *bytes, size_t size, uin
 	if (result && !partial)
 		return result;
 	if (result && !sim->crashed)
-		size = (size_t)random_below(&sim->random, size + 1);
+		size = whole_sectors(offset, (size_t)random_below(&sim->random, size + 1));
 	if (size == 0)
 		return result;
 	int grown = grow(sim, node, offset + size);

@@ -25,13 +25,15 @@ void sim_disk_free(struct disk **disk);
 /* The machine loses power and comes back. Open files are dead: every call on them but close fails
  * with -EIO. Takes back sim_disk_fail_at and sim_disk_crash_at. */
 void sim_disk_crash(struct disk *disk);
+/* As sim_disk_crash, but only the process dies: nothing is lost, and nothing more is durable. */
+void sim_disk_restart(struct disk *disk);
 
 /* The nth next operation (from 1; close is none) fails with `error` (positive); a write that fails
- * may have been done in part. */
+ * may have been done up to some sector. */
 void sim_disk_fail_at(struct disk *disk, uint64_t n, int error);
 /* From the nth next operation on everything fails with -EIO, and sim_disk_crashed() is true: then
- * throw the user away and call sim_disk_crash. The nth operation itself may have been done in part.
- */
+ * throw the user away and call sim_disk_crash or sim_disk_restart. The nth operation itself may
+ * have been done in part. */
 void sim_disk_crash_at(struct disk *disk, uint64_t n);
 bool sim_disk_crashed(const struct disk *disk);
 

@@ -63,6 +63,8 @@ def wait_until(condition, seconds=10, every=0.005):
 class Server:
     """A server process and its directory. Options are parameters: `log_segment_size="8mb"`."""
 
+    open = []
+
     def __init__(self, program=PROGRAM, **options):
         self.program = program
         self.directory = tempfile.mkdtemp(prefix="holdfast-wire-")
@@ -70,6 +72,7 @@ class Server:
         self.port = free_port()
         self.process = None
         self.connections = []
+        Server.open.append(self)
 
     @property
     def log_path(self):
@@ -187,10 +190,32 @@ class Server:
             self.process.kill()
             self.process.wait()
             self.process = None
+        if self in Server.open:
+            Server.open.remove(self)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-class WireTest(unittest.TestCase):
+class Case(unittest.TestCase):
+    """Shows, when a test fails, what the servers wrote that were running then."""
+
+    def run(self, result=None):
+        result = result or self.defaultTestResult()
+        tellers = {name: getattr(result, name) for name in ("addError", "addFailure")}
+        for name, tell in tellers.items():
+            setattr(result, name, lambda test, error, tell=tell: (show_logs(self), tell(test, error)))
+        try:
+            return super().run(result)
+        finally:
+            for name, tell in tellers.items():
+                setattr(result, name, tell)
+
+
+def show_logs(test):
+    for server in Server.open:
+        sys.stderr.write(f"--- {test.id()}: what {server.program} wrote ---\n{server.log()}---\n")
+
+
+class WireTest(Case):
     """One server for the class, empty at the start of each test."""
 
     options = {}
@@ -209,14 +234,6 @@ class WireTest(unittest.TestCase):
         self.call = self.connection.command
         self.call("FLUSHALL")
         self.addCleanup(self.server.disconnect)
-
-    def run(self, result=None):
-        before = len(result.errors) + len(result.failures) if result else 0
-        super().run(result)
-        if result and len(result.errors) + len(result.failures) > before:
-            server = getattr(self, "server", None)
-            if server:
-                sys.stderr.write(f"--- what the server of {self.id()} wrote\n{server.log(30)}---\n")
 
     def ok(self, *command):
         reply = self.call(*command)

@@ -115,7 +115,7 @@ def agrees(state, found, begin_ms, end_ms):
     """Whether a key in this state may be seen so between the two times."""
     value, expires_ms = state
     if value is not None and expires_ms is not None and expires_ms <= end_ms:
-        return found == ABSENT or (expires_ms > begin_ms and found[0] in (None, value))
+        return found == ABSENT or (expires_ms >= begin_ms and found[0] in (None, value))
     return state == found
 
 
@@ -323,7 +323,7 @@ class Crashes(unittest.TestCase):
         for writer in writers:
             writer.join()
             self.acknowledged += writer.acknowledged
-        self.assertEqual(faults[:5], [], words)
+        self.refuse(faults, words)
 
     def verify(self, words):
         faults = []
@@ -340,8 +340,11 @@ class Crashes(unittest.TestCase):
                               for value, at in zip(replies[0], replies[1:]))
                 faults.append(cell.recover(found, begin_ms, end_ms, self.killed_at))
         faults = [fault for fault in faults if fault]
-        self.assertEqual(faults[:5], [], f"{words}: {len(faults)} of {len(everything)} cells; "
-                         + self.server.log())
+        self.refuse(faults, f"{words}, {len(everything)} cells")
+
+    def refuse(self, faults, words):
+        if faults:
+            self.fail("\n".join([f"{words}: {len(faults)} faults", *faults[:5], self.server.log()]))
 
     def test_loses_no_acknowledged_write_when_killed_under_load(self):
         self.begin(overlay_memory="16mb")

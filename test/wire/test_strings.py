@@ -240,7 +240,7 @@ class LargeValues(harness.WireTest):
 
 
 @harness.only_holdfast
-class DefaultSizes(unittest.TestCase):
+class DefaultSizes(harness.Case):
     """What the defaults promise without any parameter being set."""
 
     def test_the_largest_value_fits_into_the_log(self):

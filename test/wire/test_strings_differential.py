@@ -201,7 +201,7 @@ def alike(compare, judge, judged):
     return False
 
 
-class Differential(unittest.TestCase):
+class Differential(harness.Case):
     @classmethod
     def setUpClass(cls):
         cls.judge = harness.Server("redis", appendonly="no")

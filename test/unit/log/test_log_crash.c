@@ -103,17 +103,15 @@ static int replay(void *context, uint64_t lsn, struct record_reader *reader)
 	return 0;
 }
 
-/* The end of a process, which the machine may not survive. */
+/* The end of a process, which the machine may survive. */
 static void die(struct model *model)
 {
 	log_close(&model->log);
-	if (sim_disk_crashed(model->disk) || below(model, 2)) {
+	if (below(model, 3)) {
 		sim_disk_crash(model->disk);
 		seen.crashes++;
 	} else {
-		/* Nothing is pending for the next process. */
-		sim_disk_fail_at(model->disk, 1, EIO);
-		(void)disk_sync_directory(model->disk, "elsewhere");
+		sim_disk_restart(model->disk);
 	}
 }
 
@@ -243,7 +241,6 @@ static void run_seed(uint64_t seed)
 			model.options.segment_bytes = sizes[below(&model, 5)];
 		die(&model);
 	}
-	sim_disk_set_capacity(model.disk, UINT64_MAX);
 	open_log(&model);
 	log_close(&model.log);
 	log_batch_fini(&model.batch);

@@ -1,0 +1,30 @@
+/*
+ * info: the sections of INFO.
+ */
+#ifndef ADMIN_INFO_H
+#define ADMIN_INFO_H
+
+#include "admin/environment.h"
+#include "base/buffer.h"
+
+/* What one INFO is about; gathered before any section is written. */
+struct info {
+	struct environment *environment;
+	int64_t now_ms; /* wall clock */
+	/* by database, summed over the shards */
+	uint64_t keys[LIMIT_DATABASES];
+	uint64_t expiring[LIMIT_DATABASES];
+};
+
+struct info_section {
+	const char *name; /* as asked for; capitalised it is the headline */
+	bool by_default;  /* also without being named */
+	bool counts_keys; /* needs `keys` and `expiring` */
+	void (*write)(const struct info *info, struct buffer *out);
+};
+
+/* In the order in which they are written. */
+extern const struct info_section info_sections[];
+extern const size_t info_sections_count;
+
+#endif

@@ -1,0 +1,355 @@
+/*
+ * info_sections: one function a section. Fields that Redis has carry its names and units, because
+ * dashboards and clients read them by name; a Redis field that would have to be invented is left
+ * out. RDB and AOF fields speak of checkpoints and of the log, which are the same things to whoever
+ * watches them. What has no counterpart in Redis stands in the section holdfast.
+ *
+ * Threads: any.
+ */
+#include "admin/info.h"
+#include "admin/reply.h"
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define MS_A_DAY (24 * 3600 * 1000)
+
+static int64_t setting(const _Atomic int64_t *field);
+static void number(struct buffer *out, const char *name, uint64_t value);
+static void text(struct buffer *out, const char *name, const char *value);
+static void size(struct buffer *out, const char *name, uint64_t bytes);
+static double ratio(uint64_t part, uint64_t whole);
+
+static void write_server(const struct info *info, struct buffer *out)
+{
+	struct environment *environment = info->environment;
+	struct utsname name;
+	uname(&name);
+	int64_t up_ms = info->now_ms - environment->started_ms;
+	text(out, "redis_version", REPLY_REDIS_VERSION);
+	text(out, "holdfast_version", HOLDFAST_VERSION);
+	text(out, "redis_git_sha1", "00000000");
+	number(out, "redis_git_dirty", 0);
+	text(out, "redis_build_id", "0");
+	text(out, "redis_mode", "standalone");
+	buffer_format(out, "os:%s %s %s\r\n", name.sysname, name.release, name.machine);
+	number(out, "arch_bits", sizeof(void *) * 8);
+	text(out, "multiplexing_api", "epoll");
+	text(out, "gcc_version", __VERSION__);
+	number(out, "process_id", (uint64_t)getpid());
+	text(out, "process_supervised", "no");
+	text(out, "run_id", environment->run_id);
+	number(out, "tcp_port", (uint64_t)net_port(environment->net));
+	buffer_format(out, "server_time_usec:%" PRId64 "\r\n", info->now_ms * 1000);
+	buffer_format(out, "uptime_in_seconds:%" PRId64 "\r\n", up_ms / 1000);
+	buffer_format(out, "uptime_in_days:%" PRId64 "\r\n", up_ms / MS_A_DAY);
+	number(out, "hz", 10);
+	number(out, "configured_hz", 10);
+	text(out, "executable", environment->executable);
+	text(out, "config_file", environment->config->file ? environment->config->file : "");
+	number(out, "io_threads_active", setting(&environment->config->io_threads) > 0);
+}
+
+static void write_clients(const struct info *info, struct buffer *out)
+{
+	struct net_stats net;
+	net_stats(info->environment->net, &net);
+	number(out, "connected_clients", net.clients);
+	number(out, "cluster_connections", 0);
+	number(out, "maxclients", (uint64_t)setting(&info->environment->config->clients_max));
+	number(out, "blocked_clients", 0);
+	number(out, "tracking_clients", 0);
+	number(out, "clients_in_timeout_table", 0);
+}
+
+static void write_memory(const struct info *info, struct buffer *out)
+{
+	uint64_t used = memory_used(), resident = memory_resident();
+	uint64_t peak = meter_peak(info->environment->meter, used);
+	size(out, "used_memory", used);
+	size(out, "used_memory_rss", resident);
+	size(out, "used_memory_peak", peak);
+	buffer_format(out, "used_memory_peak_perc:%.2f%%\r\n", 100 * ratio(used, peak));
+	number(out, "used_memory_dataset",
+		atomic_load_explicit(
+			&info->environment->engine->overlay_bytes, memory_order_relaxed));
+	size(out, "total_system_memory", memory_total());
+	size(out, "used_memory_lua", 0);
+	size(out, "maxmemory", 0);
+	text(out, "maxmemory_policy", "noeviction");
+	buffer_format(out, "mem_fragmentation_ratio:%.2f\r\n", ratio(resident, used));
+	number(out, "mem_fragmentation_bytes", resident > used ? resident - used : 0);
+	text(out, "mem_allocator", "libc");
+	number(out, "active_defrag_running", 0);
+	number(out, "lazyfree_pending_objects", 0);
+}
+
+static void write_persistence(const struct info *info, struct buffer *out)
+{
+	struct environment *environment = info->environment;
+	struct checkpoint_stats checkpoint;
+	struct gate_stats gate;
+	checkpoint_stats(environment->engine->checkpoint, &checkpoint);
+	gate_stats(environment->engine->gate, &gate);
+	int64_t saved_ms =
+		checkpoint.last_finished_ms ? checkpoint.last_finished_ms : environment->started_ms;
+	number(out, "loading", 0);
+	number(out, "async_loading", 0);
+	number(out, "rdb_changes_since_last_save", gate.appended_lsn - checkpoint.tree_lsn);
+	number(out, "rdb_bgsave_in_progress", checkpoint.running);
+	number(out, "rdb_last_save_time", (uint64_t)saved_ms / 1000);
+	text(out, "rdb_last_bgsave_status", gate.full ? "err" : "ok");
+	buffer_format(out, "rdb_last_bgsave_time_sec:%" PRId64 "\r\n",
+		checkpoint.completed ? (int64_t)checkpoint.last_duration_ms / 1000 : -1);
+	text(out, "rdb_current_bgsave_time_sec", "-1");
+	number(out, "rdb_saves", checkpoint.completed);
+	number(out, "aof_enabled", 1);
+	number(out, "aof_rewrite_in_progress", 0);
+	number(out, "aof_rewrite_scheduled", 0);
+	text(out, "aof_last_rewrite_time_sec", "-1");
+	text(out, "aof_current_rewrite_time_sec", "-1");
+	text(out, "aof_last_bgrewrite_status", "ok");
+	text(out, "aof_last_write_status", gate.full ? "err" : "ok");
+	number(out, "aof_current_size", gate.log.bytes_live);
+	number(out, "aof_base_size", 0);
+	number(out, "aof_pending_rewrite", 0);
+	number(out, "aof_buffer_length", gate.pending_bytes);
+	number(out, "aof_pending_bio_fsync", gate.appended_lsn > gate.durable_lsn);
+}
+
+static uint64_t count_errors(const struct environment *environment)
+{
+	uint64_t errors = 0;
+	for (uint32_t i = 0; i < environment->commands->count; i++) {
+		uint64_t calls, ns, failed, rejected;
+		net_command_stats(environment->net, i, &calls, &ns, &failed, &rejected);
+		errors += failed + rejected;
+	}
+	return errors;
+}
+
+static void write_stats(const struct info *info, struct buffer *out)
+{
+	struct environment *environment = info->environment;
+	struct net_stats net;
+	net_stats(environment->net, &net);
+	uint64_t counters[METER_COUNTERS] = {
+		[METER_COMMANDS] = net.commands,
+		[METER_INPUT_BYTES] = net.input_bytes,
+		[METER_OUTPUT_BYTES] = net.output_bytes,
+	};
+	double per_second[METER_COUNTERS];
+	meter_read(
+		environment->meter, clock_monotonic_ns(environment->clock), counters, per_second);
+	number(out, "total_connections_received", net.connections_received);
+	number(out, "total_commands_processed", net.commands);
+	number(out, "instantaneous_ops_per_sec", (uint64_t)per_second[METER_COMMANDS]);
+	number(out, "total_net_input_bytes", net.input_bytes);
+	number(out, "total_net_output_bytes", net.output_bytes);
+	buffer_format(
+		out, "instantaneous_input_kbps:%.2f\r\n", per_second[METER_INPUT_BYTES] / 1024);
+	buffer_format(
+		out, "instantaneous_output_kbps:%.2f\r\n", per_second[METER_OUTPUT_BYTES] / 1024);
+	number(out, "rejected_connections", net.connections_rejected);
+	number(out, "sync_full", 0);
+	number(out, "sync_partial_ok", 0);
+	number(out, "sync_partial_err", 0);
+	number(out, "expired_keys",
+		atomic_load_explicit(&environment->engine->expired_keys, memory_order_relaxed));
+	number(out, "evicted_keys", 0);
+	number(out, "pubsub_channels", 0);
+	number(out, "pubsub_patterns", 0);
+	number(out, "latest_fork_usec", 0);
+	number(out, "total_forks", 0);
+	number(out, "total_error_replies", count_errors(environment));
+	number(out, "client_output_buffer_limit_disconnections", net.output_limit_drops);
+}
+
+static void write_replication(const struct info *info, struct buffer *out)
+{
+	text(out, "role", "master");
+	number(out, "connected_slaves", 0);
+	text(out, "master_failover_state", "no-failover");
+	text(out, "master_replid", info->environment->run_id);
+	text(out, "master_replid2", "0000000000000000000000000000000000000000");
+	number(out, "master_repl_offset", gate_durable(info->environment->engine->gate));
+	text(out, "second_repl_offset", "-1");
+	number(out, "repl_backlog_active", 0);
+	number(out, "repl_backlog_size", 0);
+	number(out, "repl_backlog_first_byte_offset", 0);
+	number(out, "repl_backlog_histlen", 0);
+}
+
+static void write_time(struct buffer *out, const char *name, struct timeval time)
+{
+	buffer_format(
+		out, "%s:%lld.%06lld\r\n", name, (long long)time.tv_sec, (long long)time.tv_usec);
+}
+
+static void write_cpu(const struct info *info, struct buffer *out)
+{
+	struct rusage own, children;
+	getrusage(RUSAGE_SELF, &own);
+	getrusage(RUSAGE_CHILDREN, &children);
+	write_time(out, "used_cpu_sys", own.ru_stime);
+	write_time(out, "used_cpu_user", own.ru_utime);
+	write_time(out, "used_cpu_sys_children", children.ru_stime);
+	write_time(out, "used_cpu_user_children", children.ru_utime);
+}
+
+static void write_commandstats(const struct info *info, struct buffer *out)
+{
+	const struct command_set *set = info->environment->commands;
+	for (uint32_t i = 0; i < set->count; i++) {
+		uint64_t calls, ns, failed, rejected;
+		net_command_stats(info->environment->net, i, &calls, &ns, &failed, &rejected);
+		if (calls == 0 && rejected == 0)
+			continue;
+		buffer_format(out,
+			"cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64
+			",usec_per_call=%.2f,rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64
+			"\r\n",
+			set->commands[i].name, calls, ns / 1000, ratio(ns, calls) / 1000, rejected,
+			failed);
+	}
+}
+
+/* Errors are counted by command, not by code word: the headline alone says that. */
+static void write_errorstats(const struct info *info, struct buffer *out)
+{
+}
+
+static void write_cluster(const struct info *info, struct buffer *out)
+{
+	number(out, "cluster_enabled", 0);
+}
+
+static void write_keyspace(const struct info *info, struct buffer *out)
+{
+	for (int db = 0; db < LIMIT_DATABASES; db++) {
+		if (info->keys[db])
+			buffer_format(out,
+				"db%d:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", db,
+				info->keys[db], info->expiring[db]);
+	}
+}
+
+static void write_checkpoint(const struct info *info, struct buffer *out)
+{
+	struct checkpoint_stats stats;
+	checkpoint_stats(info->environment->engine->checkpoint, &stats);
+	int64_t since_ms =
+		stats.last_finished_ms ? stats.last_finished_ms : info->environment->started_ms;
+	number(out, "checkpoint_running", stats.running);
+	number(out, "checkpoints_completed", stats.completed);
+	number(out, "checkpoints_failed", stats.failed);
+	buffer_format(
+		out, "checkpoint_age_seconds:%" PRId64 "\r\n", (info->now_ms - since_ms) / 1000);
+	number(out, "checkpoint_last_duration_ms", stats.last_duration_ms);
+	number(out, "checkpoint_last_keys", stats.last_keys);
+	number(out, "checkpoint_lsn", stats.tree_lsn);
+	number(out, "checkpoint_lag_records",
+		gate_appended(info->environment->engine->gate) - stats.tree_lsn);
+}
+
+static void write_log(const struct info *info, struct buffer *out)
+{
+	struct gate_stats gate;
+	gate_stats(info->environment->engine->gate, &gate);
+	number(out, "durable_lsn", gate.durable_lsn);
+	number(out, "appended_lsn", gate.appended_lsn);
+	number(out, "log_pending_bytes", gate.pending_bytes);
+	number(out, "log_records", gate.records);
+	number(out, "log_bytes", gate.bytes);
+	number(out, "log_batches", gate.batches);
+	buffer_format(out, "log_batch_records_average:%.2f\r\n", ratio(gate.records, gate.batches));
+	buffer_format(out, "log_batch_bytes_average:%.0f\r\n", ratio(gate.bytes, gate.batches));
+	number(out, "fsyncs", gate.syncs);
+	buffer_format(
+		out, "fsync_usec_average:%.1f\r\n", ratio(gate.sync_ns_total, gate.syncs) / 1000);
+	buffer_format(out, "fsync_usec_last:%.1f\r\n", (double)gate.sync_ns_last / 1000);
+	buffer_format(out, "fsync_usec_max:%.1f\r\n", (double)gate.sync_ns_max / 1000);
+	number(out, "log_segments", (uint64_t)gate.log.segments);
+	number(out, "log_segments_spare", (uint64_t)gate.log.spares);
+	number(out, "log_bytes_live", gate.log.bytes_live);
+	number(out, "disk_full", gate.full);
+}
+
+static void write_holdfast(const struct info *info, struct buffer *out)
+{
+	struct environment *environment = info->environment;
+	struct net_stats net;
+	net_stats(environment->net, &net);
+	write_log(info, out);
+	number(out, "overlay_bytes",
+		atomic_load_explicit(&environment->engine->overlay_bytes, memory_order_relaxed));
+	number(out, "overlay_bytes_max",
+		(uint64_t)setting(&environment->config->overlay_bytes_max));
+	write_checkpoint(info, out);
+	number(out, "recovery_records", environment->recovery.log.records);
+	number(out, "recovery_ms", environment->recovery.elapsed_ms);
+	number(out, "protocol_errors", net.protocol_errors);
+	number(out, "workers", environment->engine->worker_count);
+	number(out, "shards", environment->engine->shard_count);
+	for (uint16_t i = 0; i < environment->engine->shard_count; i++) {
+		struct shard_stats stats;
+		engine_shard_stats(environment->engine, i, &stats);
+		buffer_format(out, "shard%d:queue=%" PRIu32 ",turns=%" PRIu64 "\r\n", i,
+			stats.queue, stats.turns);
+	}
+}
+
+const struct info_section info_sections[] = {
+	{ "server", true, false, write_server },
+	{ "clients", true, false, write_clients },
+	{ "memory", true, false, write_memory },
+	{ "persistence", true, false, write_persistence },
+	{ "stats", true, false, write_stats },
+	{ "replication", true, false, write_replication },
+	{ "cpu", true, false, write_cpu },
+	{ "commandstats", false, false, write_commandstats },
+	{ "errorstats", true, false, write_errorstats },
+	{ "cluster", true, false, write_cluster },
+	{ "holdfast", true, false, write_holdfast },
+	{ "keyspace", true, true, write_keyspace },
+};
+const size_t info_sections_count = sizeof(info_sections) / sizeof(info_sections[0]);
+
+static int64_t setting(const _Atomic int64_t *field)
+{
+	return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+static void number(struct buffer *out, const char *name, uint64_t value)
+{
+	buffer_format(out, "%s:%" PRIu64 "\r\n", name, value);
+}
+
+static void text(struct buffer *out, const char *name, const char *value)
+{
+	buffer_format(out, "%s:%s\r\n", name, value);
+}
+
+/* In bytes, and again for people. */
+static void size(struct buffer *out, const char *name, uint64_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	double shown = (double)bytes;
+	size_t unit = 0;
+	while (shown >= 1024 && unit + 1 < sizeof(units) - 1) {
+		shown /= 1024;
+		unit++;
+	}
+	number(out, name, bytes);
+	buffer_format(out, unit ? "%s_human:%.2f%c\r\n" : "%s_human:%.0f%c\r\n", name, shown,
+		units[unit]);
+}
+
+static double ratio(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : 0;
+}

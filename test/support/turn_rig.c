@@ -1,0 +1,191 @@
+/*
+ * turn_rig: see turn_rig.h. The tree is a real one in a directory of its own under /tmp, opened
+ * without syncing. There is no log: a commit is the applying of its effects. Checks of the
+ * machinery itself are asserts, so that a test fails where its foundation does.
+ *
+ * Threads: the test's.
+ */
+#include "support/turn_rig.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX 64
+
+static uint32_t gather(struct slice *arguments, va_list list);
+static void run_turns(struct turn_rig *rig, command_turn_fn run);
+static void one_turn(struct turn_rig *rig, command_turn_fn run, uint16_t shard, int32_t *next);
+
+void turn_rig_init(struct turn_rig *rig, uint16_t shards)
+{
+	assert(shards > 0 && shards <= TURN_RIG_SHARDS_MAX);
+	*rig = (struct turn_rig){ .now_ms = 1700000000000, .protocol = 2, .shards = shards };
+	config_init(&rig->config);
+	buffer_init(&rig->last_reply);
+	strcpy(rig->directory, "/tmp/holdfast-rig-XXXXXX");
+	char *made = mkdtemp(rig->directory);
+	assert(made);
+	char path[96], error[256];
+	snprintf(path, sizeof(path), "%s/data.mdb", rig->directory);
+	struct tree_options options = {
+		.path = path,
+		.map_bytes = (uint64_t)1 << 30,
+		.shards_if_new = shards,
+		.sync = false,
+		.now_ms = rig->now_ms,
+	};
+	int failed = tree_open(&rig->tree, &options, error, sizeof(error));
+	assert(!failed);
+	for (uint16_t i = 0; i < shards; i++) {
+		failed = store_open(&rig->stores[i], rig->tree, i);
+		assert(!failed);
+	}
+}
+
+void turn_rig_fini(struct turn_rig *rig)
+{
+	for (uint16_t i = 0; i < rig->shards; i++)
+		store_close(&rig->stores[i]);
+	tree_close(&rig->tree);
+	request_pool_fini(&rig->pool);
+	buffer_fini(&rig->last_reply);
+	config_fini(&rig->config);
+	static const char *const files[] = { "data.mdb", "data.mdb-lock", "lock.mdb" };
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[96];
+		snprintf(path, sizeof(path), "%s/%s", rig->directory, files[i]);
+		unlink(path);
+	}
+	rmdir(rig->directory);
+}
+
+const char *turn_rig_run(struct turn_rig *rig, command_turn_fn run, ...)
+{
+	struct slice arguments[ARGUMENTS_MAX];
+	va_list list;
+	va_start(list, run);
+	uint32_t count = gather(arguments, list);
+	va_end(list);
+	return turn_rig_run_slices(rig, run, arguments, count);
+}
+
+const char *turn_rig_run_slices(
+	struct turn_rig *rig, command_turn_fn run, const struct slice *arguments, uint32_t count)
+{
+	turn_rig_begin(rig);
+	rig->request->arguments = arena_alloc(&rig->request->arena, count * sizeof(*arguments));
+	for (uint32_t i = 0; i < count; i++)
+		rig->request->arguments[i] = arena_copy(&rig->request->arena, arguments[i]);
+	rig->request->argument_count = count;
+	run_turns(rig, run);
+	return turn_rig_commit(rig);
+}
+
+void turn_rig_begin(struct turn_rig *rig)
+{
+	assert(rig->request == NULL);
+	rig->request = request_take(&rig->pool);
+	rig->request->db = rig->db;
+	rig->request->protocol = rig->protocol;
+	changes_init(&rig->request->changes, &rig->request->arena);
+	rig->read_lsn = 0;
+	rig->turns = 0;
+}
+
+void turn_rig_step(struct turn_rig *rig, command_turn_fn run, ...)
+{
+	struct slice arguments[ARGUMENTS_MAX];
+	va_list list;
+	va_start(list, run);
+	uint32_t count = gather(arguments, list);
+	va_end(list);
+	struct request *request = rig->request;
+	request->arguments = arena_alloc(&request->arena, count * sizeof(*arguments));
+	memcpy(request->arguments, arguments, count * sizeof(*arguments));
+	request->argument_count = count;
+	request->walk = NULL;
+	run_turns(rig, run);
+}
+
+const char *turn_rig_commit(struct turn_rig *rig)
+{
+	struct request *request = rig->request;
+	rig->request = NULL;
+	rig->failed = request->failed;
+	rig->effects = request->failed ? 0 : request->changes.count;
+	if (rig->effects > 0)
+		rig->last_lsn++;
+	for (uint32_t i = 0; i < rig->effects; i++) {
+		const struct effect *effect = &request->changes.effects[i];
+		store_apply(rig->stores[effect->shard], effect, rig->last_lsn);
+	}
+	buffer_clear(&rig->last_reply, 1 << 20);
+	buffer_append(&rig->last_reply, request->reply.data, request->reply.size);
+	rig->reply_size = request->reply.size;
+	buffer_append(&rig->last_reply, "", 1);
+	rig->reply = rig->last_reply.data;
+	request_put(&rig->pool, &request);
+	return rig->reply;
+}
+
+void turn_rig_checkpoint(struct turn_rig *rig)
+{
+	struct tree_checkpoint *checkpoint;
+	for (uint16_t i = 0; i < rig->shards; i++)
+		store_freeze(rig->stores[i], rig->last_lsn);
+	int failed = tree_checkpoint_begin(rig->tree, &checkpoint);
+	assert(!failed);
+	for (uint16_t i = 0; i < rig->shards; i++) {
+		uint64_t lsn;
+		const struct overlay *frozen = store_frozen(rig->stores[i], &lsn);
+		failed = tree_checkpoint_shard(checkpoint, i, frozen, lsn, rig->now_ms);
+		assert(!failed);
+	}
+	failed = tree_checkpoint_commit(&checkpoint);
+	assert(!failed);
+	for (uint16_t i = 0; i < rig->shards; i++) {
+		struct overlay *frozen = store_thaw(rig->stores[i]);
+		overlay_free(&frozen);
+	}
+}
+
+static uint32_t gather(struct slice *arguments, va_list list)
+{
+	uint32_t count = 0;
+	const char *text;
+	while ((text = va_arg(list, const char *)) != NULL) {
+		assert(count < ARGUMENTS_MAX);
+		arguments[count++] = slice_text(text);
+	}
+	return count;
+}
+
+static void run_turns(struct turn_rig *rig, command_turn_fn run)
+{
+	int32_t shard = 0;
+	while (shard >= 0)
+		one_turn(rig, run, (uint16_t)shard, &shard);
+}
+
+static void one_turn(struct turn_rig *rig, command_turn_fn run, uint16_t shard, int32_t *next)
+{
+	struct request *request = rig->request;
+	struct turn turn = {
+		.request = request,
+		.writer = { .out = &request->reply, .protocol = request->protocol },
+		.now_ms = rig->now_ms,
+		.stores = rig->stores,
+		.shard_total = rig->shards,
+		.shard = shard,
+		.continue_at = -1,
+		.config = &rig->config,
+	};
+	run(&turn);
+	rig->turns++;
+	if (turn.gate_lsn > rig->read_lsn)
+		rig->read_lsn = turn.gate_lsn;
+	*next = turn.continue_at;
+}

@@ -1,0 +1,172 @@
+/*
+ * changes: against a plain array that is searched from its front, at sizes with and without the
+ * index.
+ */
+#include "store/changes.h"
+
+#include "base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define SHARD 4
+
+static struct value string_of(const char *text)
+{
+	return (struct value){ .type = VALUE_STRING, .data = slice_text(text) };
+}
+
+static void finds_nothing_when_empty(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct changes changes;
+	arena_init(&arena, 1024);
+	changes_init(&changes, &arena);
+	assert_null(changes_find(&changes, SHARD, slice_text("k")));
+	assert_int_equal(changes.count, 0);
+	assert_int_equal(arena.bytes, 0);
+	arena_fini(&arena);
+}
+
+static void keeps_only_the_latest_write_of_a_key(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct changes changes;
+	arena_init(&arena, 1024);
+	changes_init(&changes, &arena);
+	struct value one = string_of("one"), three = string_of("three");
+	three.expire_ms = 77;
+	changes_put(&changes, SHARD, slice_text("k"), &one);
+	changes_put(&changes, SHARD, slice_text("other"), &one);
+	changes_put(&changes, SHARD, slice_text("k"), &three);
+	assert_int_equal(changes.count, 2);
+	assert_int_equal(changes.bytes, 1 + 5 + 5 + 3);
+	const struct effect *effect = changes_find(&changes, SHARD, slice_text("k"));
+	assert_ptr_equal(effect, &changes.effects[0]);
+	assert_int_equal(effect->kind, EFFECT_PUT);
+	assert_int_equal(effect->type, VALUE_STRING);
+	assert_int_equal(effect->shard, SHARD);
+	assert_int_equal(effect->expire_ms, 77);
+	assert_true(slice_equal(effect->value, slice_text("three")));
+
+	changes_delete(&changes, SHARD, slice_text("k"));
+	effect = changes_find(&changes, SHARD, slice_text("k"));
+	assert_int_equal(effect->kind, EFFECT_DELETE);
+	assert_int_equal(effect->type, 0);
+	assert_int_equal(effect->expire_ms, 0);
+	assert_int_equal(effect->value.size, 0);
+	assert_int_equal(changes.count, 2);
+	assert_int_equal(changes.bytes, 1 + 5 + 3);
+	arena_fini(&arena);
+}
+
+static void copies_keys_and_borrows_values(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct changes changes;
+	arena_init(&arena, 1024);
+	changes_init(&changes, &arena);
+	char key[] = "key";
+	struct value value = string_of("value");
+	changes_put(&changes, SHARD, slice_text(key), &value);
+	key[0] = 'X';
+	const struct effect *effect = changes_find(&changes, SHARD, slice_text("key"));
+	assert_non_null(effect);
+	assert_ptr_equal(effect->value.data, value.data.data);
+	assert_null(changes_find(&changes, SHARD, slice_text("Xey")));
+	arena_fini(&arena);
+}
+
+static void tells_the_same_key_of_two_shards_apart(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct changes changes;
+	arena_init(&arena, 1024);
+	changes_init(&changes, &arena);
+	char bytes[64];
+	for (uint16_t shard = 0; shard < 50; shard++) {
+		struct value value = { .type = VALUE_STRING, .data = slice_of(bytes, shard) };
+		changes_put(&changes, shard, slice_text("k"), &value);
+		changes_put(&changes, shard, slice_text("k"), &value);
+	}
+	assert_int_equal(changes.count, 50);
+	for (uint16_t shard = 0; shard < 50; shard++) {
+		const struct effect *effect = changes_find(&changes, shard, slice_text("k"));
+		assert_int_equal(effect->shard, shard);
+		assert_int_equal(effect->value.size, shard);
+	}
+	assert_null(changes_find(&changes, 50, slice_text("k")));
+	arena_fini(&arena);
+}
+
+#define KEYS 3000
+
+static void agrees_with_a_plain_array_under_random_writes(void **state)
+{
+	(void)state;
+	static int model[KEYS]; /* -1: never written, 0: deleted, else the value's size */
+	static char bytes[64];
+	struct random random;
+	random_seed(&random, 3);
+	for (int universe = 1; universe <= KEYS; universe = universe * 3 + 1) {
+		struct arena arena;
+		struct changes changes;
+		arena_init(&arena, 4096);
+		changes_init(&changes, &arena);
+		uint32_t distinct = 0;
+		for (int i = 0; i < universe; i++)
+			model[i] = -1;
+		for (int step = 0; step < universe * 3; step++) {
+			int which = (int)random_below(&random, (uint64_t)universe);
+			char key[16];
+			struct slice name =
+				slice_of(key, (size_t)snprintf(key, sizeof(key), "k%d", which));
+			distinct += model[which] < 0;
+			model[which] = (int)random_below(&random, sizeof(bytes));
+			struct value value = { .type = VALUE_STRING,
+				.data = slice_of(bytes, (size_t)model[which]) };
+			if (model[which])
+				changes_put(&changes, SHARD, name, &value);
+			else
+				changes_delete(&changes, SHARD, name);
+		}
+		assert_int_equal(changes.count, distinct);
+		size_t total = 0;
+		for (int i = 0; i < universe; i++) {
+			char key[16];
+			struct slice name =
+				slice_of(key, (size_t)snprintf(key, sizeof(key), "k%d", i));
+			const struct effect *effect = changes_find(&changes, SHARD, name);
+			assert_int_equal(effect != NULL, model[i] >= 0);
+			if (effect == NULL)
+				continue;
+			assert_int_equal(effect->kind, model[i] ? EFFECT_PUT : EFFECT_DELETE);
+			assert_int_equal(effect->value.size, model[i]);
+			assert_true(slice_equal(effect->key, name));
+			total += name.size + effect->value.size;
+		}
+		assert_int_equal(changes.bytes, total);
+		arena_fini(&arena);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_nothing_when_empty),
+		cmocka_unit_test(keeps_only_the_latest_write_of_a_key),
+		cmocka_unit_test(copies_keys_and_borrows_values),
+		cmocka_unit_test(tells_the_same_key_of_two_shards_apart),
+		cmocka_unit_test(agrees_with_a_plain_array_under_random_writes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

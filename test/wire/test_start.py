@@ -1,0 +1,260 @@
+"""Starting and stopping: what is refused with one clear line, what a restart keeps, and that no
+acknowledged write is lost to a kill."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+import resp
+
+LINE_SECONDS = 30
+
+
+@harness.only_holdfast
+class Refusals(harness.Case):
+    """Each is one line that names the culprit, and exit code 1."""
+
+    def setUp(self):
+        self.server = harness.Server()
+        self.addCleanup(self.server.close)
+
+    def refused(self, command, *words):
+        done = subprocess.run(command, cwd=self.server.directory, timeout=LINE_SECONDS,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        output = done.stderr.strip() or done.stdout.strip()
+        self.assertEqual(done.returncode, 1, output)
+        self.assertEqual(len(output.splitlines()), 1, output)
+        for word in words:
+            self.assertIn(word, output)
+
+    def base(self, *more, port=None, directory=None):
+        return [harness.PROGRAM, "--port", str(port or self.server.port), "--bind", "127.0.0.1",
+                "--dir", directory or os.path.join(self.server.directory, "data"), *more]
+
+    def file(self, text, name="test.conf"):
+        path = os.path.join(self.server.directory, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def test_unknown_parameters(self):
+        self.refused(self.base("--foo", "1"), "foo")
+        self.refused([harness.PROGRAM, self.file("port 0\nfoo 1\n")], "foo", "test.conf", "2")
+
+    def test_bad_values(self):
+        self.refused(self.base("--maxclients", "none"), "maxclients")
+        self.refused(self.base("--workers", "100000"), "workers")
+        self.refused(self.base("--durability", "sometimes"), "durability")
+        self.refused([harness.PROGRAM, "--port", "70000"], "port")
+        self.refused([harness.PROGRAM, self.file("port 1 2 3\n")], "port")
+        self.refused([harness.PROGRAM, self.file("bind \"unbalanced\n")], "1")
+
+    def test_a_file_that_is_not_there(self):
+        self.refused([harness.PROGRAM, "/nonexistent/holdfast.conf"], "/nonexistent/holdfast.conf")
+
+    def test_a_port_in_use(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            self.refused(self.base(port=port), str(port))
+
+    def test_a_data_directory_in_use(self):
+        self.server.start()
+        self.refused(self.base(port=harness.free_port()), "data")
+        connection = self.server.connect()
+        self.assertEqual(connection.command("SET", "k", "v"), b"OK")
+
+    def test_a_data_directory_that_cannot_be(self):
+        self.refused(self.base(directory=self.file("", "plain")), "plain")
+
+    def test_check_config_and_version_start_nothing(self):
+        good = self.file("port 0\nmaxclients 10\n")
+        done = subprocess.run([harness.PROGRAM, good, "--check-config"], timeout=LINE_SECONDS,
+                              cwd=self.server.directory)
+        self.assertEqual(done.returncode, 0)
+        self.refused([harness.PROGRAM, self.file("maxclients x\n"), "--check-config"], "maxclients")
+        for option in ("--version", "--help"):
+            done = subprocess.run([harness.PROGRAM, option], timeout=LINE_SECONDS, text=True,
+                                  stdout=subprocess.PIPE, cwd=self.server.directory)
+            self.assertEqual(done.returncode, 0)
+            self.assertTrue(done.stdout.strip())
+        self.assertFalse(os.path.exists(os.path.join(self.server.directory, "data")))
+
+
+class Restarts(harness.Case):
+    def setUp(self):
+        self.server = harness.Server()
+        self.addCleanup(self.server.close)
+        self.server.start()
+
+    def test_sigterm_sigint_and_shutdown_end_with_zero_and_keep_everything(self):
+        for number, name in enumerate(("SIGTERM", "SIGINT", "SHUTDOWN", "SHUTDOWN NOSAVE")):
+            if harness.IS_REDIS and name == "SHUTDOWN NOSAVE":
+                continue
+            connection = self.server.connect()
+            self.assertEqual(connection.command("SET", f"k{number}", name), b"OK")
+            if name.startswith("SIG"):
+                self.server.process.send_signal(getattr(signal, name))
+            else:
+                connection.send(*name.split())
+            self.assertEqual(self.server.process.wait(harness.STOP_SECONDS), 0, name)
+            self.server.process = None
+            self.server.disconnect()
+            self.server.start()
+            self.assertEqual(self.server.connect().command("GET", f"k{number}"), name.encode())
+
+    @harness.only_holdfast
+    def test_any_number_of_workers_finds_the_same_data(self):
+        connection = self.server.connect()
+        connection.pipeline([("SET", f"k{i}", i) for i in range(1000)])
+        for workers, io_threads in ((1, 0), (3, 0), (2, 1), (5, 2), (1, 1)):
+            self.server.crash(workers=workers, io_threads=io_threads)
+            connection = self.server.connect()
+            self.assertEqual(connection.command("DBSIZE"), 1000)
+            values = connection.command("MGET", *[f"k{i}" for i in range(1000)])
+            self.assertEqual(values, [b"%d" % i for i in range(1000)])
+            connection.command("SET", "k7", "7")
+            self.server.restart(workers=workers, io_threads=io_threads)
+
+    @harness.only_holdfast
+    def test_a_directory_keeps_its_number_of_shards(self):
+        connection = self.server.connect()
+        connection.pipeline([("SET", f"k{i}", i) for i in range(100)])
+        self.server.restart(shards=4)
+        self.assertEqual(self.server.connect().command("DBSIZE"), 100)
+
+    @harness.only_holdfast
+    def test_other_numbers_of_shards_work(self):
+        for shards in (1, 3, 300):
+            server = harness.Server(shards=shards)
+            self.addCleanup(server.close)
+            server.start()
+            connection = server.connect()
+            connection.pipeline([("SET", f"k{i}", i) for i in range(300)])
+            server.crash()
+            connection = server.connect()
+            self.assertEqual(connection.command("DBSIZE"), 300)
+            self.assertEqual(len(set(harness.scan_all(connection))), 300)
+            self.assertEqual(connection.command("FLUSHALL"), b"OK")
+            self.assertEqual(connection.command("DBSIZE"), 0)
+            server.stop()
+
+    @harness.only_holdfast
+    def test_a_banner_says_what_is_running(self):
+        self.server.connect().command("SET", "k", "v")
+        self.server.crash()
+        text = self.server.log()
+        for word in ("Holdfast", str(self.server.port), "data", "16"):
+            self.assertIn(word, text)
+
+    def test_a_unix_socket_serves_too(self):
+        path = os.path.join(self.server.directory, "socket")
+        self.server.restart(unixsocket=path)
+        with resp.Connection(0, path=path) as connection:
+            self.assertEqual(connection.command("SET", "k", "v"), b"OK")
+        self.assertEqual(self.server.connect().command("GET", "k"), b"v")
+        self.server.crash(unixsocket=path)
+        with resp.Connection(0, path=path) as connection:
+            self.assertEqual(connection.command("GET", "k"), b"v")
+
+    def test_connections_in_the_middle_of_things_do_not_hold_up_the_end(self):
+        half = resp.Connection(self.server.port)
+        half.send_bytes(b"*3\r\n$3\r\nSET\r\n")
+        idle = [resp.Connection(self.server.port) for _ in range(20)]
+        started = time.monotonic()
+        self.assertEqual(self.server.stop(), 0)
+        self.assertLess(time.monotonic() - started, 20)
+        for connection in [half] + idle:
+            self.assertTrue(connection.is_closed())
+            connection.close()
+        self.server.start()
+
+
+class Kills(harness.Case):
+    """kill -9 under load, again and again."""
+
+    CLIENTS = 6
+    KEYS = 50
+
+    def setUp(self):
+        self.server = harness.Server(checkpoint_interval=1)
+        self.addCleanup(self.server.close)
+
+    def write(self, number, sent, answered):
+        """Sets this client's keys to growing numbers; `sent` and `answered` hold the last of each
+        key that went out and that was acknowledged."""
+        try:
+            with resp.Connection(self.server.port) as connection:
+                while True:
+                    batch = []
+                    for key in range(self.KEYS):
+                        name = f"{number}:{key}"
+                        sent[name] = sent.get(name, 0) + 1
+                        batch.append((name, sent[name]))
+                    connection.send_bytes(b"".join(resp.encode("SET", n, v) for n, v in batch))
+                    for name, value in batch:
+                        if connection.read() != b"OK":
+                            raise AssertionError("a write was refused")
+                        answered[name] = value
+        except (ConnectionError, resp.Closed, socket.timeout):
+            pass
+
+    def test_no_acknowledged_write_is_lost(self):
+        self.server.start()
+        sent = [{} for _ in range(self.CLIENTS)]
+        answered = [{} for _ in range(self.CLIENTS)]
+        for turn in range(3 if harness.SLOW else 8):
+            threads = [threading.Thread(target=self.write, args=(n, sent[n], answered[n]))
+                       for n in range(self.CLIENTS)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.15 + 0.2 * turn)
+            self.server.kill()
+            for thread in threads:
+                thread.join()
+            self.server.start(workers=1 + turn % 3)
+            connection = self.server.connect()
+            for n in range(self.CLIENTS):
+                names = sorted(sent[n])
+                for name, value in zip(names, connection.command("MGET", *names)):
+                    found = int(value) if value else 0
+                    self.assertGreaterEqual(found, answered[n].get(name, 0), name)
+                    self.assertLessEqual(found, sent[n][name], name)
+                    answered[n][name] = found
+
+    def test_multi_key_writes_are_found_whole_or_not_at_all(self):
+        self.server.start()
+        names = [f"whole:{i}" for i in range(20)]
+
+        def write(number):
+            try:
+                with resp.Connection(self.server.port) as connection:
+                    i = 0
+                    while True:
+                        i += 1
+                        connection.command("MSET", *[part for name in names
+                                                     for part in (name, f"{number}.{i}")])
+            except (ConnectionError, resp.Closed, socket.timeout):
+                pass
+
+        for turn in range(3 if harness.SLOW else 6):
+            threads = [threading.Thread(target=write, args=(f"{turn}.{n}",)) for n in range(4)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.1 + 0.1 * turn)
+            self.server.kill()
+            for thread in threads:
+                thread.join()
+            self.server.start()
+            values = set(self.server.connect().command("MGET", *names))
+            self.assertEqual(len(values), 1, values)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Checks what of the style a machine can check; prints one TAP line a rule and exits 1 on offences.
+
+Headers compile alone, clang-format leaves every file as it is, files and functions keep their sizes,
+and each source file begins by saying what it is.
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FILE_LINES_MAX = 900
+FUNCTION_LINES_MAX = 70
+# Other versions of clang-format break a few lines elsewhere.
+CLANG_FORMAT_VERSION = "14"
+COMPILE = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter",
+           "-Werror", "-fsyntax-only", "-Iinclude", "-Isrc", "-Itest", "-x", "c"]
+
+
+def files(*patterns):
+    return sorted(str(path.relative_to(ROOT)) for pattern in patterns
+                  for path in ROOT.glob(pattern))
+
+
+def run(command):
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout or f"{command[0]} failed\n"
+
+
+def lines_of(name):
+    return (ROOT / name).read_text().splitlines()
+
+
+def each_header_compiles_alone(sources):
+    headers = [name for name in sources if name.endswith(".h") and not name.startswith("test/")]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return "".join(pool.map(lambda name: run(COMPILE + [name]), headers))
+
+
+def clang_format():
+    for program in (f"clang-format-{CLANG_FORMAT_VERSION}", "clang-format"):
+        path = shutil.which(program)
+        if path is None:
+            continue
+        version = subprocess.run([path, "--version"], stdout=subprocess.PIPE, text=True,
+                                 check=True).stdout
+        if re.search(rf"version {CLANG_FORMAT_VERSION}\.", version):
+            return path
+    return None
+
+
+def clang_format_changes_nothing(sources):
+    path = clang_format()
+    if path is None:
+        return None
+    told = run([path, "--dry-run", "-Werror"] + sources)
+    return "".join(f"{name}: clang-format -i would change it\n" for name in sources
+                   if f"{name}:" in told)
+
+
+def files_keep_their_size(sources):
+    return "".join(f"{name}: {len(lines_of(name))} lines, {FILE_LINES_MAX} at most\n"
+                   for name in sources
+                   if name.startswith("src/") and len(lines_of(name)) > FILE_LINES_MAX)
+
+
+def functions_keep_their_size(sources):
+    offences = ""
+    for name in sources:
+        start = None
+        for number, line in enumerate(lines_of(name), 1):
+            if line == "{":
+                start = number
+            elif line == "}" and start is not None:
+                size = number - start + 1
+                if size > FUNCTION_LINES_MAX and name.startswith("src/"):
+                    offences += (f"{name}:{start}: a function of {size} lines, "
+                                 f"{FUNCTION_LINES_MAX} at most\n")
+                start = None
+    return offences
+
+
+def sources_begin_by_saying_what_they_are(sources):
+    return "".join(f"{name}: does not begin with a comment\n" for name in sources
+                   if lines_of(name)[:1] != ["/*"])
+
+
+RULES = [each_header_compiles_alone, clang_format_changes_nothing, files_keep_their_size,
+         functions_keep_their_size, sources_begin_by_saying_what_they_are]
+
+
+def main():
+    sources = files("include/**/*.h", "src/**/*.[ch]", "test/**/*.[ch]")
+    sources = [name for name in sources if "node_modules" not in name]
+    failed = False
+    for number, rule in enumerate(RULES, 1):
+        offences = rule(sources)
+        if offences is None:
+            print(f"ok {number} - {rule.__name__} # SKIP needs clang-format-{CLANG_FORMAT_VERSION}")
+            continue
+        print(f"{'not ok' if offences else 'ok'} {number} - {rule.__name__}")
+        for line in offences.splitlines():
+            print(f"# {line}")
+        failed = failed or bool(offences)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
