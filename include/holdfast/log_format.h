@@ -23,8 +23,8 @@
  * - LSNs number records without gaps. The first record of a segment has the LSN that follows the
  *   last whole record of the segment before it. A batch that is not whole (a write that a crash
  *   tore) and everything behind it in that segment is void; the next segment takes over its LSN.
- * - Damage and a torn write are told apart by synced_lsn: behind the last whole batch, a whole
- * batch header whose synced_lsn reaches what is missing proves that it had been on disk.
+ * - Damage and a torn write are told apart by synced_lsn: a whole batch header behind the last
+ *   whole batch, whose synced_lsn reaches what is missing, proves that it had been on disk.
  */
 #ifndef HOLDFAST_LOG_FORMAT_H
 #define HOLDFAST_LOG_FORMAT_H

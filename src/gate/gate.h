@@ -15,8 +15,8 @@
 
 struct gate;
 
-/* Empty log segments kept ready: two take whatever may be collecting or being written, the others give
- * the keeper time. */
+/* Empty log segments kept ready: two take whatever may be collecting or being written, the others
+ * give the keeper time. */
 #define GATE_LOG_SPARES 3
 
 /* Wakes a loop that went to sleep with replies behind the gate. */

@@ -167,7 +167,7 @@ int log_prepare(struct log *log)
 		pthread_mutex_unlock(&log->lock);
 		if (enough)
 			return 0;
-		struct segment *spare;
+		struct segment *spare = NULL;
 		int result = make_spare(log, &spare);
 		if (result)
 			return result;

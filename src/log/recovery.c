@@ -13,8 +13,8 @@
  *    Headers of records up to after_lsn prove nothing: when a crash tears the reuse of a segment,
  *    its old header may stand over what is left of old batches.
  * 5. What the former process had written but not synced is now believed, so it must be durable. A
- *    sync alone would not do: if the former process died of a failed sync, the kernel may hold
- * those pages for clean. They are written again, identical, and then synced.
+ *    sync alone would not do: after a failed one the kernel may hold the pages for clean. They are
+ *    written again, identical, and then synced.
  *
  * A segment that was torn while it was activated for the first time has no header but maybe a
  * batch. When a second batch follows that was written after a sync of the first, the header was on

@@ -29,6 +29,7 @@
 #define OUT_KEEP_BYTES       (16 * 1024)
 #define SWAP_REPLY_BYTES     (64 * 1024)
 #define UNFINISHED_BIG_BYTES (64 * 1024)
+#define SLOW_ALWAYS_NS       1000000
 
 static void process(struct connection *connection);
 static void finish_close(struct connection *connection);
@@ -270,7 +271,8 @@ static void count_command(struct connection *connection, const struct request *r
 		stats->failed++;
 	int64_t threshold_us =
 		atomic_load_explicit(&loop->net->config->slowlog_us, memory_order_relaxed);
-	if (threshold_us >= 0 && request->elapsed_ns >= (uint64_t)threshold_us * 1000)
+	if ((threshold_us >= 0 && request->elapsed_ns >= (uint64_t)threshold_us * 1000) ||
+		request->elapsed_ns >= SLOW_ALWAYS_NS)
 		options->slow(options->environment, request);
 }
 

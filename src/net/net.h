@@ -24,7 +24,8 @@ struct net_options {
 	struct config *config;
 	const struct command_set *commands;
 	void *environment; /* handed to handlers as request->environment */
-	/* A command took at least `slowlog-log-slower-than`; its arguments are still there. */
+	/* A command took at least `slowlog-log-slower-than`, or a millisecond; its arguments are
+	 * still there. */
 	void (*slow)(void *environment, const struct request *request);
 };
 

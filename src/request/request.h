@@ -46,9 +46,9 @@ struct request {
 	uint16_t *shards;
 	uint16_t shard_count;
 	uint16_t shards_held;
-	bool releasing; /* on the way back through the shards it held */
+	bool releasing;    /* on the way back through the shards it held */
 	int32_t walk_next; /* ROUTE_WALK: the shard to run on next; -1: none */
-	void *walk;     /* a walking handler's own state, in the arena */
+	void *walk;        /* a walking handler's own state, in the arena */
 
 	/* what came of it */
 	struct arena arena;
@@ -57,7 +57,7 @@ struct request {
 	uint64_t gate_lsn;   /* the reply leaves when this is durable */
 	uint64_t elapsed_ns; /* of its turns */
 	bool failed;         /* the reply is an error */
-	bool silent; /* CLIENT REPLY OFF or SKIP: no reply is sent */
+	bool silent;         /* CLIENT REPLY OFF or SKIP: no reply is sent */
 
 	/* net: the connection's order of replies */
 	struct request *order_next;

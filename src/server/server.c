@@ -12,7 +12,6 @@
 #include "admin/environment.h"
 #include "base/disk.h"
 #include "base/logline.h"
-#include "base/random.h"
 #include "command/command.h"
 #include "net/net.h"
 #include "server/data_directory.h"
@@ -88,14 +87,6 @@ static void raise_descriptor_limit(struct config *config)
 	}
 }
 
-static void fill_run_id(char out[41])
-{
-	unsigned char bytes[20];
-	random_entropy(bytes, sizeof(bytes));
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
-
 static void say_banner(const struct environment *environment, const char *directory)
 {
 	const struct engine *engine = environment->engine;
@@ -115,8 +106,12 @@ static void say_banner(const struct environment *environment, const char *direct
 static void note_slow(void *context, const struct request *request)
 {
 	struct environment *environment = context;
-	slowlog_add(environment->slowlog, request, request->elapsed_ns / 1000,
-		clock_wall_ms(environment->clock) / 1000, environment->config->slowlog_max);
+	int64_t threshold_us = environment->config->slowlog_us;
+	uint64_t elapsed_us = request->elapsed_ns / 1000;
+	latency_add(environment->latency, "command", request->elapsed_ns);
+	if (threshold_us >= 0 && elapsed_us >= (uint64_t)threshold_us)
+		slowlog_add(environment->slowlog, request, elapsed_us,
+			clock_wall_ms(environment->clock) / 1000, environment->config->slowlog_max);
 }
 
 static int open_engine(struct environment *environment, const char *directory, char *error)
@@ -171,13 +166,10 @@ static void serve(struct environment *environment, const char *directory)
 int server_run(struct config *config)
 {
 	char error[ERROR_BYTES] = "", directory[4096], logfile[4096];
-	struct environment environment = {
-		.config = config,
-		.clock = clock_system(),
-		.commands = command_table(),
-		.started_ms = clock_wall_ms(clock_system()),
-		.shutdown = shut_down,
-	};
+	struct environment environment;
+	environment_init(&environment, config, clock_system());
+	environment.commands = command_table();
+	environment.shutdown = shut_down;
 	logline_set_level((enum logline_level)config->loglevel);
 	config_text_copy(config, "logfile", logfile, sizeof(logfile));
 	if (logline_open(logfile) < 0) {
@@ -185,17 +177,12 @@ int server_run(struct config *config)
 		return 1;
 	}
 	raise_descriptor_limit(config);
-	fill_run_id(environment.run_id);
-	ssize_t size = readlink(
-		"/proc/self/exe", environment.executable, sizeof(environment.executable) - 1);
-	environment.executable[size > 0 ? size : 0] = '\0';
 
 	config_text_copy(config, "dir", directory, sizeof(directory));
 	int lock = data_directory_open(directory, error, sizeof(error));
 	int result = lock;
 	if (result >= 0)
 		result = open_engine(&environment, directory, error);
-	environment.slowlog = slowlog_new();
 	if (result >= 0)
 		result = open_net(&environment, error);
 	if (result >= 0)
@@ -203,7 +190,7 @@ int server_run(struct config *config)
 	else
 		fprintf(stderr, "holdfast-server: %s\n", error);
 	engine_close(&environment.engine);
-	slowlog_free(&environment.slowlog);
+	environment_fini(&environment);
 	if (lock >= 0)
 		close(lock);
 	return result >= 0 ? 0 : 1;

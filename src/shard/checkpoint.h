@@ -25,8 +25,8 @@ bool checkpoint_is_idle(const struct checkpoint *checkpoint);
 /* The thread that steps it. Stopping ends the thread between two steps, whatever the state. */
 void checkpoint_start(struct checkpoint *checkpoint);
 void checkpoint_stop(struct checkpoint *checkpoint);
-/* Makes a last checkpoint on the calling thread, which steps the workers' ports as well: their threads
- * and the checkpoint's have ended. Leaves it when the disk is full. */
+/* Makes a last checkpoint on the calling thread, which steps the workers' ports as well: their
+ * threads and the checkpoint's have ended. Leaves it when the disk is full. */
 void checkpoint_finish(struct checkpoint *checkpoint);
 
 struct checkpoint_stats {

@@ -90,8 +90,10 @@ class Server:
                            proto_max_bulk_len="64mb")
         else:
             command = [self.program]
-            # Small segments: less to prepare at each start.
-            options.update(dir=os.path.join(self.directory, "data"), log_segment_size="8mb")
+            # Several workers, so that requests travel between threads whatever the machine has;
+            # small segments: less to prepare at each start.
+            options.update(dir=os.path.join(self.directory, "data"), workers=3,
+                           log_segment_size="8mb")
         options.update(self.options)
         options.update(more)
         if self.program == "redis":

@@ -274,10 +274,12 @@ class Differential(harness.Case):
                 self.compare_everything()
         self.compare_everything()
 
-    def test_answers_as_redis_does_in_resp2(self):
+    def test_answers_as_redis_does_in_resp2_with_one_worker(self):
+        self.judged.restart(workers=1)
         self.dialogue(2, "resp2")
 
-    def test_answers_as_redis_does_in_resp3(self):
+    def test_answers_as_redis_does_in_resp3_with_several_workers(self):
+        self.judged.restart(workers=3)
         self.dialogue(3, "resp3")
 
     @harness.only_holdfast
@@ -287,7 +289,6 @@ class Differential(harness.Case):
             again(workers=random.randint(1, 4), io_threads=random.choice([0, 0, 1]))
 
         self.dialogue(2, "interrupted", COMMANDS // 2, interrupt)
-        self.judged.restart()
 
 
 if __name__ == "__main__":
