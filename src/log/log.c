@@ -86,7 +86,7 @@ int log_open(struct log **out, const struct log_options *options, uint64_t after
 	pthread_mutex_init(&log->lock, NULL);
 	result = adopt(log, &found, after_lsn);
 	recovery_fini(&found);
-	if (result == 0) {
+	if (result == 0 && !options->spares_later) {
 		result = log_prepare(log);
 		/* A full disk stops writes, not reads: the log opens, and writes wait for room. */
 		if (result == -ENOSPC)

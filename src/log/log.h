@@ -21,6 +21,7 @@ struct log_options {
 	const char *directory;  /* exists already */
 	uint64_t segment_bytes; /* of a new segment file; a multiple of LOG_BLOCK_BYTES */
 	int spares_wanted;      /* empty segments that log_prepare keeps ready, at least 2 */
+	bool spares_later;      /* opening makes none: log_prepare will, before the first write */
 };
 
 /* A batch being collected: an allocation that starts with room for what log_write puts in front. */
@@ -46,8 +47,8 @@ typedef int (*log_replay_fn)(void *context, uint64_t lsn, struct record_reader *
 /*
  * Opens the log in `directory` and replays, in order, each record with an LSN above `after_lsn`.
  * Afterwards the log is ready to be appended to: its next LSN is the larger of last_lsn and
- * `after_lsn`, plus 1, all that was replayed is durable, and `spares_wanted` segments are ready
- * (fewer when the disk is full: see log_prepare).
+ * `after_lsn`, plus 1, all that was replayed is durable, and, unless `spares_later`, `spares_wanted`
+ * segments are ready (fewer when the disk is full: see log_prepare).
  * On failure changes nothing in the log, returns a negative errno and one line in `error`: -EBADMSG
  * for damage that is not a torn tail (valid batches follow it, or records are missing), -ENOTSUP
  * for a newer format.

@@ -99,6 +99,7 @@ static int open_log(struct engine *engine, const struct engine_options *options,
 		.directory = directory,
 		.segment_bytes = segment_bytes(options->config),
 		.spares_wanted = GATE_LOG_SPARES,
+		.spares_later = true, /* the keeper makes them while the server starts */
 	};
 	struct replay replay = { .engine = engine,
 		.tree_lsns = memory_alloc(engine->shard_count * sizeof(uint64_t)) };

@@ -34,13 +34,13 @@ bool place_of_argument(struct turn *turn, uint32_t index, struct place *out)
 
 uint32_t place_generation(struct turn *turn, uint16_t shard, uint8_t db)
 {
-	if (turn->request->changes.count > 0) {
+	const struct changes *changes = &turn->request->changes;
+	if (changes->count > 0) {
 		struct key namespace;
-		struct value value;
 		key_of_namespace(&namespace, db);
-		if (turn_get(turn, shard, key_slice(&namespace), &value))
-			return number_of(value.data);
-		return 0;
+		const struct effect *effect = changes_find(changes, shard, key_slice(&namespace));
+		if (effect)
+			return number_of(effect->value);
 	}
 	return store_generation(turn->stores[shard], db, &turn->gate_lsn);
 }

@@ -323,8 +323,10 @@ static void run_seed(uint64_t seed)
 {
 	struct fuzz fuzz = { .seed = seed, .disk = sim_disk_new(seed) };
 	random_seed(&fuzz.random, seed);
-	fuzz.options = (struct log_options){ fuzz.disk, "wal",
-		(2 + below(&fuzz, 6)) * LOG_BLOCK_BYTES, 2 };
+	fuzz.options = (struct log_options){ .disk = fuzz.disk,
+		.directory = "wal",
+		.segment_bytes = (2 + below(&fuzz, 6)) * LOG_BLOCK_BYTES,
+		.spares_wanted = 2 };
 	log_batch_init(&fuzz.batch);
 	make_log(&fuzz);
 	check(&fuzz, disk_list(fuzz.disk, "wal", note_path, &fuzz) == 0, "cannot list");

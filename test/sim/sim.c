@@ -590,6 +590,7 @@ int main(int argc, char **argv)
 	}
 	logline_set_level(LOGLINE_WARNING + 1);
 	fault_set_hook(on_fault);
+	command_table(); /* builds the look-up */
 	for (uint64_t seed = first; seed < first + seeds; seed++)
 		run_seed(seed, directory);
 	struct sim gone = { 0 };

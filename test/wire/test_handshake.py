@@ -59,6 +59,7 @@ class Handshakes(harness.WireTest):
         with resp.Connection(server.port) as connection:
             return connection.pipeline(pipeline)
 
+    @harness.only_holdfast  # Redis answers no ECHO while subscribed
     def test_every_command_of_every_handshake_is_answered_in_order(self):
         for client, (pipeline, _) in PIPELINES.items():
             with self.subTest(client=client), resp.Connection(self.server.port) as connection:
@@ -132,6 +133,10 @@ class Handshakes(harness.WireTest):
         self.fails("ERR Syntax error in HELLO option 'SETNAME'", "HELLO", 3, "SETNAME")
         self.fails("ERR Client names cannot contain spaces, newlines or special characters.",
                    "HELLO", 3, "SETNAME", "a b")
+        self.assertEqual(self.connection.command_raw("CLIENT", "GETNAME"), b"$-1\r\n")
+
+    @harness.only_holdfast  # Redis 7.0 has set the name already
+    def test_hello_sets_no_name_when_the_password_is_wrong(self):
         self.fails("WRONGPASS invalid username-password pair or user is disabled.",
                    "HELLO", 3, "SETNAME", "bob", "AUTH", "somebody", "any")
         self.assertEqual(self.connection.command_raw("CLIENT", "GETNAME"), b"$-1\r\n")
@@ -209,6 +214,7 @@ class Passwords(harness.WireTest):
         self.assertEqual(self.call("QUIT"), b"OK")
         self.assertTrue(self.connection.is_closed())
 
+    @harness.only_holdfast  # Redis 7.0 leaves out a word
     def test_a_stranger_s_hello_is_told_how_to_authenticate(self):
         self.fails("NOAUTH HELLO must be called with the client already authenticated, otherwise "
                    "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "

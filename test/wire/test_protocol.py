@@ -282,7 +282,8 @@ class OddClients(harness.WireTest):
             except ConnectionError:
                 dropped = True
             peak = max(peak, server.memory_bytes())
-        self.assertLess(peak - before, 200 << 20)
+        # A sanitizer keeps freed memory for a while.
+        self.assertLess(peak - before, (600 if harness.SLOW else 200) << 20)
         with resp.Connection(server.port) as other:
             self.assertEqual(other.command("PING"), b"PONG")
         deaf.close()

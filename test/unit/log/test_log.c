@@ -413,7 +413,10 @@ static struct fixture *fixture_new(struct disk *disk, bool simulated)
 	fixture->disk = disk;
 	fixture->simulated = simulated;
 	strcpy(fixture->directory, simulated ? "wal" : "/tmp/holdfast-log-XXXXXX");
-	fixture->options = (struct log_options){ disk, fixture->directory, SEGMENT_BYTES, 2 };
+	fixture->options = (struct log_options){ .disk = disk,
+		.directory = fixture->directory,
+		.segment_bytes = SEGMENT_BYTES,
+		.spares_wanted = 2 };
 	log_batch_init(&fixture->batch);
 	return fixture;
 }

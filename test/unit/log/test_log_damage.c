@@ -527,7 +527,10 @@ static int set_up(void **state)
 {
 	struct fixture *fixture = memory_zeroed(sizeof(*fixture));
 	fixture->disk = sim_disk_new(1);
-	fixture->options = (struct log_options){ fixture->disk, "wal", SEGMENT_BYTES, 2 };
+	fixture->options = (struct log_options){ .disk = fixture->disk,
+		.directory = "wal",
+		.segment_bytes = SEGMENT_BYTES,
+		.spares_wanted = 2 };
 	log_batch_init(&fixture->batch);
 	*state = fixture;
 	return 0;
