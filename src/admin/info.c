@@ -10,7 +10,6 @@
 #include "admin/admin.h"
 
 #include <assert.h>
-#include <ctype.h>
 
 #define SECTIONS_MAX 64
 
@@ -88,8 +87,7 @@ static void write_sections(const struct walk *walk, struct buffer *out)
 		const struct info_section *section = &info_sections[s];
 		if ((walk->wanted >> s & 1) == 0)
 			continue;
-		buffer_format(out, "%s# %c%s\r\n", out->size ? "\r\n" : "",
-			toupper((unsigned char)section->name[0]), section->name + 1);
+		buffer_format(out, "%s# %s\r\n", out->size ? "\r\n" : "", section->name);
 		section->write(&walk->info, out);
 	}
 }

@@ -17,7 +17,7 @@ struct info {
 };
 
 struct info_section {
-	const char *name; /* as asked for; capitalised it is the headline */
+	const char *name; /* the headline; in any case, what INFO is asked for */
 	bool by_default;  /* also without being named */
 	bool counts_keys; /* needs `keys` and `expiring` */
 	void (*write)(const struct info *info, struct buffer *out);

@@ -304,18 +304,18 @@ static void write_holdfast(const struct info *info, struct buffer *out)
 }
 
 const struct info_section info_sections[] = {
-	{ "server", true, false, write_server },
-	{ "clients", true, false, write_clients },
-	{ "memory", true, false, write_memory },
-	{ "persistence", true, false, write_persistence },
-	{ "stats", true, false, write_stats },
-	{ "replication", true, false, write_replication },
-	{ "cpu", true, false, write_cpu },
-	{ "commandstats", false, false, write_commandstats },
-	{ "errorstats", true, false, write_errorstats },
-	{ "cluster", true, false, write_cluster },
-	{ "holdfast", true, false, write_holdfast },
-	{ "keyspace", true, true, write_keyspace },
+	{ "Server", true, false, write_server },
+	{ "Clients", true, false, write_clients },
+	{ "Memory", true, false, write_memory },
+	{ "Persistence", true, false, write_persistence },
+	{ "Stats", true, false, write_stats },
+	{ "Replication", true, false, write_replication },
+	{ "CPU", true, false, write_cpu },
+	{ "Commandstats", false, false, write_commandstats },
+	{ "Errorstats", true, false, write_errorstats },
+	{ "Cluster", true, false, write_cluster },
+	{ "Holdfast", true, false, write_holdfast },
+	{ "Keyspace", true, true, write_keyspace },
 };
 const size_t info_sections_count = sizeof(info_sections) / sizeof(info_sections[0]);
 

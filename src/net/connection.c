@@ -34,9 +34,14 @@
 static void process(struct connection *connection);
 static void finish_close(struct connection *connection);
 
+static struct port *port_of(struct connection *connection)
+{
+	return &connection->loop->net->engine->ports[connection->loop->number];
+}
+
 static struct request_pool *pool_of(struct connection *connection)
 {
-	return &connection->loop->net->engine->ports[connection->loop->number].pool;
+	return &port_of(connection)->pool;
 }
 
 /* --- opening and closing -------------------------------------------------------------------------
@@ -59,6 +64,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 		return;
 	atomic_fetch_add_explicit(
 		&connection->loop->input_bytes, (uint64_t)size, memory_order_relaxed);
+	engine_tick(connection->loop->net->engine, connection->loop->number);
 	reader_feed(connection->reader, slice_of(buf->base, (size_t)size));
 	process(connection);
 }
@@ -414,10 +420,12 @@ static void reject(struct connection *connection, struct request *request, const
 
 static void run_local(struct connection *connection, struct request *request)
 {
-	struct clock *clock = connection->loop->net->engine->clock;
-	uint64_t started = clock_monotonic_ns(clock);
+	struct engine *engine = connection->loop->net->engine;
+	struct port *port = port_of(connection);
 	request->command->local(connection, request);
-	request->elapsed_ns = clock_monotonic_ns(clock) - started;
+	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
+	request->elapsed_ns = ended_ns - port->stamp_ns;
+	port->stamp_ns = ended_ns;
 	count_command(connection, request);
 	answer(connection, request);
 }
@@ -572,7 +580,7 @@ static enum reader_result read_commands(struct connection *connection)
 
 static void process(struct connection *connection)
 {
-	connection->active_ms = connection->loop->now_ms;
+	connection->active_ms = port_of(connection)->now_ms;
 	connection->processing = true;
 	enum reader_result result = read_commands(connection);
 	connection->processing = false;

@@ -141,6 +141,8 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct net_loop *loop = prepare->data;
 	struct engine *engine = loop->net->engine;
+	if (loop->blocked)
+		engine_tick(engine, loop->number);
 	retry_blocked(loop);
 	if (loop->appended) {
 		loop->appended = false;
@@ -149,7 +151,6 @@ static void on_prepare(uv_prepare_t *prepare)
 	flush(loop);
 	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
 		uv_timer_start(&loop->blocked_timer, on_blocked_timer, BLOCKED_RETRY_MS, 0);
-	loop->now_ms = clock_wall_ms(engine->clock);
 }
 
 /* --- waking, arriving, draining ------------------------------------------------------------------
@@ -236,12 +237,12 @@ static void on_async(uv_async_t *async)
 static void close_idle(struct net_loop *loop)
 {
 	int64_t timeout_ms = loop->net->config->idle_timeout_s * 1000;
+	int64_t now_ms = loop->net->engine->ports[loop->number].now_ms;
 	if (timeout_ms == 0)
 		return;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
-		if (loop->now_ms - connection->active_ms > timeout_ms &&
-			connection_is_idle(connection)) {
+		if (now_ms - connection->active_ms > timeout_ms && connection_is_idle(connection)) {
 			logline(LOGLINE_VERBOSE, "Closing idle client id=%llu addr=%s",
 				(unsigned long long)connection->id, connection->address);
 			connection_close(connection);
@@ -296,7 +297,6 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	struct port *port = &net->engine->ports[number];
 	loop->net = net;
 	loop->number = number;
-	loop->now_ms = clock_wall_ms(net->engine->clock);
 	loop->stats = memory_zeroed(net->options.commands->count * sizeof(*loop->stats));
 	pthread_mutex_init(&loop->arrivals_lock, NULL);
 	int result = uv_loop_init(&loop->uv);

@@ -49,7 +49,6 @@ struct net_loop {
 	bool appended; /* this tick made something that waits for the log */
 	bool drained;
 	bool closed;
-	int64_t now_ms;
 	uint64_t ticks;
 	uint64_t drain_until_ns;
 

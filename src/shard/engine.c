@@ -72,6 +72,13 @@ static void route(struct engine *engine, struct request *request)
 	assert(!"a command that does not run on shards");
 }
 
+void engine_tick(struct engine *engine, uint16_t self)
+{
+	struct port *port = &engine->ports[self];
+	port->now_ms = clock_wall_ms(engine->clock);
+	port->stamp_ns = clock_monotonic_ns(engine->clock);
+}
+
 void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 {
 	struct request *request = *taken;
@@ -91,6 +98,7 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 {
 	struct port *port = &engine->ports[self];
 	size_t handled = 0;
+	engine_tick(engine, self);
 	struct request *request = mailbox_take_all(&port->mailbox);
 	while (request) {
 		struct request *next = request->next;
@@ -131,6 +139,7 @@ void engine_expire(struct engine *engine, uint16_t self)
 	if (self >= engine->worker_count || engine_admission(engine) != GATE_OPEN)
 		return;
 	struct port *port = &engine->ports[self];
+	engine_tick(engine, self);
 	for (uint16_t i = self; i < engine->shard_count; i += engine->worker_count) {
 		for (int turns = 0; turns < EXPIRE_TURNS_PER_STEP; turns++) {
 			/* A held shard is looked at next time. */

@@ -27,6 +27,8 @@ struct port {
 	struct shard *ready_first; /* shards with requests waiting that may run */
 	struct shard *ready_last;
 	struct request_pool pool;
+	int64_t now_ms;    /* wall clock of this tick: what its turns go by */
+	uint64_t stamp_ns; /* monotonic, when the last turn ended or the tick began */
 };
 
 struct engine {
@@ -68,6 +70,9 @@ int engine_open(struct engine **out, const struct engine_options *options,
 /* Threads have ended. Does not checkpoint: what the log has will be replayed. */
 void engine_close(struct engine **engine);
 
+/* The port's thread begins something new (a read, a mailbox, a timer): reads the clocks, so that
+ * the turns of one tick need not. engine_deliver and engine_expire do it themselves. */
+void engine_tick(struct engine *engine, uint16_t self);
 /* Gives a request (REQUEST_NET, command, arguments, db, protocol, home set) to the engine. It comes
  * back through ports[home].done, possibly before this returns. `self` is the calling port. */
 void engine_submit(struct engine *engine, uint16_t self, struct request **request);

@@ -58,22 +58,24 @@ static void commit(struct engine *engine, struct turn *turn)
 		turn->gate_lsn = lsn;
 }
 
-static void run_turn(struct engine *engine, struct request *request)
+static void run_turn(struct engine *engine, uint16_t self, struct request *request)
 {
+	struct port *port = &engine->ports[self];
 	struct turn turn = {
 		.request = request,
 		.writer = { .out = &request->reply, .protocol = request->protocol },
-		.now_ms = clock_wall_ms(engine->clock),
+		.now_ms = port->now_ms,
 		.stores = engine->stores,
 		.shard_total = engine->shard_count,
 		.shard = request->shards[0],
 		.continue_at = -1,
 		.config = engine->config,
 	};
-	uint64_t started = clock_monotonic_ns(engine->clock);
 	request->command->run(&turn);
 	commit(engine, &turn);
-	request->elapsed_ns += clock_monotonic_ns(engine->clock) - started;
+	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
+	request->elapsed_ns += ended_ns - port->stamp_ns;
+	port->stamp_ns = ended_ns;
 	if (turn.gate_lsn > request->gate_lsn)
 		request->gate_lsn = turn.gate_lsn;
 	for (uint16_t i = 0; i < request->shard_count; i++)
@@ -208,7 +210,7 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 			if (!take_shards(engine, self, request))
 				return;
 			if (!request->releasing)
-				run_turn(engine, request);
+				run_turn(engine, self, request);
 			request->releasing = true;
 		}
 		if (!give_back_shards(engine, self, request))

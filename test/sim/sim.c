@@ -288,6 +288,7 @@ static void submit(struct request *request, uint16_t home)
 	request->home = home;
 	sim->in_flight++;
 	sim->commands++;
+	engine_tick(sim->engine, home);
 	engine_submit(sim->engine, home, &request);
 }
 

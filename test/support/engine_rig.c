@@ -46,6 +46,7 @@ void engine_rig_init(struct engine_rig *rig, uint16_t shards)
 {
 	memset(rig, 0, sizeof(*rig));
 	logline_set_level(LOGLINE_WARNING);
+	(void)command_table(); /* builds the look-up */
 	rig->clock = (struct clock){ rig_wall_ms, rig_monotonic_ns };
 	rig->now_ms = 1700000000000;
 	config_init(&rig->config);
@@ -88,8 +89,8 @@ int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 	};
 	rig->error[0] = '\0';
 	rig->port_count = loops;
-	int result = engine_open(
-		&rig->engine, &options, &rig->recovery, rig->error, sizeof(rig->error));
+	int result =
+		engine_open(&rig->engine, &options, &rig->recovery, rig->error, sizeof(rig->error));
 	if (result < 0) {
 		assert(rig->engine == NULL);
 		return result;
@@ -300,8 +301,8 @@ static struct engine_ticket *send_words(
 		request->arguments[request->argument_count++] =
 			arena_copy(&request->arena, slice_text(word));
 	}
-	request->command = command ? command
-				   : command_find(request->arguments, request->argument_count);
+	request->command =
+		command ? command : command_find(request->arguments, request->argument_count);
 	assert(request->command && command_arity_ok(request->command, request->argument_count));
 	request->protocol = 2;
 	request->home = port;

@@ -48,9 +48,9 @@ struct engine_rig {
 	/* of the engine that is open */
 	struct engine *engine;
 	struct engine_recovery recovery;
-	char error[512];    /* of the last engine_rig_open */
+	char error[512];     /* of the last engine_rig_open */
 	uint16_t port_count; /* the checkpoint's not included */
-	uint32_t commits;   /* of the tree, failed ones included */
+	uint32_t commits;    /* of the tree, failed ones included */
 	_Atomic uint32_t wakes[ENGINE_RIG_PORTS_MAX];
 
 	/* the rig's own */

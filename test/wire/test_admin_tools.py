@@ -1,12 +1,15 @@
 """redis-cli and redis-benchmark against the server: what they ask for when they start, and each of
 redis-cli's modes that works without a command the server lacks."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import shutil
+import struct
 import subprocess
+import termios
 import time
 import unittest
 
@@ -25,16 +28,32 @@ class RedisCli(harness.WireTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.decode(errors="replace")
 
-    def cli_for(self, seconds, *arguments):
-        """The output of a mode that never ends."""
-        process = subprocess.Popen([CLI, "-p", str(self.server.port), *arguments],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            process.wait(seconds)
-            self.fail(process.communicate())
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            return process.communicate()[0].decode()
+    def terminal(self, *arguments):
+        """redis-cli as a person has it: at a terminal. Ends with the test."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        environment = dict(os.environ, TERM="xterm", HOME=self.server.directory)
+        process = subprocess.Popen([CLI, "-p", str(self.server.port), *arguments], stdin=slave,
+                                   stdout=slave, stderr=slave, env=environment)
+        os.close(slave)
+
+        def end():
+            process.kill()
+            process.wait()
+            os.close(master)
+        self.addCleanup(end)
+        return master
+
+    def read_until(self, terminal, pattern, seconds=20):
+        """What the terminal shows, up to the pattern."""
+        seen, deadline = "", time.monotonic() + seconds
+        while not re.search(pattern, seen):
+            if time.monotonic() > deadline:
+                self.fail(f"{pattern!r} does not come; seen: {seen!r}")
+            if select.select([terminal], [], [], 0.1)[0]:
+                more = os.read(terminal, 65536).decode(errors="replace")
+                seen += re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", more)
+        return seen
 
     def test_one_command_in_both_protocols(self):
         for protocol in ([], ["-3"]):
@@ -68,39 +87,30 @@ class RedisCli(harness.WireTest):
         self.assertIn("errors: 0, replies: 10000", self.cli("--pipe", given=commands))
         self.assertEqual(self.call("DBSIZE"), 10000)
 
-    def test_stat_latency_and_latency_history(self):
+    def test_stat_and_latency(self):
         self.call("SET", "k", "v")
         for protocol in ([], ["-3"]):
-            self.assertRegex(self.cli_for(2, *protocol, "--stat", "-i", "0.2"),
-                             r"keys +mem +clients +blocked +requests +connections")
-        self.assertRegex(self.cli_for(3, "--latency", "--raw", "-i", "1"), r"^\d+ \d+ \d+\.\d+ \d+")
+            self.read_until(self.terminal(*protocol, "--stat", "-i", "0.1"),
+                            r"keys +mem +clients +blocked +requests +connections *\s+"
+                            r"1 +[\d.]+[KMG] +\d+ +0 +\d+ +(\(\+\d+\) +)?\d+")
+            self.read_until(self.terminal(*protocol, "--latency", "-i", "1"), r"samples")
+            self.assertRegex(self.cli(*protocol, "--latency", "--raw", "-i", "1"),
+                             r"^\d+ \d+ \d+\.\d+ \d+")
 
     def test_a_person_gets_help_and_answers(self):
         """At a terminal redis-cli asks for COMMAND DOCS first and makes help and hints of it."""
-        master, slave = pty.openpty()
-        environment = dict(os.environ, TERM="xterm", HOME=self.server.directory)
-        process = subprocess.Popen([CLI, "-p", str(self.server.port)], stdin=slave, stdout=slave,
-                                   stderr=slave, env=environment)
-        os.close(slave)
-        try:
-            os.write(master, b"help getrange\rhelp client kill\rset k v\rget k\rquit\r")
-            seen, deadline = b"", time.monotonic() + 20
-            while time.monotonic() < deadline:
-                if select.select([master], [], [], 0.1)[0]:
-                    try:
-                        seen += os.read(master, 65536)
-                    except OSError:
-                        break
-            process.wait(10)
-        finally:
-            process.kill()
-            process.wait()
-            os.close(master)
-        text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", seen.decode(errors="replace"))
-        self.assertRegex(text, r"GETRANGE key start end")
-        self.assertRegex(text, r"group: string")
-        self.assertRegex(text, r"CLIENT KILL ")
-        self.assertIn('"v"', text)
+        prompt = r"\d> $"
+        terminal = self.terminal()
+        self.read_until(terminal, prompt)
+        for line, expected in (
+                ("help getrange", r"GETRANGE key start end\s+summary: "),
+                ("help mset", r"MSET key value \[key value \.\.\.\]"),
+                ("help client list", r"CLIENT LIST \["),
+                ("help @string", r"STRLEN key"),
+                ("set k v", r"\nOK"),
+                ("get k", r'\n"v"')):
+            os.write(terminal, line.encode() + b"\r")
+            self.read_until(terminal, expected + r"(.|\n)*" + prompt)
 
     def test_the_password_option(self):
         self.ok("CONFIG", "SET", "requirepass", "secret")

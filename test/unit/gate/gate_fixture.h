@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #define SEGMENT_BYTES (16 * LOG_BLOCK_BYTES)
+#define RECORD_BYTES  60000 /* one a segment */
 
 struct fixture {
 	struct clock clock; /* stands first */
@@ -152,6 +153,23 @@ static inline uint64_t syncs(const struct fixture *f)
 	struct gate_stats stats;
 	gate_stats(f->gate, &stats);
 	return stats.syncs;
+}
+
+static inline void lose_power(struct fixture *f)
+{
+	close_gate(f);
+	sim_disk_crash(f->disk);
+	sim_disk_set_capacity(f->disk, UINT64_MAX);
+	open_gate(f);
+}
+
+/* After a loss of power everything up to `lsn` must be there, with the numbers it was given. */
+static inline void assert_survives(struct fixture *f, uint64_t lsn)
+{
+	lose_power(f);
+	assert_true(f->replayed_count >= lsn);
+	for (uint64_t i = 0; i < f->replayed_count; i++)
+		assert_int_equal(f->replayed[i], i + 1);
 }
 
 #endif

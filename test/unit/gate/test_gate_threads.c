@@ -4,7 +4,6 @@
  */
 #include "gate_fixture.h"
 
-
 #include <semaphore.h>
 #include <time.h>
 
@@ -37,8 +36,7 @@ static void start(struct writer_thread *threads, struct fixture *f, void *(*main
 	for (uint64_t i = 0; i < THREADS; i++) {
 		threads[i].f = f;
 		threads[i].number = i;
-		assert_int_equal(
-			pthread_create(&threads[i].thread, NULL, main, &threads[i]), 0);
+		assert_int_equal(pthread_create(&threads[i].thread, NULL, main, &threads[i]), 0);
 	}
 }
 

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#define GIVERS         4
-#define EACH           20000
-#define PATIENCE_S     60
+#define GIVERS     4
+#define EACH       20000
+#define PATIENCE_S 60
 
 static void count_wake(void *context)
 {

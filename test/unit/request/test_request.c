@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#define MANY             5000
-#define POOL_BYTES_MAX   (32u << 20)
-#define LARGE_BYTES      (4u << 20)
-#define KEPT_BYTES_MAX   (32u << 10)
+#define MANY           5000
+#define POOL_BYTES_MAX (32u << 20)
+#define LARGE_BYTES    (4u << 20)
+#define KEPT_BYTES_MAX (32u << 10)
 
 static void gives_a_request_out_again_after_it_was_put_back(void **state)
 {

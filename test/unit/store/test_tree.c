@@ -5,6 +5,8 @@
  */
 #include "tree_fixture.h"
 
+#include <pthread.h>
+
 #define CHUNK STORE_FORMAT_CHUNK_BYTES
 
 /* ---- the raw file ---- */
@@ -431,6 +433,44 @@ static void a_view_stands_still_until_it_is_renewed(void **state)
 	assert_true(stands(f, slice_text("\020new")));
 }
 
+/* Reads pairs of keys that are always written together, while checkpoints go on. */
+static void *read_pairs(void *context)
+{
+	struct fixture *f = context;
+	struct tree_view *view;
+	struct value first, second;
+	uint64_t differing = tree_view_open(f->tree, f->shard, &view) != 0;
+	while (differing == 0 && !__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE)) {
+		tree_view_renew(view);
+		for (int i = 0; i < 50; i++) {
+			bool found = tree_get(view, slice_text("\020first"), &f->arena, &first);
+			found &= tree_get(view, slice_text("\020second"), &f->arena, &second);
+			differing += !found || !slice_equal(first.data, second.data);
+		}
+	}
+	tree_view_close(&view);
+	return (void *)(uintptr_t)differing;
+}
+
+static void views_on_other_threads_see_whole_checkpoints(void **state)
+{
+	struct fixture *f = *state;
+	put(f, slice_text("\020first"), 0, 500, 1);
+	put(f, slice_text("\020second"), 0, 500, 1);
+	settle(f);
+	pthread_t reader;
+	assert_int_equal(pthread_create(&reader, NULL, read_pairs, f), 0);
+	for (uint64_t i = 0; i < 200; i++) {
+		put(f, slice_text("\020first"), 0, 500 + i, i);
+		put(f, slice_text("\020second"), 0, 500 + i, i);
+		settle(f);
+	}
+	__atomic_store_n(&f->stop, true, __ATOMIC_RELEASE);
+	void *differing;
+	assert_int_equal(pthread_join(reader, &differing), 0);
+	assert_null(differing);
+}
+
 static int fail_with_no_space(void *context)
 {
 	++*(int *)context;
@@ -520,6 +560,7 @@ int main(void)
 		TEST(counts_begin_again_with_a_generation),
 		TEST(clears_dead_generations_bit_by_bit),
 		TEST(a_view_stands_still_until_it_is_renewed),
+		TEST(views_on_other_threads_see_whole_checkpoints),
 		TEST(a_failed_commit_leaves_the_old_state),
 		TEST(a_full_map_is_said_and_changes_nothing),
 		TEST(takes_many_entries_and_large_values_in_one_checkpoint),

@@ -48,6 +48,7 @@ struct fixture {
 	struct model_entry *model; /* sorted by key once filled */
 	size_t model_count;
 	uint32_t generation[LIMIT_DATABASES];
+	bool stop; /* for a reader on another thread */
 };
 
 static inline void open_tree(struct fixture *f)

@@ -1,0 +1,590 @@
+/*
+ * How requests take shards, wait and go home, with every delivery chosen by the test. Workers own
+ * shards in turn: with two, shards 0 and 2 are worker 0's, 1 and 3 worker 1's.
+ */
+#include "base/memory.h"
+#include "base/random.h"
+#include "request/turn.h"
+#include "shard/shard.h"
+#include "support/engine_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SHARDS 4
+
+struct fixture {
+	struct engine_rig rig;                   /* stands first */
+	char keys[SHARDS][ENGINE_RIG_KEY_BYTES]; /* one a shard */
+};
+
+static struct fixture *open_fixture(void **state, uint16_t workers, uint16_t loops)
+{
+	struct fixture *f = memory_zeroed(sizeof(*f));
+	*state = f;
+	engine_rig_init(&f->rig, SHARDS);
+	assert_int_equal(engine_rig_open(&f->rig, workers, loops), 0);
+	for (uint16_t i = 0; i < SHARDS; i++)
+		engine_rig_key(&f->rig, i, 0, f->keys[i]);
+	return f;
+}
+
+static int one_worker(void **state)
+{
+	open_fixture(state, 1, 1);
+	return 0;
+}
+
+static int two_workers(void **state)
+{
+	open_fixture(state, 2, 2);
+	return 0;
+}
+
+static int two_workers_and_a_loop(void **state)
+{
+	open_fixture(state, 2, 3);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	engine_rig_fini(&f->rig);
+	memory_free(f);
+	return 0;
+}
+
+static uint32_t queue_of(struct fixture *f, uint16_t shard)
+{
+	struct shard_stats stats;
+	engine_shard_stats(f->rig.engine, shard, &stats);
+	return stats.queue;
+}
+
+#define send(port, ...) engine_rig_send(&f->rig, port, __VA_ARGS__, NULL)
+#define run(port, ...)  engine_rig_run(&f->rig, port, __VA_ARGS__, NULL)
+#define deliver(port)   engine_deliver(f->rig.engine, port)
+
+static void assert_answered(const struct engine_ticket *ticket, const char *text)
+{
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, text);
+}
+
+/* --- the way there and back ----------------------------------------------------------------------
+ */
+
+static void with_one_worker_a_command_is_done_when_it_was_sent(void **state)
+{
+	struct fixture *f = *state;
+	assert_answered(send(0, "MSET", f->keys[0], "a", f->keys[3], "b"), "+OK\r\n");
+	assert_answered(send(0, "GET", f->keys[3]), "$1\r\nb\r\n");
+	assert_answered(send(0, "DBSIZE"), ":2\r\n");
+	assert_answered(send(0, "FLUSHALL"), "+OK\r\n");
+	assert_answered(send(0, "DBSIZE"), ":0\r\n");
+	assert_int_equal(f->rig.wakes[0], 0);
+}
+
+static void a_command_for_an_own_shard_is_done_when_it_was_sent(void **state)
+{
+	struct fixture *f = *state;
+	assert_answered(send(1, "SET", f->keys[1], "x"), "+OK\r\n");
+	assert_int_equal(f->rig.wakes[0] + f->rig.wakes[1], 0);
+}
+
+static void a_command_for_another_worker_travels_there_and_home(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *ticket = send(2, "SET", f->keys[1], "x");
+	assert_false(ticket->done);
+	assert_int_equal(f->rig.wakes[1], 1);
+	assert_int_equal(deliver(0), 0);
+	assert_int_equal(deliver(1), 1);
+	assert_false(ticket->done); /* only its home hands it out */
+	assert_int_equal(f->rig.wakes[2], 1);
+	assert_int_equal(deliver(2), 1);
+	assert_answered(ticket, "+OK\r\n");
+}
+
+static void a_worker_is_woken_once_for_many(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *last = NULL;
+	for (int i = 0; i < 10; i++)
+		last = send(2, "APPEND", f->keys[1], "x");
+	assert_int_equal(f->rig.wakes[1], 1);
+	assert_int_equal(deliver(1), 10);
+	assert_int_equal(f->rig.wakes[2], 1);
+	assert_int_equal(deliver(2), 10);
+	assert_answered(last, ":10\r\n");
+}
+
+static void a_command_for_several_shards_visits_their_workers_in_ascending_order(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *ticket =
+		send(2, "MSET", f->keys[3], "d", f->keys[2], "c", f->keys[1], "b");
+	assert_null(f->rig.engine->shards[1].held_by);
+	deliver(1);
+	assert_non_null(f->rig.engine->shards[1].held_by);
+	deliver(0);
+	assert_non_null(f->rig.engine->shards[2].held_by);
+	assert_null(f->rig.engine->shards[3].held_by);
+	deliver(1); /* has all, runs, gives 3 back */
+	assert_null(f->rig.engine->shards[3].held_by);
+	assert_non_null(f->rig.engine->shards[1].held_by);
+	deliver(0);
+	assert_null(f->rig.engine->shards[2].held_by);
+	deliver(1);
+	assert_null(f->rig.engine->shards[1].held_by);
+	deliver(2);
+	assert_answered(ticket, "+OK\r\n");
+	assert_string_equal(run(2, "GET", f->keys[2]), "$1\r\nc\r\n");
+}
+
+static void a_key_named_twice_is_held_once(void **state)
+{
+	struct fixture *f = *state;
+	assert_string_equal(
+		run(0, "MSET", f->keys[1], "a", f->keys[1], "b", f->keys[0], "c"), "+OK\r\n");
+	assert_string_equal(run(0, "GET", f->keys[1]), "$1\r\nb\r\n");
+	assert_string_equal(run(1, "DEL", f->keys[0], f->keys[1], f->keys[0]), ":2\r\n");
+}
+
+/* --- order and waiting ---------------------------------------------------------------------------
+ */
+
+static void commands_on_one_key_run_in_the_order_they_were_sent(void **state)
+{
+	struct fixture *f = *state;
+	char digit[2] = "0", expected[64] = "$40\r\n";
+	for (int i = 0; i < 40; i++) {
+		digit[0] = (char)('0' + i % 10);
+		send(2, "APPEND", f->keys[0], digit);
+		strcat(expected, digit);
+	}
+	strcat(expected, "\r\n");
+	struct engine_ticket *read = send(2, "GET", f->keys[0]);
+	engine_rig_deliver(&f->rig);
+	assert_answered(read, expected);
+}
+
+/* A command for shards 0 and 1 that holds 0 and is on its way to 1. */
+static struct engine_ticket *hold_shard_0(struct fixture *f, const char *value)
+{
+	struct engine_ticket *ticket = send(0, "MSET", f->keys[0], value, f->keys[1], value);
+	assert_false(ticket->done);
+	assert_non_null(f->rig.engine->shards[0].held_by);
+	return ticket;
+}
+
+static void a_held_shard_parks_what_comes_after_and_they_go_on_afterwards(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *both = hold_shard_0(f, "new");
+	struct engine_ticket *parked[3];
+	parked[0] = send(0, "GET", f->keys[0]);
+	parked[1] = send(0, "SET", f->keys[0], "newer");
+	parked[2] = send(1, "GET", f->keys[0]);
+	deliver(0);
+	assert_int_equal(queue_of(f, 0), 3);
+	assert_answered(send(0, "SET", f->keys[2], "x"), "+OK\r\n"); /* the worker goes on */
+	deliver(1);
+	deliver(0);
+	assert_answered(both, "+OK\r\n");
+	assert_answered(parked[0], "$3\r\nnew\r\n");
+	assert_answered(parked[1], "+OK\r\n");
+	assert_int_equal(queue_of(f, 0), 0);
+	deliver(1);
+	assert_answered(parked[2], "$5\r\nnewer\r\n");
+	assert_true(both->order < parked[0]->order || parked[0]->order < parked[1]->order);
+}
+
+static void commands_for_several_shards_wait_for_each_other_and_all_get_through(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *tickets[6];
+	for (int i = 0; i < 6; i++) {
+		const char *value[] = { "a", "b", "c", "d", "e", "f" };
+		if (i % 2)
+			tickets[i] = send(1, "MSET", f->keys[0], value[i], f->keys[1], value[i]);
+		else
+			tickets[i] = send(0, "MSET", f->keys[1], value[i], f->keys[0], value[i]);
+	}
+	engine_rig_deliver(&f->rig);
+	for (int i = 0; i < 6; i++)
+		assert_answered(tickets[i], "+OK\r\n");
+	char first[32];
+	snprintf(first, sizeof(first), "%s", run(0, "GET", f->keys[0]));
+	assert_string_equal(run(0, "GET", f->keys[1]), first);
+}
+
+static void a_checkpoints_question_waits_its_turn_like_any_other(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *both = hold_shard_0(f, "x");
+	checkpoint_request(f->rig.engine->checkpoint);
+	checkpoint_step(f->rig.engine->checkpoint);
+	deliver(0);
+	assert_int_equal(queue_of(f, 0), 1); /* the freeze */
+	engine_rig_deliver(&f->rig);
+	assert_answered(both, "+OK\r\n");
+	assert_int_equal(queue_of(f, 0), 0);
+	engine_rig_checkpoint(&f->rig);
+	assert_string_equal(run(0, "GET", f->keys[0]), "$1\r\nx\r\n");
+}
+
+/* --- the order of one port -----------------------------------------------------------------------
+ */
+
+/* What one connection sends one behind the other must look as if it ran in that order, as Redis's
+ * does: a command that comes after one for several shards may not overtake it on a later one. */
+static void a_read_sent_after_a_write_of_several_shards_sees_it(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *write = send(0, "MSET", f->keys[1], "v", f->keys[2], "v");
+	struct engine_ticket *read = send(0, "GET", f->keys[2]);
+	engine_rig_deliver(&f->rig);
+	assert_answered(write, "+OK\r\n");
+	assert_answered(read, "$1\r\nv\r\n");
+}
+
+static void a_write_sent_after_emptying_everything_stays(void **state)
+{
+	struct fixture *f = *state;
+	send(0, "FLUSHALL");
+	send(0, "SET", f->keys[2], "v");
+	engine_rig_deliver(&f->rig);
+	assert_string_equal(run(0, "GET", f->keys[2]), "$1\r\nv\r\n");
+}
+
+/* --- limits --------------------------------------------------------------------------------------
+ */
+
+static void a_long_queue_answers_overloaded(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *parked[5];
+	f->rig.config.queue_requests_max = 3;
+	struct engine_ticket *both = hold_shard_0(f, "x");
+	for (int i = 0; i < 5; i++)
+		parked[i] = send(0, "GET", f->keys[0]);
+	assert_answered(parked[3],
+		"-"
+		"OVERLOADED too many requests are waiting; try again later"
+		"\r\n");
+	assert_true(parked[3]->failed && parked[4]->done);
+	assert_int_equal(queue_of(f, 0), 3);
+	engine_rig_deliver(&f->rig);
+	assert_answered(both, "+OK\r\n");
+	for (int i = 0; i < 3; i++)
+		assert_answered(parked[i], "$1\r\nx\r\n");
+	assert_string_equal(run(0, "GET", f->keys[0]), "$1\r\nx\r\n");
+}
+
+static void whoever_holds_a_shard_already_is_not_turned_away(void **state)
+{
+	struct fixture *f = *state;
+	f->rig.config.queue_requests_max = 1;
+	/* Holds 1 and is on its way to 2. */
+	struct engine_ticket *first = send(1, "MSET", f->keys[1], "a", f->keys[2], "a");
+	struct engine_ticket *parked = send(1, "GET", f->keys[1]);
+	assert_int_equal(queue_of(f, 1), 1);
+	struct engine_ticket *second = hold_shard_0(f, "b");
+	deliver(1); /* the second finds the queue full, and waits in it */
+	assert_int_equal(queue_of(f, 1), 2);
+	engine_rig_deliver(&f->rig);
+	assert_answered(first, "+OK\r\n");
+	assert_answered(parked, "$1\r\na\r\n");
+	assert_answered(second, "+OK\r\n");
+	assert_string_equal(run(0, "GET", f->keys[1]), "$1\r\nb\r\n");
+}
+
+static void a_full_queue_does_not_keep_the_checkpoint_out(void **state)
+{
+	struct fixture *f = *state;
+	f->rig.config.queue_requests_max = 1;
+	hold_shard_0(f, "x");
+	send(0, "GET", f->keys[0]);
+	checkpoint_request(f->rig.engine->checkpoint);
+	checkpoint_step(f->rig.engine->checkpoint);
+	deliver(0);
+	assert_int_equal(queue_of(f, 0), 2);
+	engine_rig_checkpoint(&f->rig);
+	struct checkpoint_stats stats;
+	checkpoint_stats(f->rig.engine->checkpoint, &stats);
+	assert_true(stats.completed >= 1);
+}
+
+static void an_overloaded_walk_answers_once_with_the_error_alone(void **state)
+{
+	struct fixture *f = *state;
+	f->rig.config.queue_requests_max = 1;
+	struct engine_ticket *walk = send(1, "KEYS", "*");
+	/* Worker 1 is asked to hold shard 1 before the walk gets there. */
+	struct engine_ticket *both = send(1, "MSET", f->keys[1], "x", f->keys[2], "x");
+	struct engine_ticket *parked = send(1, "GET", f->keys[1]);
+	deliver(0); /* the walk visits 0; the pair takes 2 and runs */
+	deliver(1);
+	engine_rig_deliver(&f->rig);
+	assert_answered(both, "+OK\r\n");
+	assert_true(parked->done);
+	assert_true(walk->done);
+	if (walk->failed)
+		assert_int_equal(strncmp(walk->reply, "-OVERLOADED ", 12), 0);
+}
+
+static uint32_t nested, nested_most;
+
+static void send_another(struct engine_ticket *ticket)
+{
+	struct fixture *f = (struct fixture *)ticket->rig;
+	if (ticket->order > 1000)
+		return;
+	nested++;
+	if (nested > nested_most)
+		nested_most = nested;
+	send(0, "GET", f->keys[0]);
+	nested--;
+}
+
+/* A connection that was not read sends its next command when one comes home. With many of them
+ * waiting for one shard, that must not go one stack frame deeper for each. */
+static void commands_sent_from_home_coming_ones_do_not_nest(void **state)
+{
+	struct fixture *f = *state;
+	nested = nested_most = 0;
+	hold_shard_0(f, "x");
+	for (int i = 0; i < 500; i++)
+		send(0, "GET", f->keys[0]);
+	f->rig.on_done = send_another;
+	engine_rig_deliver(&f->rig);
+	assert_in_range(nested_most, 1, 8);
+}
+
+static void a_long_queue_is_worked_off(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *last = NULL;
+	f->rig.config.queue_requests_max = 100000;
+	hold_shard_0(f, "");
+	for (int i = 0; i < 5000; i++)
+		last = send(0, "APPEND", f->keys[0], "x");
+	assert_int_equal(queue_of(f, 0), 5000);
+	engine_rig_deliver(&f->rig);
+	assert_answered(last, ":5000\r\n");
+	assert_int_equal(queue_of(f, 0), 0);
+}
+
+/* --- walks ---------------------------------------------------------------------------------------
+ */
+
+static void fill(struct fixture *f, uint32_t keys_each)
+{
+	char key[ENGINE_RIG_KEY_BYTES];
+	for (uint16_t shard = 0; shard < SHARDS; shard++) {
+		for (uint32_t i = 0; i < keys_each; i++)
+			run(shard % f->rig.port_count, "SET",
+				engine_rig_key(&f->rig, shard, i, key), "v");
+	}
+}
+
+static void walks_visit_every_shard(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t turns[SHARDS];
+	struct shard_stats stats;
+	fill(f, 5);
+	for (uint16_t i = 0; i < SHARDS; i++) {
+		engine_shard_stats(f->rig.engine, i, &stats);
+		turns[i] = stats.turns;
+	}
+	assert_string_equal(run(0, "DBSIZE"), ":20\r\n");
+	assert_int_equal(strncmp(run(2, "KEYS", "*"), "*20\r\n", 5), 0);
+	for (uint16_t i = 0; i < SHARDS; i++) {
+		engine_shard_stats(f->rig.engine, i, &stats);
+		assert_int_equal(stats.turns - turns[i], 2);
+	}
+}
+
+static void a_scan_in_small_steps_finds_every_key_once(void **state)
+{
+	struct fixture *f = *state;
+	char cursor[32] = "0";
+	int found = 0, calls = 0;
+	fill(f, 10);
+	do {
+		char *at, *reply = memory_copy_text(run(1, "SCAN", cursor, "COUNT", "3"));
+		assert_int_equal(strncmp(reply, "*2\r\n$", 5), 0);
+		at = strchr(reply + 5, '\n') + 1;
+		snprintf(cursor, sizeof(cursor), "%.*s", (int)strcspn(at, "\r"), at);
+		at = strchr(at, '*');
+		found += atoi(at + 1);
+		memory_free(reply);
+		assert_true(++calls < 1000);
+	} while (strcmp(cursor, "0") != 0);
+	assert_int_equal(found, 40);
+}
+
+static void emptying_everything_is_one_change(void **state)
+{
+	struct fixture *f = *state;
+	fill(f, 5);
+	uint64_t before = gate_appended(f->rig.engine->gate);
+	run(2, "FLUSHALL");
+	assert_int_equal(gate_appended(f->rig.engine->gate), before + 1);
+	assert_string_equal(run(0, "DBSIZE"), ":0\r\n");
+	assert_string_equal(run(0, "RANDOMKEY"), "$-1\r\n");
+}
+
+/* --- random interleavings ------------------------------------------------------------------------
+ */
+
+#define PORTS    4
+#define WORKERS  3
+#define COMMANDS 60
+
+/* Writers give a pair of keys one value at once, so a reader of both must find them equal. */
+static void send_random(struct fixture *f, struct random *random, struct engine_ticket **read)
+{
+	uint16_t port = (uint16_t)random_below(random, PORTS);
+	uint64_t a = random_below(random, SHARDS), b = a ^ 1; /* pairs 0-1 and 2-3 */
+	char value[24];
+	snprintf(value, sizeof(value), "%llu", (unsigned long long)random_below(random, 1000000));
+	*read = NULL;
+	switch (random_below(random, 5)) {
+	case 0:
+	case 1:
+		send(port, "MSET", f->keys[a], value, f->keys[b], value);
+		break;
+	case 2:
+		send(port, "DEL", f->keys[a], f->keys[b]);
+		break;
+	case 3:
+		if (random_below(random, 4) == 0)
+			send(port, "FLUSHALL");
+		else
+			send(port, "MSET", f->keys[0], value, f->keys[3], value, f->keys[1], value,
+				f->keys[2], value);
+		break;
+	default:
+		*read = send(port, "MGET", f->keys[a], f->keys[b]);
+	}
+}
+
+static void assert_halves_equal(const struct engine_ticket *read)
+{
+	assert_true(read->done);
+	assert_int_equal(strncmp(read->reply, "*2\r\n", 4), 0);
+	size_t half = (read->reply_size - 4) / 2;
+	assert_int_equal(read->reply_size, 4 + 2 * half);
+	assert_memory_equal(read->reply + 4, read->reply + 4 + half, half);
+}
+
+static void run_random(uint64_t seed)
+{
+	void *state;
+	struct fixture *f = open_fixture(&state, WORKERS, PORTS);
+	struct engine_ticket *reads[COMMANDS];
+	struct random random;
+	random_seed(&random, seed);
+	for (int sent = 0; sent < COMMANDS;) {
+		if (random_below(&random, 3) == 0)
+			send_random(f, &random, &reads[sent++]);
+		else
+			deliver((uint16_t)random_below(&random, PORTS));
+	}
+	/* Whatever the order, all come home. */
+	for (int round = 0; f->rig.outstanding && round < 10000; round++)
+		deliver((uint16_t)random_below(&random, PORTS));
+	if (f->rig.outstanding)
+		fail_msg("seed %llu: %u commands never came home", (unsigned long long)seed,
+			(unsigned)f->rig.outstanding);
+	for (int i = 0; i < COMMANDS; i++) {
+		if (reads[i])
+			assert_halves_equal(reads[i]);
+	}
+	for (uint16_t i = 0; i < SHARDS; i++) {
+		assert_null(f->rig.engine->shards[i].held_by);
+		assert_int_equal(queue_of(f, i), 0);
+	}
+	tear_down(&state);
+}
+
+static void no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change(void **state)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++)
+		run_random(seed);
+}
+
+/* One reader asks for one key at a time, each after the answer to the one before. Once it has seen
+ * a writer's value in one key it must not see an older one in the other. */
+static void reads_one_after_the_other_never_go_back_in_time(void **state)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		void *inner;
+		struct fixture *f = open_fixture(&inner, WORKERS, PORTS);
+		struct random random;
+		int written = 0, seen = 0;
+		struct engine_ticket *read = NULL, *write = NULL;
+		random_seed(&random, seed);
+		for (int step = 0; step < 600; step++) {
+			char value[16];
+			if (write == NULL || write->done) {
+				snprintf(value, sizeof(value), "%06d", ++written);
+				write = send(0, "MSET", f->keys[0], value, f->keys[1], value,
+					f->keys[2], value);
+			}
+			if (read && read->done && read->reply[1] == '6') {
+				int value_seen = atoi(read->reply + 4);
+				assert_true(value_seen >= seen);
+				seen = value_seen;
+			}
+			if (read == NULL || read->done)
+				read = send(3, "GET", f->keys[random_below(&random, 3)]);
+			deliver((uint16_t)random_below(&random, PORTS));
+		}
+		assert_true(seen > 0);
+		tear_down(&inner);
+	}
+}
+
+int main(void)
+{
+#define TEST(set_up, name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(one_worker, with_one_worker_a_command_is_done_when_it_was_sent),
+		TEST(two_workers, a_command_for_an_own_shard_is_done_when_it_was_sent),
+		TEST(two_workers_and_a_loop, a_command_for_another_worker_travels_there_and_home),
+		TEST(two_workers_and_a_loop, a_worker_is_woken_once_for_many),
+		TEST(two_workers_and_a_loop,
+			a_command_for_several_shards_visits_their_workers_in_ascending_order),
+		TEST(two_workers, a_key_named_twice_is_held_once),
+		TEST(two_workers_and_a_loop, commands_on_one_key_run_in_the_order_they_were_sent),
+		TEST(two_workers, a_held_shard_parks_what_comes_after_and_they_go_on_afterwards),
+		TEST(two_workers,
+			commands_for_several_shards_wait_for_each_other_and_all_get_through),
+		TEST(two_workers, a_checkpoints_question_waits_its_turn_like_any_other),
+		TEST(two_workers, a_read_sent_after_a_write_of_several_shards_sees_it),
+		TEST(two_workers, a_write_sent_after_emptying_everything_stays),
+		TEST(two_workers, a_long_queue_answers_overloaded),
+		TEST(two_workers, whoever_holds_a_shard_already_is_not_turned_away),
+		TEST(two_workers, a_full_queue_does_not_keep_the_checkpoint_out),
+		TEST(two_workers, an_overloaded_walk_answers_once_with_the_error_alone),
+		TEST(two_workers, commands_sent_from_home_coming_ones_do_not_nest),
+		TEST(two_workers, a_long_queue_is_worked_off),
+		TEST(two_workers_and_a_loop, walks_visit_every_shard),
+		TEST(two_workers_and_a_loop, a_scan_in_small_steps_finds_every_key_once),
+		TEST(two_workers_and_a_loop, emptying_everything_is_one_change),
+		cmocka_unit_test(no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change),
+		cmocka_unit_test(reads_one_after_the_other_never_go_back_in_time),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
