@@ -40,6 +40,9 @@ struct entry {
 	bool container;
 };
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "load_word puts bytes together");
+static_assert(NAME_WORDS == 3, "name_of fills three words");
+
 static struct entry entries[INDEX_SLOTS];
 static pthread_once_t entries_built = PTHREAD_ONCE_INIT;
 
@@ -160,14 +163,36 @@ static struct entry *seek(const struct name *name)
 	}
 }
 
-static bool name_of(struct slice text, uint32_t container, struct name *out)
+/* Up to eight bytes as one word, zero-padded: loads that overlap instead of a copy, which would be
+ * read back before it has left the store buffer. */
+static inline uint64_t load_word(const char *bytes, size_t size)
+{
+	uint64_t word = 0;
+	uint32_t low, high;
+	if (size >= 8) {
+		memcpy(&word, bytes, 8);
+	} else if (size >= 4) {
+		memcpy(&low, bytes, 4);
+		memcpy(&high, bytes + size - 4, 4);
+		word = low | (uint64_t)high << (size - 4) * 8;
+	} else if (size > 0) {
+		size_t middle = size / 2, last = size - 1;
+		word = (uint64_t)(unsigned char)bytes[0] |
+			(uint64_t)(unsigned char)bytes[middle] << middle * 8 |
+			(uint64_t)(unsigned char)bytes[last] << last * 8;
+	}
+	return lower_case(word);
+}
+
+static inline bool name_of(struct slice text, uint32_t container, struct name *out)
 {
 	if (text.size == 0 || text.size > NAME_BYTES_MAX)
 		return false;
-	*out = (struct name){ .size = (uint32_t)text.size, .container = container };
-	memcpy(out->words, text.data, text.size);
-	for (size_t i = 0; i < NAME_WORDS; i++)
-		out->words[i] = lower_case(out->words[i]);
+	out->size = (uint32_t)text.size;
+	out->container = container;
+	out->words[0] = load_word(text.data, text.size);
+	out->words[1] = text.size > 8 ? load_word(text.data + 8, text.size - 8) : 0;
+	out->words[2] = text.size > 16 ? load_word(text.data + 16, text.size - 16) : 0;
 	return true;
 }
 

@@ -30,6 +30,7 @@
  * fastest disks, so the log is never short of work and memory stays small. */
 #define PENDING_BYTES_MAX (32u << 20)
 #define BATCH_KEEP_BYTES  (4u << 20)
+#define PACE_FORGETS      8 /* an eighth of the crowd, each sync */
 #define EVERYSEC_NS       1000000000u
 
 struct gate *gate_new(struct log *log, const struct config *config, struct clock *clock)
@@ -109,6 +110,7 @@ uint64_t gate_append(struct gate *gate, const struct effect *effects, size_t cou
 	log_batch_add(&gate->last->batch, effects, count);
 	uint64_t lsn = gate->next_lsn++;
 	gate->pending_bytes += size;
+	gate->pending_records++;
 	atomic_store_explicit(&gate->pending_bytes_seen, gate->pending_bytes, memory_order_relaxed);
 	atomic_store_explicit(&gate->appended_lsn, lsn, memory_order_release);
 	pthread_mutex_unlock(&gate->lock);
@@ -218,10 +220,12 @@ static int write_one(struct gate *gate)
 	struct log_usage usage;
 	log_usage(gate->log, &usage);
 	size_t size = batch->batch.size;
+	uint32_t records = batch->batch.count;
 	log_batch_clear(&batch->batch, BATCH_KEEP_BYTES);
 	struct gate_batch *surplus = batch;
 	pthread_mutex_lock(&gate->lock);
 	gate->pending_bytes -= size;
+	gate->pending_records -= records;
 	atomic_store_explicit(&gate->pending_bytes_seen, gate->pending_bytes, memory_order_relaxed);
 	if (gate->spare == NULL) {
 		gate->spare = batch;
@@ -245,6 +249,22 @@ static void wake_listeners(struct gate *gate, uint64_t durable)
 	}
 }
 
+/*
+ * How many records to gather before the next step. Clients that wait for their replies come in a
+ * crowd whose size shows as records appended but not durable when a sync ends. Syncing whatever is
+ * there would make many small batches, each as dear as a large one; waiting for the whole crowd
+ * would leave it idle during the sync. Half of it keeps one half working while the other is synced.
+ */
+static void set_pace(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	uint64_t waiting = gate->next_lsn - 1 - gate_durable(gate);
+	uint64_t remembered = gate->crowd - gate->crowd / PACE_FORGETS;
+	gate->crowd = waiting > remembered ? waiting : remembered;
+	gate->paced_records = gate->crowd / 2;
+	pthread_mutex_unlock(&gate->lock);
+}
+
 static void sync_written(struct gate *gate)
 {
 	uint64_t started = clock_monotonic_ns(gate->clock);
@@ -259,6 +279,7 @@ static void sync_written(struct gate *gate)
 	atomic_store_explicit(&gate->sync_ns_last, took, memory_order_relaxed);
 	if (took > atomic_load_explicit(&gate->sync_ns_max, memory_order_relaxed))
 		atomic_store_explicit(&gate->sync_ns_max, took, memory_order_relaxed);
+	set_pace(gate);
 	/* Sequentially consistent with a loop that stores wanted_lsn and then reads this: one of
 	 * the two sees the other, so no wake-up is lost. */
 	atomic_store(&gate->durable_lsn, gate->written_lsn);

@@ -30,6 +30,9 @@ struct gate {
 	struct gate_batch *spare;
 	uint64_t next_lsn;
 	size_t pending_bytes;
+	uint64_t pending_records;
+	uint64_t paced_records; /* what the log thread gathers before it steps again */
+	uint64_t crowd;         /* records lately waiting at once, slowly forgotten */
 	bool stopping;
 	bool log_asleep;
 	bool keeper_asleep;

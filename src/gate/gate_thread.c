@@ -7,25 +7,40 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define KEEPER_RETRY_MS  200
 #define EVERYSEC_LOOK_MS 100
+#define GATHER_US        150 /* at the most: about the time of a sync */
+#define TIMER_SLACK_NS   1000
 
-static void wait_ms(pthread_cond_t *condition, pthread_mutex_t *lock, int ms)
+static int wait_us(pthread_cond_t *condition, pthread_mutex_t *lock, long us)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)ms * 1000000;
+	until.tv_nsec += us * 1000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(condition, lock, &until);
+	return pthread_cond_timedwait(condition, lock, &until);
+}
+
+/* Under `lock`, right after a step: lets the next batch grow to what set_pace wants. */
+static void gather(struct gate *gate)
+{
+	gate->log_asleep = true;
+	while (!gate->stopping && gate->pending_records < gate->paced_records) {
+		if (wait_us(&gate->log_wakes, &gate->lock, GATHER_US) != 0)
+			break;
+	}
+	gate->log_asleep = false;
 }
 
 static void *log_main(void *context)
 {
 	struct gate *gate = context;
 	pthread_setname_np(pthread_self(), "holdfast-log");
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	for (;;) {
 		pthread_mutex_lock(&gate->lock);
 		while (gate->first == NULL && !gate->stopping && !gate_sync_is_due(gate)) {
@@ -33,16 +48,20 @@ static void *log_main(void *context)
 			if (gate->written_lsn == gate_durable(gate))
 				pthread_cond_wait(&gate->log_wakes, &gate->lock);
 			else
-				wait_ms(&gate->log_wakes, &gate->lock, EVERYSEC_LOOK_MS);
+				wait_us(&gate->log_wakes, &gate->lock, EVERYSEC_LOOK_MS * 1000);
 			gate->log_asleep = false;
+			gate->paced_records =
+				0; /* slept with nothing to do: no crowd to wait for */
 		}
+		if (gate->first)
+			gather(gate);
 		bool done = gate->stopping && gate->first == NULL;
 		pthread_mutex_unlock(&gate->lock);
 		if (done)
 			return NULL;
 		if (gate_step(gate) == -EAGAIN) {
 			pthread_mutex_lock(&gate->lock);
-			wait_ms(&gate->log_wakes, &gate->lock, 1);
+			wait_us(&gate->log_wakes, &gate->lock, 1000);
 			pthread_mutex_unlock(&gate->lock);
 		}
 	}
@@ -61,7 +80,7 @@ static void *keeper_main(void *context)
 			gate->keeper_asleep = false;
 		}
 		if (result != 0 && !gate->stopping)
-			wait_ms(&gate->keeper_wakes, &gate->lock, KEEPER_RETRY_MS);
+			wait_us(&gate->keeper_wakes, &gate->lock, KEEPER_RETRY_MS * 1000);
 		bool stopping = gate->stopping && gate->first == NULL;
 		pthread_mutex_unlock(&gate->lock);
 		if (stopping)
@@ -112,7 +131,8 @@ void gate_kick(struct gate *gate)
 	if (!gate->threads_running)
 		return;
 	pthread_mutex_lock(&gate->lock);
-	bool asleep = gate->log_asleep && gate->first != NULL;
+	bool asleep = gate->log_asleep && gate->first != NULL &&
+		gate->pending_records >= gate->paced_records;
 	pthread_mutex_unlock(&gate->lock);
 	if (asleep)
 		pthread_cond_signal(&gate->log_wakes);

@@ -582,6 +582,10 @@ static void process(struct connection *connection)
 {
 	connection->active_ms = port_of(connection)->now_ms;
 	connection->processing = true;
+	if (connection->loop->active != connection) {
+		connection->loop->active = connection;
+		connection->loop->lone_ticks = 0;
+	}
 	enum reader_result result = read_commands(connection);
 	connection->processing = false;
 	if (connection->closing)

@@ -24,6 +24,7 @@
 
 #define TIMER_MS         100
 #define BLOCKED_RETRY_MS 1
+#define LONE_TICKS       16
 #define DRAIN_NS         10000000000u /* for replies to leave when the server stops */
 
 /* --- lists of connections ------------------------------------------------------------------------
@@ -146,7 +147,12 @@ static void on_prepare(uv_prepare_t *prepare)
 	retry_blocked(loop);
 	if (loop->appended) {
 		loop->appended = false;
-		gate_kick(engine->gate);
+		/* A client that has been alone for a while would gain nothing from the log thread
+		 * but two switches; whoever comes next waits for one sync at the most. */
+		if (++loop->lone_ticks > LONE_TICKS)
+			gate_step_here(engine->gate);
+		else
+			gate_kick(engine->gate);
 	}
 	flush(loop);
 	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
@@ -226,7 +232,8 @@ static void drain(struct net_loop *loop)
 static void on_async(uv_async_t *async)
 {
 	struct net_loop *loop = async->data;
-	engine_deliver(loop->net->engine, loop->number);
+	if (engine_deliver(loop->net->engine, loop->number) > 0)
+		loop->active = NULL;
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);

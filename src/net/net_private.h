@@ -46,7 +46,9 @@ struct net_loop {
 	struct connection *gated;    /* have replies that all wait for the gate */
 	struct connection *blocked;  /* have a write that was not admitted */
 	uint64_t released_seen;
-	bool appended; /* this tick made something that waits for the log */
+	const struct connection *active; /* the last one that sent anything */
+	uint32_t lone_ticks;             /* since when it has been the only one */
+	bool appended;                   /* this tick made something that waits for the log */
 	bool drained;
 	bool closed;
 	uint64_t ticks;

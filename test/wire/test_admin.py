@@ -496,7 +496,8 @@ class Watching(harness.WireTest):
         self.assertIsInstance(self.call("MEMORY", "DOCTOR"), bytes)
         stats = self.server.connect(3).command("MEMORY", "STATS")
         self.assertIsInstance(stats, resp.Map)
-        self.assertGreater(stats[b"total.allocated"], 0)
+        self.assertGreater(stats[b"allocator.resident"], 0)
+        self.assertGreaterEqual(stats[b"peak.allocated"], stats[b"total.allocated"])
         self.assertIsInstance(stats[b"fragmentation"], float)
         self.ok("MEMORY", "PURGE")
 

@@ -49,7 +49,7 @@ class RedisCli(harness.WireTest):
         seen, deadline = "", time.monotonic() + seconds
         while not re.search(pattern, seen):
             if time.monotonic() > deadline:
-                self.fail(f"{pattern!r} does not come; seen: {seen!r}")
+                self.fail(f"{pattern!r} does not come; seen: {seen[-2000:]!r}")
             if select.select([terminal], [], [], 0.1)[0]:
                 more = os.read(terminal, 65536).decode(errors="replace")
                 seen += re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", more)
@@ -92,7 +92,7 @@ class RedisCli(harness.WireTest):
         for protocol in ([], ["-3"]):
             self.read_until(self.terminal(*protocol, "--stat", "-i", "0.1"),
                             r"keys +mem +clients +blocked +requests +connections *\s+"
-                            r"1 +[\d.]+[KMG] +\d+ +0 +\d+ +(\(\+\d+\) +)?\d+")
+                            r"1 +[\d.]+[BKMG] +\d+ +0 +\d+ +(\(\+\d+\) +)?\d+")
             self.read_until(self.terminal(*protocol, "--latency", "-i", "1"), r"samples")
             self.assertRegex(self.cli(*protocol, "--latency", "--raw", "-i", "1"),
                              r"^\d+ \d+ \d+\.\d+ \d+")

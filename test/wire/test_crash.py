@@ -15,6 +15,7 @@ import collections
 import math
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -280,6 +281,7 @@ class Crashes(unittest.TestCase):
         self.shared = [] if loss_seconds else [
             SharedCell(*(f"shared:{number}:{part}" for part in range(3))) for number in range(4)]
         self.acknowledged = 0
+        self.checkpoints = 0
         self.killed_at = time.monotonic()
 
     def threads(self):
@@ -315,6 +317,7 @@ class Crashes(unittest.TestCase):
             writer.start()
         time.sleep(seconds)
         self.assertTrue(self.server.is_running(), f"{words}: {self.server.log()}")
+        self.count_checkpoints()
         self.killed_at = time.monotonic()
         if self.random.random() < 0.15:
             self.assertEqual(self.server.stop(), 0, f"{words}: {self.server.log()}")
@@ -324,6 +327,11 @@ class Crashes(unittest.TestCase):
             writer.join()
             self.acknowledged += writer.acknowledged
         self.refuse(faults, words)
+
+    def count_checkpoints(self):
+        with resp.Connection(self.server.port) as connection:
+            found = re.search(rb"checkpoints_completed:(\d+)", connection.command("INFO", "all"))
+        self.checkpoints += int(found.group(1)) if found else 0
 
     def verify(self, words):
         faults = []
@@ -349,6 +357,8 @@ class Crashes(unittest.TestCase):
     def test_loses_no_acknowledged_write_when_killed_under_load(self):
         self.begin(overlay_memory="16mb")
         self.run_cycles(CYCLES, (0.1, 1.5))
+        if not harness.IS_REDIS:
+            self.assertGreater(self.checkpoints, 0, "crashes of a server that never checkpointed")
 
     @harness.only_holdfast
     def test_tears_nothing_and_loses_little_when_replies_do_not_wait(self):
