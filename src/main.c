@@ -2,6 +2,7 @@
  * main: arguments -> configuration -> server, nothing else.
  */
 #include "base/buffer.h"
+#include "command/command.h"
 #include "config/config.h"
 #include "server/server.h"
 
@@ -34,6 +35,10 @@ int main(int argc, char **argv)
 		break;
 	case CONFIG_SAMPLE:
 		config_write_sample(&text);
+		print_and_free(&text);
+		break;
+	case CONFIG_COMMANDS:
+		command_write_reference(&text);
 		print_and_free(&text);
 		break;
 	case CONFIG_VERSION:

@@ -206,11 +206,15 @@ def wire_jobs(build, factor):
     return jobs
 
 
-def conf_jobs(build):
-    script = ('diff -u conf/holdfast.conf <("$HOLDFAST_SERVER" --sample-config) && '
+def generated_jobs(build):
+    """What is generated from the two tables stands in the tree as they would print it."""
+    sample = ('diff -u conf/holdfast.conf <("$HOLDFAST_SERVER" --sample-config) && '
               '"$HOLDFAST_SERVER" conf/holdfast.conf --check-config')
-    return [Job(f"{build.name} conf/holdfast.conf is the sample", ["bash", "-c", script],
-                build_environment(build))]
+    commands = ("diff -u <(sed -n '/^<!-- commands:start/,/^<!-- commands:end/p' README.md | "
+                "sed '1d;$d') <(\"$HOLDFAST_SERVER\" --commands)")
+    return [Job(f"{build.name} {name}", ["bash", "-c", script], build_environment(build))
+            for name, script in (("conf/holdfast.conf is the sample", sample),
+                                 ("README.md lists the commands", commands))]
 
 
 def node_version():
@@ -249,7 +253,7 @@ def test_build(build, arguments, results):
     factor = build.factor * (LONG_FACTOR if arguments.long else 1)
     jobs = meson_jobs(build, factor) + wire_jobs(build, factor)
     if build.name == "release":
-        jobs += conf_jobs(build)
+        jobs += generated_jobs(build)
         jobs += client_jobs(build, factor, results)
     run_all(jobs, arguments.words, results)
 

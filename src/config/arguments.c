@@ -59,6 +59,7 @@ void config_write_help(struct buffer *out)
 		"  --version, -v                     the version\n"
 		"  --check-config                    read the configuration, say what is wrong, do not run\n"
 		"  --sample-config                   a configuration file with every parameter explained\n"
+		"  --commands                        a list of all commands, in Markdown\n"
 		"\n"
 		"Parameters and their defaults:\n");
 	for (size_t i = 0; i < parameters_count; i++) {
@@ -88,6 +89,7 @@ static enum config_action action_asked(int argc, char **argv)
 		{ "--help", CONFIG_HELP },
 		{ "--version", CONFIG_VERSION },
 		{ "--sample-config", CONFIG_SAMPLE },
+		{ "--commands", CONFIG_COMMANDS },
 	};
 	if (argc == 2 && strcmp(argv[1], "-h") == 0)
 		return CONFIG_HELP;

@@ -60,7 +60,14 @@ void config_init(struct config *config);
 void config_fini(struct config *config);
 
 /* What the command line asked for besides parameters. */
-enum config_action { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_CHECK, CONFIG_SAMPLE };
+enum config_action {
+	CONFIG_RUN,
+	CONFIG_HELP,
+	CONFIG_VERSION,
+	CONFIG_CHECK,
+	CONFIG_SAMPLE,
+	CONFIG_COMMANDS,
+};
 
 /* `holdfast-server [file] [--name value ...]`. 0; or -EINVAL and one clear line in `error`, naming
  * the file and line or the option. */

@@ -238,7 +238,7 @@ static void flush_order(struct connection *connection)
 	struct net_loop *loop = connection->loop;
 	struct request_pool *pool = pool_of(connection);
 	uint64_t released = gate_released(loop->net->engine->gate);
-	while (connection->order_first && connection->order_first->stage == REQUEST_DONE) {
+	while (connection->order_first && connection->order_first->answered) {
 		struct request *request = connection->order_first;
 		connection->order_first = request->order_next;
 		if (connection->order_first == NULL)
@@ -286,6 +286,7 @@ void connection_done(struct connection *connection, struct request *request)
 {
 	assert(connection->in_flight > 0 && request->stage == REQUEST_DONE);
 	connection->in_flight--;
+	request->answered = true;
 	count_command(connection, request);
 	flush_order(connection);
 	if (connection->closing) {
@@ -403,6 +404,7 @@ static struct writer writer_of(struct request *request)
 static void answer(struct connection *connection, struct request *request)
 {
 	request->stage = REQUEST_DONE;
+	request->answered = true;
 	append_to_order(connection, request);
 	flush_order(connection);
 }
@@ -430,8 +432,15 @@ static void run_local(struct connection *connection, struct request *request)
 	answer(connection, request);
 }
 
+static bool is_for_several(const struct request *request)
+{
+	const struct command *command = request->command;
+	return command->route != ROUTE_KEYS || command->key_last != command->key_first;
+}
+
 static void submit(struct connection *connection, struct request *request)
 {
+	connection->several_in_flight = is_for_several(request);
 	struct net_loop *loop = connection->loop;
 	append_to_order(connection, request);
 	connection->in_flight++;
@@ -441,6 +450,9 @@ static void submit(struct connection *connection, struct request *request)
 /* True when it was run, refused or submitted; false when it must wait for admission. */
 static bool admit(struct connection *connection, struct request *request)
 {
+	/* Shards keep the order of what they are sent; over several only waiting keeps it. */
+	if (connection->in_flight > 0 && (connection->several_in_flight || is_for_several(request)))
+		return false;
 	if (request->command->flags & COMMAND_WRITE) {
 		enum gate_admission admission = engine_admission(connection->loop->net->engine);
 		if (admission == GATE_BUSY)

@@ -42,7 +42,7 @@ struct connection {
 	struct net_loop *loop;
 	struct reader *reader;
 	struct request *reading; /* the request whose command is being read */
-	struct request *blocked; /* a whole command that must wait for admission */
+	struct request *blocked; /* a whole command that may not start now */
 	struct request *order_first;
 	struct request *order_last;
 	uint32_t in_flight;
@@ -58,6 +58,7 @@ struct connection {
 	struct connection *blocked_next;
 	bool is_pipe;
 	bool processing;
+	bool several_in_flight; /* a command for several shards */
 	bool reading_stopped;
 	bool write_busy;
 	bool closing;

@@ -75,8 +75,6 @@ void loop_forget(struct net_loop *loop, struct connection *connection)
 static void retry_blocked(struct net_loop *loop)
 {
 	struct connection *list = loop->blocked;
-	if (list == NULL || engine_admission(loop->net->engine) == GATE_BUSY)
-		return;
 	loop->blocked = NULL;
 	while (list) {
 		struct connection *connection = list;

@@ -44,7 +44,7 @@ struct net_loop {
 	struct connection *clients;  /* under net->clients_lock for others */
 	struct connection *dirty;    /* have replies to be flushed this tick */
 	struct connection *gated;    /* have replies that all wait for the gate */
-	struct connection *blocked;  /* have a write that was not admitted */
+	struct connection *blocked;  /* have a command that may not start now */
 	uint64_t released_seen;
 	const struct connection *active; /* the last one that sent anything */
 	uint32_t lone_ticks;             /* since when it has been the only one */

@@ -61,6 +61,7 @@ struct request {
 
 	/* net: the connection's order of replies */
 	struct request *order_next;
+	bool answered; /* home's alone: it is back, or never left */
 };
 
 /* Requests are drawn from and returned to the pool of one loop; not thread-safe. */

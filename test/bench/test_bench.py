@@ -20,10 +20,12 @@ MEMTIER = """{"ALL STATS": {"Gets": {"Count": 1000, "Ops/sec": 500.0, "Misses/se
     "Percentile Latencies": {"p50.00": 1.0, "p99.00": 2.0, "p99.90": 3.0}}}}"""
 REDIS_BENCHMARK = (
     '"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms",'
-    '"p99_latency_ms","max_latency_ms"\n"SET","465.25","1.543","0.44","1.439","2.351","5.5","5.7"\n')
+    '"p99_latency_ms","max_latency_ms"\n'
+    '"SET","465.25","1.543","0.44","1.439","2.351","5.5","5.7"\n')
 
-needs_servers = unittest.skipUnless(shutil.which("redis-server") and shutil.which("redis-benchmark"),
-                                    "redis-server and redis-benchmark are not installed")
+needs_servers = unittest.skipUnless(
+    shutil.which("redis-server") and shutil.which("redis-benchmark"),
+    "redis-server and redis-benchmark are not installed")
 tools = [tool for tool, program in lib.PROGRAMS.items() if shutil.which(program)]
 
 

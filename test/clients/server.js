@@ -14,6 +14,11 @@ const START_MS_MAX = 60_000;
 const built = fileURLToPath(new URL('../../build/holdfast-server', import.meta.url));
 const program = process.env.HOLDFAST_SERVER ?? built;
 
+// A test file that fails early must not leave its server behind.
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
 export class Server {
 	/** Options are parameters by their names: `{ requirepass: 'secret' }`. */
 	static async start(options = {}) {
@@ -33,7 +38,10 @@ export class Server {
 		const parameters = words.flatMap(([name, value]) => [`--${name}`, String(value)]);
 		this.log = '';
 		this.process = spawn(binary, parameters, { stdio: ['ignore', 'pipe', 'pipe'] });
-		this.ended = new Promise((resolve) => this.process.once('exit', resolve));
+		const child = this.process;
+		running.add(child);
+		child.once('exit', () => running.delete(child));
+		this.ended = new Promise((resolve) => child.once('exit', resolve));
 		for (const stream of [this.process.stdout, this.process.stderr]) {
 			stream.on('data', (text) => (this.log += text));
 		}

@@ -309,6 +309,7 @@ static struct engine_ticket *send_words(
 	request->environment = ticket;
 	request->connection = (struct connection *)ticket;
 	rig->outstanding++;
+	engine_tick(rig->engine, port);
 	engine_submit(rig->engine, port, &request);
 	return ticket;
 }

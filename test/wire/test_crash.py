@@ -1,11 +1,12 @@
 """kill -9 of a real server under load, again and again: no acknowledged write is lost.
 
-Writers, each with a connection and keys of its own, pipeline commands whose effect they can work out
-themselves. A cell is what changes together: one key, or several that only commands over all of them
-touch. It remembers the states from the last acknowledged one on; after the crash the server must show
-one of these: not an older one, not one that was never asked for, no half of one. Since nobody else
-writes to a cell, every reply is foretold too. Shared cells are written by everybody; there the rule is
-that no value survives which was acknowledged before a later, acknowledged write was even sent.
+Writers, each with a connection and keys of its own, pipeline commands whose effect they can work
+out themselves. A cell is what changes together: one key, or several that only commands over all of
+them touch. It remembers the states from the last acknowledged one on; after the crash the server
+must show one of these: not an older one, not one that was never asked for, no half of one. Since
+nobody else writes to a cell, every reply is foretold too. Shared cells are written by everybody;
+there the rule is that no value survives which was acknowledged before a later, acknowledged write
+was even sent.
 
 HOLDFAST_SEED repeats the choices of a run, HOLDFAST_LONG=1 makes a thousand cycles of it. What this
 cannot show is the loss of writes that the kernel had and the disk had not: the simulator does.
@@ -105,7 +106,7 @@ class SharedCell:
             return f"{names} were written together but hold {[brief(one) for one in found]}"
         if found[0] not in self.writes:
             return f"{names} hold {brief(found[0])}, which nobody wrote"
-        sent_last = max(sent for sent, acknowledged in self.writes.values() if acknowledged < math.inf)
+        sent_last = max(sent for sent, done in self.writes.values() if done < math.inf)
         if self.writes[found[0]][1] < sent_last:
             return f"{names} hold {brief(found[0])}, older than an acknowledged write"
         self.settle(found[0])
@@ -153,7 +154,8 @@ class Writer(threading.Thread):
         for command, expected, cell, entry in steps:
             reply = self.connection.read()
             if reply != expected:
-                self.faults.append(f"{brief(command)} answered {brief(reply)}, not {brief(expected)}")
+                self.faults.append(
+                    f"{brief(command)} answered {brief(reply)}, not {brief(expected)}")
             cell.acknowledge(entry)
             self.acknowledged += 1
 
@@ -286,7 +288,8 @@ class Crashes(unittest.TestCase):
 
     def threads(self):
         """Another number of them at each start; the data must not care."""
-        return {"workers": self.random.randint(1, 4), "io_threads": self.random.choice((0, 0, 1, 2))}
+        return {"workers": self.random.randint(1, 4),
+                "io_threads": self.random.choice((0, 0, 1, 2))}
 
     def run_cycles(self, cycles, seconds):
         for cycle in range(cycles):

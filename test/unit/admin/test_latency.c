@@ -1,3 +1,6 @@
+/*
+ * Latency events against the replies of LATENCY, with a clock turned by hand.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,3 +1,6 @@
+/*
+ * Rates from readings at given times.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -100,6 +100,7 @@ static void actions_are_told(void **state)
 		{ "--version", CONFIG_VERSION },
 		{ "-v", CONFIG_VERSION },
 		{ "--sample-config", CONFIG_SAMPLE },
+		{ "--commands", CONFIG_COMMANDS },
 		{ "--check-config", CONFIG_CHECK },
 		{ "--check-config --port 5", CONFIG_CHECK },
 		{ "--port 5 --check-config", CONFIG_CHECK },
