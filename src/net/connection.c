@@ -480,6 +480,15 @@ static void fill_request(struct connection *connection, struct request *request)
 	connection->loop->commands++;
 }
 
+/* A password taken away while it waited admits a client too. */
+static bool is_admitted(struct connection *connection)
+{
+	if (!connection->authenticated)
+		connection->authenticated =
+			config_text_is_empty(connection->loop->net->config, "requirepass");
+	return connection->authenticated;
+}
+
 static void dispatch(struct connection *connection)
 {
 	struct request *request = connection->reading;
@@ -500,7 +509,7 @@ static void dispatch(struct connection *connection)
 		set->write_arity(&writer, command);
 		connection->loop->stats[command - set->commands].rejected++;
 		answer(connection, request);
-	} else if (!connection->authenticated && !(command->flags & COMMAND_NO_AUTH)) {
+	} else if (!(command->flags & COMMAND_NO_AUTH) && !is_admitted(connection)) {
 		reject(connection, request, ERROR_NOAUTH);
 	} else if (command->route == ROUTE_LOCAL) {
 		run_local(connection, request);

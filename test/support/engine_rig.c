@@ -45,7 +45,7 @@ static struct engine_ticket *send_words(
 void engine_rig_init(struct engine_rig *rig, uint16_t shards)
 {
 	memset(rig, 0, sizeof(*rig));
-	logline_set_level(LOGLINE_WARNING);
+	logline_set_level(LOGLINE_WARNING + 1);
 	(void)command_table(); /* builds the look-up */
 	rig->clock = (struct clock){ rig_wall_ms, rig_monotonic_ns };
 	rig->now_ms = 1700000000000;

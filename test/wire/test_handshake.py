@@ -1,6 +1,6 @@
-"""Connecting as the client libraries do: each one's first pipeline, sent in one write, and what must
-come back, in order and of the right type. Where Redis is installed it is asked the same, and the
-answers are compared."""
+"""Connecting as the client libraries do: each one's first pipeline, sent in one write, and what
+must come back, in order and of the right type. Where Redis is installed it is asked the same, and
+the answers are compared."""
 
 import shutil
 import unittest
@@ -9,7 +9,8 @@ import harness
 import resp
 
 HELLO_KEYS = [b"server", b"version", b"proto", b"id", b"mode", b"role", b"modules"]
-SETINFO = [["CLIENT", "SETINFO", "LIB-NAME", "a-library"], ["CLIENT", "SETINFO", "LIB-VER", "6.0.1"]]
+SETINFO = [["CLIENT", "SETINFO", "LIB-NAME", "a-library"],
+           ["CLIENT", "SETINFO", "LIB-VER", "6.0.1"]]
 MAINTENANCE = ["CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "internal-ip"]
 
 # By client: the pipeline, and the index of the replies that Redis 7.0 does not know.
@@ -35,7 +36,8 @@ PIPELINES = {
                ["CONFIG", "GET", "timeout"], ["CONFIG", "GET", "replica-read-only"],
                ["CONFIG", "GET", "databases"], ["SENTINEL", "MASTERS"], ["INFO", "replication"],
                ["INFO", "server"], ["CLUSTER", "NODES"], ["GET", "__Booksleeve_TieBreak"],
-               ["ECHO", b"\x01\x02\x00\xff0123456789ab"], ["SUBSCRIBE", "__Booksleeve_MasterChanged"],
+               ["ECHO", b"\x01\x02\x00\xff0123456789ab"],
+               ["SUBSCRIBE", "__Booksleeve_MasterChanged"],
                ["PING"]], {1, 2, 3, 7, 8, 9, 13, 14}),
     "phpredis": ([["AUTH", "default", "any"], ["SELECT", "2"], ["ECHO", "id"]], set()),
     "redis-benchmark": ([["CONFIG", "GET", "save"], ["CONFIG", "GET", "appendonly"]], set()),

@@ -206,7 +206,8 @@ static void commit_half_a_record(struct engine_rig *rig, const char *one, const 
 	checkpoint_step(checkpoint);
 	engine_deliver(rig->engine, 0); /* frozen */
 	struct engine_ticket *both = send(0, "MSET", one, "new", two, "new");
-	/* The freezes of worker 1 stand in its mailbox in front of the command. */
+	/* The checkpoint's thread may be slow to ask worker 1: its freezes come after the command.
+	 */
 	struct request *list = mailbox_take_all(&rig->engine->ports[1].mailbox);
 	struct request *freezes = NULL, *next;
 	for (; list; list = next) {
