@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ZERO_BYTES (1 << 20)
+#define ZERO_BYTES (2 << 20)
 
 struct system_file {
 	struct disk_file file;
@@ -125,12 +125,15 @@ static int system_sync(struct disk_file *file)
 static int system_allocate(struct disk_file *file, uint64_t size)
 {
 	/* Written zeros, not fallocate's unwritten extents: those would make every later sync
-	 * change metadata, at several times its cost. */
+	 * change metadata, at several times its cost. Synced as it grows: a flush of anything else
+	 * would have to wait for all of it at the end. */
 	char *zeros = memory_zeroed(ZERO_BYTES);
 	int result = 0;
 	for (uint64_t at = 0; at < size && result == 0; at += ZERO_BYTES) {
 		uint64_t left = size - at;
 		result = system_write(file, zeros, left < ZERO_BYTES ? left : ZERO_BYTES, at);
+		if (result == 0)
+			result = system_sync(file);
 	}
 	memory_free(zeros);
 	return result;

@@ -3,7 +3,12 @@
  * one a shard, which run as turns like any other: the freeze and the thaw can therefore never come
  * in the middle of a turn, and need no lock.
  *
- * The write-ahead rule: the transaction is begun only when the log has made durable everything that
+ * A transaction takes shards until it has some megabytes, then the next one begins: one for all
+ * would hand the disk everything at once, and each sync of the log would have to wait behind it.
+ * Each shard's LSN is in the transaction of its data, so a crash in between leaves every shard
+ * right.
+ *
+ * The write-ahead rule: a transaction is begun only when the log has made durable everything that
  * was frozen. A commit that fails because the disk is full is tried again later, the frozen
  * overlays stay as they are, and writes are refused meanwhile; any other failure ends the process.
  */
@@ -22,12 +27,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY_NS      500000000u /* after a full disk */
-#define LOOK_MS       20         /* how often the thread looks at the limits */
-#define NICENESS      10         /* of the thread: workers come first */
-#define OVERLAY_SHARE 4          /* starts when overlays hold a quarter of their memory */
+#define RETRY_NS          500000000u /* after a full disk */
+#define LOOK_MS           20         /* how often the thread looks at the limits */
+#define NICENESS          10         /* of the thread: workers come first */
+#define TRANSACTION_BYTES (4u << 20) /* of overlays, about */
+#define OVERLAY_SHARE     4          /* starts when overlays hold a quarter of their memory */
 
-enum state { IDLE, FREEZING, SETTLING, THAWING };
+enum state { IDLE, FREEZING, SETTLING, WRITING, THAWING };
 
 struct frozen {
 	uint64_t lsn;
@@ -40,6 +46,7 @@ struct checkpoint {
 	uint16_t port;
 	enum state state;
 	uint16_t waiting; /* shards that have not answered */
+	uint16_t written; /* shards whose frozen overlay is in the tree */
 	struct frozen *frozen;
 	uint64_t settled_lsn; /* durable before the transaction begins */
 	uint64_t begun_ns;
@@ -137,21 +144,19 @@ static const struct command freeze_command = {
 };
 static const struct command thaw_command = { .name = "thaw", .route = ROUTE_KEYS, .run = run_thaw };
 
-static void ask_shards(struct checkpoint *checkpoint, const struct command *command)
+static void ask_shard(struct checkpoint *checkpoint, uint16_t shard, const struct command *command)
 {
 	struct engine *engine = checkpoint->engine;
-	checkpoint->waiting = engine->shard_count;
-	for (uint16_t i = 0; i < engine->shard_count; i++) {
-		struct request *request = request_take(&engine->ports[checkpoint->port].pool);
-		checkpoint->frozen[i].checkpoint = checkpoint;
-		request->command = command;
-		request->home = checkpoint->port;
-		request->walk = &checkpoint->frozen[i];
-		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-		request->shards[0] = i;
-		request->shard_count = 1;
-		engine_submit(engine, checkpoint->port, &request);
-	}
+	struct request *request = request_take(&engine->ports[checkpoint->port].pool);
+	checkpoint->frozen[shard].checkpoint = checkpoint;
+	checkpoint->waiting++;
+	request->command = command;
+	request->home = checkpoint->port;
+	request->walk = &checkpoint->frozen[shard];
+	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
+	request->shards[0] = shard;
+	request->shard_count = 1;
+	engine_submit(engine, checkpoint->port, &request);
 }
 
 /* --- the states ----------------------------------------------------------------------------------
@@ -187,7 +192,8 @@ static bool begin(struct checkpoint *checkpoint)
 	checkpoint->begun_ns = clock_monotonic_ns(checkpoint->engine->clock);
 	checkpoint->begun_bytes = stats.bytes;
 	checkpoint->state = FREEZING;
-	ask_shards(checkpoint, &freeze_command);
+	for (uint16_t i = 0; i < checkpoint->engine->shard_count; i++)
+		ask_shard(checkpoint, i, &freeze_command);
 	return true;
 }
 
@@ -205,7 +211,18 @@ static bool settle(struct checkpoint *checkpoint)
 	return true;
 }
 
-static int write_tree(struct checkpoint *checkpoint)
+static bool is_settled(struct checkpoint *checkpoint)
+{
+	if (gate_durable(checkpoint->engine->gate) < checkpoint->settled_lsn)
+		return false;
+	checkpoint->state = WRITING;
+	checkpoint->written = 0;
+	checkpoint->keys = 0;
+	return true;
+}
+
+/* One transaction, of the shards from `first` on; `*end` is the one behind the last. */
+static int write_some(struct checkpoint *checkpoint, uint16_t first, uint16_t *end)
 {
 	struct engine *engine = checkpoint->engine;
 	struct tree_checkpoint *transaction;
@@ -213,12 +230,14 @@ static int write_tree(struct checkpoint *checkpoint)
 	int result = tree_checkpoint_begin(engine->tree, &transaction);
 	if (result < 0)
 		return result;
-	checkpoint->keys = 0;
-	for (uint16_t i = 0; i < engine->shard_count && result == 0; i++) {
+	size_t bytes = 0;
+	*end = first;
+	while (*end < engine->shard_count && bytes < TRANSACTION_BYTES && result == 0) {
 		uint64_t lsn;
-		const struct overlay *overlay = store_frozen(engine->stores[i], &lsn);
-		checkpoint->keys += overlay_count(overlay);
-		result = tree_checkpoint_shard(transaction, i, overlay, lsn, now_ms);
+		const struct overlay *overlay = store_frozen(engine->stores[*end], &lsn);
+		bytes += overlay_bytes(overlay);
+		result = tree_checkpoint_shard(transaction, *end, overlay, lsn, now_ms);
+		(*end)++;
 	}
 	if (result == 0)
 		return tree_checkpoint_commit(&transaction);
@@ -226,14 +245,13 @@ static int write_tree(struct checkpoint *checkpoint)
 	return result;
 }
 
-static bool write_when_settled(struct checkpoint *checkpoint)
+static bool write_next(struct checkpoint *checkpoint)
 {
 	struct engine *engine = checkpoint->engine;
-	if (gate_durable(engine->gate) < checkpoint->settled_lsn)
-		return false;
+	uint16_t end;
 	if (clock_monotonic_ns(engine->clock) < checkpoint->retry_at_ns)
 		return false;
-	int result = write_tree(checkpoint);
+	int result = write_some(checkpoint, checkpoint->written, &end);
 	if (result == -ENOSPC) {
 		checkpoint->failed++;
 		checkpoint->retry_at_ns = clock_monotonic_ns(engine->clock) + RETRY_NS;
@@ -244,8 +262,14 @@ static bool write_when_settled(struct checkpoint *checkpoint)
 		fault("writing the checkpoint failed: %s", strerror(-result));
 	gate_set_store_full(engine->gate, false);
 	checkpoint->retry_at_ns = 0;
-	checkpoint->state = THAWING;
-	ask_shards(checkpoint, &thaw_command);
+	for (uint16_t i = checkpoint->written; i < end; i++) {
+		checkpoint->keys +=
+			overlay_count(store_frozen(engine->stores[i], &(uint64_t){ 0 }));
+		ask_shard(checkpoint, i, &thaw_command);
+	}
+	checkpoint->written = end;
+	if (end == engine->shard_count)
+		checkpoint->state = THAWING;
 	return true;
 }
 
@@ -283,7 +307,9 @@ bool checkpoint_step(struct checkpoint *checkpoint)
 	case FREEZING:
 		return settle(checkpoint) || delivered;
 	case SETTLING:
-		return write_when_settled(checkpoint) || delivered;
+		return is_settled(checkpoint) || delivered;
+	case WRITING:
+		return write_next(checkpoint) || delivered;
 	case THAWING:
 		return finish(checkpoint) || delivered;
 	}
