@@ -32,6 +32,7 @@ struct gate {
 	size_t pending_bytes;
 	uint64_t pending_records;
 	uint64_t paced_records; /* what the log thread gathers before it steps again */
+	bool log_gathers;       /* asleep only until the batch has grown to paced_records */
 	uint64_t crowd;         /* records lately waiting at once, slowly forgotten */
 	bool stopping;
 	bool log_asleep;

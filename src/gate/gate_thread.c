@@ -29,10 +29,12 @@ static int wait_us(pthread_cond_t *condition, pthread_mutex_t *lock, long us)
 static void gather(struct gate *gate)
 {
 	gate->log_asleep = true;
+	gate->log_gathers = true;
 	while (!gate->stopping && gate->pending_records < gate->paced_records) {
 		if (wait_us(&gate->log_wakes, &gate->lock, GATHER_US) != 0)
 			break;
 	}
+	gate->log_gathers = false;
 	gate->log_asleep = false;
 }
 
@@ -132,7 +134,7 @@ void gate_kick(struct gate *gate)
 		return;
 	pthread_mutex_lock(&gate->lock);
 	bool asleep = gate->log_asleep && gate->first != NULL &&
-		gate->pending_records >= gate->paced_records;
+		(!gate->log_gathers || gate->pending_records >= gate->paced_records);
 	pthread_mutex_unlock(&gate->lock);
 	if (asleep)
 		pthread_cond_signal(&gate->log_wakes);

@@ -37,6 +37,7 @@ enum state { IDLE, FREEZING, SETTLING, WRITING, THAWING };
 
 struct frozen {
 	uint64_t lsn;
+	size_t bytes;            /* of the overlay when it was frozen */
 	struct overlay *overlay; /* handed back by the thaw */
 	struct checkpoint *checkpoint;
 };
@@ -130,6 +131,7 @@ static void run_freeze(struct turn *turn)
 	struct frozen *frozen = turn->request->walk;
 	/* Whatever this shard has written has an LSN up to the last one given out. */
 	frozen->lsn = gate_appended(frozen->checkpoint->engine->gate);
+	frozen->bytes = store_active_bytes(turn->stores[turn->shard]);
 	store_freeze(turn->stores[turn->shard], frozen->lsn);
 }
 
@@ -235,7 +237,7 @@ static int write_some(struct checkpoint *checkpoint, uint16_t first, uint16_t *e
 	while (*end < engine->shard_count && bytes < TRANSACTION_BYTES && result == 0) {
 		uint64_t lsn;
 		const struct overlay *overlay = store_frozen(engine->stores[*end], &lsn);
-		bytes += overlay_bytes(overlay);
+		bytes += checkpoint->frozen[*end].bytes;
 		result = tree_checkpoint_shard(transaction, *end, overlay, lsn, now_ms);
 		(*end)++;
 	}

@@ -101,6 +101,7 @@ int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 		rig->engine->ports[i].context = &rig->engine->ports[i];
 	}
 	tree_set_commit_fault(rig->engine->tree, on_commit, rig);
+	gate_keeper_step(rig->engine->gate); /* as the keeper does first of all */
 	return 0;
 }
 
@@ -178,7 +179,8 @@ void engine_rig_settle(struct engine_rig *rig)
 
 void engine_rig_checkpoint(struct engine_rig *rig)
 {
-	checkpoint_request(rig->engine->checkpoint);
+	if (checkpoint_is_idle(rig->engine->checkpoint))
+		checkpoint_request(rig->engine->checkpoint);
 	for (int round = 0; !checkpoint_is_idle(rig->engine->checkpoint); round++) {
 		assert(round < ROUNDS_MAX);
 		checkpoint_step(rig->engine->checkpoint);

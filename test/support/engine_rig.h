@@ -89,7 +89,7 @@ bool engine_rig_is_released(const struct engine_ticket *ticket);
 void engine_rig_deliver(struct engine_rig *rig);
 /* Until every ticket is done and all that was written is durable. */
 void engine_rig_settle(struct engine_rig *rig);
-/* A whole checkpoint from begin to end. */
+/* Completes the checkpoint under way, or else makes a whole one. */
 void engine_rig_checkpoint(struct engine_rig *rig);
 
 /* The nth of some keys that lie in `shard`. */

@@ -64,7 +64,8 @@ static void assert_everywhere(struct engine_rig *rig, const char *value)
 	char key[ENGINE_RIG_KEY_BYTES], expected[64];
 	snprintf(expected, sizeof(expected), "$%zu\r\n%s\r\n", strlen(value), value);
 	for (uint16_t i = 0; i < SHARDS; i++)
-		assert_string_equal(run(1, "GET", engine_rig_key(rig, i, 0, key)), expected);
+		assert_string_equal(
+			run(rig->port_count - 1, "GET", engine_rig_key(rig, i, 0, key)), expected);
 }
 
 /* From IDLE to the moment at which all is frozen and nothing durable yet. */
@@ -75,6 +76,19 @@ static void freeze(struct engine_rig *rig)
 	assert_false(step(rig));
 	engine_rig_deliver(rig);
 	assert_true(step(rig)); /* all have answered */
+}
+
+/* Steps until it has tried to commit, which must be its next work; what the last step said. */
+static bool commit(struct engine_rig *rig)
+{
+	uint32_t before = rig->commits;
+	for (int i = 0; i < 5; i++) {
+		bool done = step(rig);
+		if (rig->commits > before)
+			return done;
+	}
+	fail_msg("no transaction was begun");
+	return false;
 }
 
 /* --- the way round -------------------------------------------------------------------------------
@@ -97,7 +111,7 @@ static void goes_from_idle_to_idle_one_state_a_step(void **state)
 			overlay_count(store_frozen(rig->engine->stores[i], &(uint64_t){ 0 })), 1);
 	}
 	assert_int_equal(rig->commits, 0);
-	assert_true(step(rig)); /* writes, asks for the thaw */
+	assert_true(commit(rig)); /* asks for the thaw as well */
 	assert_int_equal(rig->commits, 1);
 	assert_false(step(rig));
 	engine_rig_deliver(rig);
@@ -141,8 +155,7 @@ static void commits_nothing_before_the_log_is_durable(void **state)
 	assert_int_equal(rig->commits, 0);
 	assert_int_equal(gate_durable(rig->engine->gate), 0);
 	gate_step(rig->engine->gate);
-	assert_true(step(rig));
-	assert_int_equal(rig->commits, 1);
+	assert_true(commit(rig));
 }
 
 static void waits_for_the_record_of_the_shard_that_froze_last(void **state)
@@ -163,7 +176,7 @@ static void waits_for_the_record_of_the_shard_that_froze_last(void **state)
 		assert_int_equal(rig->commits, 0);
 	}
 	engine_rig_settle(rig);
-	assert_true(step(rig));
+	assert_true(commit(rig));
 	engine_rig_checkpoint(rig);
 	assert_string_equal(run(0, "GET", key), "$4\r\nlate\r\n");
 }
@@ -220,7 +233,7 @@ static void values_are_right_at_every_state(void **state)
 	write_everywhere(rig, "written during it");
 	assert_everywhere(rig, "written during it");
 	engine_rig_settle(rig);
-	assert_true(step(rig)); /* committed, not thawed */
+	assert_true(commit(rig)); /* and nothing is thawed */
 	assert_everywhere(rig, "written during it");
 	assert_string_equal(run(0, "GET", key), "$11\r\nonly frozen\r\n");
 	assert_string_equal(run(0, "GET", "deleted later"), "$-1\r\n");
@@ -243,7 +256,7 @@ static void a_read_waits_for_what_is_frozen_until_it_is_durable_and_for_nothing_
 	struct engine_ticket *read = send(0, "GET", key);
 	assert_int_equal(read->gate_lsn, 1);
 	assert_false(engine_rig_is_released(read));
-	gate_step(rig->engine->gate);
+	engine_rig_settle(rig);
 	assert_true(engine_rig_is_released(read));
 	engine_rig_checkpoint(rig);
 	run(0, "SET", "other", "v");
@@ -291,6 +304,76 @@ static void the_log_is_recycled_afterwards(void **state)
 	assert_string_equal(run(0, "DBSIZE"), ":10\r\n");
 }
 
+/* Shards of some megabytes each: the disk is not to get everything at once. */
+static void fill_shards(struct engine_rig *rig, char mark)
+{
+	static char value[60001];
+	char key[ENGINE_RIG_KEY_BYTES];
+	memset(value, mark, sizeof(value) - 1);
+	for (uint16_t shard = 0; shard < SHARDS; shard++) {
+		for (uint32_t i = 0; i < 80; i++) {
+			run(0, "SET", engine_rig_key(rig, shard, i, key), value);
+			if (i % 2)
+				engine_rig_settle(rig);
+		}
+	}
+}
+
+static void assert_shards_filled(struct engine_rig *rig, char mark)
+{
+	char key[ENGINE_RIG_KEY_BYTES], expected[16];
+	snprintf(expected, sizeof(expected), "$1\r\n%c\r\n", mark);
+	for (uint16_t shard = 0; shard < SHARDS; shard++) {
+		for (uint32_t i = 0; i < 80; i += 7) {
+			engine_rig_key(rig, shard, i, key);
+			assert_string_equal(run(1, "STRLEN", key), ":60000\r\n");
+			assert_string_equal(run(1, "GETRANGE", key, "59999", "59999"), expected);
+		}
+	}
+	assert_string_equal(run(0, "DBSIZE"), ":320\r\n");
+}
+
+static void a_large_checkpoint_is_several_transactions_and_right_between_them(void **state)
+{
+	struct engine_rig *rig = *state;
+	rig->config.overlay_bytes_max = 1 << 30;
+	fill_shards(rig, 'a');
+	engine_rig_checkpoint(rig);
+	fill_shards(rig, 'b');
+	freeze(rig);
+	rig->commits = 0;
+	for (int i = 0; rig->commits < 2 && i < 20; i++)
+		step(rig);
+	assert_int_equal(rig->commits, 2);
+	assert_true(tree_lsn(rig->engine->tree, 0) > tree_lsn(rig->engine->tree, SHARDS - 1));
+	assert_shards_filled(rig, 'b');
+	engine_rig_crash(rig);
+	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
+	assert_shards_filled(rig, 'b');
+	engine_rig_checkpoint(rig);
+	assert_shards_filled(rig, 'b');
+}
+
+static void a_disk_that_is_full_between_two_transactions_is_waited_for(void **state)
+{
+	struct engine_rig *rig = *state;
+	rig->config.overlay_bytes_max = 1 << 30;
+	fill_shards(rig, 'a');
+	freeze(rig);
+	assert_true(commit(rig));
+	rig->commit_error = -ENOSPC;
+	assert_false(commit(rig));
+	assert_int_equal(engine_admission(rig->engine), GATE_FULL);
+	assert_shards_filled(rig, 'a');
+	rig->commit_error = 0;
+	rig->now_ms += 1000;
+	engine_rig_checkpoint(rig);
+	assert_int_equal(stats_of(rig).completed, 1);
+	assert_int_equal(stats_of(rig).last_keys, 320);
+	assert_int_equal(engine_admission(rig->engine), GATE_OPEN);
+	assert_shards_filled(rig, 'a');
+}
+
 /* --- crashes -------------------------------------------------------------------------------------
  */
 
@@ -330,8 +413,7 @@ static void a_commit_without_room_is_tried_again_and_writes_are_refused_meanwhil
 	engine_rig_settle(rig);
 	freeze(rig);
 	rig->commit_error = -ENOSPC;
-	assert_false(step(rig));
-	assert_int_equal(rig->commits, 1);
+	assert_false(commit(rig));
 	assert_int_equal(stats_of(rig).failed, 1);
 	assert_int_equal(stats_of(rig).completed, 0);
 	assert_int_equal(engine_admission(rig->engine), GATE_FULL);
@@ -364,7 +446,7 @@ static void a_crash_while_the_disk_is_full_loses_nothing(void **state)
 	engine_rig_settle(rig);
 	freeze(rig);
 	rig->commit_error = -ENOSPC;
-	step(rig);
+	assert_false(commit(rig));
 	engine_rig_crash(rig);
 	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
 	assert_everywhere(rig, "v");
@@ -502,6 +584,8 @@ int main(void)
 		TEST(a_read_waits_for_what_is_frozen_until_it_is_durable_and_for_nothing_after),
 		TEST(the_thaw_gives_the_memory_back),
 		TEST(the_log_is_recycled_afterwards),
+		TEST(a_large_checkpoint_is_several_transactions_and_right_between_them),
+		TEST(a_disk_that_is_full_between_two_transactions_is_waited_for),
 		TEST(a_crash_at_any_state_loses_nothing),
 		TEST(a_commit_without_room_is_tried_again_and_writes_are_refused_meanwhile),
 		TEST(a_crash_while_the_disk_is_full_loses_nothing),

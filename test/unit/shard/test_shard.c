@@ -241,30 +241,6 @@ static void a_checkpoints_question_waits_its_turn_like_any_other(void **state)
 	assert_string_equal(run(0, "GET", f->keys[0]), "$1\r\nx\r\n");
 }
 
-/* --- the order of one port -----------------------------------------------------------------------
- */
-
-/* What one connection sends one behind the other must look as if it ran in that order, as Redis's
- * does: a command that comes after one for several shards may not overtake it on a later one. */
-static void a_read_sent_after_a_write_of_several_shards_sees_it(void **state)
-{
-	struct fixture *f = *state;
-	struct engine_ticket *write = send(0, "MSET", f->keys[1], "v", f->keys[2], "v");
-	struct engine_ticket *read = send(0, "GET", f->keys[2]);
-	engine_rig_deliver(&f->rig);
-	assert_answered(write, "+OK\r\n");
-	assert_answered(read, "$1\r\nv\r\n");
-}
-
-static void a_write_sent_after_emptying_everything_stays(void **state)
-{
-	struct fixture *f = *state;
-	send(0, "FLUSHALL");
-	send(0, "SET", f->keys[2], "v");
-	engine_rig_deliver(&f->rig);
-	assert_string_equal(run(0, "GET", f->keys[2]), "$1\r\nv\r\n");
-}
-
 /* --- limits --------------------------------------------------------------------------------------
  */
 
@@ -572,8 +548,6 @@ int main(void)
 		TEST(two_workers,
 			commands_for_several_shards_wait_for_each_other_and_all_get_through),
 		TEST(two_workers, a_checkpoints_question_waits_its_turn_like_any_other),
-		TEST(two_workers, a_read_sent_after_a_write_of_several_shards_sees_it),
-		TEST(two_workers, a_write_sent_after_emptying_everything_stays),
 		TEST(two_workers, a_long_queue_answers_overloaded),
 		TEST(two_workers, whoever_holds_a_shard_already_is_not_turned_away),
 		TEST(two_workers, a_full_queue_does_not_keep_the_checkpoint_out),
