@@ -132,6 +132,16 @@ uint64_t gate_durable(const struct gate *gate)
 	return atomic_load(&gate->durable_lsn);
 }
 
+uint64_t gate_waiting(const struct gate *gate)
+{
+	return gate_appended(gate) - gate_durable(gate);
+}
+
+uint64_t gate_crowd(const struct gate *gate)
+{
+	return atomic_load_explicit(&gate->crowd, memory_order_relaxed);
+}
+
 uint64_t gate_released(const struct gate *gate)
 {
 	return gate->config->durability == DURABILITY_ALWAYS ? gate_durable(gate) : UINT64_MAX;
@@ -258,10 +268,11 @@ static void wake_listeners(struct gate *gate, uint64_t durable)
 static void set_pace(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
-	uint64_t waiting = gate->next_lsn - 1 - gate_durable(gate);
+	uint64_t waiting = gate_waiting(gate);
 	uint64_t remembered = gate->crowd - gate->crowd / PACE_FORGETS;
-	gate->crowd = waiting > remembered ? waiting : remembered;
-	gate->paced_records = gate->crowd / 2;
+	uint64_t crowd = waiting > remembered ? waiting : remembered;
+	gate->crowd = crowd;
+	gate->paced_records = crowd / 2;
 	pthread_mutex_unlock(&gate->lock);
 }
 
@@ -309,7 +320,8 @@ void gate_step_here(struct gate *gate)
 	if (gate_sync_is_due(gate))
 		sync_written(gate);
 	pthread_mutex_unlock(&gate->step_lock);
-	if (result == -EAGAIN)
+	/* No segment was ready, or there was more than one batch: the log thread goes on. */
+	if (result == -EAGAIN || gate_waiting(gate) > 0)
 		gate_kick(gate);
 }
 

@@ -33,7 +33,6 @@ struct gate {
 	uint64_t pending_records;
 	uint64_t paced_records; /* what the log thread gathers before it steps again */
 	bool log_gathers;       /* asleep only until the batch has grown to paced_records */
-	uint64_t crowd;         /* records lately waiting at once, slowly forgotten */
 	bool stopping;
 	bool log_asleep;
 	bool keeper_asleep;
@@ -54,6 +53,7 @@ struct gate {
 	/* any */
 	_Atomic uint64_t appended_lsn;
 	_Atomic uint64_t durable_lsn;
+	_Atomic uint64_t crowd; /* records lately waiting at once, slowly forgotten */
 	_Atomic size_t pending_bytes_seen;
 	_Atomic bool log_full;
 	_Atomic bool store_full;

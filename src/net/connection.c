@@ -65,6 +65,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 	atomic_fetch_add_explicit(
 		&connection->loop->input_bytes, (uint64_t)size, memory_order_relaxed);
 	engine_tick(connection->loop->net->engine, connection->loop->number);
+	connection->loop->reads++;
 	reader_feed(connection->reader, slice_of(buf->base, (size_t)size));
 	process(connection);
 }
@@ -461,6 +462,8 @@ static bool admit(struct connection *connection, struct request *request)
 			reject(connection, request, ERROR_DISK_FULL);
 			return true;
 		}
+	} else {
+		connection->loop->write_ticks = 0;
 	}
 	submit(connection, request);
 	return true;
@@ -603,10 +606,6 @@ static void process(struct connection *connection)
 {
 	connection->active_ms = port_of(connection)->now_ms;
 	connection->processing = true;
-	if (connection->loop->active != connection) {
-		connection->loop->active = connection;
-		connection->loop->lone_ticks = 0;
-	}
 	enum reader_result result = read_commands(connection);
 	connection->processing = false;
 	if (connection->closing)

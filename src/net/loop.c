@@ -22,10 +22,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TIMER_MS         100
-#define BLOCKED_RETRY_MS 1
-#define LONE_TICKS       16
-#define DRAIN_NS         10000000000u /* for replies to leave when the server stops */
+#define TIMER_MS             100
+#define BLOCKED_RETRY_MS     1
+#define WRITE_TICKS          64 /* with nothing but writes, before a loop syncs itself */
+#define RECORDS_GATHERED_MAX 4096
+#define DRAIN_NS             10000000000u /* for replies to leave when the server stops */
 
 /* --- lists of connections ------------------------------------------------------------------------
  */
@@ -130,6 +131,41 @@ static void flush(struct net_loop *loop)
 	} while (loop->gated && gate_released(gate) != released);
 }
 
+/*
+ * Handing a batch to the log thread costs two switches, and where cores are few the thread takes
+ * the one that the loop or its clients need. So when nothing but writes has come for a while, which
+ * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings nothing
+ * more to read. The first read that arrives ends this.
+ *
+ * True: a poll that does not wait comes first.
+ */
+static bool looks_for_more(struct net_loop *loop)
+{
+	bool brought = loop->reads > 0;
+	loop->reads = 0;
+	return ++loop->write_ticks > WRITE_TICKS && brought &&
+		gate_waiting(loop->net->engine->gate) < RECORDS_GATHERED_MAX;
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle; /* that it is active makes the poll not wait */
+}
+
+static void end_writes(struct net_loop *loop)
+{
+	if (looks_for_more(loop)) {
+		uv_idle_start(&loop->idle, on_idle);
+		return;
+	}
+	uv_idle_stop(&loop->idle);
+	loop->appended = false;
+	if (loop->write_ticks > WRITE_TICKS)
+		gate_step_here(loop->net->engine->gate);
+	else
+		gate_kick(loop->net->engine->gate);
+}
+
 /* Only ends the poll: the end of the tick tries the blocked ones again. */
 static void on_blocked_timer(uv_timer_t *timer)
 {
@@ -143,15 +179,8 @@ static void on_prepare(uv_prepare_t *prepare)
 	if (loop->blocked)
 		engine_tick(engine, loop->number);
 	retry_blocked(loop);
-	if (loop->appended) {
-		loop->appended = false;
-		/* A client that has been alone for a while would gain nothing from the log thread
-		 * but two switches; whoever comes next waits for one sync at the most. */
-		if (++loop->lone_ticks > LONE_TICKS)
-			gate_step_here(engine->gate);
-		else
-			gate_kick(engine->gate);
-	}
+	if (loop->appended)
+		end_writes(loop);
 	flush(loop);
 	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
 		uv_timer_start(&loop->blocked_timer, on_blocked_timer, BLOCKED_RETRY_MS, 0);
@@ -222,6 +251,7 @@ static void drain(struct net_loop *loop)
 		loop->closed = true;
 		close_handle((uv_handle_t *)&loop->async);
 		close_handle((uv_handle_t *)&loop->prepare);
+		close_handle((uv_handle_t *)&loop->idle);
 		close_handle((uv_handle_t *)&loop->timer);
 		close_handle((uv_handle_t *)&loop->blocked_timer);
 	}
@@ -231,7 +261,7 @@ static void on_async(uv_async_t *async)
 {
 	struct net_loop *loop = async->data;
 	if (engine_deliver(loop->net->engine, loop->number) > 0)
-		loop->active = NULL;
+		loop->write_ticks = 0;
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);
@@ -309,6 +339,7 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 		return result;
 	uv_async_init(&loop->uv, &loop->async, on_async);
 	uv_prepare_init(&loop->uv, &loop->prepare);
+	uv_idle_init(&loop->uv, &loop->idle);
 	uv_timer_init(&loop->uv, &loop->timer);
 	uv_timer_init(&loop->uv, &loop->blocked_timer);
 	loop->async.data = loop->prepare.data = loop->timer.data = loop;

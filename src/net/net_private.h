@@ -36,6 +36,7 @@ struct net_loop {
 	uv_loop_t uv;
 	uv_async_t async;
 	uv_prepare_t prepare;
+	uv_idle_t idle;
 	uv_timer_t timer;
 	uv_timer_t blocked_timer;
 	uv_thread_t thread;
@@ -46,9 +47,9 @@ struct net_loop {
 	struct connection *gated;    /* have replies that all wait for the gate */
 	struct connection *blocked;  /* have a command that may not start now */
 	uint64_t released_seen;
-	const struct connection *active; /* the last one that sent anything */
-	uint32_t lone_ticks;             /* since when it has been the only one */
-	bool appended;                   /* this tick made something that waits for the log */
+	uint32_t reads;       /* of sockets, this tick */
+	uint32_t write_ticks; /* since the last read, or request of another loop */
+	bool appended;        /* this tick made something that waits for the log */
 	bool drained;
 	bool closed;
 	uint64_t ticks;

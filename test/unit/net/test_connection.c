@@ -92,13 +92,13 @@ static void each_held_reply_leaves_with_its_own_record(void **state)
 	struct fixture *f = *state;
 	int client = connect_client(f, 0);
 	struct gate *gate = f->rig.engine->gate;
-	char value[40001];
+	char value[64001];
 	memset(value, 'v', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
 	/* Two records that need two batches. */
 	for (int i = 0; i < 2; i++) {
 		char header[64];
-		snprintf(header, sizeof(header), "*3\r\n$3\r\nSET\r\n$2\r\nk%d\r\n$40000\r\n", i);
+		snprintf(header, sizeof(header), "*3\r\n$3\r\nSET\r\n$2\r\nk%d\r\n$64000\r\n", i);
 		say(f, client, header);
 		say(f, client, value);
 		say(f, client, "\r\n");

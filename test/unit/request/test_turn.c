@@ -5,7 +5,6 @@
  */
 #include "request/turn.h"
 
-#include "base/fault.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "support/engine_rig.h"

@@ -4,10 +4,8 @@
  * questions travel.
  */
 #include "base/memory.h"
-#include "base/random.h"
 #include "shard/shard.h"
 #include "support/engine_rig.h"
-#include "support/sim_disk.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -3,8 +3,6 @@
  * power of the simulated disk; the sweep over all moments of one is the simulator's.
  */
 #include "base/memory.h"
-#include "base/random.h"
-#include "holdfast/log_format.h"
 #include "shard/shard.h"
 #include "support/engine_rig.h"
 #include "support/sim_disk.h"

@@ -207,6 +207,18 @@ static void a_held_shard_parks_what_comes_after_and_they_go_on_afterwards(void *
 	assert_true(both->order < parked[0]->order || parked[0]->order < parked[1]->order);
 }
 
+/* The shard is free and has not been looked at yet: whoever comes in that moment queues up. */
+static void nobody_overtakes_those_who_wait_for_a_shard_given_back(void **state)
+{
+	struct fixture *f = *state;
+	hold_shard_0(f, "x");
+	send(0, "APPEND", f->keys[0], "1");
+	deliver(1); /* gives back 1; 0 is given back by the next delivery */
+	send(1, "APPEND", f->keys[0], "2");
+	engine_rig_deliver(&f->rig);
+	assert_string_equal(run(0, "GET", f->keys[0]), "$3\r\nx12\r\n");
+}
+
 static void commands_for_several_shards_wait_for_each_other_and_all_get_through(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +557,7 @@ int main(void)
 		TEST(two_workers, a_key_named_twice_is_held_once),
 		TEST(two_workers_and_a_loop, commands_on_one_key_run_in_the_order_they_were_sent),
 		TEST(two_workers, a_held_shard_parks_what_comes_after_and_they_go_on_afterwards),
+		TEST(two_workers, nobody_overtakes_those_who_wait_for_a_shard_given_back),
 		TEST(two_workers,
 			commands_for_several_shards_wait_for_each_other_and_all_get_through),
 		TEST(two_workers, a_checkpoints_question_waits_its_turn_like_any_other),
