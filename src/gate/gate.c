@@ -310,6 +310,16 @@ int gate_step(struct gate *gate)
 	return result;
 }
 
+int gate_settle(struct gate *gate)
+{
+	int result = 0;
+	while (result >= 0 && gate_waiting(gate) > 0) {
+		gate->last_sync_ns = 0;
+		result = gate_step(gate);
+	}
+	return result < 0 ? result : 0;
+}
+
 void gate_step_here(struct gate *gate)
 {
 	if (pthread_mutex_trylock(&gate->step_lock) != 0) {

@@ -68,6 +68,9 @@ void gate_set_store_full(struct gate *gate, bool full);
 /* One round: 1 when something was made durable, 0 when there was nothing to do, -EAGAIN when no log
  * segment was ready (gate_keeper_step first). Other failures of the disk end the process. */
 int gate_step(struct gate *gate);
+/* Makes what has been appended durable now, also under `everysec`. 0; -EAGAIN when no log segment
+ * is ready. */
+int gate_settle(struct gate *gate);
 /* Makes log segments ready; 0, or -ENOSPC. */
 int gate_keeper_step(struct gate *gate);
 /* Everything up to `lsn` is in the tree: its log segments may be used again. */

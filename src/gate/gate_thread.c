@@ -25,6 +25,12 @@ static int wait_us(pthread_cond_t *condition, pthread_mutex_t *lock, long us)
 	return pthread_cond_timedwait(condition, lock, &until);
 }
 
+/* Under `lock`. What waits on a full disk was never confirmed and is left behind. */
+static bool is_done(const struct gate *gate)
+{
+	return gate->stopping && (gate->first == NULL || gate->log_full);
+}
+
 /* Under `lock`, right after a step: lets the next batch grow to what set_pace wants. */
 static void gather(struct gate *gate)
 {
@@ -57,7 +63,7 @@ static void *log_main(void *context)
 		}
 		if (gate->first)
 			gather(gate);
-		bool done = gate->stopping && gate->first == NULL;
+		bool done = is_done(gate);
 		pthread_mutex_unlock(&gate->lock);
 		if (done)
 			return NULL;
@@ -83,7 +89,7 @@ static void *keeper_main(void *context)
 		}
 		if (result != 0 && !gate->stopping)
 			wait_us(&gate->keeper_wakes, &gate->lock, KEEPER_RETRY_MS * 1000);
-		bool stopping = gate->stopping && gate->first == NULL;
+		bool stopping = is_done(gate);
 		pthread_mutex_unlock(&gate->lock);
 		if (stopping)
 			return NULL;
@@ -120,10 +126,7 @@ void gate_stop(struct gate *gate)
 	pthread_join(gate->keeper_thread, NULL);
 	gate->threads_running = false;
 	/* What `everysec` had left for the next second. */
-	while (gate->written_lsn != gate_durable(gate) || gate->first) {
-		gate->last_sync_ns = 0;
-		gate_step(gate);
-	}
+	gate_settle(gate);
 	pthread_cond_destroy(&gate->log_wakes);
 	pthread_cond_destroy(&gate->keeper_wakes);
 }

@@ -311,7 +311,7 @@ static void on_written(uv_write_t *write, int status)
 	if (status < 0)
 		connection_close(connection);
 	else
-		loop_mark_dirty(connection->loop, connection);
+		loop_mark_writable(connection->loop, connection);
 }
 
 /* Hands the released part to the kernel's queue because the socket took no more. */

@@ -212,10 +212,12 @@ static int open_tcp(struct net *net, char *error, size_t error_size)
 /* A socket file that nobody listens on is left over from a crash and may go. */
 static bool is_abandoned(const struct sockaddr_un *address)
 {
+	struct stat status;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	bool refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
+	bool refused = lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+		connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
 		errno == ECONNREFUSED;
 	close(fd);
 	return refused;

@@ -58,6 +58,15 @@ static void unlink_from(struct connection **list, struct connection *connection)
 		*list = connection->list_next;
 }
 
+void loop_mark_writable(struct net_loop *loop, struct connection *connection)
+{
+	if (connection->place == CONNECTION_GATED) {
+		unlink_from(&loop->gated, connection);
+		connection->place = CONNECTION_QUIET;
+	}
+	loop_mark_dirty(loop, connection);
+}
+
 void loop_forget(struct net_loop *loop, struct connection *connection)
 {
 	if (connection->place == CONNECTION_DIRTY)

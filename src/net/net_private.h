@@ -102,6 +102,8 @@ void loop_wake(struct net_loop *loop);
 /* Takes over an accepted socket; any thread. */
 void loop_give_arrival(struct net_loop *loop, struct arrival *arrival);
 void loop_mark_dirty(struct net_loop *loop, struct connection *connection);
+/* The socket takes more: what is released goes now, even while other replies wait for the gate. */
+void loop_mark_writable(struct net_loop *loop, struct connection *connection);
 void loop_mark_blocked(struct net_loop *loop, struct connection *connection);
 /* The connection is about to be freed. */
 void loop_forget(struct net_loop *loop, struct connection *connection);

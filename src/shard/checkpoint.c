@@ -117,6 +117,8 @@ void checkpoint_free(struct checkpoint **taken)
 	*taken = NULL;
 	if (checkpoint == NULL)
 		return;
+	for (uint16_t i = 0; i < checkpoint->engine->shard_count; i++)
+		overlay_free(&checkpoint->frozen[i].overlay);
 	pthread_mutex_destroy(&checkpoint->lock);
 	pthread_cond_destroy(&checkpoint->wakes);
 	memory_free(checkpoint->frozen);
@@ -387,10 +389,11 @@ void checkpoint_finish(struct checkpoint *checkpoint)
 		bool busy = checkpoint_step(checkpoint);
 		for (uint16_t port = 0; port < engine->worker_count; port++)
 			busy = engine_deliver(engine, port) > 0 || busy;
-		if (!busy)
-			gate_step(engine->gate);
+		if (!busy && gate_settle(engine->gate) < 0 &&
+			gate_admission(engine->gate) == GATE_FULL)
+			break;
 	}
-	if (checkpoint->retry_at_ns)
+	if (!checkpoint_is_idle(checkpoint))
 		logline(LOGLINE_WARNING,
 			"The last checkpoint found the disk full; the log keeps everything");
 }

@@ -136,10 +136,10 @@ static const struct command expire_command = {
 
 void engine_expire(struct engine *engine, uint16_t self)
 {
-	if (self >= engine->worker_count || engine_admission(engine) != GATE_OPEN)
-		return;
 	struct port *port = &engine->ports[self];
 	engine_tick(engine, self);
+	if (self >= engine->worker_count || engine_admission(engine) != GATE_OPEN)
+		return;
 	for (uint16_t i = self; i < engine->shard_count; i += engine->worker_count) {
 		for (int turns = 0; turns < EXPIRE_TURNS_PER_STEP; turns++) {
 			/* A held shard is looked at next time. */

@@ -26,6 +26,7 @@ struct port {
 	/* own thread's */
 	struct shard *ready_first; /* shards with requests waiting that may run */
 	struct shard *ready_last;
+	bool running_ready; /* within shard_run_ready: what becomes ready is seen by it */
 	struct request_pool pool;
 	int64_t now_ms;    /* wall clock of this tick: what its turns go by */
 	uint64_t stamp_ns; /* monotonic, when the last turn ended or the tick began */

@@ -112,7 +112,7 @@ static int open_log(struct engine *engine, const struct engine_options *options,
 	int result = log_open(&engine->log, &log_options, lowest, replay_record, &replay,
 		&recovery->log, error, error_size);
 	memory_free(replay.tree_lsns);
-	if (result == 0 && recovery->log.records && log_next_lsn(engine->log) <= highest) {
+	if (result == 0 && log_next_lsn(engine->log) <= highest) {
 		snprintf(error, error_size,
 			"the log ends at record %llu but the data file has records up to %llu",
 			(unsigned long long)log_next_lsn(engine->log) - 1,

@@ -226,6 +226,9 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 void shard_run_ready(struct engine *engine, uint16_t self)
 {
 	struct port *port = &engine->ports[self];
+	if (port->running_ready)
+		return;
+	port->running_ready = true;
 	while (port->ready_first) {
 		struct shard *shard = port->ready_first;
 		port->ready_first = shard->ready_next;
@@ -239,4 +242,5 @@ void shard_run_ready(struct engine *engine, uint16_t self)
 			shard_advance(engine, self, request);
 		}
 	}
+	port->running_ready = false;
 }
