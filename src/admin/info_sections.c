@@ -132,6 +132,19 @@ static uint64_t count_errors(const struct environment *environment)
 	return errors;
 }
 
+static void write_keyspace_hits(struct buffer *out, const struct engine *engine)
+{
+	uint64_t hits = 0, misses = 0;
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		struct shard_stats stats;
+		engine_shard_stats(engine, i, &stats);
+		hits += stats.hits;
+		misses += stats.misses;
+	}
+	number(out, "keyspace_hits", hits);
+	number(out, "keyspace_misses", misses);
+}
+
 static void write_stats(const struct info *info, struct buffer *out)
 {
 	struct environment *environment = info->environment;
@@ -161,6 +174,7 @@ static void write_stats(const struct info *info, struct buffer *out)
 	number(out, "expired_keys",
 		atomic_load_explicit(&environment->engine->expired_keys, memory_order_relaxed));
 	number(out, "evicted_keys", 0);
+	write_keyspace_hits(out, environment->engine);
 	number(out, "pubsub_channels", 0);
 	number(out, "pubsub_patterns", 0);
 	number(out, "latest_fork_usec", 0);

@@ -33,8 +33,11 @@ static bool find(
 static bool find_live(
 	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
 {
-	if (find(turn, shard, key, arena, out) && value_is_live(out, turn->now_ms))
+	if (find(turn, shard, key, arena, out) && value_is_live(out, turn->now_ms)) {
+		turn->hits++;
 		return true;
+	}
+	turn->misses++;
 	*out = (struct value){ 0 };
 	return false;
 }

@@ -22,7 +22,9 @@ struct turn {
 	uint16_t shard_total;  /* of the server */
 	uint16_t shard;        /* the one this turn runs on (the lowest it holds) */
 	uint64_t gate_lsn;     /* highest LSN among what was read */
-	int32_t continue_at;   /* see turn_continue; -1: no */
+	uint32_t hits;         /* live values found by turn_get and turn_look */
+	uint32_t misses;
+	int32_t continue_at; /* see turn_continue; -1: no */
 	const struct config *config;
 };
 

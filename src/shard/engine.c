@@ -179,4 +179,6 @@ void engine_shard_stats(const struct engine *engine, uint16_t number, struct sha
 	const struct shard *shard = &engine->shards[number];
 	out->queue = atomic_load_explicit(&shard->queue, memory_order_relaxed);
 	out->turns = atomic_load_explicit(&shard->turns, memory_order_relaxed);
+	out->hits = atomic_load_explicit(&shard->hits, memory_order_relaxed);
+	out->misses = atomic_load_explicit(&shard->misses, memory_order_relaxed);
 }

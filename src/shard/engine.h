@@ -88,6 +88,8 @@ enum gate_admission engine_admission(const struct engine *engine);
 struct shard_stats {
 	uint32_t queue; /* requests waiting */
 	uint64_t turns;
+	uint64_t hits; /* of reading commands */
+	uint64_t misses;
 };
 void engine_shard_stats(const struct engine *engine, uint16_t shard, struct shard_stats *out);
 

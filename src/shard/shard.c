@@ -58,6 +58,17 @@ static void commit(struct engine *engine, struct turn *turn)
 		turn->gate_lsn = lsn;
 }
 
+/* Only whoever holds the shard writes these, so plain additions do. */
+static void count_turn(struct shard *shard, const struct turn *turn)
+{
+	atomic_store_explicit(&shard->turns, shard->turns + 1, memory_order_relaxed);
+	if (turn->request->command->flags & COMMAND_READONLY) {
+		atomic_store_explicit(&shard->hits, shard->hits + turn->hits, memory_order_relaxed);
+		atomic_store_explicit(
+			&shard->misses, shard->misses + turn->misses, memory_order_relaxed);
+	}
+}
+
 static void run_turn(struct engine *engine, uint16_t self, struct request *request)
 {
 	struct port *port = &engine->ports[self];
@@ -80,7 +91,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		request->gate_lsn = turn.gate_lsn;
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
-	engine->shards[turn.shard].turns++;
+	count_turn(&engine->shards[turn.shard], &turn);
 	assert(turn.continue_at < 0 || (request->shard_count == 1 && request->changes.count == 0));
 	request->walk_next = turn.continue_at;
 }

@@ -23,6 +23,8 @@ struct shard {
 	size_t overlay_bytes_counted; /* what engine->overlay_bytes has of it */
 	_Atomic uint32_t queue;
 	_Atomic uint64_t turns;
+	_Atomic uint64_t hits; /* of reading commands, as INFO's keyspace_hits */
+	_Atomic uint64_t misses;
 };
 
 /* Moves a request on as far as it goes on this port's thread: takes shards, runs the turn, gives
