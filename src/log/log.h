@@ -47,11 +47,11 @@ typedef int (*log_replay_fn)(void *context, uint64_t lsn, struct record_reader *
 /*
  * Opens the log in `directory` and replays, in order, each record with an LSN above `after_lsn`.
  * Afterwards the log is ready to be appended to: its next LSN is the larger of last_lsn and
- * `after_lsn`, plus 1, all that was replayed is durable, and, unless `spares_later`, `spares_wanted`
- * segments are ready (fewer when the disk is full: see log_prepare).
- * On failure changes nothing in the log, returns a negative errno and one line in `error`: -EBADMSG
- * for damage that is not a torn tail (valid batches follow it, or records are missing), -ENOTSUP
- * for a newer format.
+ * `after_lsn`, plus 1, all that was replayed is durable, and, unless `spares_later`,
+ * `spares_wanted` segments are ready (fewer when the disk is full: see log_prepare). On failure
+ * changes nothing in the log, returns a negative errno and one line in `error`: -EBADMSG for damage
+ * that is not a torn tail (valid batches follow it, or records are missing), -ENOTSUP for a newer
+ * format.
  */
 int log_open(struct log **out, const struct log_options *options, uint64_t after_lsn,
 	log_replay_fn replay, void *context, struct log_recovery *recovery, char *error,

@@ -140,39 +140,36 @@ static void flush(struct net_loop *loop)
 	} while (loop->gated && gate_released(gate) != released);
 }
 
-/*
- * Handing a batch to the log thread costs two switches, and where cores are few the thread takes
- * the one that the loop or its clients need. So when nothing but writes has come for a while, which
- * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings nothing
- * more to read. The first read that arrives ends this.
- *
- * True: a poll that does not wait comes first.
- */
-static bool looks_for_more(struct net_loop *loop)
-{
-	bool brought = loop->reads > 0;
-	loop->reads = 0;
-	return ++loop->write_ticks > WRITE_TICKS && brought &&
-		gate_waiting(loop->net->engine->gate) < RECORDS_GATHERED_MAX;
-}
-
 static void on_idle(uv_idle_t *idle)
 {
 	(void)idle; /* that it is active makes the poll not wait */
 }
 
+/*
+ * What this tick appended goes on its way.
+ *
+ * Handing a batch to the log thread costs two switches, and where cores are few the thread takes
+ * the one that the loop or its clients need. So when nothing but writes has come for a while, which
+ * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings nothing
+ * more to read. The first read that arrives ends this.
+ */
 static void end_writes(struct net_loop *loop)
 {
-	if (looks_for_more(loop)) {
+	struct gate *gate = loop->net->engine->gate;
+	bool syncs_itself = ++loop->write_ticks > WRITE_TICKS &&
+		loop->net->config->durability == DURABILITY_ALWAYS;
+	bool read_something = loop->reads > 0;
+	loop->reads = 0;
+	if (syncs_itself && read_something && gate_waiting(gate) < RECORDS_GATHERED_MAX) {
 		uv_idle_start(&loop->idle, on_idle);
 		return;
 	}
 	uv_idle_stop(&loop->idle);
 	loop->appended = false;
-	if (loop->write_ticks > WRITE_TICKS)
-		gate_step_here(loop->net->engine->gate);
+	if (syncs_itself)
+		gate_step_here(gate);
 	else
-		gate_kick(loop->net->engine->gate);
+		gate_kick(gate);
 }
 
 /* Only ends the poll: the end of the tick tries the blocked ones again. */
