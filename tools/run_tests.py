@@ -198,10 +198,13 @@ def wire_jobs(build, factor):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     jobs = []
-    for path in sorted((ROOT / "test" / "wire").glob("test_*.py")):
+    paths = sorted((ROOT / "test" / "wire").glob("test_*.py"))
+    if build.factor == 1:  # the measuring tools are the same whatever the build
+        paths += sorted((ROOT / "test" / "bench").glob("test_*.py"))
+    for path in paths:
         reports = folder / path.stem if build.factor > 1 else None
         command = still_addresses(build) + [PYTHON, "test/support/run_wire.py", str(path)]
-        jobs.append(Job(f"{build.name} wire/{path.stem}", command,
+        jobs.append(Job(f"{build.name} {path.parent.name}/{path.stem}", command,
                         build_environment(build, reports), WIRE_LIMIT_S * factor, ROOT, reports))
     return jobs
 
