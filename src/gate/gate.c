@@ -137,11 +137,6 @@ uint64_t gate_waiting(const struct gate *gate)
 	return gate_appended(gate) - gate_durable(gate);
 }
 
-uint64_t gate_crowd(const struct gate *gate)
-{
-	return atomic_load_explicit(&gate->crowd, memory_order_relaxed);
-}
-
 uint64_t gate_released(const struct gate *gate)
 {
 	return gate->config->durability == DURABILITY_ALWAYS ? gate_durable(gate) : UINT64_MAX;
@@ -153,7 +148,9 @@ enum gate_admission gate_admission(const struct gate *gate)
 		atomic_load_explicit(&gate->store_full, memory_order_relaxed))
 		return GATE_FULL;
 	size_t pending = atomic_load_explicit(&gate->pending_bytes_seen, memory_order_relaxed);
-	return pending > PENDING_BYTES_MAX ? GATE_BUSY : GATE_OPEN;
+	size_t half_segment = log_batch_bytes_max(gate->log) / 2;
+	size_t most = half_segment < PENDING_BYTES_MAX ? half_segment : PENDING_BYTES_MAX;
+	return pending > most ? GATE_BUSY : GATE_OPEN;
 }
 
 void gate_set_store_full(struct gate *gate, bool full)
@@ -269,7 +266,7 @@ static void set_pace(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
 	uint64_t waiting = gate_waiting(gate);
-	uint64_t remembered = gate->crowd - gate->crowd / PACE_FORGETS;
+	uint64_t remembered = gate->crowd - (gate->crowd + PACE_FORGETS - 1) / PACE_FORGETS;
 	uint64_t crowd = waiting > remembered ? waiting : remembered;
 	gate->crowd = crowd;
 	gate->paced_records = crowd / 2;
@@ -345,13 +342,15 @@ int gate_keeper_step(struct gate *gate)
 	int result = log_recycle(gate->log, recycle_lsn);
 	if (result == 0)
 		result = log_prepare(gate->log);
-	if (result < 0 && result != -ENOSPC)
+	/* Descriptors run out and come back as room does. */
+	bool no_room = result == -ENOSPC || result == -EMFILE || result == -ENFILE;
+	if (result < 0 && !no_room)
 		durability_fault("making a segment", result);
 
 	struct log_usage usage;
 	log_usage(gate->log, &usage);
 	/* Two segments take whatever may still be collecting or being written. */
-	bool full = result == -ENOSPC && usage.spares < 2;
+	bool full = no_room && usage.spares < 2;
 	if (atomic_exchange(&gate->log_full, full) != full)
 		logline(LOGLINE_WARNING,
 			full ? "The disk has no room for the log: writes are refused, reads go on"

@@ -42,10 +42,8 @@ uint64_t gate_append(struct gate *gate, const struct effect *effects, size_t cou
 size_t gate_record_bytes_max(const struct gate *gate);
 /* A loop has ended its tick: what it appended may go to disk. */
 void gate_kick(struct gate *gate);
-/* Records appended and not yet durable; and how many there lately were at most: the crowd of
- * clients that wait at once. */
+/* Records appended and not yet durable. */
 uint64_t gate_waiting(const struct gate *gate);
-uint64_t gate_crowd(const struct gate *gate);
 /* The calling loop does the step itself, when nobody else is at it (else as gate_kick). */
 void gate_step_here(struct gate *gate);
 

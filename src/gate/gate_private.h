@@ -32,6 +32,7 @@ struct gate {
 	size_t pending_bytes;
 	uint64_t pending_records;
 	uint64_t paced_records; /* what the log thread gathers before it steps again */
+	uint64_t crowd;         /* records lately waiting at once, slowly forgotten */
 	bool log_gathers;       /* asleep only until the batch has grown to paced_records */
 	bool stopping;
 	bool log_asleep;
@@ -53,7 +54,6 @@ struct gate {
 	/* any */
 	_Atomic uint64_t appended_lsn;
 	_Atomic uint64_t durable_lsn;
-	_Atomic uint64_t crowd; /* records lately waiting at once, slowly forgotten */
 	_Atomic size_t pending_bytes_seen;
 	_Atomic bool log_full;
 	_Atomic bool store_full;

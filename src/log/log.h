@@ -3,9 +3,9 @@
  *
  * An LSN numbers records: the first record ever is 1. A batch is what one sync makes durable.
  *
- * Threads: log_write and log_sync are called by one thread (the gate's); log_prepare and
- * log_recycle by another (the gate's keeper); log_usage by any. What they share is behind the log's
- * own lock, which no disk call is made under.
+ * Threads: log_write and log_sync are called by one thread at a time (whoever steps the gate);
+ * log_prepare and log_recycle by another (the gate's keeper); log_usage by any. What they share is
+ * behind the log's own lock, which no disk call is made under.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H

@@ -25,10 +25,12 @@
 
 #include <assert.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OUT_KEEP_BYTES       (16 * 1024)
 #define SWAP_REPLY_BYTES     (64 * 1024)
 #define UNFINISHED_BIG_BYTES (64 * 1024)
+#define IN_FLIGHT_BYTES_MAX  (64u << 20) /* of one connection's requests; then it is not read */
 #define SLOW_ALWAYS_NS       1000000
 
 static void process(struct connection *connection);
@@ -56,6 +58,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
 	struct connection *connection = stream->data;
+	if (size == UV_EOF) {
+		/* It will send no more, but may still wait for its replies. */
+		connection_stop_reading(connection);
+		return;
+	}
 	if (size < 0) {
 		connection_close(connection);
 		return;
@@ -65,7 +72,6 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 	atomic_fetch_add_explicit(
 		&connection->loop->input_bytes, (uint64_t)size, memory_order_relaxed);
 	engine_tick(connection->loop->net->engine, connection->loop->number);
-	connection->loop->reads++;
 	reader_feed(connection->reader, slice_of(buf->base, (size_t)size));
 	process(connection);
 }
@@ -129,7 +135,9 @@ void connection_open(struct net_loop *loop, const struct arrival *arrival)
 	link_client(loop, connection);
 	int result = open_socket(loop, connection, arrival);
 	connection->uv.handle.data = connection;
-	if (result == 0)
+	if (result < 0)
+		close(arrival->fd);
+	else
 		result = uv_read_start(&connection->uv.stream, on_alloc, on_read);
 	if (result < 0)
 		connection_close(connection);
@@ -246,7 +254,7 @@ static void flush_order(struct connection *connection)
 			connection->order_last = NULL;
 		if (!connection->closing)
 			emit(connection, request, released);
-		if (request->gate_lsn > released)
+		if (request->gate_lsn > gate_durable(loop->net->engine->gate))
 			loop->appended = true;
 		request_put(pool, &request);
 	}
@@ -287,6 +295,7 @@ void connection_done(struct connection *connection, struct request *request)
 {
 	assert(connection->in_flight > 0 && request->stage == REQUEST_DONE);
 	connection->in_flight--;
+	connection->in_flight_bytes -= request->counted_bytes;
 	request->answered = true;
 	count_command(connection, request);
 	flush_order(connection);
@@ -305,6 +314,9 @@ static void on_written(uv_write_t *write, int status)
 {
 	struct connection *connection = write->data;
 	connection->write_busy = false;
+	if (status == 0)
+		atomic_fetch_add_explicit(&connection->loop->output_bytes, connection->writing.size,
+			memory_order_relaxed);
 	buffer_clear(&connection->writing, OUT_KEEP_BYTES);
 	if (connection->closing)
 		return;
@@ -326,7 +338,7 @@ static void write_later(struct connection *connection, size_t sent, size_t ready
 		buffer_append(&connection->writing, connection->out.data + sent, ready - sent);
 		buffer_drop_front(&connection->out, ready);
 	}
-	uv_buf_t buf = uv_buf_init(connection->writing.data, (unsigned)connection->writing.size);
+	uv_buf_t buf = { .base = connection->writing.data, .len = connection->writing.size };
 	connection->write.data = connection;
 	connection->write_busy = true;
 	int result = uv_write(&connection->write, &connection->uv.stream, &buf, 1, on_written);
@@ -353,7 +365,7 @@ bool connection_flush(struct connection *connection, uint64_t released)
 	release_marks(connection, released);
 	size_t ready = connection->out_released;
 	if (ready && !connection->write_busy) {
-		uv_buf_t buf = uv_buf_init(connection->out.data, (unsigned)ready);
+		uv_buf_t buf = { .base = connection->out.data, .len = ready };
 		int sent = uv_try_write(&connection->uv.stream, &buf, 1);
 		if (sent < 0 && sent != UV_EAGAIN) {
 			connection_close(connection);
@@ -374,9 +386,10 @@ bool connection_flush(struct connection *connection, uint64_t released)
 			connection->marks[i].end -= ready;
 		if (connection->out.size == 0)
 			buffer_clear(&connection->out, OUT_KEEP_BYTES);
+		connection->shared_output_bytes = connection->out.size + connection->writing.size;
 	}
 	if (connection->close_after_reply && connection->out.size == 0 && !connection->write_busy &&
-		connection->order_first == NULL) {
+		connection->order_first == NULL && connection->blocked == NULL) {
 		connection_close(connection);
 		return false;
 	}
@@ -445,6 +458,8 @@ static void submit(struct connection *connection, struct request *request)
 	struct net_loop *loop = connection->loop;
 	append_to_order(connection, request);
 	connection->in_flight++;
+	request->counted_bytes = request->arena.bytes;
+	connection->in_flight_bytes += request->counted_bytes;
 	engine_submit(loop->net->engine, loop->number, &request);
 }
 
@@ -475,6 +490,7 @@ static void fill_request(struct connection *connection, struct request *request)
 	request->db = connection->db;
 	request->protocol = connection->protocol;
 	request->home = connection->loop->number;
+	request->started_ns = port_of(connection)->stamp_ns;
 	request->connection = connection;
 	request->environment = net->options.environment;
 	request->silent = connection->reply_mode != CONNECTION_REPLY_ON;
@@ -507,8 +523,7 @@ static void dispatch(struct connection *connection)
 	}
 	const struct command *command = request->command;
 	atomic_store_explicit(&connection->last_command, command, memory_order_relaxed);
-	int count = (int)request->argument_count;
-	if (command->arity > 0 ? count != command->arity : count < -command->arity) {
+	if (!command_arity_ok(command, request->argument_count)) {
 		set->write_arity(&writer, command);
 		connection->loop->stats[command - set->commands].rejected++;
 		answer(connection, request);
@@ -552,7 +567,7 @@ static bool may_read_on(const struct connection *connection)
 {
 	const struct config *config = connection->loop->net->config;
 	return !connection->closing && !connection->close_after_reply &&
-		connection->blocked == NULL &&
+		connection->blocked == NULL && connection->in_flight_bytes < IN_FLIGHT_BYTES_MAX &&
 		connection->in_flight < (uint64_t)config->client_requests_max;
 }
 
@@ -561,6 +576,8 @@ static bool over_input_limit(struct connection *connection)
 {
 	struct net *net = connection->loop->net;
 	size_t held = reader_bytes(connection->reader);
+	if (connection->blocked)
+		held += connection->blocked->arena.bytes;
 	count_unfinished(connection, held);
 	return held > UNFINISHED_BIG_BYTES &&
 		net->unfinished_bytes > (uint64_t)net->config->input_bytes_max;

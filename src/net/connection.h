@@ -46,6 +46,7 @@ struct connection {
 	struct request *order_first;
 	struct request *order_last;
 	uint32_t in_flight;
+	size_t in_flight_bytes;
 	struct buffer out;       /* replies in order, not yet handed to the kernel */
 	size_t out_released;     /* prefix of `out` that the gate lets go */
 	struct gate_mark *marks; /* where in `out` the gate holds what back */

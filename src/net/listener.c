@@ -124,8 +124,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 			welcome(listener->net, listener, fd, &peer);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE)
+		if (errno == EMFILE || errno == ENFILE) {
 			logline(LOGLINE_WARNING, "Cannot accept a client: %s", strerror(errno));
+			uv_poll_stop(&listener->poll); /* until the next listener_resume_all */
+		}
 		return;
 	}
 }
@@ -283,6 +285,14 @@ int listener_start_all(struct net *net)
 		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 	}
 	return 0;
+}
+
+void listener_resume_all(struct net *net)
+{
+	for (int i = 0; i < net->listener_count; i++) {
+		if (!uv_is_active((uv_handle_t *)&net->listeners[i].poll))
+			uv_poll_start(&net->listeners[i].poll, UV_READABLE, on_readable);
+	}
 }
 
 void listener_stop_all(struct net *net)

@@ -90,7 +90,7 @@ static void retry_blocked(struct net_loop *loop)
 		struct connection *connection = list;
 		list = connection->blocked_next;
 		connection->is_blocked = false;
-		if (!connection_unblock(connection))
+		if (!connection->closing && !connection_unblock(connection))
 			loop_mark_blocked(loop, connection);
 	}
 }
@@ -150,22 +150,24 @@ static void on_idle(uv_idle_t *idle)
  *
  * Handing a batch to the log thread costs two switches, and where cores are few the thread takes
  * the one that the loop or its clients need. So when nothing but writes has come for a while, which
- * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings nothing
- * more to read. The first read that arrives ends this.
+ * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings no more
+ * of them. The first read that arrives ends this.
  */
 static void end_writes(struct net_loop *loop)
 {
 	struct gate *gate = loop->net->engine->gate;
 	bool syncs_itself = ++loop->write_ticks > WRITE_TICKS &&
 		loop->net->config->durability == DURABILITY_ALWAYS;
-	bool read_something = loop->reads > 0;
-	loop->reads = 0;
-	if (syncs_itself && read_something && gate_waiting(gate) < RECORDS_GATHERED_MAX) {
+	uint64_t waiting = gate_waiting(gate);
+	bool grew = waiting > loop->waiting_seen;
+	loop->waiting_seen = waiting;
+	if (syncs_itself && grew && waiting < RECORDS_GATHERED_MAX) {
 		uv_idle_start(&loop->idle, on_idle);
 		return;
 	}
 	uv_idle_stop(&loop->idle);
 	loop->appended = false;
+	loop->waiting_seen = 0;
 	if (syncs_itself)
 		gate_step_here(gate);
 	else
@@ -185,7 +187,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	if (loop->blocked)
 		engine_tick(engine, loop->number);
 	retry_blocked(loop);
-	if (loop->appended)
+	if (loop->appended || loop->blocked)
 		end_writes(loop);
 	flush(loop);
 	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
@@ -296,8 +298,11 @@ static void on_timer(uv_timer_t *timer)
 	struct net_loop *loop = timer->data;
 	engine_expire(loop->net->engine, loop->number);
 	loop->appended = true; /* expiry writes too */
-	if (loop->ticks++ % (1000 / TIMER_MS) == 0)
+	if (loop->ticks++ % (1000 / TIMER_MS) == 0) {
 		close_idle(loop);
+		if (loop->number == loop->net->first_serving && !loop->net->stopping)
+			listener_resume_all(loop->net);
+	}
 	if (loop->net->stopping)
 		drain(loop);
 }

@@ -47,9 +47,9 @@ struct net_loop {
 	struct connection *gated;    /* have replies that all wait for the gate */
 	struct connection *blocked;  /* have a command that may not start now */
 	uint64_t released_seen;
-	uint32_t reads;       /* of sockets, this tick */
-	uint32_t write_ticks; /* since the last read, or request of another loop */
-	bool appended;        /* this tick made something that waits for the log */
+	uint64_t waiting_seen; /* records, when the loop last looked for more of them */
+	uint32_t write_ticks;  /* since the last read of data, or request of another loop */
+	bool appended;         /* this tick made something that waits for the log */
 	bool drained;
 	bool closed;
 	uint64_t ticks;
@@ -91,6 +91,8 @@ struct net {
 /* listener.c */
 int listener_open_all(struct net *net, char *error, size_t error_size);
 int listener_start_all(struct net *net);
+/* Accepts again after descriptors had run out; by the first loop that serves. */
+void listener_resume_all(struct net *net);
 void listener_stop_all(struct net *net);
 void listener_close_sockets(struct net *net);
 

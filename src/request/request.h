@@ -36,7 +36,7 @@ struct request {
 	uint32_t argument_count;
 	uint8_t db;
 	uint8_t protocol;
-	uint16_t home; /* worker whose connection it came from */
+	uint16_t home; /* port whose connection it came from */
 	struct connection
 		*connection; /* touched by home only; NULL for the server's own requests */
 	void *environment;   /* struct environment: what server commands look at */
@@ -61,7 +61,8 @@ struct request {
 
 	/* net: the connection's order of replies */
 	struct request *order_next;
-	bool answered; /* home's alone: it is back, or never left */
+	size_t counted_bytes; /* what the connection counted of it as in flight */
+	bool answered;        /* home's alone: it is back, or never left */
 };
 
 /* Requests are drawn from and returned to the pool of one loop; not thread-safe. */

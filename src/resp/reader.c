@@ -106,9 +106,9 @@ void reader_feed(struct reader *reader, struct slice bytes)
 
 void reader_hold(struct reader *reader)
 {
-	assert(reader->arguments.count == 0 && reader->bytes == 0);
 	if (reader->input.size == 0)
 		return;
+	assert(reader->passed == reader->input.data);
 	if (reader->held.data && reader->input.data >= reader->held.data &&
 		reader->input.data < reader->held.data + reader->held.size)
 		return;

@@ -31,7 +31,7 @@ void reader_free(struct reader **reader);
 void reader_feed(struct reader *reader, struct slice bytes);
 
 /* Takes what is left of the fed bytes into memory of its own, so that the lender may use his again
- * before READER_MORE: for whoever stops in the middle of a pipeline. Between commands only. */
+ * before READER_MORE: for whoever stops in the middle of a pipeline. */
 void reader_hold(struct reader *reader);
 
 enum reader_result {

@@ -25,7 +25,8 @@
 #include <unistd.h>
 
 #define ERROR_BYTES        512
-#define DESCRIPTORS_OWN    64 /* files, event loops, listeners */
+#define CLIENTS_LEAST      16
+#define DESCRIPTORS_OWN    256 /* log segments, other files, event loops, listeners */
 #define CORES_PER_WORKER   2
 #define WORKERS_CHOSEN_MAX 8
 
@@ -81,7 +82,8 @@ static void raise_descriptor_limit(struct config *config)
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
 	if (limit.rlim_cur < wanted) {
-		config->clients_max = (int64_t)limit.rlim_cur - DESCRIPTORS_OWN;
+		int64_t left = (int64_t)limit.rlim_cur - DESCRIPTORS_OWN;
+		config->clients_max = left > CLIENTS_LEAST ? left : CLIENTS_LEAST;
 		logline(LOGLINE_WARNING, "maxclients is lowered to %lld by the limit on open files",
 			(long long)config->clients_max);
 	}
@@ -154,7 +156,7 @@ static void serve(struct environment *environment, const char *directory)
 	say_banner(environment, directory);
 	net_run(environment->net);
 
-	logline(LOGLINE_NOTICE, "Stopping: every client is served, checkpointing");
+	logline(LOGLINE_NOTICE, "Stopping: clients are gone, checkpointing");
 	checkpoint_stop(engine->checkpoint);
 	checkpoint_finish(engine->checkpoint);
 	gate_stop(engine->gate);

@@ -385,6 +385,7 @@ void checkpoint_finish(struct checkpoint *checkpoint)
 {
 	struct engine *engine = checkpoint->engine;
 	checkpoint->asked = true;
+	checkpoint->retry_at_ns = 0;
 	while (!checkpoint_is_idle(checkpoint) && checkpoint->retry_at_ns == 0) {
 		bool busy = checkpoint_step(checkpoint);
 		for (uint16_t port = 0; port < engine->worker_count; port++)

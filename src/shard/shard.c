@@ -151,8 +151,8 @@ static bool is_overloaded(
 		shard->queue >= (uint64_t)engine->config->queue_requests_max;
 }
 
-/* Answers in place of a turn; true: it may go on, to give back what it does not hold. */
-static bool refuse(struct request *request)
+/* Answers in place of a turn: the request holds nothing and goes home. */
+static void refuse(struct request *request)
 {
 	struct writer writer = { .out = &request->reply, .protocol = request->protocol };
 	request->reply.size = 0;
@@ -160,7 +160,6 @@ static bool refuse(struct request *request)
 	request->releasing = true;
 	request->walk_next = -1;
 	writer_error(&writer, ERROR_OVERLOADED);
-	return true;
 }
 
 /* False when the request has left this thread or waits. */
@@ -173,8 +172,10 @@ static bool take_shards(struct engine *engine, uint16_t self, struct request *re
 			return false;
 		}
 		if (shard->held_by || shard->first) {
-			if (is_overloaded(engine, shard, request))
-				return refuse(request);
+			if (is_overloaded(engine, shard, request)) {
+				refuse(request);
+				return true;
+			}
 			enqueue(shard, request);
 			if (shard->held_by == NULL)
 				make_ready(engine, shard);

@@ -253,7 +253,7 @@ static void holds_writes_back_while_the_log_is_behind(void **state)
 	struct fixture *f = *state;
 	uint64_t number = 0;
 	for (size_t bytes = 0; bytes < BUSY_BYTES; bytes += RECORD_BYTES) {
-		if (bytes < BUSY_BYTES / 2)
+		if (bytes < gate_record_bytes_max(f->gate) / 4)
 			assert_int_equal(gate_admission(f->gate), GATE_OPEN);
 		append_sized(f, ++number, RECORD_BYTES);
 	}

@@ -3,6 +3,8 @@
  */
 #include "net_fixture.h"
 
+#include <signal.h>
+
 static int one_loop(void **state)
 {
 	*state = fixture_new(1, 1);
@@ -321,11 +323,26 @@ static void a_client_that_goes_away_leaves_its_writes_and_nothing_else(void **st
 	close(leaver); /* with both on their way */
 	run_loops(f);
 	make_durable(f);
+	run_loops(f); /* its replies find nobody */
 	net_stats(f->net, &stats);
 	assert_int_equal(stats.clients, 1);
 	say(f, stayer, line(f, "GET %s\r\n", f->keys[1]));
 	assert_string_equal(hear(f, stayer), "$1\r\nv\r\n");
 	close(stayer);
+}
+
+static void a_client_that_sends_no_more_still_gets_its_replies(void **state)
+{
+	struct fixture *f = *state;
+	int client = connect_client(f, 0);
+	say(f, client, line(f, "SET %s v\r\n", f->keys[1]));
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	run_loops(f);
+	make_durable(f);
+	run_loops(f);
+	assert_string_equal(hear(f, client), "+OK\r\n");
+	assert_null(hear(f, client)); /* and is closed then */
+	close(client);
 }
 
 static void a_quiet_client_is_closed_after_the_timeout_on_every_kind_of_loop(void **state)
@@ -441,6 +458,7 @@ int main(void)
 		TEST(one_loop, nothing_but_auth_is_let_in_before_the_password),
 		TEST(one_loop, a_client_that_does_not_read_its_replies_is_dropped),
 		TEST(two_workers, a_client_that_goes_away_leaves_its_writes_and_nothing_else),
+		TEST(one_loop, a_client_that_sends_no_more_still_gets_its_replies),
 		TEST(one_loop, a_quiet_client_is_closed_after_the_timeout_on_every_kind_of_loop),
 		TEST(a_loop_apart,
 			a_quiet_client_is_closed_after_the_timeout_on_every_kind_of_loop),
@@ -449,5 +467,6 @@ int main(void)
 		TEST(one_loop, commands_are_counted_with_their_failures),
 		TEST(one_loop, slow_commands_are_handed_on_with_their_arguments),
 	};
+	signal(SIGPIPE, SIG_IGN); /* as the server does */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,8 +357,10 @@ static void one_step_of_expiry_is_bounded(void **state)
 	uint64_t first = rig->engine->expired_keys;
 	assert_in_range(first, 1, 1000);
 	int steps = 1;
-	for (; rig->engine->expired_keys < 2000 && steps < 100; steps++)
+	for (; rig->engine->expired_keys < 2000 && steps < 100; steps++) {
+		gate_step(rig->engine->gate); /* else its records would be held back */
 		engine_expire(rig->engine, 0);
+	}
 	assert_int_equal(rig->engine->expired_keys, 2000);
 }
 
