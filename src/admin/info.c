@@ -40,7 +40,6 @@ void admin_info(struct turn *turn)
 			walk->info.keys[db] += keys;
 			walk->info.expiring[db] += expiring;
 		}
-		turn_wait_for_shard(turn, turn->shard);
 		if (turn->shard + 1 < turn->shard_total) {
 			turn_continue(turn, turn->shard + 1);
 			return;

@@ -29,7 +29,7 @@ int config_parse_arguments(struct config *config, int argc, char **argv, enum co
 	*action = action_asked(argc, argv);
 	if (*action != CONFIG_RUN && *action != CONFIG_CHECK)
 		return 0;
-	int at = 1;
+	int at = argc > 1 && strcmp(argv[1], "--check-config") == 0 ? 2 : 1;
 	if (at < argc && argv[at][0] != '-') {
 		int result = config_parse_file(config, argv[at], error, error_size);
 		if (result < 0)

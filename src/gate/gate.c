@@ -33,6 +33,12 @@
 #define PACE_FORGETS      8 /* an eighth of the crowd, each sync */
 #define EVERYSEC_NS       1000000000u
 
+static void see_spares(struct gate *gate, struct log_usage *usage)
+{
+	log_usage(gate->log, usage);
+	atomic_store_explicit(&gate->spares_seen, usage->spares, memory_order_relaxed);
+}
+
 struct gate *gate_new(struct log *log, const struct config *config, struct clock *clock)
 {
 	struct gate *gate = memory_zeroed(sizeof(*gate));
@@ -45,6 +51,8 @@ struct gate *gate_new(struct log *log, const struct config *config, struct clock
 	atomic_init(&gate->durable_lsn, gate->next_lsn - 1);
 	pthread_mutex_init(&gate->lock, NULL);
 	pthread_mutex_init(&gate->step_lock, NULL);
+	struct log_usage usage;
+	see_spares(gate, &usage);
 	return gate;
 }
 
@@ -148,6 +156,9 @@ enum gate_admission gate_admission(const struct gate *gate)
 		atomic_load_explicit(&gate->store_full, memory_order_relaxed))
 		return GATE_FULL;
 	size_t pending = atomic_load_explicit(&gate->pending_bytes_seen, memory_order_relaxed);
+	/* What is let in must find a segment: without one it waits, or is refused when full. */
+	if (atomic_load_explicit(&gate->spares_seen, memory_order_relaxed) == 0)
+		return GATE_BUSY;
 	size_t half_segment = log_batch_bytes_max(gate->log) / 2;
 	size_t most = half_segment < PENDING_BYTES_MAX ? half_segment : PENDING_BYTES_MAX;
 	return pending > most ? GATE_BUSY : GATE_OPEN;
@@ -225,7 +236,7 @@ static int write_one(struct gate *gate)
 	atomic_fetch_add_explicit(&gate->bytes, batch->batch.size, memory_order_relaxed);
 
 	struct log_usage usage;
-	log_usage(gate->log, &usage);
+	see_spares(gate, &usage);
 	size_t size = batch->batch.size;
 	uint32_t records = batch->batch.count;
 	log_batch_clear(&batch->batch, BATCH_KEEP_BYTES);
@@ -348,7 +359,7 @@ int gate_keeper_step(struct gate *gate)
 		durability_fault("making a segment", result);
 
 	struct log_usage usage;
-	log_usage(gate->log, &usage);
+	see_spares(gate, &usage);
 	/* Two segments take whatever may still be collecting or being written. */
 	bool full = no_room && usage.spares < 2;
 	if (atomic_exchange(&gate->log_full, full) != full)

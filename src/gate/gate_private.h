@@ -55,6 +55,7 @@ struct gate {
 	_Atomic uint64_t appended_lsn;
 	_Atomic uint64_t durable_lsn;
 	_Atomic size_t pending_bytes_seen;
+	_Atomic int spares_seen; /* empty segments ready, when last looked */
 	_Atomic bool log_full;
 	_Atomic bool store_full;
 	_Atomic uint64_t batches;

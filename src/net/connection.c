@@ -60,7 +60,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 	struct connection *connection = stream->data;
 	if (size == UV_EOF) {
 		/* It will send no more, but may still wait for its replies. */
-		connection_stop_reading(connection);
+		if (connection_is_idle(connection))
+			connection_close(connection);
+		else
+			connection_stop_reading(connection);
 		return;
 	}
 	if (size < 0) {

@@ -89,20 +89,32 @@ static void raise_descriptor_limit(struct config *config)
 	}
 }
 
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static void say_banner(const struct environment *environment, const char *directory)
 {
 	const struct engine *engine = environment->engine;
 	const struct engine_recovery *recovery = &environment->recovery;
 	logline(LOGLINE_NOTICE, "Holdfast %s, process %d", HOLDFAST_VERSION, (int)getpid());
-	logline(LOGLINE_NOTICE, "Data in %s (%s): %u shards, %u workers, durability %s", directory,
-		recovery->created ? "new" : "existing", engine->shard_count, engine->worker_count,
+	logline(LOGLINE_NOTICE, "Data in %s (%s): %u shard%s, %u worker%s, durability %s",
+		directory, recovery->created ? "new" : "existing", engine->shard_count,
+		plural(engine->shard_count), engine->worker_count, plural(engine->worker_count),
 		engine->config->durability == DURABILITY_ALWAYS ? "always" : "everysec");
+	if (engine->shard_count != engine->config->shards)
+		logline(LOGLINE_NOTICE, "The shard count of existing data stays: %u, not %lld",
+			engine->shard_count, (long long)engine->config->shards);
 	logline(LOGLINE_NOTICE, "%llu records replayed from the log in %llu ms%s",
 		(unsigned long long)recovery->log.records, (unsigned long long)recovery->elapsed_ms,
 		recovery->log.torn_tail ? "; an unfinished, never confirmed batch was dropped"
 					: "");
-	logline(LOGLINE_NOTICE, "Ready to accept connections on port %d",
-		net_port(environment->net));
+	if (net_port(environment->net))
+		logline(LOGLINE_NOTICE, "Ready to accept connections on port %d",
+			net_port(environment->net));
+	else
+		logline(LOGLINE_NOTICE, "Ready to accept connections on the unix socket");
 }
 
 static void note_slow(void *context, const struct request *request)

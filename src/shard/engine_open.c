@@ -89,6 +89,13 @@ static int open_stores(struct engine *engine, char *error, size_t error_size)
 	return 0;
 }
 
+static bool has_no_segments(struct log *log)
+{
+	struct log_usage usage;
+	log_usage(log, &usage);
+	return usage.spares + usage.segments == 0;
+}
+
 static int open_log(struct engine *engine, const struct engine_options *options,
 	struct engine_recovery *recovery, char *error, size_t error_size)
 {
@@ -112,6 +119,13 @@ static int open_log(struct engine *engine, const struct engine_options *options,
 	int result = log_open(&engine->log, &log_options, lowest, replay_record, &replay,
 		&recovery->log, error, error_size);
 	memory_free(replay.tree_lsns);
+	if (result == 0 && highest > 0 && has_no_segments(engine->log)) {
+		snprintf(error, error_size,
+			"%s has no segments, but the data file has records up to %llu: the log is "
+			"lost; restore it, or a backup",
+			directory, (unsigned long long)highest);
+		return -EBADMSG;
+	}
 	if (result == 0 && log_next_lsn(engine->log) <= highest) {
 		snprintf(error, error_size,
 			"the log ends at record %llu but the data file has records up to %llu",

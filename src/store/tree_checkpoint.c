@@ -37,9 +37,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/statvfs.h>
 
 /* Index entries looked at, and dead keys cleared, per shard and checkpoint: a few hundred
  * milliseconds of work at most. */
+/* Less than this left on the disk: a failed write was for want of room. */
+#define ROOM_LEAST_BYTES (8u << 20)
+
 #define DUE_PER_CALL_MAX  100000
 #define DEAD_PER_CALL_MAX 50000
 
@@ -63,6 +67,16 @@ static int put(struct writer *writer, const struct overlay_entry *entry);
 static int erase(struct writer *writer, struct slice key);
 static int refile_due(struct writer *writer, int64_t now_ms);
 static int clear_dead(struct writer *writer, struct tree_database *database, uint8_t db, int *left);
+
+/* LMDB takes a write that a full disk cut short for an I/O error; it is one of room. */
+static int tell_full(const struct tree *tree, int rc)
+{
+	mdb_filehandle_t fd;
+	struct statvfs disk;
+	if (rc != -EIO || mdb_env_get_fd(tree->env, &fd) != 0 || fstatvfs(fd, &disk) != 0)
+		return rc;
+	return (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_LEAST_BYTES ? -ENOSPC : rc;
+}
 
 int tree_checkpoint_begin(struct tree *tree, struct tree_checkpoint **out)
 {
@@ -100,7 +114,7 @@ int tree_checkpoint_shard(struct tree_checkpoint *checkpoint, uint16_t shard,
 		rc = tree_record_store(tree, checkpoint->txn, shard, &writer->record);
 	}
 	memory_free(writer);
-	return rc;
+	return tell_full(tree, rc);
 }
 
 int tree_checkpoint_commit(struct tree_checkpoint **checkpoint)
@@ -112,7 +126,7 @@ int tree_checkpoint_commit(struct tree_checkpoint **checkpoint)
 		(*checkpoint)->txn = NULL;
 	}
 	tree_checkpoint_abort(checkpoint);
-	return rc;
+	return tell_full(tree, rc);
 }
 
 void tree_checkpoint_abort(struct tree_checkpoint **checkpoint)
