@@ -275,6 +275,23 @@ static void a_log_that_ends_before_what_the_tree_has_is_refused(void **state)
 	assert_string_equal(run(0, "GET", two), "$6\r\nnewest\r\n");
 }
 
+/* All shards at one LSN, as after an orderly stop: only the empty folder tells. */
+static void a_log_that_is_gone_is_refused_though_the_tree_is_even(void **state)
+{
+	struct engine_rig *rig = *state;
+	open_engine(rig, 2, 2);
+	run(0, "SET", "a", "1");
+	engine_rig_settle(rig);
+	checkpoint_finish(rig->engine->checkpoint);
+	engine_rig_close(rig);
+	open_engine(rig, 2, 2); /* with its log it opens */
+	engine_rig_close(rig);
+	sim_disk_free(&rig->disk);
+	rig->disk = sim_disk_new(2);
+	assert_int_equal(engine_rig_open(rig, 1, 1), -EBADMSG);
+	assert_non_null(strstr(rig->error, "the log is lost"));
+}
+
 static void closing_leaves_all_to_the_log(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -494,6 +511,7 @@ int main(void)
 		TEST(a_disk_that_cannot_be_read_is_an_error_and_not_a_loss),
 		TEST(a_record_of_which_the_tree_has_one_half_is_completed),
 		TEST(a_log_that_ends_before_what_the_tree_has_is_refused),
+		TEST(a_log_that_is_gone_is_refused_though_the_tree_is_even),
 		TEST(closing_leaves_all_to_the_log),
 		TEST(deletes_what_has_fallen_due_and_nothing_else),
 		TEST(deletes_what_has_fallen_due_in_the_tree_too),
