@@ -40,4 +40,39 @@
 /* Effects of one record; a record is one atomic change. */
 #define LIMIT_RECORD_EFFECTS (4 * 1024 * 1024)
 
+/* Bytes of a class's name and of a method's: they stand in keys and error messages. */
+#define LIMIT_CLASS_NAME_BYTES 64
+
+/* Bytes of a class's source: compiling it is work that no budget bounds. */
+#define LIMIT_CLASS_SOURCE_BYTES ((size_t)1 << 20)
+
+/* Tables within tables in a stored or sent value: packing and JSON recurse. */
+#define LIMIT_PACKED_DEPTH 64
+
+/* Bytes of JSON that json.decode and imports take: parsing is not interrupted. */
+#define LIMIT_JSON_BYTES ((size_t)64 << 20)
+
+/* Objects that wait for each other by objects.call, first to last. */
+#define LIMIT_CALL_DEPTH 16
+
+/* Keys of one storage:get, DO.GET or list page within a class: what one turn holds at once. */
+#define LIMIT_LIST_KEYS 100000
+
+/* Schedules of one object, and bytes of a schedule's name. */
+#define LIMIT_SCHEDULES           256
+#define LIMIT_SCHEDULE_NAME_BYTES 64
+
+/* Milliseconds of one http.fetch, of one objects.call, of one sleep, and of a whole call with all
+ * of its waits: the original's limit for an alarm handler is the last, 15 minutes. */
+#define LIMIT_FETCH_TIMEOUT_MS 120000
+#define LIMIT_CALL_TIMEOUT_MS  120000
+#define LIMIT_SLEEP_MS         600000
+#define LIMIT_CALL_LIFE_MS     900000
+
+/* A life given to an object, in seconds: ten years. */
+#define LIMIT_LIFE_S (10ll * 365 * 86400)
+
+/* Bytes of an error message that a class raised: it goes to the client and into DO.INFO. */
+#define LIMIT_ERROR_BYTES 512
+
 #endif

@@ -25,13 +25,13 @@ static void write_sections(const struct walk *walk, struct buffer *out);
 void admin_info(struct turn *turn)
 {
 	struct request *request = turn->request;
-	struct walk *walk = request->walk;
+	struct walk *walk = request->state;
 	if (walk == NULL) {
 		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 		*walk = (struct walk){ .wanted = sections_wanted(request),
 			.info.environment = request->environment,
 			.info.now_ms = turn->now_ms };
-		request->walk = walk;
+		request->state = walk;
 	}
 	if (counts_keys(walk->wanted)) {
 		for (int db = 0; db < LIMIT_DATABASES; db++) {

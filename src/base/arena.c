@@ -74,6 +74,37 @@ void *arena_alloc_slow(struct arena *arena, size_t size)
 	return chunk->bytes;
 }
 
+struct arena_mark arena_mark(struct arena *arena)
+{
+	return (struct arena_mark){
+		.chunk = arena->chunks,
+		.older = arena->chunks ? arena->chunks->older : NULL,
+		.next = arena->next,
+	};
+}
+
+static void free_until(struct arena *arena, struct arena_chunk **list, struct arena_chunk *end)
+{
+	while (*list != end) {
+		struct arena_chunk *chunk = *list;
+		*list = chunk->older;
+		arena->bytes -= chunk->size;
+		memory_free(chunk);
+	}
+}
+
+void arena_rewind(struct arena *arena, struct arena_mark mark)
+{
+	free_until(arena, &arena->chunks, mark.chunk);
+	arena->next = mark.next;
+	arena->end = NULL;
+	if (mark.chunk) {
+		/* Large allocations stand behind the chunk that was the current one. */
+		free_until(arena, &mark.chunk->older, mark.older);
+		arena->end = mark.chunk->bytes + mark.chunk->size;
+	}
+}
+
 struct slice arena_copy(struct arena *arena, struct slice bytes)
 {
 	char *copy = arena_alloc(arena, bytes.size);

@@ -36,6 +36,15 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 	return memory;
 }
 
+/* A place to go back to: arena_rewind frees what was allocated since. */
+struct arena_mark {
+	struct arena_chunk *chunk;
+	struct arena_chunk *older;
+	char *next;
+};
+struct arena_mark arena_mark(struct arena *arena);
+void arena_rewind(struct arena *arena, struct arena_mark mark);
+
 struct slice arena_copy(struct arena *arena, struct slice bytes);
 /* printf into the arena. */
 struct slice arena_format(struct arena *arena, const char *format, ...)

@@ -46,6 +46,15 @@ struct config {
 	_Atomic int64_t log_segment_bytes;    /* `log-segment-size` */
 	_Atomic int64_t map_bytes;            /* `map-size` */
 	_Atomic int64_t queue_requests_max;   /* `shard-queue-limit` */
+	/* objects */
+	_Atomic int64_t class_memory_bytes; /* `class-memory`: of one worker's state of a class */
+	_Atomic int64_t turn_instructions;  /* `turn-instructions`: of one turn of a class */
+	_Atomic int64_t turn_time_ms;       /* `turn-time-limit` */
+	_Atomic int64_t object_idle_s;      /* `object-idle-timeout`: then its memory is dropped */
+	_Atomic int64_t object_queue_max;   /* `object-queue-limit`: calls waiting for one object */
+	_Atomic int64_t alarm_concurrency;  /* `alarm-concurrency`: running at a time, a worker */
+	_Atomic int64_t fetch_bytes_max;    /* `fetch-size-limit`: of one answer's body */
+	_Atomic int64_t fetch_concurrency;  /* `fetch-concurrency`: at a time, a worker */
 	/* watching */
 	_Atomic int64_t loglevel; /* enum logline_level */
 	_Atomic int64_t slowlog_us;
@@ -82,6 +91,11 @@ size_t config_text_copy(struct config *config, const char *name, char *out, size
 bool config_text_is_empty(struct config *config, const char *name);
 /* Compares in time that does not depend on where the texts differ (for requirepass). */
 bool config_text_matches(struct config *config, const char *name, struct slice candidate);
+
+/* The lines of a parameter that may be given several times (`env`, `schedule`), in order, each as
+ * its words; they do not change after the start. Stops when `each` returns false. */
+typedef bool (*config_line_fn)(void *context, const struct slice *words, size_t count);
+void config_each_line(struct config *config, const char *name, config_line_fn each, void *context);
 
 /* One run-time change; names are case-insensitive. 0, or -EINVAL / -EPERM (not changeable at run
  * time) / -ENOENT (unknown name) and in `error` the words behind Redis's `CONFIG SET failed` text.

@@ -22,6 +22,7 @@ enum request_stage {
 	REQUEST_NET,    /* being read or run locally by its connection's loop */
 	REQUEST_TRAVEL, /* in a mailbox */
 	REQUEST_SHARD,  /* waiting for a shard, or in its turn */
+	REQUEST_PARKED, /* between two turns, kept by whoever parked it (turn_park) */
 	REQUEST_DONE,   /* back at its connection, waiting for its place or the gate */
 };
 
@@ -48,7 +49,13 @@ struct request {
 	uint16_t shards_held;
 	bool releasing;    /* on the way back through the shards it held */
 	int32_t walk_next; /* ROUTE_WALK: the shard to run on next; -1: none */
-	void *walk;        /* a walking handler's own state, in the arena */
+	void *state;       /* the handler's own, from turn to turn */
+	void (*parked)(struct request *request); /* see turn_park */
+	bool resumed;                            /* it has been parked: it is let in */
+
+	/* the server's own requests: told, in place of the port's `done`, that it is home */
+	void (*told)(struct request *request);
+	void *told_context;
 
 	/* what came of it */
 	struct arena arena;

@@ -68,6 +68,12 @@ void turn_continue(struct turn *turn, uint16_t shard)
 	turn->continue_at = shard;
 }
 
+void turn_park(struct turn *turn, void (*parked)(struct request *request))
+{
+	assert(turn->request->shard_count == 1 && turn->continue_at < 0);
+	turn->request->parked = parked;
+}
+
 void turn_wait_for_shard(struct turn *turn, uint16_t shard)
 {
 	uint64_t lsn = store_last_lsn(turn->stores[shard]);

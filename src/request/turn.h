@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct config;
+struct objects;
 
 struct turn {
 	struct request *request;
@@ -26,6 +27,7 @@ struct turn {
 	uint32_t misses;
 	int32_t continue_at; /* see turn_continue; -1: no */
 	const struct config *config;
+	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
 };
 
 /* The shard of a key or id: its slot modulo the shard count. */
@@ -40,9 +42,13 @@ bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
 
-/* ROUTE_WALK: after this turn run the handler again on `shard`, with the reply and request->walk as
+/* ROUTE_WALK: after this turn run the handler again on `shard`, with the reply and request->state as
  * they are. */
 void turn_continue(struct turn *turn, uint16_t shard);
+/* After this turn has been committed and its shard given back, `parked` gets the request, with its
+ * reply and state as they are, and keeps it until it calls engine_resume: then the handler runs
+ * again. For requests of one shard; both happen on the shard's worker. */
+void turn_park(struct turn *turn, void (*parked)(struct request *request));
 /* The reply waits for everything that this shard has written: for listings. */
 void turn_wait_for_shard(struct turn *turn, uint16_t shard);
 

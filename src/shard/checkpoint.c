@@ -130,7 +130,7 @@ void checkpoint_free(struct checkpoint **taken)
 
 static void run_freeze(struct turn *turn)
 {
-	struct frozen *frozen = turn->request->walk;
+	struct frozen *frozen = turn->request->state;
 	/* Whatever this shard has written has an LSN up to the last one given out. */
 	frozen->lsn = gate_appended(frozen->checkpoint->engine->gate);
 	frozen->bytes = store_active_bytes(turn->stores[turn->shard]);
@@ -139,7 +139,7 @@ static void run_freeze(struct turn *turn)
 
 static void run_thaw(struct turn *turn)
 {
-	struct frozen *frozen = turn->request->walk;
+	struct frozen *frozen = turn->request->state;
 	frozen->overlay = store_thaw(turn->stores[turn->shard]);
 }
 
@@ -156,7 +156,7 @@ static void ask_shard(struct checkpoint *checkpoint, uint16_t shard, const struc
 	checkpoint->waiting++;
 	request->command = command;
 	request->home = checkpoint->port;
-	request->walk = &checkpoint->frozen[shard];
+	request->state = &checkpoint->frozen[shard];
 	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
 	request->shards[0] = shard;
 	request->shard_count = 1;

@@ -94,6 +94,17 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 		shard_run_ready(engine, self);
 }
 
+void engine_resume(struct engine *engine, uint16_t self, struct request **taken)
+{
+	struct request *request = *taken;
+	*taken = NULL;
+	assert(request->stage == REQUEST_PARKED);
+	request->releasing = false;
+	shard_advance(engine, self, request);
+	if (engine->ports[self].ready_first)
+		shard_run_ready(engine, self);
+}
+
 size_t engine_deliver(struct engine *engine, uint16_t self)
 {
 	struct port *port = &engine->ports[self];
@@ -104,7 +115,7 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 		struct request *next = request->next;
 		request->next = NULL;
 		if (request->stage == REQUEST_DONE)
-			port->done(port->context, request);
+			shard_arrive(engine, self, request);
 		else
 			shard_advance(engine, self, request);
 		handled++;
@@ -125,7 +136,7 @@ static void run_expire(struct turn *turn)
 	for (size_t i = 0; i < count; i++)
 		turn_delete(turn, turn->shard, keys[i]);
 	if (count) {
-		struct engine *engine = turn->request->walk;
+		struct engine *engine = turn->request->state;
 		atomic_fetch_add_explicit(&engine->expired_keys, count, memory_order_relaxed);
 	}
 }
@@ -149,7 +160,7 @@ void engine_expire(struct engine *engine, uint16_t self)
 			struct request *request = request_take(&port->pool);
 			request->command = &expire_command;
 			request->home = self;
-			request->walk = engine;
+			request->state = engine;
 			request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
 			request->shards[0] = i;
 			request->shard_count = 1;

@@ -35,7 +35,7 @@ static void count_overlay(struct engine *engine, struct shard *shard)
 }
 
 /* Whole or not at all: one record in the log, then the overlays. */
-static void commit(struct engine *engine, struct turn *turn)
+static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 {
 	struct changes *changes = &turn->request->changes;
 	if (changes->count == 0)
@@ -54,6 +54,8 @@ static void commit(struct engine *engine, struct turn *turn)
 		const struct effect *effect = &changes->effects[i];
 		store_apply(engine->stores[effect->shard], effect, lsn);
 	}
+	changes_init(changes, changes->arena);
+	engine->ports[self].appended = true;
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
 }
@@ -81,9 +83,10 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.shard = request->shards[0],
 		.continue_at = -1,
 		.config = engine->config,
+		.objects = port->objects,
 	};
 	request->command->run(&turn);
-	commit(engine, &turn);
+	commit(engine, self, &turn);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns += ended_ns - port->stamp_ns;
 	port->stamp_ns = ended_ns;
@@ -92,7 +95,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
 	count_turn(&engine->shards[turn.shard], &turn);
-	assert(turn.continue_at < 0 || (request->shard_count == 1 && request->changes.count == 0));
+	assert(turn.continue_at < 0 || request->shard_count == 1);
 	request->walk_next = turn.continue_at;
 }
 
@@ -147,7 +150,7 @@ static void travel(
 static bool is_overloaded(
 	const struct engine *engine, const struct shard *shard, const struct request *request)
 {
-	return request->connection && request->shards_held == 0 &&
+	return request->connection && !request->resumed && request->shards_held == 0 &&
 		shard->queue >= (uint64_t)engine->config->queue_requests_max;
 }
 
@@ -205,13 +208,31 @@ static bool give_back_shards(struct engine *engine, uint16_t self, struct reques
 
 static void go_home(struct engine *engine, uint16_t self, struct request *request)
 {
-	struct port *home = &engine->ports[request->home];
 	if (request->home != self) {
 		travel(engine, request->home, request, REQUEST_DONE);
 		return;
 	}
 	request->stage = REQUEST_DONE;
-	home->done(home->context, request);
+	shard_arrive(engine, self, request);
+}
+
+void shard_arrive(struct engine *engine, uint16_t self, struct request *request)
+{
+	struct port *home = &engine->ports[self];
+	if (request->told)
+		request->told(request);
+	else
+		home->done(home->context, request);
+}
+
+/* It belongs to whoever parked it from here on. */
+static void park(struct request *request)
+{
+	void (*parked)(struct request *) = request->parked;
+	request->parked = NULL;
+	request->resumed = true;
+	request->stage = REQUEST_PARKED;
+	parked(request);
 }
 
 void shard_advance(struct engine *engine, uint16_t self, struct request *request)
@@ -227,6 +248,10 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 		}
 		if (!give_back_shards(engine, self, request))
 			return;
+		if (request->parked) {
+			park(request);
+			return;
+		}
 		if (request->walk_next < 0)
 			break;
 		request->shards[0] = (uint16_t)request->walk_next;

@@ -30,6 +30,8 @@ struct shard {
 /* Moves a request on as far as it goes on this port's thread: takes shards, runs the turn, gives
  * shards back, hands it to another port or to `done`. */
 void shard_advance(struct engine *engine, uint16_t self, struct request *request);
+/* A request is home, on its own port: tells whoever is to be told. */
+void shard_arrive(struct engine *engine, uint16_t self, struct request *request);
 /* Runs what waits for shards that have become free, until nothing can run. */
 void shard_run_ready(struct engine *engine, uint16_t self);
 

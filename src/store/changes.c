@@ -20,6 +20,8 @@
 
 static uint32_t find(const struct changes *changes, uint16_t shard, struct slice key);
 static void set(struct changes *changes, const struct effect *effect);
+static void make_room_for(struct changes *changes, uint32_t count);
+static void index_all(struct changes *changes);
 
 void changes_init(struct changes *changes, struct arena *arena)
 {
@@ -50,6 +52,27 @@ const struct effect *changes_find(const struct changes *changes, uint16_t shard,
 {
 	uint32_t position = find(changes, shard, key);
 	return position == POSITION_NONE ? NULL : &changes->effects[position];
+}
+
+struct changes changes_save(const struct changes *changes)
+{
+	struct changes saved = *changes;
+	saved.capacity = saved.count;
+	saved.index = NULL;
+	saved.index_size = 0;
+	saved.effects = arena_alloc(saved.arena, saved.count * sizeof(*saved.effects));
+	if (saved.count > 0)
+		memcpy(saved.effects, changes->effects, saved.count * sizeof(*saved.effects));
+	return saved;
+}
+
+void changes_restore(struct changes *changes, const struct changes *saved)
+{
+	*changes = *saved;
+	/* The mark may be restored again: it keeps its own effects. */
+	changes->capacity = 0;
+	make_room_for(changes, saved->count);
+	index_all(changes);
 }
 
 static bool is_of(const struct effect *effect, uint16_t shard, struct slice key)
@@ -90,16 +113,12 @@ static void index_add(struct changes *changes, uint32_t position)
 	changes->index[at] = position + 1;
 }
 
-/* Takes the newest effect into the index, building or doubling it at half load. */
-static void index_newest(struct changes *changes)
+static void index_all(struct changes *changes)
 {
 	if (changes->count <= EFFECTS_UNINDEXED)
 		return;
-	if (changes->count * 2 <= changes->index_size) {
-		index_add(changes, changes->count - 1);
-		return;
-	}
-	changes->index_size = changes->index_size ? changes->index_size * 2 : INDEX_SIZE_FIRST;
+	while (changes->index_size < changes->count * 2)
+		changes->index_size = changes->index_size ? changes->index_size * 2 : INDEX_SIZE_FIRST;
 	size_t bytes = changes->index_size * sizeof(*changes->index);
 	changes->index = arena_alloc(changes->arena, bytes);
 	memset(changes->index, 0, bytes);
@@ -107,11 +126,21 @@ static void index_newest(struct changes *changes)
 		index_add(changes, i);
 }
 
-static void make_room(struct changes *changes)
+/* Takes the newest effect into the index, building or doubling it at half load. */
+static void index_newest(struct changes *changes)
 {
-	if (changes->count < changes->capacity)
+	if (changes->index_size && changes->count * 2 <= changes->index_size)
+		index_add(changes, changes->count - 1);
+	else
+		index_all(changes);
+}
+
+static void make_room_for(struct changes *changes, uint32_t count)
+{
+	if (count < changes->capacity)
 		return;
-	changes->capacity = changes->capacity ? changes->capacity * 2 : EFFECTS_FIRST;
+	while (changes->capacity <= count)
+		changes->capacity = changes->capacity ? changes->capacity * 2 : EFFECTS_FIRST;
 	struct effect *grown =
 		arena_alloc(changes->arena, changes->capacity * sizeof(*changes->effects));
 	if (changes->count > 0)
@@ -132,7 +161,7 @@ static void set(struct changes *changes, const struct effect *effect)
 		earlier->key = key;
 		return;
 	}
-	make_room(changes);
+	make_room_for(changes, changes->count);
 	struct effect *added = &changes->effects[changes->count++];
 	*added = *effect;
 	added->key = arena_copy(changes->arena, effect->key);

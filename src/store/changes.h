@@ -25,6 +25,10 @@ void changes_init(struct changes *changes, struct arena *arena);
 void changes_put(
 	struct changes *changes, uint16_t shard, struct slice key, const struct value *value);
 void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
+/* Remembers what has been written so far, for changes_restore, which forgets everything later. Both
+ * cost time in the number of effects; marks are used last taken, first restored. */
+struct changes changes_save(const struct changes *changes);
+void changes_restore(struct changes *changes, const struct changes *saved);
 /* This turn's latest effect on the shard's key, or NULL. Objects' keys are of one shard each; a
  * database's namespace key stands on every shard. */
 const struct effect *changes_find(const struct changes *changes, uint16_t shard, struct slice key);

@@ -17,7 +17,17 @@
 
 #include <stdint.h>
 
-enum table { TABLE_NAMESPACE = 0x01, TABLE_STRING = 0x02 };
+enum table {
+	TABLE_NAMESPACE = 0x01,
+	TABLE_STRING = 0x02,
+	/* Of objects: object/object_key.h */
+	TABLE_OBJECT = 0x03,
+	TABLE_PART = 0x04,
+	TABLE_DUE = 0x05,
+	TABLE_FAILED = 0x06,
+	TABLE_CLASS = 0x07,
+	TABLE_CRON = 0x08,
+};
 
 /* Tables that only the tree (LMDB) knows; a store key never starts with them. */
 #define TABLE_TREE_FIRST 0xf0

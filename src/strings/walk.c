@@ -3,7 +3,7 @@
  * FLUSHALL.
  *
  * All but the flushes go from shard to shard, one turn on each, with what they have gathered so far
- * in request->walk; the reply is written in the last turn. A listing tells of keys whose writes may
+ * in request->state; the reply is written in the last turn. A listing tells of keys whose writes may
  * not be on disk yet, so its reply waits for everything its shards had written.
  *
  * SCAN is stateless. Within a shard keys stand in the order of the 40-bit hash that is part of
@@ -97,12 +97,12 @@ static void empty_database(struct turn *turn, uint8_t db);
 
 void keys_scan(struct turn *turn)
 {
-	struct scan *scan = turn->request->walk;
+	struct scan *scan = turn->request->state;
 	if (!scan) {
 		scan = scan_new(turn);
 		if (!scan)
 			return;
-		turn->request->walk = scan;
+		turn->request->state = scan;
 	}
 	if (scan->shard == turn->shard && scan->keys_left > 0)
 		scan_shard(turn, scan);
@@ -115,11 +115,11 @@ void keys_scan(struct turn *turn)
 
 void keys_keys(struct turn *turn)
 {
-	struct name_list *found = turn->request->walk;
+	struct name_list *found = turn->request->state;
 	if (!found) {
 		found = arena_alloc(turn_arena(turn), sizeof(*found));
 		*found = (struct name_list){ 0 };
-		turn->request->walk = found;
+		turn->request->state = found;
 	}
 	struct slice pattern = turn_argument(turn, 1);
 	bool any = slice_equal(pattern, slice_text("*"));
@@ -144,14 +144,14 @@ void keys_keys(struct turn *turn)
 void keys_randomkey(struct turn *turn)
 {
 	static _Thread_local uint64_t calls;
-	struct random_walk *walk = turn->request->walk;
+	struct random_walk *walk = turn->request->state;
 	if (!walk) {
 		struct random random;
 		random_seed(&random, turn->request->started_ns + (++calls << 32));
 		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 		walk->shards_left = turn->shard_total;
 		walk->hash = random_below(&random, HASH_END);
-		turn->request->walk = walk;
+		turn->request->state = walk;
 		uint16_t shard = (uint16_t)random_below(&random, turn->shard_total);
 		if (shard != turn->shard) {
 			turn_continue(turn, shard);
@@ -168,11 +168,11 @@ void keys_randomkey(struct turn *turn)
 
 void keys_dbsize(struct turn *turn)
 {
-	uint64_t *total = turn->request->walk;
+	uint64_t *total = turn->request->state;
 	if (!total) {
 		total = arena_alloc(turn_arena(turn), sizeof(*total));
 		*total = 0;
-		turn->request->walk = total;
+		turn->request->state = total;
 	}
 	uint64_t keys, expiring;
 	store_count(turn->stores[turn->shard], turn->request->db, &keys, &expiring);

@@ -106,7 +106,7 @@ void turn_rig_step(struct turn_rig *rig, command_turn_fn run, ...)
 	request->arguments = arena_alloc(&request->arena, count * sizeof(*arguments));
 	memcpy(request->arguments, arguments, count * sizeof(*arguments));
 	request->argument_count = count;
-	request->walk = NULL;
+	request->state = NULL;
 	run_turns(rig, run);
 }
 

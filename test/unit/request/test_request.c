@@ -69,7 +69,7 @@ static void assert_as_new(const struct request *request)
 	assert_int_equal(bare.shard_count, 0);
 	assert_int_equal(bare.shards_held, 0);
 	assert_false(bare.releasing);
-	assert_null(bare.walk);
+	assert_null(bare.state);
 	assert_memory_equal(&bare.changes, &zero.changes, sizeof(zero.changes));
 	assert_int_equal(bare.gate_lsn, 0);
 	assert_int_equal(bare.elapsed_ns, 0);
@@ -92,7 +92,7 @@ static void what_comes_from_the_pool_is_as_new(void **state)
 	request->environment = &pool;
 	request->shards = arena_alloc(&request->arena, 8);
 	request->shard_count = 2;
-	request->walk = &pool;
+	request->state = &pool;
 	request->gate_lsn = 9;
 	request->elapsed_ns = 5;
 	request->failed = request->silent = true;

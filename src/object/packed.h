@@ -1,0 +1,68 @@
+/*
+ * packed: a typed value as bytes: what a class's values become when they are stored, handed to
+ * another object or shown. A storage value that is a string stands as it is (VALUE_BYTES); any
+ * other is packed (VALUE_PACKED). The bytes are on disk: they are described in
+ * include/holdfast/object_format.h.
+ *
+ * A table is its sequence (1 .. n) followed by its other pairs.
+ */
+#ifndef OBJECT_PACKED_H
+#define OBJECT_PACKED_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+#include "resp/writer.h"
+#include "store/value.h"
+
+#include <stdint.h>
+
+enum packed_kind {
+	PACKED_NIL,
+	PACKED_FALSE,
+	PACKED_TRUE,
+	PACKED_INTEGER,
+	PACKED_FLOAT,
+	PACKED_STRING,
+	PACKED_TABLE,
+};
+
+void packed_add_nil(struct buffer *out);
+void packed_add_boolean(struct buffer *out, bool value);
+void packed_add_integer(struct buffer *out, int64_t value);
+void packed_add_float(struct buffer *out, double value);
+void packed_add_string(struct buffer *out, struct slice bytes);
+/* `items` values follow, then `pairs` times a key and its value. */
+void packed_add_table(struct buffer *out, uint64_t items, uint64_t pairs);
+
+struct packed_item {
+	enum packed_kind kind;
+	int64_t integer;
+	double number;
+	struct slice bytes; /* points into what is read */
+	uint64_t items;
+	uint64_t pairs;
+};
+
+/* Takes the next item off the front of `*rest`: a table's parts come after it. False when the bytes
+ * are damaged or at an end. */
+bool packed_take(struct slice *rest, struct packed_item *out);
+/* Exactly one whole value, not nested deeper than LIMIT_PACKED_DEPTH. */
+bool packed_is_whole(struct slice packed);
+
+/* As JSON. A table with pairs is an object (keys as text, in byte order; the sequence under "1",
+ * "2", ...), one without an array, an empty one []. Numbers that JSON lacks are null; bytes that
+ * are not UTF-8 become U+FFFD. A float always shows that it is one (1.0). */
+void packed_to_json(struct slice packed, struct buffer *out);
+/* RFC 8259. Objects become tables, null becomes nil (and is left out of objects, false never).
+ * Integers within 64 bits stay integers. 0; or -EINVAL and in `error` what is wrong at which byte.
+ * `text` at most LIMIT_JSON_BYTES. */
+int packed_from_json(struct slice text, struct buffer *out, char *error, size_t error_size);
+
+/* As a reply: nil null; booleans, integers, strings as such; floats RESP3 doubles; a table without
+ * pairs an array, any other a map (as in packed_to_json, keys as bulk strings). */
+void packed_write(struct slice packed, struct writer *writer);
+/* A storage value as text: a string as it is, integers and floats in decimal, booleans `true` and
+ * `false`, tables as JSON. Appended to `out`. */
+void packed_show_value(const struct value *value, struct buffer *out);
+
+#endif
