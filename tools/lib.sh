@@ -19,7 +19,8 @@ need_for_build() {
 	need_program ninja ninja-build
 	need_program pkg-config
 	local package
-	for package in libuv1-dev libhiredis-dev liblmdb-dev libxxhash-dev libcmocka-dev; do
+	for package in libuv1-dev libhiredis-dev liblmdb-dev libxxhash-dev libcmocka-dev \
+		liblua5.4-dev libcurl4-openssl-dev libjansson-dev libssl-dev; do
 		need_package "$package"
 	done
 }

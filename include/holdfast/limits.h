@@ -72,6 +72,9 @@
 /* A life given to an object, in seconds: ten years. */
 #define LIMIT_LIFE_S (10ll * 365 * 86400)
 
+/* How long a given-up run is remembered for DO.ALARMS, in milliseconds: thirty days. */
+#define LIMIT_FAILED_LIFE_MS (30ll * 86400 * 1000)
+
 /* Bytes of an error message that a class raised: it goes to the client and into DO.INFO. */
 #define LIMIT_ERROR_BYTES 512
 

@@ -1,0 +1,48 @@
+/*
+ * class_state: a class compiled in a sandbox of one worker: its table, its methods, what `self` of
+ * an object is made from.
+ *
+ * Threads: its worker's.
+ */
+#ifndef OBJECT_CLASS_STATE_H
+#define OBJECT_CLASS_STATE_H
+
+#include "object/class.h"
+#include "object/libraries.h"
+#include "object/sandbox.h"
+
+struct class_state {
+	struct class *class; /* a reference */
+	struct sandbox *sandbox;
+	bool has_init;
+	bool has_alarm;
+	/* the owner's */
+	uint32_t instances; /* that refer to it */
+	struct class_state *next;
+};
+
+/* What the functions of a class reach outside: set once by object/api.c's owner. */
+struct class_environment {
+	struct config *config;
+	struct clock *clock;
+	const struct libraries_host *host;
+	/* Adds self's methods and storage, objects, http, sleep to a new state; within a protected
+	 * call. May be NULL: in a check nothing of it runs. */
+	void (*open_api)(lua_State *L);
+};
+
+/* Compiles and runs the source with the usual budget. NULL and one line in `error` (with the line
+ * number) when it does not parse, raises, or does not return the class it is named after. Keeps a
+ * reference of its own. */
+struct class_state *class_state_new(const struct class_environment *environment,
+	struct class *class, char *error, size_t error_size);
+void class_state_free(struct class_state **state);
+/* Whether class_state_new would succeed. */
+bool class_state_check(const struct class_environment *environment, struct slice name,
+	struct slice source, char *error, size_t error_size);
+
+/* Pushes the method's function. False, with nothing pushed, when the class has none of that name.
+ * No metamethod runs, so nothing is raised but lack of stack. */
+bool class_state_push_method(struct class_state *state, lua_State *L, struct slice name);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * objects: what a worker keeps of objects: compiled classes, instances in memory, calls under way
+ * and what they wait for. The input gate is here: at any time one call is within an object's turn,
+ * and while an object is in its `init`, in self:exclusive, or waits to be made anew, no other
+ * enters.
+ *
+ *   request --> objects_enter: the gate --(closed)--> the object's queue --> engine_resume
+ *                  | open
+ *               a turn: the class's code or a storage command --(wait)--> parked --> engine_resume
+ *
+ * Threads: its worker's, all of it.
+ */
+#ifndef OBJECT_OBJECTS_H
+#define OBJECT_OBJECTS_H
+
+#include "object/class.h"
+#include "object/fetch.h"
+#include "object/storage.h"
+#include "shard/engine.h"
+
+struct objects;
+
+/* What the world gives a worker's objects. */
+struct objects_host {
+	void *context;
+	/* Calls objects_run at this wall-clock time or soon after, on the worker's thread; a time
+	 * in the past: as soon as the running event has ended. Replaces the time asked for before.
+	 */
+	void (*wake_at)(void *context, int64_t at_ms);
+	/* As fetcher_start and fetcher_cancel. */
+	void (*fetch)(void *context, struct fetch *fetch);
+	void (*cancel)(void *context, struct fetch *fetch);
+};
+
+struct objects_options {
+	struct engine *engine;
+	uint16_t port; /* of the worker */
+	struct class_registry *registry;
+	struct objects_host host;
+	/* Is told of every log line of a class, and of errors; NULL: logline. */
+	void (*say)(void *context, int level, const char *text);
+	void *say_context;
+};
+
+/* Sets engine->ports[port].objects. */
+struct objects *objects_new(const struct objects_options *options);
+/* Drops calls under way: what they had committed stays. Before the engine is closed. */
+void objects_free(struct objects **objects);
+/* No more alarms and schedules are begun: the server is about to stop. */
+void objects_quiesce(struct objects *objects);
+/* Runs what is due: sleeps, time-outs, alarms, eviction. The clock of the tick has been read. */
+void objects_run(struct objects *objects);
+/* The gate may have released more: fetches that waited for that begin. */
+void objects_released(struct objects *objects);
+
+/* --- for the handlers of storage commands --------------------------------------------------------
+ */
+
+enum objects_intent {
+	OBJECTS_READ,  /* a sliding life is touched */
+	OBJECTS_WRITE, /* and an instance in memory is dropped: its fields may be stale now */
+	OBJECTS_LOOK,  /* leaves no trace */
+};
+/* Opens the storage of the object that arguments `first` (class) and `first + 1` (id) name. False
+ * when the turn is over for now: it was answered with an error, or waits at the object's gate and
+ * will run again from its start. Without turn->objects the gate is open. */
+bool objects_enter(
+	struct turn *turn, uint32_t first, enum objects_intent intent, struct storage *storage);
+/* The turn's end: closes the storage unless the turn has failed. */
+void objects_leave(struct turn *turn, struct storage *storage);
+/* Drops the instance as soon as no call is in it. False when there is none. */
+bool objects_evict(struct turn *turn, const struct object_name *name);
+
+/* What is known in memory of one object, or of a class on this worker. */
+struct objects_figures {
+	uint64_t calls;
+	uint64_t errors;
+	uint64_t overloaded;
+	uint64_t instances;    /* in memory */
+	uint64_t queued;       /* calls waiting at gates */
+	uint64_t waiting;      /* calls parked in a wait */
+	uint64_t memory_bytes; /* of the class's state */
+	char last_error[LIMIT_ERROR_BYTES];
+	int64_t last_error_ms;  /* 0: none */
+	int64_t last_active_ms; /* 0: not since it came into memory */
+};
+/* `id` empty: the class on this worker. */
+void objects_figures(
+	struct objects *objects, const struct object_name *name, struct objects_figures *out);
+/* The registry, for the handlers of DO.CLASS. */
+struct class_registry *objects_registry(struct objects *objects);
+/* Whether the class compiles here: class_state_check with this worker's environment. */
+bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
+	char *error, size_t error_size);
+
+/* --- for storage and the scheduler ---------------------------------------------------------------
+ */
+
+/* An entry was filed in the index of what is due in this shard. `objects` may be NULL. */
+void objects_note_due(struct objects *objects, uint16_t shard, int64_t at_ms);
+
+/* A call that the server makes by itself. */
+struct objects_job {
+	struct due due; /* DUE_ALARM, DUE_SCHEDULE, DUE_WAKE; its slices must live until `ended` */
+	struct slice method;   /* of the schedule or wake */
+	struct slice argument; /* packed; empty: none. A wake's is a table whose items are the
+				  arguments */
+	int64_t scheduled_ms;  /* info.scheduled_time */
+	uint32_t tries;        /* info.retry_count */
+	uint32_t serial;       /* the alarm's */
+	/* On the worker, when its last turn has been committed. */
+	void (*ended)(struct objects_job *job);
+	void *context;
+};
+/* Starts it; from the loop or a job's `ended`, not from within a turn. */
+void objects_start_job(struct objects *objects, struct objects_job *job);
+
+/* What the runtime calls in the last turn of a job, behind its changes (or, when it failed, in
+ * place of them): the scheduler's bookkeeping (object/scheduler.h). */
+
+#endif

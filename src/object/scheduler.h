@@ -1,0 +1,50 @@
+/*
+ * scheduler: runs what is due in a worker's shards: alarms, schedules, wakes, ends of lives,
+ * sweeps. The index of what is due is in the store (TABLE_DUE), in the order of time, and never
+ * held in memory: of each shard only the time of its first entry is known. When that has come, a
+ * turn of the shard takes as many entries as may run at once (alarm-concurrency) and starts a job
+ * for each; an entry stays in the index until the job's last turn takes it out, in one change with
+ * the job's effects. So a job runs at least once, and what it did appears exactly once.
+ *
+ * Retries (the original's table): after 2, 4, 8, 16, 32, 64 seconds plus up to a quarter of jitter;
+ * then the run is given up and noted (TABLE_FAILED, kept LIMIT_FAILED_LIFE_MS). A schedule goes on
+ * with its next time. A wake is not tried again. A class that is not loaded is not an error of its
+ * own: its entries are tried again every minute, uncounted.
+ *
+ * Threads: its worker's.
+ */
+#ifndef OBJECT_SCHEDULER_H
+#define OBJECT_SCHEDULER_H
+
+#include "object/objects.h"
+
+struct scheduler;
+
+struct scheduler *scheduler_new(struct objects *objects, struct engine *engine, uint16_t port);
+void scheduler_free(struct scheduler **scheduler);
+/* Starts what is due. */
+void scheduler_run(struct scheduler *scheduler, int64_t now_ms);
+/* When scheduler_run has something to do next, wall clock; INT64_MAX: nothing is filed. */
+int64_t scheduler_next_ms(const struct scheduler *scheduler);
+/* An entry was filed in this shard. */
+void scheduler_note(struct scheduler *scheduler, uint16_t shard, int64_t at_ms);
+void scheduler_quiesce(struct scheduler *scheduler);
+
+enum job_outcome {
+	JOB_DONE,
+	JOB_FAILED,    /* counted, `error` says why */
+	JOB_NO_CLASS,  /* not loaded: tried again later, uncounted */
+	JOB_NO_METHOD, /* given up at once */
+};
+/* In the job's last turn, with the object's storage open: the entry leaves the index, or is filed
+ * anew, as the outcome and the retry table say. */
+void scheduler_settle(struct scheduler *scheduler, struct storage *storage,
+	const struct objects_job *job, enum job_outcome outcome, const char *error);
+/* Is this still due as the entry says? An alarm that was replaced, an object that ended: false. In
+ * the job's first turn; fills the job's scheduled_ms, tries, serial, method, argument from the
+ * storage. */
+bool scheduler_begin(struct storage *storage, struct objects_job *job);
+
+/* Server-wide schedules (`schedule` lines): run by the worker of shard 0, each a DO.WAKE. */
+
+#endif
