@@ -71,6 +71,10 @@ void objects_leave(struct turn *turn, struct storage *storage);
 /* Drops the instance as soon as no call is in it. False when there is none. */
 bool objects_evict(struct turn *turn, const struct object_name *name);
 
+/* Whether the class is loaded and has an alarm method; false: the turn has been answered with an
+ * error. Without turn->objects: true. */
+bool objects_has_alarm(struct turn *turn, struct slice class_name);
+
 /* What is known in memory of one object, or of a class on this worker. */
 struct objects_figures {
 	uint64_t calls;
@@ -114,8 +118,5 @@ struct objects_job {
 };
 /* Starts it; from the loop or a job's `ended`, not from within a turn. */
 void objects_start_job(struct objects *objects, struct objects_job *job);
-
-/* What the runtime calls in the last turn of a job, behind its changes (or, when it failed, in
- * place of them): the scheduler's bookkeeping (object/scheduler.h). */
 
 #endif
