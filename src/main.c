@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "command/command.h"
 #include "config/config.h"
+#include "server/class_test.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -47,6 +48,12 @@ int main(int argc, char **argv)
 	case CONFIG_CHECK:
 		printf("The configuration is valid\n");
 		break;
+	case CONFIG_TEST: {
+		int count;
+		char **files = config_test_files(argc, argv, &count);
+		code = class_test_run(&config, files, count);
+		break;
+	}
 	case CONFIG_RUN:
 		code = server_run(&config);
 		break;

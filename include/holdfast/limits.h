@@ -40,6 +40,10 @@
 /* Effects of one record; a record is one atomic change. */
 #define LIMIT_RECORD_EFFECTS (4 * 1024 * 1024)
 
+/* `env` and `schedule` lines of a configuration: each is looked at by every class that is made and
+ * at every wake. */
+#define LIMIT_CONFIG_LINES 10000
+
 /* Bytes of a class's name and of a method's: they stand in keys and error messages. */
 #define LIMIT_CLASS_NAME_BYTES 64
 
@@ -49,14 +53,20 @@
 /* Tables within tables in a stored or sent value: packing and JSON recurse. */
 #define LIMIT_PACKED_DEPTH 64
 
-/* Bytes of JSON that json.decode and imports take: parsing is not interrupted. */
-#define LIMIT_JSON_BYTES ((size_t)64 << 20)
+/* Bytes of JSON that json.decode and imports take: parsing is not interrupted, and holds all values
+ * in memory at once: 20 times the text for [0,0,...], 85 times for [{},{},...], which must stay
+ * below 1 GiB. */
+#define LIMIT_JSON_BYTES ((size_t)8 << 20)
 
 /* Objects that wait for each other by objects.call, first to last. */
 #define LIMIT_CALL_DEPTH 16
 
 /* Keys of one storage:get, DO.GET or list page within a class: what one turn holds at once. */
 #define LIMIT_LIST_KEYS 100000
+
+/* Ids of one DO.OBJECTS, entries of one DO.ALARMS: what one reply gathers in memory. */
+#define LIMIT_OBJECTS_PAGE 100000
+#define LIMIT_ALARMS_PAGE  10000
 
 /* Schedules of one object, and bytes of a schedule's name. */
 #define LIMIT_SCHEDULES           256
@@ -65,15 +75,24 @@
 /* Milliseconds of one http.fetch, of one objects.call, of one sleep, and of a whole call with all
  * of its waits: the original's limit for an alarm handler is the last, 15 minutes. */
 #define LIMIT_FETCH_TIMEOUT_MS 120000
-#define LIMIT_CALL_TIMEOUT_MS  120000
+#define LIMIT_CALL_TIMEOUT_MS  30000
 #define LIMIT_SLEEP_MS         600000
 #define LIMIT_CALL_LIFE_MS     900000
+
+/* Bytes of a URL to fetch (servers commonly take 8 KiB), and of the headers that one fetch sends or
+ * one answer brings: what either needs is far below. */
+#define LIMIT_FETCH_URL_BYTES    (16 * 1024)
+#define LIMIT_FETCH_HEADER_BYTES (64 * 1024)
 
 /* A life given to an object, in seconds: ten years. */
 #define LIMIT_LIFE_S (10ll * 365 * 86400)
 
 /* How long a given-up run is remembered for DO.ALARMS, in milliseconds: thirty days. */
 #define LIMIT_FAILED_LIFE_MS (30ll * 86400 * 1000)
+
+/* Bytes of a line that a class logs, and of one crypto.random: keys and tokens are far shorter. */
+#define LIMIT_LOG_LINE_BYTES 1024
+#define LIMIT_RANDOM_BYTES   4096
 
 /* Bytes of an error message that a class raised: it goes to the client and into DO.INFO. */
 #define LIMIT_ERROR_BYTES 512

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "net/net.h"
+#include "object/object_loop.h"
 #include "shard/checkpoint.h"
 #include "shard/engine.h"
 
@@ -28,6 +29,8 @@ struct environment {
 	/* set by server/ before the first request */
 	struct engine *engine;
 	struct net *net;
+	struct class_registry *classes;
+	struct object_loop **object_loops; /* by worker; NULL before they are made */
 	const struct command_set *commands;
 	struct engine_recovery recovery;
 	void (*shutdown)(struct environment *environment); /* any thread: as SIGTERM */

@@ -9,6 +9,7 @@
 #include "command/table.h"
 
 #include "admin/admin.h"
+#include "object/commands.h"
 #include "strings/strings.h"
 
 #define NO_KEYS  0, 0, 0
@@ -17,6 +18,7 @@
 #define ALL_KEYS 1, -1, 1
 #define PAIRS    1, -1, 2
 #define SUB_KEY  2, 2, 1 /* behind the subcommand */
+#define OBJECT   2, 2, 1 /* the id, behind the class */
 
 #define READ       COMMAND_READONLY
 #define READ_FAST  (COMMAND_READONLY | COMMAND_FAST)
@@ -296,6 +298,68 @@ const struct command command_lines[] = {
 		"key", "Returns the length of a value" },
 	{ "substr", 4, ROUTE_KEYS, READ, ONE_KEY, strings_getrange, NULL, "string", "1.0.0",
 		"key start end", "Returns a part of a value" },
+
+	/* object */
+	{ "do.alarms", -2, ROUTE_WALK, READ, NO_KEYS, do_alarms, NULL, "object", "0.2.0",
+		"class [FAILED] [LIMIT count]",
+		"Returns what is due for objects of a class, or the runs that were given up" },
+	{ "do.call", -4, ROUTE_KEYS, GROW, OBJECT, do_call, NULL, "object", "0.2.0",
+		"class id method [arg [arg ...]]", "Calls a method of an object" },
+	{ "do.class", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "object", "0.2.0", "",
+		"Holds the commands about classes" },
+	{ "do.class|drop", 3, ROUTE_ALL, WRITE, NO_KEYS, do_class_drop, NULL, "object", "0.2.0",
+		"name", "Drops a class that has no objects" },
+	{ "do.class|help", 2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_help, "object", "0.2.0",
+		"", "Lists the subcommands of DO.CLASS" },
+	{ "do.class|list", 2, ROUTE_WALK, READ, NO_KEYS, do_class_list, NULL, "object", "0.2.0", "",
+		"Describes the classes that are loaded" },
+	{ "do.class|load", -4, ROUTE_WALK, GROW, NO_KEYS, do_class_load, NULL, "object", "0.2.0",
+		"name source [REPLACE]", "Loads a class from its Lua source" },
+	{ "do.class|source", 3, ROUTE_WALK, READ, NO_KEYS, do_class_source, NULL, "object", "0.2.0",
+		"name", "Returns the source of a class" },
+	{ "do.del", -4, ROUTE_KEYS, WRITE, OBJECT, do_del, NULL, "object", "0.2.0",
+		"class id key [key ...]", "Deletes values of an object" },
+	{ "do.delalarm", 3, ROUTE_KEYS, WRITE, OBJECT, do_delalarm, NULL, "object", "0.2.0",
+		"class id", "Deletes the alarm of an object" },
+	{ "do.deleteall", -3, ROUTE_KEYS, WRITE, OBJECT, do_deleteall, NULL, "object", "0.2.0",
+		"class id [KEEPALARM]", "Deletes all that an object holds" },
+	{ "do.evict", 3, ROUTE_KEYS, WRITE, OBJECT, do_evict, NULL, "object", "0.2.0", "class id",
+		"Drops what an object has in memory; what it has stored stays" },
+	{ "do.expire", -4, ROUTE_KEYS, WRITE, OBJECT, do_expire, NULL, "object", "0.2.0",
+		"class id seconds [TOUCH]",
+		"Sets the life of an object, which begins anew with each use after TOUCH" },
+	{ "do.export", 3, ROUTE_KEYS, READ, OBJECT, do_export, NULL, "object", "0.2.0", "class id",
+		"Returns all that an object holds as one JSON text" },
+	{ "do.get", -4, ROUTE_KEYS, READ, OBJECT, do_get, NULL, "object", "0.2.0",
+		"class id key [key ...]", "Returns values of an object" },
+	{ "do.getalarm", 3, ROUTE_KEYS, READ, OBJECT, do_getalarm, NULL, "object", "0.2.0",
+		"class id", "Returns the millisecond for which an object's alarm is set" },
+	{ "do.import", -4, ROUTE_KEYS, GROW, OBJECT, do_import, NULL, "object", "0.2.0",
+		"class id text [REPLACE]", "Makes an object from what DO.EXPORT returned" },
+	{ "do.info", -2, ROUTE_WALK, READ, NO_KEYS, do_info, NULL, "object", "0.2.0", "class [id]",
+		"Returns figures of a class or of an object" },
+	{ "do.list", -3, ROUTE_KEYS, READ, OBJECT, do_list, NULL, "object", "0.2.0",
+		"class id [START key | STARTAFTER key] [END key] [PREFIX prefix] [REVERSE] "
+		"[LIMIT count] [KEYS]",
+		"Returns keys and values of an object in byte order" },
+	{ "do.newid", 1, ROUTE_LOCAL, ANY_TIME | COMMAND_FAST, NO_KEYS, NULL, do_newid, "object",
+		"0.2.0", "", "Returns an id that nobody has" },
+	{ "do.objects", -2, ROUTE_WALK, READ, NO_KEYS, do_objects, NULL, "object", "0.2.0",
+		"class [PREFIX prefix] [STARTAFTER id] [LIMIT count]",
+		"Returns the ids of a class's objects in byte order" },
+	{ "do.persist", 3, ROUTE_KEYS, WRITE, OBJECT, do_persist, NULL, "object", "0.2.0",
+		"class id", "Makes an object last for ever" },
+	{ "do.put", -5, ROUTE_KEYS, GROW, OBJECT, do_put, NULL, "object", "0.2.0",
+		"class id key value [key value ...]", "Sets values of an object, all or none" },
+	{ "do.runalarm", 3, ROUTE_KEYS, GROW, OBJECT, do_runalarm, NULL, "object", "0.2.0",
+		"class id", "Runs the alarm of an object now" },
+	{ "do.setalarm", 4, ROUTE_KEYS, GROW, OBJECT, do_setalarm, NULL, "object", "0.2.0",
+		"class id unix-time-milliseconds", "Sets the alarm of an object" },
+	{ "do.ttl", 3, ROUTE_KEYS, READ, OBJECT, do_ttl, NULL, "object", "0.2.0", "class id",
+		"Returns the seconds that an object has left" },
+	{ "do.wake", -3, ROUTE_WALK, GROW, NO_KEYS, do_wake, NULL, "object", "0.2.0",
+		"class method [PREFIX prefix] [ARGS arg [arg ...]]",
+		"Sends a call to every object of a class" },
 
 	/* cluster */
 	{ "cluster", -2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_cluster, "cluster", "3.0.0",

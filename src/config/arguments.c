@@ -27,7 +27,7 @@ int config_parse_arguments(struct config *config, int argc, char **argv, enum co
 	char *error, size_t error_size)
 {
 	*action = action_asked(argc, argv);
-	if (*action != CONFIG_RUN && *action != CONFIG_CHECK)
+	if (*action != CONFIG_RUN && *action != CONFIG_CHECK && *action != CONFIG_TEST)
 		return 0;
 	int at = argc > 1 && strcmp(argv[1], "--check-config") == 0 ? 2 : 1;
 	if (at < argc && argv[at][0] != '-') {
@@ -60,18 +60,24 @@ void config_write_help(struct buffer *out)
 		"  --check-config                    read the configuration, say what is wrong, do not run\n"
 		"  --sample-config                   a configuration file with every parameter explained\n"
 		"  --commands                        a list of all commands, in Markdown\n"
+		"  --test FILE.lua ...               run tests of classes: X.lua is class X, X_test.lua a test\n"
 		"\n"
-		"Parameters and their defaults:\n");
+		"Parameters and their defaults; env and schedule, which may be repeated, by example:\n");
 	for (size_t i = 0; i < parameters_count; i++) {
 		const struct parameter *parameter = &parameters[i];
 		if (parameter->kind == PARAMETER_CONSTANT)
 			continue;
+		const char *shown = *parameter->initial ? parameter->initial : "\"\"";
+		if (parameter->kind == PARAMETER_LINES)
+			shown = parameter->example;
 		size_t start = out->size;
-		buffer_format(out, "  --%s %s ", parameter->name,
-			*parameter->initial ? parameter->initial : "\"\"");
-		int written = (int)(out->size - start);
-		int blanks = written < HELP_COLUMN ? HELP_COLUMN - written : 0;
-		buffer_format(out, "%*s%s\n", blanks, "", parameter->text);
+		buffer_format(out, "  --%s %s", parameter->name, shown);
+		size_t written = out->size - start;
+		if (written >= HELP_COLUMN) {
+			buffer_append_text(out, "\n");
+			written = 0;
+		}
+		buffer_format(out, "%*s%s\n", (int)(HELP_COLUMN - written), "", parameter->text);
 	}
 }
 
@@ -103,8 +109,31 @@ static enum config_action action_asked(int argc, char **argv)
 		}
 		if (strcmp(argv[i], "--check-config") == 0)
 			asked = CONFIG_CHECK;
+		if (strcmp(argv[i], "--test") == 0)
+			asked = CONFIG_TEST;
 	}
 	return asked;
+}
+
+/* Words up to the next option. */
+static int words_behind(int argc, char **argv)
+{
+	int count = 0;
+	while (1 + count < argc && !is_option(argv[1 + count]))
+		count++;
+	return count;
+}
+
+char **config_test_files(int argc, char **argv, int *count)
+{
+	*count = 0;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--test") == 0) {
+			*count = words_behind(argc - i, argv + i);
+			return argv + i + 1;
+		}
+	}
+	return argv;
 }
 
 /* One option with its values from argv[0] on: how many arguments it took, or -EINVAL. */
@@ -118,6 +147,8 @@ static int take_option(struct config *config, int argc, char **argv, char *error
 	}
 	if (strcmp(argv[0], "--check-config") == 0)
 		return 1;
+	if (strcmp(argv[0], "--test") == 0)
+		return 1 + words_behind(argc, argv);
 	struct slice values[CONFIG_WORDS_MAX];
 	int count = 0;
 	while (count < CONFIG_WORDS_MAX && 1 + count < argc && !is_option(argv[1 + count])) {

@@ -1,6 +1,7 @@
 /*
  * config: the values. Numbers and choices stand in struct config, where everybody reads them; texts
- * stand behind a lock, one slot a row of the table, and are copied out.
+ * stand behind a lock, one slot a row of the table, and are copied out. Lines add up in a list,
+ * which nothing changes after the start.
  *
  * Life cycle: config_init gives every parameter its default, through the same path as any other
  * value, so that a default its own row refuses is found by the first run. config_put (files,
@@ -11,9 +12,12 @@
  */
 #include "config/config.h"
 
+#include "base/arena.h"
 #include "base/glob.h"
 #include "base/memory.h"
 #include "config/internal.h"
+#include "config/line.h"
+#include "holdfast/limits.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,10 +26,23 @@
 
 /* Of a name that nobody knows, in an error. */
 #define SHOWN_BYTES_MAX 64
+#define ARENA_BYTES     1024
+
+/* One setting of a parameter that may be given several times. */
+struct setting {
+	const struct parameter *parameter;
+	struct setting *next;
+	size_t count;
+	struct slice words[];
+};
 
 struct config_texts {
 	pthread_mutex_t lock;
-	char *values[]; /* a row's text; NULL for numbers and constants */
+	struct arena arena;    /* of the lines */
+	struct setting *lines; /* in the order given; nothing changes them after the start */
+	struct setting **lines_end;
+	uint32_t line_count;
+	char *values[]; /* a row's text; NULL for numbers, constants and lines */
 };
 
 static bool is_text(const struct parameter *parameter);
@@ -33,6 +50,10 @@ static _Atomic int64_t *number_of(struct config *config, const struct parameter 
 static char **text_of(struct config *config, const char *name);
 static void store(struct config *config, const struct parameter *parameter, struct slice value,
 	int64_t number);
+static int add_line(struct config *config, const struct parameter *parameter,
+	const struct slice *words, size_t count, char *error, size_t error_size);
+static void show_lines(
+	struct config *config, const struct parameter *parameter, struct buffer *out);
 static void join(const struct slice *words, size_t count, struct buffer *out);
 static void say_unknown(struct slice name, char *error, size_t error_size);
 static int check_set(
@@ -44,6 +65,8 @@ void config_init(struct config *config)
 	config->texts = memory_zeroed(
 		sizeof(*config->texts) + parameters_count * sizeof(config->texts->values[0]));
 	pthread_mutex_init(&config->texts->lock, NULL);
+	arena_init(&config->texts->arena, ARENA_BYTES);
+	config->texts->lines_end = &config->texts->lines;
 	for (size_t i = 0; i < parameters_count; i++) {
 		struct slice value = slice_text(parameters[i].initial);
 		int64_t number = 0;
@@ -58,6 +81,7 @@ void config_fini(struct config *config)
 {
 	for (size_t i = 0; i < parameters_count; i++)
 		memory_free(config->texts->values[i]);
+	arena_fini(&config->texts->arena);
 	pthread_mutex_destroy(&config->texts->lock);
 	memory_free(config->texts);
 	memory_free(config->file);
@@ -97,6 +121,17 @@ bool config_text_matches(struct config *config, const char *name, struct slice c
 		different |= (unsigned char)candidate.data[i] ^ (unsigned char)text[i % size];
 	pthread_mutex_unlock(&config->texts->lock);
 	return different == 0;
+}
+
+void config_each_line(struct config *config, const char *name, config_line_fn each, void *context)
+{
+	const struct parameter *parameter = parameter_find(slice_text(name));
+	assert(parameter);
+	assert(parameter->kind == PARAMETER_LINES);
+	for (const struct setting *line = config->texts->lines; line; line = line->next) {
+		if (line->parameter == parameter && !each(context, line->words, line->count))
+			return;
+	}
 }
 
 int config_set(struct config *config, struct slice name, struct slice value, char *error,
@@ -144,12 +179,13 @@ int config_put(struct config *config, struct slice name, const struct slice *wor
 		say_unknown(name, error, error_size);
 		return -EINVAL;
 	}
-	bool several = parameter->kind == PARAMETER_WORDS || parameter->kind == PARAMETER_CONSTANT;
-	if (count == 0 || (count > 1 && !several) || count == CONFIG_WORDS_MAX) {
-		snprintf(error, error_size, "%s: %s", parameter->name,
-			count == 0        ? "a value is missing"
-				: several ? "too many values"
-					  : "takes one value; quote it if it contains blanks");
+	size_t words_max = parameter_words_max(parameter);
+	const char *complaint = count == 0 ? "a value is missing" : NULL;
+	if (count > words_max)
+		complaint = words_max == 1 ? "takes one value; quote it if it contains blanks"
+					   : "too many values";
+	if (complaint) {
+		snprintf(error, error_size, "%s: %s", parameter->name, complaint);
 		return -EINVAL;
 	}
 	char reason[256];
@@ -159,9 +195,11 @@ int config_put(struct config *config, struct slice name, const struct slice *wor
 	join(words, count, &value);
 	int result =
 		parameter_read(parameter, buffer_slice(&value), &number, reason, sizeof(reason));
-	if (result == 0)
+	if (result == 0 && parameter->kind == PARAMETER_LINES)
+		result = add_line(config, parameter, words, count, reason, sizeof(reason));
+	else if (result == 0)
 		store(config, parameter, buffer_slice(&value), number);
-	else
+	if (result < 0)
 		snprintf(error, error_size, "%s: %s", parameter->name, reason);
 	buffer_fini(&value);
 	return result;
@@ -172,6 +210,8 @@ void config_show(struct config *config, const struct parameter *parameter,
 {
 	if (parameter->kind == PARAMETER_CONSTANT) {
 		buffer_append_text(out, parameter->initial);
+	} else if (parameter->kind == PARAMETER_LINES) {
+		show_lines(config, parameter, out);
 	} else if (is_text(parameter)) {
 		pthread_mutex_lock(&config->texts->lock);
 		buffer_append_text(out, config->texts->values[parameter - parameters]);
@@ -241,6 +281,48 @@ static void store(struct config *config, const struct parameter *parameter, stru
 		atomic_store_explicit(number_of(config, parameter), number, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&config->texts->lock);
+}
+
+static int add_line(struct config *config, const struct parameter *parameter,
+	const struct slice *words, size_t count, char *error, size_t error_size)
+{
+	struct config_texts *texts = config->texts;
+	int result = parameter->rule(words, count, error, error_size);
+	if (result < 0)
+		return result;
+	if (texts->line_count == LIMIT_CONFIG_LINES) {
+		snprintf(error, error_size,
+			"a configuration has at most %d lines of env and schedule",
+			LIMIT_CONFIG_LINES);
+		return -EINVAL;
+	}
+	struct setting *line =
+		arena_alloc(&texts->arena, sizeof(*line) + count * sizeof(line->words[0]));
+	*line = (struct setting){ .parameter = parameter, .count = count };
+	for (size_t i = 0; i < count; i++)
+		line->words[i] = arena_copy(&texts->arena, words[i]);
+	*texts->lines_end = line;
+	texts->lines_end = &line->next;
+	texts->line_count++;
+	return 0;
+}
+
+static void show_lines(struct config *config, const struct parameter *parameter, struct buffer *out)
+{
+	bool first = true;
+	for (const struct setting *line = config->texts->lines; line; line = line->next) {
+		if (line->parameter != parameter)
+			continue;
+		buffer_append_text(out, first ? "" : "\n");
+		first = false;
+		for (size_t i = 0; i < line->count; i++) {
+			buffer_append_text(out, i ? " " : "");
+			if (parameter->hidden && i + 1 == line->count)
+				buffer_append_text(out, "(hidden)");
+			else
+				line_quote(line->words[i], out);
+		}
+	}
 }
 
 static void join(const struct slice *words, size_t count, struct buffer *out)

@@ -76,12 +76,15 @@ enum config_action {
 	CONFIG_CHECK,
 	CONFIG_SAMPLE,
 	CONFIG_COMMANDS,
+	CONFIG_TEST, /* the files behind --test */
 };
 
 /* `holdfast-server [file] [--name value ...]`. 0; or -EINVAL and one clear line in `error`, naming
  * the file and line or the option. */
 int config_parse_arguments(struct config *config, int argc, char **argv, enum config_action *action,
 	char *error, size_t error_size);
+/* The words behind --test. */
+char **config_test_files(int argc, char **argv, int *count);
 /* One file in redis.conf syntax: `name value ...`, `#` comments, quotes as in Redis. */
 int config_parse_file(struct config *config, const char *path, char *error, size_t error_size);
 

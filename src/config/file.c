@@ -5,8 +5,9 @@
  * A rewrite keeps every line it need not touch: comments, order, and the spelling of values that
  * still hold. A line whose parameter has another value now is replaced where it stands, a repeated
  * one is dropped (the last would win), and what differs from the defaults but has no line is added
- * at the end. The new file is written beside the old one, synced and renamed over it, so that a
- * crash leaves one or the other.
+ * at the end. Of parameters that may be given several times the file's lines stay and none is
+ * added: what the command line gave would count twice at the next start. The new file is written
+ * beside the old one, synced and renamed over it, so that a crash leaves one or the other.
  *
  * Threads: reading belongs to the start. Rewrites may meet; each makes a file of its own, and the
  * last rename stays.
@@ -87,7 +88,8 @@ int config_rewrite(struct config *config)
 	for (size_t i = 0; i < parameters_count; i++) {
 		const struct parameter *parameter = &parameters[i];
 		struct slice initial = slice_text(parameter->initial);
-		if (rewriting.written[i] || config_equals(config, parameter, &initial, 1))
+		if (rewriting.written[i] || parameter->kind == PARAMETER_LINES ||
+			config_equals(config, parameter, &initial, 1))
 			continue;
 		if (!marked)
 			buffer_append_text(&rewriting.out, REWRITE_MARK "\n");
@@ -126,6 +128,10 @@ void config_write_sample(struct buffer *out)
 		if (parameter->alias)
 			buffer_format(out, "; Redis's name for it is %s", parameter->alias);
 		buffer_append_text(out, "\n");
+		if (parameter->example)
+			buffer_format(out, "# %s %s\n", parameter->name, parameter->example);
+		if (parameter->kind == PARAMETER_LINES)
+			continue;
 		buffer_format(out, "%s ", parameter->name);
 		buffer_append_text(out, *parameter->initial ? parameter->initial : "\"\"");
 		buffer_append_text(out, "\n");
@@ -189,7 +195,7 @@ static int rewrite_line(void *context, const struct file_line *line, unsigned nu
 	(void)number;
 	struct rewriting *rewriting = context;
 	const struct parameter *parameter = line->count > 0 ? parameter_find(line->words[0]) : NULL;
-	if (parameter == NULL) {
+	if (parameter == NULL || parameter->kind == PARAMETER_LINES) {
 		keep_line(line, &rewriting->out);
 		return 0;
 	}
@@ -221,7 +227,7 @@ static void write_setting(struct config *config, const struct parameter *paramet
 	config_show(config, parameter, PARAMETER_SHORT, &value);
 	buffer_append(out, name.data, name.size);
 	buffer_append(out, " ", 1);
-	if (parameter->kind == PARAMETER_WORDS)
+	if (parameter->kind == PARAMETER_WORDS && value.size)
 		buffer_append(out, value.data, value.size);
 	else
 		line_quote(buffer_slice(&value), out);

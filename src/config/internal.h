@@ -8,14 +8,15 @@
 #include "config/config.h"
 #include "config/parameters.h"
 
-/* Addresses of one `bind`, with a word more to notice that there are too many. */
-#define CONFIG_WORDS_MAX 17
+/* Words of any one setting, with one more to notice that there are too many. */
+#define CONFIG_WORDS_MAX (PARAMETER_WORDS_MAX + 1)
 
 /* One setting as a file or the command line gives it: allowed at the start whatever the row says.
  * 0; or -EINVAL and in `error` the name and what is wrong. */
 int config_put(struct config *config, struct slice name, const struct slice *words, size_t count,
 	char *error, size_t error_size);
-/* Appends the value. Texts are appended as they are, without quotes. */
+/* Appends the value. Texts are appended as they are, without quotes; lines quoted, one below the
+ * other, without what is hidden. */
 void config_show(struct config *config, const struct parameter *parameter,
 	enum parameter_style style, struct buffer *out);
 /* Is `words` what the parameter has now, however it is written? */

@@ -21,12 +21,16 @@
 #include <stdio.h>
 
 #define FIELD(member) offsetof(struct config, member)
+#define KB            ((int64_t)1 << 10)
 #define MB            ((int64_t)1 << 20)
 #define GB            ((int64_t)1 << 30)
 #define TB            ((int64_t)1 << 40)
 
 #define NAME_BYTES_MAX   64
 #define TYPING_SLIPS_MAX 3
+
+/* `save 3600 1 300 100 60 10000` and the like get told that the value is fixed. */
+#define CONSTANT_WORDS_MAX 16
 
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const durabilities[] = { "always", "everysec", NULL };
@@ -37,7 +41,8 @@ const struct parameter parameters[] = {
 		.section = "Connections",
 		.kind = PARAMETER_WORDS,
 		.least = 1,
-		.most = 1024,
+		.most = 1023,
+		.words_max = 16,
 		.initial = "127.0.0.1 -::1",
 		.text = "Addresses to listen on. One with a leading '-' may be missing on this machine; "
 			"'*' is every IPv4 and '::*' every IPv6 address." },
@@ -237,6 +242,122 @@ const struct parameter parameters[] = {
 		.initial = "1tb",
 		.text = "Address space for the store, and so its largest size; costs no memory." },
 
+	{ .name = "class-dir",
+		.section = "Objects",
+		.kind = PARAMETER_TEXT,
+		.most = PATH_MAX - 1,
+		.initial = "",
+		.text = "Directory of Lua classes, one NAME.lua each, loaded at the start; empty: none. "
+			"A class stored by DO.CLASS LOAD wins over a file of its name." },
+	{ .name = "class-memory",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(class_memory_bytes),
+		.least = 1 * MB,
+		.most = 64 * GB,
+		.unit = "bytes",
+		.initial = "64mb",
+		.at_run_time = true,
+		.text = "Memory of one class on one worker, its objects in memory included; a change "
+			"holds for what is made afterwards." },
+	{ .name = "turn-instructions",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(turn_instructions),
+		.least = 10000,
+		.most = 1000000000000,
+		.unit = "instructions",
+		.initial = "5000000",
+		.at_run_time = true,
+		.text = "Lua instructions of one turn, up to its end or its next wait; beyond it the "
+			"answer is TIMEOUT and nothing of the turn stays." },
+	{ .name = "turn-time-limit",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(turn_time_ms),
+		.least = 1,
+		.most = 60000,
+		.unit = "milliseconds",
+		.initial = "1000",
+		.at_run_time = true,
+		.text = "How long one turn of a class may keep its worker; beyond it the answer is "
+			"TIMEOUT and nothing of the turn stays." },
+	{ .name = "object-idle-timeout",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(object_idle_s),
+		.least = 1,
+		.most = 86400,
+		.unit = "seconds",
+		.initial = "60",
+		.at_run_time = true,
+		.text = "An object that nobody calls for so long leaves memory; its storage stays." },
+	{ .name = "object-queue-limit",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(object_queue_max),
+		.least = 1,
+		.most = 1000000,
+		.unit = "calls",
+		.initial = "10000",
+		.at_run_time = true,
+		.text = "Calls waiting for one object; beyond it the answer is OVERLOADED." },
+	{ .name = "alarm-concurrency",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(alarm_concurrency),
+		.least = 1,
+		.most = 100000,
+		.unit = "calls",
+		.initial = "64",
+		.at_run_time = true,
+		.text = "Alarms, schedules and wakes that run at a time on one worker; others that are "
+			"due wait." },
+	{ .name = "fetch-allow",
+		.kind = PARAMETER_WORDS,
+		.most = 16384,
+		.words_max = PARAMETER_WORDS_MAX,
+		.rule = rule_fetch_allow,
+		.initial = "",
+		.example = "api.example.com *.example.org localhost:8080 [::1]:8080",
+		.at_run_time = true,
+		.text = "Hosts that http.fetch may reach: host, host:port, *.domain, *.domain:port, "
+			"[address]:port; without a port 80 and 443. Private addresses only when the host "
+			"is named without a '*'. Empty: none." },
+	{ .name = "fetch-size-limit",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(fetch_bytes_max),
+		.least = 1 * KB,
+		.most = 1 * GB,
+		.unit = "bytes",
+		.initial = "8mb",
+		.at_run_time = true,
+		.text = "The largest body that http.fetch takes; a larger one is an error." },
+	{ .name = "fetch-concurrency",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(fetch_concurrency),
+		.least = 1,
+		.most = 10000,
+		.unit = "requests",
+		.initial = "64",
+		.at_run_time = true,
+		.text = "Requests of http.fetch under way at a time on one worker; others wait." },
+	{ .name = "env",
+		.kind = PARAMETER_LINES,
+		.most = 65536,
+		.words_max = 16,
+		.rule = rule_env,
+		.hidden = true,
+		.initial = "",
+		.example = "UserSubscriptionManager CLIENT_SECRET \"s3cret\"",
+		.text = "A setting that classes read as env.NAME: CLASS NAME VALUE, where '*' for CLASS is "
+			"every class. May be given several times. Values are never shown or logged." },
+	{ .name = "schedule",
+		.kind = PARAMETER_LINES,
+		.most = 8192,
+		.words_max = 16,
+		.rule = rule_schedule,
+		.initial = "",
+		.example = "\"*/30 * * * *\" UserSubscriptionManager poll",
+		.text = "Calls a method of all objects of a class by the clock: \"CRON\" CLASS METHOD "
+			"[PREFIX p]. CRON is minute, hour, day of month, month and day of week in UTC, or "
+			"@hourly, @daily, @weekly, @monthly, @yearly; PREFIX chooses ids. May be given "
+			"several times." },
+
 	{ .name = "logfile",
 		.section = "Watching",
 		.kind = PARAMETER_TEXT,
@@ -293,6 +414,8 @@ const size_t parameters_count = sizeof(parameters) / sizeof(parameters[0]);
 
 static const char *read_value(
 	const struct parameter *parameter, struct slice value, int64_t *number);
+static int read_words(
+	const struct parameter *parameter, struct slice value, char *error, size_t error_size);
 static size_t typing_slips(struct slice typed, const char *name);
 static bool read_choice(const struct parameter *parameter, struct slice value, int64_t *number);
 static bool read_octal(struct slice value, int64_t *number);
@@ -336,10 +459,24 @@ bool parameter_is_number(const struct parameter *parameter)
 		return true;
 	case PARAMETER_TEXT:
 	case PARAMETER_WORDS:
+	case PARAMETER_LINES:
 	case PARAMETER_CONSTANT:
 		break;
 	}
 	return false;
+}
+
+size_t parameter_words_max(const struct parameter *parameter)
+{
+	switch (parameter->kind) {
+	case PARAMETER_WORDS:
+	case PARAMETER_LINES:
+		return parameter->words_max;
+	case PARAMETER_CONSTANT:
+		return CONSTANT_WORDS_MAX;
+	default:
+		return 1;
+	}
 }
 
 int parameter_read(const struct parameter *parameter, struct slice value, int64_t *number,
@@ -350,6 +487,8 @@ int parameter_read(const struct parameter *parameter, struct slice value, int64_
 		return -EINVAL;
 	}
 	const char *complaint = read_value(parameter, value, number);
+	if (complaint == NULL && parameter->kind == PARAMETER_WORDS)
+		return read_words(parameter, value, error, error_size);
 	if (complaint == NULL)
 		return 0;
 	struct buffer range;
@@ -396,6 +535,7 @@ void parameter_show_range(const struct parameter *parameter, struct buffer *out)
 		return;
 	case PARAMETER_TEXT:
 	case PARAMETER_WORDS:
+	case PARAMETER_LINES:
 		buffer_format(out, "between %lld and %lld bytes long", (long long)parameter->least,
 			(long long)parameter->most);
 		return;
@@ -432,12 +572,39 @@ static const char *read_value(
 		return read_choice(parameter, value, number) ? NULL : "argument";
 	case PARAMETER_TEXT:
 	case PARAMETER_WORDS:
+	case PARAMETER_LINES:
 		*number = (int64_t)value.size;
 		break;
 	case PARAMETER_CONSTANT:
 		return slice_is(value, parameter->initial) ? NULL : "argument";
 	}
 	return *number >= parameter->least && *number <= parameter->most ? NULL : "argument";
+}
+
+/* Whoever uses the text splits it at blanks, so the rule sees it that way however it was quoted. */
+static int read_words(
+	const struct parameter *parameter, struct slice value, char *error, size_t error_size)
+{
+	struct slice words[PARAMETER_WORDS_MAX];
+	size_t count = 0;
+	for (size_t at = 0, end; at < value.size; at = end + 1) {
+		for (end = at; end < value.size && value.data[end] != ' ';)
+			end++;
+		if (end == at)
+			continue;
+		if (count == parameter->words_max) {
+			snprintf(error, error_size, "too many values");
+			return -EINVAL;
+		}
+		words[count++] = slice_of(value.data + at, end - at);
+	}
+	if (count == 0 && value.size) {
+		snprintf(error, error_size, "argument is nothing but blanks");
+		return -EINVAL;
+	}
+	if (parameter->rule == NULL || count == 0)
+		return 0;
+	return parameter->rule(words, count, error, error_size);
 }
 
 /* Letters to insert, drop or exchange to get from one to the other (Levenshtein's distance). */

@@ -7,8 +7,12 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "config/rules.h"
 
 #include <stdint.h>
+
+/* Words of one setting, the name not counted. */
+#define PARAMETER_WORDS_MAX 256
 
 enum parameter_kind {
 	PARAMETER_NUMBER,   /* a count of `unit`s */
@@ -17,6 +21,7 @@ enum parameter_kind {
 	PARAMETER_CHOICE,   /* one of `choices`; its index is the number */
 	PARAMETER_TEXT,     /* one word; `least` and `most` bound its bytes */
 	PARAMETER_WORDS,    /* a text of several words, joined by blanks */
+	PARAMETER_LINES,    /* may be given several times: each line is kept, as its words */
 	PARAMETER_CONSTANT, /* clients ask for it; it can be set only to what it is */
 };
 
@@ -29,7 +34,11 @@ struct parameter {
 	int64_t least, most;
 	const char *unit; /* NULL: a plain number */
 	const char *const *choices;
+	size_t words_max;    /* of the kinds with several words */
+	rule_fn rule;        /* what the words must be beyond that; NULL: anything */
+	bool hidden;         /* the last word of a line is a secret */
 	const char *initial; /* the default, as the configuration file writes it */
+	const char *example; /* a line of values that shows what is not plain; NULL: none */
 	const char *text;    /* one sentence or two for the sample file and --help */
 	const char *section; /* heading in front of this row; NULL: the one before goes on */
 };
@@ -44,8 +53,11 @@ const char *parameter_nearest(struct slice name);
 
 /* Is its value a number in struct config? The others are texts. */
 bool parameter_is_number(const struct parameter *parameter);
+/* How many words one setting may have. */
+size_t parameter_words_max(const struct parameter *parameter);
 /* Reads `value` by the row's rules: 0 and, for numbers, `*number`; or -EINVAL and in `error` what
- * it must be, with range and unit. */
+ * it must be, with range and unit. Of a line only its size is told from this: the rule takes its
+ * words. */
 int parameter_read(const struct parameter *parameter, struct slice value, int64_t *number,
 	char *error, size_t error_size);
 

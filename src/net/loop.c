@@ -129,15 +129,21 @@ static void release_gated(struct net_loop *loop, uint64_t released)
 
 static void flush(struct net_loop *loop)
 {
+	const struct net_options *options = &loop->net->options;
+	struct port *port = &loop->net->engine->ports[loop->number];
 	struct gate *gate = loop->net->engine->gate;
 	uint64_t released;
+	bool waits;
 	do {
 		released = gate_released(gate);
 		release_gated(loop, released);
+		if (port->awaits_gate)
+			options->released(options->environment, loop->number);
 		flush_dirty(loop, released);
-		atomic_store(&loop->listener.wanted_lsn, loop->gated ? released + 1 : 0);
+		waits = loop->gated || port->awaits_gate;
+		atomic_store(&loop->listener.wanted_lsn, waits ? released + 1 : 0);
 		/* If the gate moved in between, it may not have seen the wish. */
-	} while (loop->gated && gate_released(gate) != released);
+	} while (waits && gate_released(gate) != released);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -167,6 +173,7 @@ static void end_writes(struct net_loop *loop)
 	}
 	uv_idle_stop(&loop->idle);
 	loop->appended = false;
+	loop->net->engine->ports[loop->number].appended = false;
 	loop->waiting_seen = 0;
 	if (syncs_itself)
 		gate_step_here(gate);
@@ -187,7 +194,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	if (loop->blocked)
 		engine_tick(engine, loop->number);
 	retry_blocked(loop);
-	if (loop->appended || loop->blocked)
+	if (loop->appended || engine->ports[loop->number].appended || loop->blocked)
 		end_writes(loop);
 	flush(loop);
 	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
@@ -248,7 +255,10 @@ static void drain(struct net_loop *loop)
 		else if (!connection->close_after_reply)
 			connection_stop_reading(connection);
 	}
-	if (!loop->drained && loop->clients == NULL) {
+	bool late = now > loop->drain_until_ns;
+	bool runs = net->options.drain &&
+		net->options.drain(net->options.environment, loop->number, late);
+	if (!loop->drained && loop->clients == NULL && (!runs || late)) {
 		loop->drained = true;
 		if (atomic_fetch_sub(&net->loops_serving, 1) == 1) {
 			for (uint16_t i = 0; i < net->loop_count; i++)
@@ -257,6 +267,8 @@ static void drain(struct net_loop *loop)
 	}
 	if (net->loops_serving == 0 && !loop->closed) {
 		loop->closed = true;
+		if (net->options.closing)
+			net->options.closing(net->options.environment, loop->number);
 		close_handle((uv_handle_t *)&loop->async);
 		close_handle((uv_handle_t *)&loop->prepare);
 		close_handle((uv_handle_t *)&loop->idle);

@@ -81,6 +81,11 @@ void net_close(struct net **taken)
 	memory_free(net);
 }
 
+struct uv_loop_s *net_uv_loop(struct net *net, uint16_t loop)
+{
+	return &net->loops[loop].uv;
+}
+
 void *net_environment(const struct net *net)
 {
 	return net->options.environment;

@@ -27,6 +27,14 @@ struct net_options {
 	/* A command took at least `slowlog-log-slower-than`, or a millisecond; its arguments are
 	 * still there. */
 	void (*slow)(void *environment, const struct request *request);
+	/* What else runs on a loop; each is called on its thread. NULL: nothing does. */
+	/* The gate may have released more, and the loop's port awaits that. */
+	void (*released)(void *environment, uint16_t loop);
+	/* The server is stopping: begin nothing new. True while something still runs; with `now` it
+	 * has to end at once. */
+	bool (*drain)(void *environment, uint16_t loop, bool now);
+	/* The loop ends: close its handles. */
+	void (*closing)(void *environment, uint16_t loop);
 };
 
 /* Binds and listens. 0, or negative errno and one line in `error` (which names address and port).
@@ -39,6 +47,8 @@ void net_run(struct net *net);
 void net_stop(struct net *net);
 void net_close(struct net **net);
 
+/* The libuv loop of a loop: to put handles on it before net_run, or on its thread. */
+struct uv_loop_s *net_uv_loop(struct net *net, uint16_t loop);
 void *net_environment(const struct net *net);
 /* The port that TCP listens on (the chosen one when the parameter was 0 in tests); 0: none. */
 int net_port(const struct net *net);

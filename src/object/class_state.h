@@ -11,14 +11,18 @@
 #include "object/libraries.h"
 #include "object/sandbox.h"
 
+struct object;
+
 struct class_state {
 	struct class *class; /* a reference */
 	struct sandbox *sandbox;
 	bool has_init;
 	bool has_alarm;
 	/* the owner's */
-	uint32_t instances; /* that refer to it */
-	struct class_state *next;
+	uint32_t instances;        /* in memory */
+	struct object *idle_first; /* those without a call in them, the longest idle first */
+	struct object *idle_last;
+	bool replaced; /* freed with its last instance */
 };
 
 /* What the functions of a class reach outside: set once by object/api.c's owner. */
@@ -26,6 +30,7 @@ struct class_environment {
 	struct config *config;
 	struct clock *clock;
 	const struct libraries_host *host;
+	void *context; /* becomes the sandbox's: struct objects */
 	/* Adds self's methods and storage, objects, http, sleep to a new state; within a protected
 	 * call. May be NULL: in a check nothing of it runs. */
 	void (*open_api)(lua_State *L);
@@ -42,7 +47,7 @@ bool class_state_check(const struct class_environment *environment, struct slice
 	struct slice source, char *error, size_t error_size);
 
 /* Pushes the method's function. False, with nothing pushed, when the class has none of that name.
- * No metamethod runs, so nothing is raised but lack of stack. */
+ * No metamethod runs. Within a protected call. */
 bool class_state_push_method(struct class_state *state, lua_State *L, struct slice name);
 
 #endif

@@ -18,6 +18,7 @@
 
 struct config;
 struct fetcher;
+struct fetch_exchange;
 struct uv_loop_s;
 
 struct fetch_header {
@@ -44,15 +45,10 @@ struct fetch {
 	struct buffer headers_in; /* lines `name: value\n`, names lower case, of the last hop */
 	struct buffer body_in;
 	char error[256];
-	char code[16]; /* with an error: FORBIDDEN, TIMEOUT, TOOLARGE, BADURL, NETWORK */
+	/* with an error: FORBIDDEN, TIMEOUT, TOOLARGE, BADURL, BADREQUEST or NETWORK */
+	char code[16];
 
-	/* fetch.c's */
-	void *easy;
-	void *header_list;
-	uint32_t redirects;
-	struct fetch *next;
-	struct fetcher *fetcher;
-	bool cancelled;
+	struct fetch_exchange *exchange; /* fetch.c's; NULL: not under way */
 };
 
 /* `config` gives fetch-allow, fetch-size-limit, fetch-concurrency, read at each start. */
@@ -69,7 +65,7 @@ void fetcher_free(struct fetcher **fetcher);
 void fetch_clear(struct fetch *fetch);
 
 /* Whether the list lets a URL through by its words alone (no look-up of addresses). For
- * fetch-allow's own check and for tests; `error` says why not. */
+ * fetch-allow's own check and for tests; `error` says why not, its code word first. */
 bool fetch_is_allowed(struct slice allow_list, struct slice url, char *error, size_t error_size);
 
 #endif

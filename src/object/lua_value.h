@@ -14,13 +14,14 @@
 /* Appends the value at `index` packed. Raises an error for what cannot be stored: functions,
  * threads, userdata (json.null is nil), tables that contain themselves or nest deeper than
  * LIMIT_PACKED_DEPTH, keys that are not strings, numbers or booleans, more than `bytes_max` bytes
- * in all. `out` then holds rubbish, nothing is leaked. Metatables are not looked at. `charge`: see
- * sandbox_charge. */
+ * in all. `out` then holds rubbish, nothing is leaked. Metatables are not looked at. Charges the
+ * turn by item and by size (sandbox_charge), as pushing does. json.null is the light userdata
+ * NULL. */
 void lua_value_pack(lua_State *L, int index, struct buffer *out, size_t bytes_max);
 /* Pushes one value; the bytes must be packed_is_whole. */
 void lua_value_push(lua_State *L, struct slice packed);
-/* The same for storage values: strings stand as VALUE_BYTES. lua_value_to_stored leaves out->data
- * pointing into the Lua string or into `scratch`. */
+/* The same for storage values: strings stand as VALUE_BYTES. lua_value_to_stored empties `scratch`
+ * and leaves out->data pointing into the Lua string or into it. */
 void lua_value_to_stored(
 	lua_State *L, int index, struct buffer *scratch, size_t bytes_max, struct value *out);
 void lua_value_push_stored(lua_State *L, const struct value *value);

@@ -6,10 +6,9 @@
  *   TABLE_PART   [04][class][00][id size 2][id][01][name]             -> a schedule
  *                [04][class][00][id size 2][id][02][incarnation 4][key] -> a storage value
  *   TABLE_DUE    [05][time 8][kind 1][class][00][id size 2][id][name] -> what is due then
- *   TABLE_FAILED [06][class][00][time 8][kind 1][id size 2][id][name] -> an alarm or schedule run
- * given up TABLE_CLASS  [07][class]                                          -> a class; on shard 0
- *   TABLE_CRON   [08][number of the line's hash 8]                    -> when it ran last; on shard
- * 0
+ *   TABLE_FAILED [06][class][00][time 8][kind 1][id size 2][id][name] -> a run given up
+ *   TABLE_CLASS  [07][class]                                          -> a class; on shard 0
+ *   TABLE_CRON   [08][number of the line's hash 8]      -> when it ran last; on shard 0
  *
  * Numbers are big endian. Ids stand last or behind their size, so ids and keys are any bytes and
  * list in byte order.

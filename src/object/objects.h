@@ -34,6 +34,7 @@ struct objects_host {
 
 struct objects_options {
 	struct engine *engine;
+	struct config *config;
 	uint16_t port; /* of the worker */
 	struct class_registry *registry;
 	struct objects_host host;
@@ -48,6 +49,10 @@ struct objects *objects_new(const struct objects_options *options);
 void objects_free(struct objects **objects);
 /* No more alarms and schedules are begun: the server is about to stop. */
 void objects_quiesce(struct objects *objects);
+/* Calls are waiting for something. */
+bool objects_are_busy(const struct objects *objects);
+/* Every wait ends: the calls are answered with an error. */
+void objects_cancel(struct objects *objects);
 /* Runs what is due: sleeps, time-outs, alarms, eviction. The clock of the tick has been read. */
 void objects_run(struct objects *objects);
 /* The gate may have released more: fetches that waited for that begin. */
@@ -91,6 +96,9 @@ struct objects_figures {
 /* `id` empty: the class on this worker. */
 void objects_figures(
 	struct objects *objects, const struct object_name *name, struct objects_figures *out);
+/* For what submits requests of its own. */
+struct engine *objects_engine(struct objects *objects);
+uint16_t objects_port(struct objects *objects);
 /* The registry, for the handlers of DO.CLASS. */
 struct class_registry *objects_registry(struct objects *objects);
 /* Whether the class compiles here: class_state_check with this worker's environment. */

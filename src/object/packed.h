@@ -49,20 +49,24 @@ bool packed_take(struct slice *rest, struct packed_item *out);
 /* Exactly one whole value, not nested deeper than LIMIT_PACKED_DEPTH. */
 bool packed_is_whole(struct slice packed);
 
+/* The functions below that read packed bytes want them packed_is_whole. */
+
 /* As JSON. A table with pairs is an object (keys as text, in byte order; the sequence under "1",
- * "2", ...), one without an array, an empty one []. Numbers that JSON lacks are null; bytes that
- * are not UTF-8 become U+FFFD. A float always shows that it is one (1.0). */
+ * "2", ...), one without an array, an empty one []. Numbers that JSON lacks are null; each byte
+ * that is not part of UTF-8 becomes U+FFFD. A float always shows that it is one (1.0). */
 void packed_to_json(struct slice packed, struct buffer *out);
-/* RFC 8259. Objects become tables, null becomes nil (and is left out of objects, false never).
- * Integers within 64 bits stay integers. 0; or -EINVAL and in `error` what is wrong at which byte.
- * `text` at most LIMIT_JSON_BYTES. */
+/* RFC 8259. Objects become tables (of two equal keys the last holds), null becomes nil (and is left
+ * out of objects, false never). Integers within 64 bits stay integers, others become floats.
+ * 0; or -EINVAL, `out` as it was and in `error` what is wrong at which byte: also text of more than
+ * LIMIT_JSON_BYTES, nesting beyond LIMIT_PACKED_DEPTH, numbers beyond floats and \u0000 in a key.
+ */
 int packed_from_json(struct slice text, struct buffer *out, char *error, size_t error_size);
 
 /* As a reply: nil null; booleans, integers, strings as such; floats RESP3 doubles; a table without
  * pairs an array, any other a map (as in packed_to_json, keys as bulk strings). */
 void packed_write(struct slice packed, struct writer *writer);
-/* A storage value as text: a string as it is, integers and floats in decimal, booleans `true` and
- * `false`, tables as JSON. Appended to `out`. */
+/* A storage value as text: a string as it is, integers and floats in decimal (as in JSON, and inf,
+ * -inf, nan), booleans `true` and `false`, nil `null`, tables as JSON. Appended to `out`. */
 void packed_show_value(const struct value *value, struct buffer *out);
 
 #endif

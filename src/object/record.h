@@ -19,6 +19,7 @@ struct object_record {
 	int64_t changed_ms;
 	uint32_t incarnation;        /* of the values; a large delete_all starts the next */
 	uint32_t incarnation_oldest; /* of those that may still lie about */
+	int64_t sweep_filed_ms;      /* the entry that has them cleared away; 0: none lie about */
 	uint32_t schedules;
 	/* the alarm; alarm_ms 0: none */
 	int64_t alarm_ms;     /* what it was set to */
@@ -35,7 +36,7 @@ struct object_record {
 
 #define RECORD_BYTES_MAX 128
 
-/* Bytes written to `out`. */
+/* Bytes written to `out` (include/holdfast/object_format.h). */
 size_t record_encode(const struct object_record *record, char out[RECORD_BYTES_MAX]);
 /* False when the bytes are damaged. */
 bool record_decode(struct slice bytes, struct object_record *out);

@@ -23,8 +23,12 @@
 #include "base/slice.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct sandbox;
+
+/* Bytes of fail()'s code: upper-case letters and digits. */
+#define SANDBOX_CODE_BYTES 32
 
 /* `memory_max` bytes. NULL never: a cap too small for the libraries is a programmer's error (the
  * parameter table's least value is well above). */
@@ -54,10 +58,18 @@ void sandbox_charge(lua_State *L, uint64_t instructions);
 lua_State *sandbox_take_thread(struct sandbox *sandbox);
 void sandbox_put_thread(struct sandbox *sandbox, lua_State **thread);
 
+/* lua_setmetatable for any table that code of the class can reach: pops it and gives the value at
+ * `index`, a table, a copy of its metamethods as they are at this moment (the values of one table
+ * share the copy, and see what a later call finds). The class cannot reach the copy, so it cannot
+ * add what is refused with an error: __gc, weak keys only, a __call that is not a function. */
+void sandbox_set_metatable(lua_State *L, int index);
+
 /* Runs `function` (a light C function) in protected mode on the main thread with `argument` as a
  * light userdata. True; or false and in `error` the message. */
 bool sandbox_try(struct sandbox *sandbox, lua_CFunction function, void *argument, char *error,
 	size_t error_size);
+/* Raises what fail() raises, from the code and the message on top of the stack. */
+_Noreturn void sandbox_raise(lua_State *L);
 /* The error value on top of `L` as text, cut to `size`: strings as they are, tables of fail()
  * "CODE message", others by their type; pops it. True when it was raised by fail(). */
 bool sandbox_take_error(lua_State *L, char *out, size_t size);

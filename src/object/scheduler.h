@@ -37,7 +37,8 @@ enum job_outcome {
 	JOB_NO_METHOD, /* given up at once */
 };
 /* In the job's last turn, with the object's storage open: the entry leaves the index, or is filed
- * anew, as the outcome and the retry table say. */
+ * anew, as the outcome and the retry table say. scheduler_begin was true. A turn that is not
+ * committed settles nothing: another has to. */
 void scheduler_settle(struct scheduler *scheduler, struct storage *storage,
 	const struct objects_job *job, enum job_outcome outcome, const char *error);
 /* Is this still due as the entry says? An alarm that was replaced, an object that ended: false. In

@@ -43,8 +43,8 @@ bool storage_get(struct storage *storage, struct slice key, struct value *out);
 void storage_put(struct storage *storage, struct slice key, const struct value *value);
 /* False when there was none. */
 bool storage_delete(struct storage *storage, struct slice key);
-/* Alarm and schedules go too unless `keep_alarm`, and so does the life. Returns how many values.
- * Many are not deleted one by one: a new incarnation begins and the old is swept bit by bit. */
+/* Alarm, schedules and life go too unless `keep_alarm`. Returns how many values. Many are not
+ * deleted one by one: a new incarnation begins and the old is swept bit by bit. */
 uint64_t storage_delete_all(struct storage *storage, bool keep_alarm);
 
 /* What to list; a slice with data NULL is no bound. All that are given hold. */
@@ -101,12 +101,13 @@ struct schedule {
 bool storage_set_schedule(struct storage *storage, const struct schedule *schedule);
 bool storage_get_schedule(struct storage *storage, struct slice name, struct schedule *out);
 bool storage_delete_schedule(struct storage *storage, struct slice name);
-/* In byte order of the names; stops when `each` returns false. `each` writes nothing. */
+/* In byte order of the names, as of the call; stops when `each` returns false. */
 typedef bool (*storage_schedule_fn)(void *context, const struct schedule *schedule);
 void storage_each_schedule(struct storage *storage, storage_schedule_fn each, void *context);
 
 /* For the entries DUE_EXPIRE and DUE_SWEEP: ends the object or files the entry anew; clears away
- * some values of earlier incarnations. Both are done with when they return true. */
+ * some values of earlier incarnations. Both are done with when they return true. They see to their
+ * entries themselves: the caller takes none out. */
 bool storage_end_life(struct storage *storage, int64_t filed_ms);
 bool storage_sweep(struct storage *storage);
 

@@ -83,7 +83,7 @@ void turn_wait_for_shard(struct turn *turn, uint16_t shard)
 
 void turn_error(struct turn *turn, const char *format, ...)
 {
-	char text[512];
+	char text[1024];
 	va_list list;
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);

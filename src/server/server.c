@@ -12,6 +12,7 @@
 #include "admin/environment.h"
 #include "base/disk.h"
 #include "base/logline.h"
+#include "base/memory.h"
 #include "command/command.h"
 #include "net/net.h"
 #include "server/data_directory.h"
@@ -145,6 +146,26 @@ static int open_engine(struct environment *environment, const char *directory, c
 		&environment->engine, &options, &environment->recovery, error, ERROR_BYTES);
 }
 
+static void on_released(void *context, uint16_t loop)
+{
+	struct environment *environment = context;
+	object_loop_released(environment->object_loops[loop]);
+}
+
+static bool on_drain(void *context, uint16_t loop, bool now)
+{
+	struct environment *environment = context;
+	return loop < environment->engine->worker_count &&
+		object_loop_drain(environment->object_loops[loop], now);
+}
+
+static void on_closing(void *context, uint16_t loop)
+{
+	struct environment *environment = context;
+	if (loop < environment->engine->worker_count)
+		object_loop_closing(environment->object_loops[loop]);
+}
+
 static int open_net(struct environment *environment, char *error)
 {
 	struct net_options options = {
@@ -153,8 +174,64 @@ static int open_net(struct environment *environment, char *error)
 		.commands = environment->commands,
 		.environment = environment,
 		.slow = note_slow,
+		.released = on_released,
+		.drain = on_drain,
+		.closing = on_closing,
 	};
 	return net_open(&environment->net, &options, error, ERROR_BYTES);
+}
+
+static bool check_class(
+	void *context, struct slice name, struct slice source, char *error, size_t error_size)
+{
+	return objects_check_class(context, name, source, error, error_size);
+}
+
+/* Each worker's objects, and the classes that were stored or lie in class-dir. */
+static int open_objects(struct environment *environment, char *error)
+{
+	struct engine *engine = environment->engine;
+	char directory[4096];
+	environment->classes = class_registry_new();
+	class_load_stored(environment->classes, engine->stores[0]);
+	environment->object_loops =
+		memory_zeroed(engine->worker_count * sizeof(*environment->object_loops));
+	for (uint16_t i = 0; i < engine->worker_count; i++) {
+		struct objects_options options = {
+			.engine = engine,
+			.config = environment->config,
+			.port = i,
+			.registry = environment->classes,
+		};
+		environment->object_loops[i] =
+			object_loop_new(net_uv_loop(environment->net, i), &options);
+	}
+	config_text_copy(environment->config, "class-dir", directory, sizeof(directory));
+	if (directory[0] == '\0')
+		return 0;
+	return class_load_directory(environment->classes, directory,
+		clock_wall_ms(environment->clock), check_class,
+		object_loop_objects(environment->object_loops[0]), error, ERROR_BYTES);
+}
+
+static void close_objects(struct environment *environment)
+{
+	uint16_t count = environment->object_loops ? environment->engine->worker_count : 0;
+	for (uint16_t i = 0; i < count; i++)
+		object_loop_free(&environment->object_loops[i]);
+	memory_free(environment->object_loops);
+	environment->object_loops = NULL;
+	if (environment->classes)
+		class_registry_free(&environment->classes);
+}
+
+/* What cannot start is taken down the usual way: the loops run once, to close their handles. */
+static void abandon_net(struct environment *environment)
+{
+	net_stop(environment->net);
+	net_run(environment->net);
+	close_objects(environment);
+	net_close(&environment->net);
 }
 
 /* Everything runs; returns when the loops have ended and all is on disk. */
@@ -173,6 +250,7 @@ static void serve(struct environment *environment, const char *directory)
 	checkpoint_finish(engine->checkpoint);
 	gate_stop(engine->gate);
 	signalled_net = NULL;
+	close_objects(environment);
 	net_close(&environment->net);
 	logline(LOGLINE_NOTICE, "Stopped; everything is on disk");
 }
@@ -199,6 +277,10 @@ int server_run(struct config *config)
 		result = open_engine(&environment, directory, error);
 	if (result >= 0)
 		result = open_net(&environment, error);
+	if (result >= 0)
+		result = open_objects(&environment, error);
+	if (result < 0 && environment.object_loops)
+		abandon_net(&environment);
 	if (result >= 0)
 		serve(&environment, directory);
 	else

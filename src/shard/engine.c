@@ -83,7 +83,7 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 {
 	struct request *request = *taken;
 	*taken = NULL;
-	assert(request->stage == REQUEST_NET);
+	assert(request->stage == REQUEST_NET && !engine->ports[self].in_turn);
 	if (request->shards == NULL)
 		route(engine, request);
 	request->shards_held = 0;
@@ -101,7 +101,7 @@ void engine_resume(struct engine *engine, uint16_t self, struct request **taken)
 	assert(request->stage == REQUEST_PARKED);
 	request->releasing = false;
 	shard_advance(engine, self, request);
-	if (engine->ports[self].ready_first)
+	if (engine->ports[self].ready_first && !engine->ports[self].in_turn)
 		shard_run_ready(engine, self);
 }
 

@@ -29,10 +29,11 @@ struct port {
 	struct shard *ready_last;
 	bool running_ready; /* within shard_run_ready: what becomes ready is seen by it */
 	struct request_pool pool;
-	int64_t now_ms;    /* wall clock of this tick: what its turns go by */
-	uint64_t stamp_ns; /* monotonic, when the last turn ended or the tick began */
-	bool appended;     /* a turn here wrote to the log since somebody cleared this */
-	uint64_t wants_lsn; /* something here waits for the gate to release it; 0: nothing */
+	int64_t now_ms;          /* wall clock of this tick: what its turns go by */
+	uint64_t stamp_ns;       /* monotonic, when the last turn ended or the tick began */
+	bool in_turn;            /* a handler is running */
+	bool appended;           /* a turn here wrote to the log since somebody cleared this */
+	bool awaits_gate;        /* something besides replies waits for the gate to release more */
 	struct objects *objects; /* object/'s; NULL in an engine without */
 };
 
@@ -81,7 +82,8 @@ void engine_tick(struct engine *engine, uint16_t self);
 /* Gives a request (REQUEST_NET, command, arguments, db, protocol, home set) to the engine. It comes
  * back through ports[home].done, possibly before this returns. `self` is the calling port. */
 void engine_submit(struct engine *engine, uint16_t self, struct request **request);
-/* A parked request runs again. On the port that parked it. */
+/* A parked request runs again. On the port that parked it; from within a turn only a request for
+ * the shard of that turn, which then waits for it. */
 void engine_resume(struct engine *engine, uint16_t self, struct request **request);
 /* Handles everything in the port's mailbox. Returns how many requests it handled. */
 size_t engine_deliver(struct engine *engine, uint16_t self);

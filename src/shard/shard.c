@@ -85,7 +85,9 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.config = engine->config,
 		.objects = port->objects,
 	};
+	port->in_turn = true;
 	request->command->run(&turn);
+	port->in_turn = false;
 	commit(engine, self, &turn);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns += ended_ns - port->stamp_ns;

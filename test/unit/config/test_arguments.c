@@ -112,6 +112,45 @@ static void actions_are_told(void **state)
 	assert_int_equal(parse("--check-config --port x"), -EINVAL);
 }
 
+/* Appends the words of each line, `|` between words and a line's end behind them. */
+static bool append_line(void *context, const struct slice *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		buffer_format(context, "%.*s%c", (int)words[i].size, words[i].data,
+			i + 1 < count ? '|' : '\n');
+	return true;
+}
+
+static void check_lines(const char *name, const char *expected)
+{
+	struct buffer out;
+	buffer_init(&out);
+	config_each_line(&config, name, append_line, &out);
+	buffer_append(&out, "", 1);
+	assert_string_equal(out.data, expected);
+	buffer_fini(&out);
+}
+
+static void lines_of_the_command_line_add_to_those_of_the_file(void **state)
+{
+	char path[] = "/tmp/test_arguments.XXXXXX",
+	     *argv[] = { "holdfast-server", path, "--schedule", "*/30 * * * *", "Feed", "poll",
+		     "--env", "*", "KEY", "a b", "--schedule", "@daily", "Feed", "clean", "PREFIX",
+		     "u:", "--ENV", "Feed", "KEY", "-1" };
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	const char *text = "env Feed KEY 'from \"file\"'\nschedule '0 0 * * *' Feed a\n";
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	int argc = sizeof(argv) / sizeof(argv[0]);
+	int result = config_parse_arguments(&config, argc, argv, &action, error, sizeof(error));
+	unlink(path);
+	assert_int_equal(result, 0);
+	check_lines("env", "Feed|KEY|from \"file\"\n*|KEY|a b\nFeed|KEY|-1\n");
+	check_lines("schedule",
+		"0 0 * * *|Feed|a\n*/30 * * * *|Feed|poll\n@daily|Feed|clean|PREFIX|u:\n");
+}
+
 static void check_refused(const char *line, const char *expected)
 {
 	assert_int_equal(parse(line), -EINVAL);
@@ -125,6 +164,8 @@ static void says_which_option_is_wrong(void **state)
 	check_refused("--port --timeout 1", "command line: port: a value is missing");
 	check_refused("--port 1 2",
 		"command line: port: takes one value; quote it if it contains blanks");
+	check_refused("--schedule @hourly Feed po-ll",
+		"command line: schedule: 'po-ll' is not the name of a public method");
 	check_refused("--workers 500",
 		"command line: workers: argument must be between 0 and 128 inclusive (threads)");
 	check_refused("--", "command line: unknown parameter ''");
@@ -134,6 +175,17 @@ static void says_which_option_is_wrong(void **state)
 		"cannot read '/nonexistent/h.conf': No such file or directory");
 	check_refused("/nonexistent/h.conf",
 		"cannot read '/nonexistent/h.conf': No such file or directory");
+}
+
+static void help_shows_lines_by_example(void **state)
+{
+	struct buffer help;
+	buffer_init(&help);
+	config_write_help(&help);
+	buffer_append(&help, "", 1);
+	assert_non_null(strstr(help.data, "\n  --schedule \"*/30 * * * *\" "));
+	assert_non_null(strstr(help.data, "\n  --env UserSubscriptionManager CLIENT_SECRET "));
+	buffer_fini(&help);
 }
 
 static void help_names_every_parameter(void **state)
@@ -168,8 +220,10 @@ int main(void)
 		TEST(nothing_means_run_with_defaults),
 		TEST(options_take_values_up_to_the_next_option),
 		TEST(options_win_over_the_file),
+		TEST(lines_of_the_command_line_add_to_those_of_the_file),
 		TEST(actions_are_told),
 		TEST(says_which_option_is_wrong),
+		TEST(help_shows_lines_by_example),
 		TEST(help_names_every_parameter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

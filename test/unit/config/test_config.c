@@ -3,6 +3,8 @@
  * threads.
  */
 #include "config/config.h"
+#include "config/internal.h"
+#include "holdfast/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,6 +109,89 @@ static void set_refuses_the_rest_and_changes_nothing(void **state)
 	assert_int_equal(config->idle_timeout_s, 0);
 }
 
+static int put(struct config *config, const char *name, const char *const *texts, size_t count)
+{
+	struct slice words[8];
+	char error[256];
+	for (size_t i = 0; i < count; i++)
+		words[i] = slice_text(texts[i]);
+	return config_put(config, slice_text(name), words, count, error, sizeof(error));
+}
+
+static bool count_up_to_three(void *context, const struct slice *words, size_t count)
+{
+	assert_int_equal(count, 3);
+	assert_true(words[0].size > 0);
+	return ++*(int *)context < 3;
+}
+
+static void lines_add_up_and_hide_their_secrets(void **state)
+{
+	struct config *config = *state;
+	int seen = 0;
+	config_each_line(config, "env", count_up_to_three, &seen);
+	assert_int_equal(seen, 0);
+	check_get(config, "env", "env= ");
+	assert_int_equal(put(config, "env", (const char *[]){ "Feed", "KEY", "secret" }, 3), 0);
+	assert_int_equal(put(config, "Env", (const char *[]){ "*", "EMPTY", "" }, 3), 0);
+	assert_int_equal(
+		put(config, "schedule", (const char *[]){ "*/30 * * * *", "Feed", "poll" }, 3), 0);
+	check_get(config, "env", "env=Feed KEY (hidden)\n* EMPTY (hidden) ");
+	check_get(config, "schedule", "schedule=\"*/30 * * * *\" Feed poll ");
+	assert_int_equal(put(config, "env", (const char *[]){ "Feed", "KEY" }, 2), -EINVAL);
+	config_each_line(config, "env", count_up_to_three, &seen);
+	assert_int_equal(seen, 2);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(put(config, "env", (const char *[]){ "A", "B", "c" }, 3), 0);
+	config_each_line(config, "env", count_up_to_three, &seen);
+	assert_int_equal(seen, 3);
+}
+
+static void lines_do_not_change_at_run_time(void **state)
+{
+	struct config *config = *state;
+	assert_int_equal(set(config, "env", "A B c"), -EPERM);
+	assert_int_equal(set(config, "schedule", "@hourly A b"), -EPERM);
+	assert_int_equal(set(config, "schedule", ""), -EPERM);
+	check_get(config, "schedule", "schedule= ");
+}
+
+static void lines_have_a_limit(void **state)
+{
+	struct config *config = *state;
+	const char *line[] = { "A", "B", "c" };
+	for (int i = 0; i < LIMIT_CONFIG_LINES; i++)
+		assert_int_equal(put(config, "env", line, 3), 0);
+	assert_int_equal(put(config, "env", line, 3), -EINVAL);
+	line[0] = "@hourly";
+	assert_int_equal(put(config, "schedule", line, 3), -EINVAL);
+}
+
+static void fetch_allow_is_a_list_of_hosts(void **state)
+{
+	static const char *const good[] = { "", "a", "a b", " a  b ", "api.example.com:443",
+		"*.example.com", "*.example.com:1", "[::1]:65535", "[fe80::1]", "10.0.0.1:80",
+		"my_host-1", "*.a" };
+	static const char *const bad[] = { " ", "a:0", "a:65536", "a:", "a:b", ":80", "*", "*:80",
+		"*.", "a.*", "a*.b", "*.*.b", "a..b", ".a", "a.", "::1", "fe80::1:80", "[::1",
+		"[]:1", "[::1]x", "[::1]:0", "[1.2.3.4]", "[::g]", "http://a", "a/b", "a?b", "a@b",
+		"a\tb", "a\nb", "10.0.0.0/8", "a:+1", "a:000080", "[:::1]", "a b http://c" };
+	struct config *config = *state;
+	char text[64];
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (set(config, "fetch-allow", good[i]) != 0)
+			fail_msg("<%s> is refused", good[i]);
+		config_text_copy(config, "fetch-allow", text, sizeof(text));
+		assert_string_equal(text, good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (set(config, "fetch-allow", bad[i]) != -EINVAL)
+			fail_msg("<%s> is taken", bad[i]);
+	}
+	config_text_copy(config, "fetch-allow", text, sizeof(text));
+	assert_string_equal(text, "*.a");
+}
+
 static void constants_can_be_set_to_what_they_are(void **state)
 {
 	struct config *config = *state;
@@ -193,6 +278,10 @@ int main(void)
 		TEST(get_takes_a_glob_and_shows_both_names),
 		TEST(set_changes_what_may_change),
 		TEST(set_refuses_the_rest_and_changes_nothing),
+		TEST(lines_add_up_and_hide_their_secrets),
+		TEST(lines_do_not_change_at_run_time),
+		TEST(lines_have_a_limit),
+		TEST(fetch_allow_is_a_list_of_hosts),
 		TEST(constants_can_be_set_to_what_they_are),
 		TEST(check_answers_like_set_and_changes_nothing),
 		TEST(texts_are_copied_up_to_the_room_there_is),

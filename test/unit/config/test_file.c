@@ -70,6 +70,17 @@ static void check_refused(struct fixture *fixture, const char *text, const char 
 	assert_string_equal(fixture->error + strlen(fixture->path), expected);
 }
 
+/* More words than any parameter takes. */
+static void check_too_many(struct fixture *fixture)
+{
+	char text[2048] = "fetch-allow";
+	for (int i = 0; i < 257; i++)
+		strcat(text, " h");
+	check_refused(fixture, text, ":1: fetch-allow: too many values");
+	strcat(text, " h");
+	check_refused(fixture, text, ":1: too many values");
+}
+
 static void check_text(struct fixture *fixture, const char *name, const char *expected)
 {
 	char text[256];
@@ -123,12 +134,59 @@ static void says_where_and_what_is_wrong(void **state)
 	check_refused(fixture, "#\nrequirepass \"a\n", ":2: unbalanced quotes");
 	check_refused(fixture, "bind 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
 		":1: bind: too many values");
-	check_refused(fixture, "bind 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19\n",
-		":1: too many values");
+	check_refused(fixture, "bind 1 '2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17'\n",
+		":1: bind: too many values");
+	check_too_many(fixture);
 	check_refused(
 		fixture, "include other.conf\n", ":1: include is not supported; write one file");
 	check_refused(fixture, "save 60 1\n", ":1: save: argument must be '', which is fixed");
 	check_refused(fixture, "dir \"a\\x00b\"\n", ":1: dir: argument contains a zero byte");
+}
+
+static void says_what_is_wrong_with_a_line(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *form = "the form is \"CRON\" CLASS METHOD [PREFIX p], with quotes around CRON";
+	char expected[256];
+	snprintf(expected, sizeof(expected), ":2: schedule: %s", form);
+	check_refused(fixture, "#\nschedule */30 * * * * Feed poll\n", expected);
+	check_refused(fixture, "#\nschedule @hourly Feed\n", expected);
+	check_refused(fixture, "schedule\n", ":1: schedule: a value is missing");
+	check_refused(fixture, "schedule \"61 * * * *\" Feed poll\n",
+		":1: schedule: minute (0 to 59): '61' is not one");
+	check_refused(fixture, "schedule \"0 0 31 2 *\" Feed poll\n",
+		":1: schedule: no month among these has such a day");
+	check_refused(fixture, "schedule @hourly 2Feed poll\n",
+		":1: schedule: '2Feed' is not a class name");
+	check_refused(
+		fixture, "schedule @hourly * poll\n", ":1: schedule: '*' is not a class name");
+	check_refused(fixture, "schedule @hourly Feed _poll\n",
+		":1: schedule: '_poll' is not the name of a public method");
+	check_refused(fixture, "schedule @hourly Feed poll START p\n",
+		":1: schedule: 'START' stands where PREFIX is expected");
+	form = "the form is CLASS NAME VALUE; quote a value that contains blanks";
+	snprintf(expected, sizeof(expected), ":1: env: %s", form);
+	check_refused(fixture, "env Feed TOKEN\n", expected);
+	check_refused(fixture, "env Feed TOKEN two words\n", expected);
+	check_refused(fixture, "env Fe-ed TOKEN x\n",
+		":1: env: CLASS must be '*' or the name of a class");
+	check_refused(fixture, "env * 'my token' x\n",
+		":1: env: NAME must be 1 to 64 letters, digits and underscores");
+	check_refused(fixture, "env * A \"x\\x00\"\n", ":1: env: argument contains a zero byte");
+	check_refused(fixture, "fetch-allow ok http://example.com/x\n",
+		":1: fetch-allow: 'http://example.com/x' is a URL; name the host alone, or host:port");
+}
+
+static void errors_never_show_what_may_be_secret(void **state)
+{
+	static const char *const lines[] = { "env hunter.2\n", "env * hunter.2\n",
+		"env hunter.2 B c\n", "env * hunter.2 c\n", "env A B c hunter.2\n",
+		"env A B \"hunter.2\n", "env A B \"hunter.2\\x00\"\n" };
+	struct fixture *fixture = *state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_int_equal(parse(fixture, lines[i]), -EINVAL);
+		assert_null(strstr(fixture->error, "hunter"));
+	}
 }
 
 static void says_when_a_file_cannot_be_read(void **state)
@@ -168,6 +226,25 @@ static void the_sample_gives_the_defaults(void **state)
 	buffer_fini(&sample);
 	buffer_fini(&before);
 	buffer_fini(&after);
+}
+
+static void the_examples_of_the_sample_are_valid(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buffer sample;
+	buffer_init(&sample);
+	config_write_sample(&sample);
+	buffer_append(&sample, "", 1);
+	static const char *const names[] = { "\n# env ", "\n# schedule ", "\n# fetch-allow " };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *example = strstr(sample.data, names[i]);
+		assert_non_null(example);
+		char line[256];
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(example + 3, "\n"), example + 3);
+		if (parse(fixture, line) != 0)
+			fail_msg("<%s>: %s", line, fixture->error);
+	}
+	buffer_fini(&sample);
 }
 
 static void check_rewrite(struct fixture *fixture, const char *expected)
@@ -219,6 +296,37 @@ static void a_rewrite_changes_adds_and_drops(void **state)
 		"# Added by CONFIG REWRITE\n"
 		"requirepass \"a \\\"b\\\"\\x0a\"\n"
 		"durability everysec\n");
+}
+
+static void a_rewrite_keeps_lines_that_add_up(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *text = "env  Feed TOKEN \"a secret\"\n"
+			   "schedule '*/30 * * * *' Feed poll\n"
+			   "ENV Feed TOKEN other\n"
+			   "timeout 5\n"
+			   "schedule \"*/30 * * * *\" Feed poll\n"
+			   "schedule @daily Feed clean PREFIX \"a b\"\n";
+	assert_int_equal(parse(fixture, text), 0);
+	char *command_line[] = { "holdfast-server", "--env", "Feed", "MORE", "x" };
+	enum config_action action;
+	assert_int_equal(config_parse_arguments(&fixture->config, 5, command_line, &action,
+				 fixture->error, sizeof(fixture->error)),
+		0);
+	check_rewrite(fixture, text);
+}
+
+static void a_rewrite_can_be_read_after_words_were_emptied(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_int_equal(parse(fixture, "fetch-allow a.example *.b.example:81\n"), 0);
+	check_text(fixture, "fetch-allow", "a.example *.b.example:81");
+	set(fixture, "fetch-allow", "");
+	check_rewrite(fixture, "fetch-allow \"\"\n");
+	assert_int_equal(parse(fixture, "fetch-allow \"\"\n"), 0);
+	set(fixture, "fetch-allow", "[::1]:8080 localhost");
+	free(fixture->config.file);
+	check_rewrite(fixture, "fetch-allow [::1]:8080 localhost\n");
 }
 
 static void a_rewritten_file_gives_the_same_values(void **state)
@@ -275,10 +383,15 @@ int main(void)
 		TEST(reads_the_syntax_of_redis_conf),
 		TEST(the_last_of_repeated_names_wins),
 		TEST(says_where_and_what_is_wrong),
+		TEST(says_what_is_wrong_with_a_line),
+		TEST(errors_never_show_what_may_be_secret),
 		TEST(says_when_a_file_cannot_be_read),
 		TEST(the_sample_gives_the_defaults),
+		TEST(the_examples_of_the_sample_are_valid),
 		TEST(a_rewrite_without_changes_keeps_the_file),
 		TEST(a_rewrite_changes_adds_and_drops),
+		TEST(a_rewrite_keeps_lines_that_add_up),
+		TEST(a_rewrite_can_be_read_after_words_were_emptied),
 		TEST(a_rewritten_file_gives_the_same_values),
 		TEST(a_rewrite_keeps_the_permissions),
 		TEST(a_rewrite_needs_a_file),

@@ -43,6 +43,13 @@ static void each_row_is_whole(void **state)
 		size_t length = strlen(parameter->text);
 		assert_int_equal(parameter->text[length - 1], '.');
 		assert_true(parameter->least <= parameter->most);
+		assert_in_range(parameter_words_max(parameter), 1, PARAMETER_WORDS_MAX);
+		if (parameter->kind == PARAMETER_LINES) {
+			assert_non_null(parameter->rule);
+			assert_non_null(parameter->example);
+			assert_string_equal(parameter->initial, "");
+			assert_false(parameter->at_run_time);
+		}
 	}
 }
 

@@ -1,0 +1,858 @@
+/*
+ * api: what the code of a class can call besides Lua's libraries: self.storage, self's own methods,
+ * objects.call, http.fetch, sleep. All of it works within a call only, on the object of that call.
+ *
+ * self.storage is a small userdata with the number of its instance: with another object's, or one
+ * of an instance that is gone, its methods refuse.
+ *
+ * A function that waits notes what for in call->wait and yields; the server ends the turn there and
+ * resumes the thread when the wait is over, in the function's continuation. Reads and writes never
+ * wait. Whatever can raise an error is done before anything is changed.
+ *
+ * Threads: the worker's; every function runs within a Lua thread.
+ */
+#include "object/lua_keys.h"
+#include "object/lua_value.h"
+#include "object/packed.h"
+#include "object/runtime.h"
+
+#include "base/cron.h"
+#include "config/config.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#define EXCLUSIVE_DEPTH_MAX     64
+#define FETCH_TIMEOUT_MS        10000
+#define FETCH_REDIRECTS         5
+#define FETCH_HEADERS_MAX       100
+#define SCHEDULE_EVERY_LEAST_MS 100
+#define CHARGE_KEY              20 /* instructions that reading or writing a key is worth */
+
+struct storage_handle {
+	uint64_t serial;
+};
+
+/* --- common --------------------------------------------------------------------------------------
+ */
+
+static struct objects *objects_of(lua_State *L)
+{
+	return call_running(L)->objects;
+}
+
+/* The storage that `self.storage` at `index` stands for. */
+static struct storage *check_storage(lua_State *L, int index)
+{
+	struct call *call = call_running(L);
+	const struct storage_handle *handle = lua_touserdata(L, index);
+	if (handle == NULL || !lua_getmetatable(L, index))
+		luaL_argerror(L, index, "self.storage expected: call it with a colon");
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
+	if (!lua_rawequal(L, -1, -2))
+		luaL_argerror(L, index, "self.storage expected: call it with a colon");
+	lua_pop(L, 2);
+	if (handle->serial != call->object->serial)
+		luaL_error(L, "this is the storage of another object, or of one that is gone");
+	return call->objects->storage;
+}
+
+static struct slice check_key(lua_State *L, int index)
+{
+	if (lua_type(L, index) != LUA_TSTRING)
+		luaL_error(L, "a storage key is a string, not a %s", luaL_typename(L, index));
+	size_t size;
+	const char *data = lua_tolstring(L, index, &size);
+	if (size == 0 || size > LIMIT_KEY_BYTES)
+		luaL_error(L, "a storage key is 1 to %d bytes long, not %d", LIMIT_KEY_BYTES,
+			(int)size);
+	return slice_of(data, size);
+}
+
+/* A copy that lasts until the turn has been committed. */
+static struct value check_value(lua_State *L, int index)
+{
+	struct objects *objects = objects_of(L);
+	struct arena *arena = turn_arena(objects->turn);
+	size_t most = (size_t)objects->engine->config->value_bytes_max;
+	struct value value = { 0 };
+	if (lua_isnoneornil(L, index))
+		luaL_error(L, "nil cannot be stored; delete removes a key");
+	objects->scratch.size = 0;
+	lua_value_to_stored(L, index, &objects->scratch, most, &value);
+	if (value.data.size > most)
+		luaL_error(L, "a value of %d bytes exceeds max-value-size (%d)",
+			(int)value.data.size, (int)most);
+	value.data = arena_copy(arena, value.data);
+	return value;
+}
+
+static int64_t check_time(lua_State *L, int index)
+{
+	int is_integer;
+	lua_Integer ms = lua_tointegerx(L, index, &is_integer);
+	if (!is_integer || ms <= 0)
+		luaL_error(L, "a time is a whole number of milliseconds above 0");
+	return ms;
+}
+
+/* Seconds, fractions allowed, as milliseconds. */
+static int64_t check_seconds(lua_State *L, int index, int64_t least_ms)
+{
+	lua_Number seconds = luaL_checknumber(L, index);
+	if (!(seconds * 1000 >= (lua_Number)least_ms && seconds <= (lua_Number)LIMIT_LIFE_S))
+		luaL_error(L, "a duration is a number of seconds from %f to %f",
+			(lua_Number)least_ms / 1000, (lua_Number)LIMIT_LIFE_S);
+	return (int64_t)(seconds * 1000);
+}
+
+int api_push_items(lua_State *L, struct slice packed)
+{
+	struct slice rest = packed;
+	struct packed_item item;
+	if (packed.size == 0 || !packed_take(&rest, &item) || item.items > LIMIT_LIST_KEYS)
+		return 0;
+	lua_value_push(L, packed);
+	luaL_checkstack(L, (int)item.items + 1, "too many arguments");
+	int table = lua_gettop(L);
+	for (uint64_t i = 1; i <= item.items; i++)
+		lua_rawgeti(L, table, (lua_Integer)i);
+	lua_remove(L, table);
+	return (int)item.items;
+}
+
+/* --- storage: values -----------------------------------------------------------------------------
+ */
+
+static void push_stored(lua_State *L, struct storage *storage, struct slice key)
+{
+	struct value value;
+	sandbox_charge(L, CHARGE_KEY);
+	if (storage_get(storage, key, &value))
+		lua_value_push_stored(L, &value);
+	else
+		lua_pushnil(L);
+}
+
+static int storage_lua_get(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	if (lua_type(L, 2) != LUA_TTABLE) {
+		push_stored(L, storage, check_key(L, 2));
+		return 1;
+	}
+	lua_settop(L, 2);
+	lua_newtable(L);
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		struct slice key = check_key(L, -1);
+		push_stored(L, storage, key);
+		lua_rawset(L, 3);
+	}
+	lua_pop(L, 1);
+	return 1;
+}
+
+struct pair {
+	struct slice key;
+	struct value value;
+};
+
+/* All pairs are read before the first is written: an error leaves no half of them. */
+static int put_table(lua_State *L, struct storage *storage)
+{
+	struct arena *arena = turn_arena(storage->turn);
+	size_t count = 0, capacity = 16;
+	struct pair *pairs = arena_alloc(arena, capacity * sizeof(*pairs));
+	for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+		if (count == capacity) {
+			struct pair *grown = arena_alloc(arena, 2 * capacity * sizeof(*pairs));
+			memcpy(grown, pairs, count * sizeof(*pairs));
+			pairs = grown;
+			capacity *= 2;
+		}
+		struct slice key = check_key(L, -2);
+		pairs[count++] = (struct pair){ arena_copy(arena, key), check_value(L, -1) };
+		sandbox_charge(L, CHARGE_KEY);
+	}
+	for (size_t i = 0; i < count; i++)
+		storage_put(storage, pairs[i].key, &pairs[i].value);
+	return 0;
+}
+
+static int storage_lua_put(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	if (lua_type(L, 2) == LUA_TTABLE && lua_isnone(L, 3))
+		return put_table(L, storage);
+	struct slice key = check_key(L, 2);
+	struct value value = check_value(L, 3);
+	sandbox_charge(L, CHARGE_KEY + value.data.size / 64);
+	storage_put(storage, key, &value);
+	return 0;
+}
+
+static int storage_lua_delete(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	lua_Integer deleted = 0;
+	if (lua_type(L, 2) != LUA_TTABLE) {
+		lua_pushboolean(L, storage_delete(storage, check_key(L, 2)));
+		return 1;
+	}
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		check_key(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		deleted += storage_delete(storage, check_key(L, -1));
+		sandbox_charge(L, CHARGE_KEY);
+		lua_pop(L, 1);
+	}
+	lua_pushinteger(L, deleted);
+	return 1;
+}
+
+static int storage_lua_delete_all(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	bool keep_alarm = false;
+	if (!lua_isnoneornil(L, 2)) {
+		luaL_checktype(L, 2, LUA_TTABLE);
+		lua_getfield(L, 2, "keep_alarm");
+		keep_alarm = lua_toboolean(L, -1);
+	}
+	if (call_running(L)->transactions > 0)
+		return luaL_error(L, "delete_all cannot be a part of a transaction");
+	lua_pushinteger(L, (lua_Integer)storage_delete_all(storage, keep_alarm));
+	return 1;
+}
+
+/* --- storage: lists ------------------------------------------------------------------------------
+ */
+
+static struct slice bound(lua_State *L, const char *name)
+{
+	size_t size;
+	if (lua_getfield(L, 2, name) == LUA_TNIL)
+		return (struct slice){ 0 };
+	if (lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "list: %s is a string, not a %s", name, luaL_typename(L, -1));
+	const char *data = lua_tolstring(L, -1, &size); /* stays on the stack, so it stays alive */
+	return slice_of(data, size);
+}
+
+static lua_Integer read_range(lua_State *L, struct storage_range *range)
+{
+	lua_Integer limit = LIMIT_LIST_KEYS;
+	*range = (struct storage_range){ 0 };
+	if (lua_isnoneornil(L, 2))
+		return limit;
+	luaL_checktype(L, 2, LUA_TTABLE);
+	range->start = bound(L, "start");
+	range->start_after = bound(L, "start_after");
+	range->end = bound(L, "end_before");
+	range->prefix = bound(L, "prefix");
+	if (range->start.data && range->start_after.data)
+		luaL_error(L, "list: start and start_after exclude each other");
+	lua_getfield(L, 2, "reverse");
+	range->reverse = lua_toboolean(L, -1);
+	if (lua_getfield(L, 2, "limit") != LUA_TNIL) {
+		int is_integer;
+		limit = lua_tointegerx(L, -1, &is_integer);
+		if (!is_integer || limit <= 0)
+			luaL_error(L, "list: limit is a whole number above 0");
+	}
+	return limit;
+}
+
+struct listed {
+	struct listed *next;
+	struct slice key;
+	struct value value;
+};
+
+/* The cursor is closed before anything is made of what it found: that may raise an error. */
+static struct listed *collect(lua_State *L, struct storage *storage,
+	const struct storage_range *range, lua_Integer limit, lua_Integer *count)
+{
+	struct arena *arena = turn_arena(storage->turn);
+	struct listed *first = NULL, **last = &first;
+	struct storage_list list;
+	struct slice key;
+	struct value value;
+	*count = 0;
+	storage_list_open(&list, storage, range);
+	while (*count < limit && *count <= LIMIT_LIST_KEYS &&
+		storage_list_next(&list, &key, &value)) {
+		struct listed *entry = arena_alloc(arena, sizeof(*entry));
+		*entry = (struct listed){ NULL, arena_copy(arena, key), value };
+		*last = entry;
+		last = &entry->next;
+		++*count;
+	}
+	storage_list_close(&list);
+	return first;
+}
+
+static int storage_lua_list(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	struct storage_range range;
+	lua_Integer limit = read_range(L, &range), count;
+	struct listed *entry = collect(L, storage, &range, limit, &count);
+	sandbox_charge(L, (uint64_t)count * CHARGE_KEY);
+	if (count > LIMIT_LIST_KEYS)
+		return luaL_error(L, "more than %d keys; give a limit and go on with start_after",
+			LIMIT_LIST_KEYS);
+	lua_createtable(L, (int)count, 0);
+	for (lua_Integer i = 1; entry; i++, entry = entry->next) {
+		lua_createtable(L, 0, 2);
+		lua_pushlstring(L, entry->key.data, entry->key.size);
+		lua_setfield(L, -2, "key");
+		lua_value_push_stored(L, &entry->value);
+		lua_setfield(L, -2, "value");
+		lua_rawseti(L, -2, i);
+	}
+	return 1;
+}
+
+/* --- storage: transactions, alarm, life ----------------------------------------------------------
+ */
+
+static int rollback(lua_State *L)
+{
+	bool *asked = lua_touserdata(L, lua_upvalueindex(1));
+	*asked = true;
+	return 0;
+}
+
+/* transaction(function(rollback) ... end): what it wrote stays unless it raises an error or calls
+ * rollback. */
+static int storage_lua_transaction(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	struct call *call = call_running(L);
+	struct storage_mark mark;
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	bool *asked = lua_newuserdatauv(L, sizeof(*asked), 0);
+	*asked = false;
+	lua_insert(L, 2);
+	lua_pushvalue(L, 2);
+	lua_pushcclosure(L, rollback, 1);
+	storage_save(storage, &mark);
+	call->transactions++;
+	int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+	call->transactions--;
+	if (status != LUA_OK || *asked)
+		storage_restore(storage, &mark);
+	if (status != LUA_OK)
+		return lua_error(L);
+	return lua_gettop(L) - 2;
+}
+
+static int storage_lua_set_alarm(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	int64_t at_ms = check_time(L, 2);
+	if (!call_running(L)->state->has_alarm)
+		return luaL_error(L, "the class has no alarm method");
+	storage_set_alarm(storage, at_ms);
+	return 0;
+}
+
+/* While the handler runs there is no alarm, unless it has been set anew. */
+static int storage_lua_get_alarm(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	const struct call *alarm = call_running(L)->object->alarm;
+	const struct object_record *record = &storage->record;
+	if (record->alarm_ms == 0 || (alarm && alarm->job->serial == record->alarm_serial))
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, record->alarm_ms);
+	return 1;
+}
+
+static int storage_lua_delete_alarm(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	const struct call *alarm = call_running(L)->object->alarm;
+	/* The one that runs goes on, and is tried again when it fails. */
+	bool runs = alarm && alarm->job->serial == storage->record.alarm_serial;
+	lua_pushboolean(L, !runs && storage_delete_alarm(storage));
+	return 1;
+}
+
+static int storage_lua_expire(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	int64_t life_ms = check_seconds(L, 2, 1);
+	storage_expire(storage, life_ms, lua_toboolean(L, 3));
+	return 0;
+}
+
+static int storage_lua_persist(lua_State *L)
+{
+	lua_pushboolean(L, storage_persist(check_storage(L, 1)));
+	return 1;
+}
+
+/* --- self's own methods --------------------------------------------------------------------------
+ */
+
+static void leave_exclusive(struct call *call)
+{
+	struct object *object = call->object;
+	if (--object->closed_depth == 0 && object->initialised)
+		object->closed_by = NULL;
+}
+
+static int after_exclusive(lua_State *L, int status, lua_KContext context)
+{
+	leave_exclusive(call_running(L));
+	if (status != LUA_OK && status != LUA_YIELD)
+		return lua_error(L);
+	return lua_gettop(L) - 1;
+}
+
+/* self:exclusive(fn): no other call enters the object until fn has returned, whatever it waits for.
+ */
+static int self_exclusive(lua_State *L)
+{
+	struct call *call = call_running(L);
+	struct object *object = call->object;
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	if (object->closed_depth >= EXCLUSIVE_DEPTH_MAX)
+		return luaL_error(
+			L, "exclusive within exclusive more than %d deep", EXCLUSIVE_DEPTH_MAX);
+	object->closed_by = call;
+	object->closed_depth++;
+	int status = lua_pcallk(L, 0, LUA_MULTRET, 0, 0, after_exclusive);
+	return after_exclusive(L, status, 0);
+}
+
+static struct slice check_name(lua_State *L, int index, const char *what)
+{
+	size_t size;
+	const char *data = luaL_checklstring(L, index, &size);
+	if (size == 0 || size > LIMIT_SCHEDULE_NAME_BYTES)
+		luaL_error(L, "%s is 1 to %d bytes long", what, LIMIT_SCHEDULE_NAME_BYTES);
+	return slice_of(data, size);
+}
+
+static void read_times(lua_State *L, struct schedule *schedule, int64_t now_ms)
+{
+	struct arena *arena = turn_arena(objects_of(L)->turn);
+	char error[160];
+	struct cron cron;
+	if (lua_getfield(L, 3, "every") != LUA_TNIL) {
+		schedule->every_ms = check_seconds(L, -1, SCHEDULE_EVERY_LEAST_MS);
+		schedule->next_ms = now_ms + schedule->every_ms;
+		lua_pop(L, 1);
+		return;
+	}
+	lua_pop(L, 1);
+	if (lua_getfield(L, 3, "cron") != LUA_TSTRING)
+		luaL_error(L, "a schedule needs `every` (seconds) or `cron` (a line)");
+	struct slice line = { 0 };
+	line.data = lua_tolstring(L, -1, &line.size);
+	if (cron_parse(line, &cron, error, sizeof(error)) < 0)
+		luaL_error(L, "cron: %s", error);
+	schedule->cron = arena_copy(arena, line);
+	schedule->next_ms = cron_next(&cron, now_ms);
+	lua_pop(L, 1);
+}
+
+/* self:schedule(name, {every = seconds | cron = line, method = name, argument = value}) */
+static int self_schedule(lua_State *L)
+{
+	struct objects *objects = objects_of(L);
+	struct arena *arena = turn_arena(objects->turn);
+	struct schedule schedule = { 0 };
+	luaL_checktype(L, 3, LUA_TTABLE);
+	schedule.name = arena_copy(arena, check_name(L, 2, "a schedule's name"));
+	read_times(L, &schedule, objects->turn->now_ms);
+	schedule.due_ms = schedule.next_ms;
+	lua_getfield(L, 3, "method");
+	schedule.method = check_name(L, -1, "a schedule's method");
+	if (!class_state_push_method(call_running(L)->state, L, schedule.method))
+		return luaL_error(L, "the class has no method '%s'", lua_tostring(L, -1));
+	schedule.method = arena_copy(arena, schedule.method);
+	if (lua_getfield(L, 3, "argument") != LUA_TNIL) {
+		objects->scratch.size = 0;
+		lua_value_pack(
+			L, -1, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
+		schedule.argument = arena_copy(arena, buffer_slice(&objects->scratch));
+	}
+	if (!storage_set_schedule(objects->storage, &schedule))
+		return luaL_error(L, "an object has %d schedules at the most", LIMIT_SCHEDULES);
+	return 0;
+}
+
+static int self_unschedule(lua_State *L)
+{
+	struct slice name = check_name(L, 2, "a schedule's name");
+	lua_pushboolean(L, storage_delete_schedule(objects_of(L)->storage, name));
+	return 1;
+}
+
+struct schedule_names {
+	struct arena *arena;
+	struct schedule *found;
+	size_t count;
+};
+
+static bool note_schedule(void *context, const struct schedule *schedule)
+{
+	struct schedule_names *names = context;
+	names->found[names->count++] = *schedule;
+	return names->count < LIMIT_SCHEDULES;
+}
+
+static void set_text(lua_State *L, const char *field, struct slice text)
+{
+	lua_pushlstring(L, text.data, text.size);
+	lua_setfield(L, -2, field);
+}
+
+static int self_schedules(lua_State *L)
+{
+	struct objects *objects = objects_of(L);
+	struct arena *arena = turn_arena(objects->turn);
+	struct schedule_names names = { .arena = arena };
+	names.found = arena_alloc(arena, LIMIT_SCHEDULES * sizeof(*names.found));
+	storage_each_schedule(objects->storage, note_schedule, &names);
+	lua_createtable(L, (int)names.count, 0);
+	for (size_t i = 0; i < names.count; i++) {
+		const struct schedule *schedule = &names.found[i];
+		lua_createtable(L, 0, 5);
+		set_text(L, "name", schedule->name);
+		set_text(L, "method", schedule->method);
+		if (schedule->cron.size) {
+			set_text(L, "cron", schedule->cron);
+		} else {
+			lua_pushnumber(L, (lua_Number)schedule->every_ms / 1000);
+			lua_setfield(L, -2, "every");
+		}
+		lua_pushinteger(L, schedule->next_ms);
+		lua_setfield(L, -2, "next");
+		lua_pushinteger(L, schedule->tries);
+		lua_setfield(L, -2, "retry_count");
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
+/* --- waits ---------------------------------------------------------------------------------------
+ */
+
+/* The call, when it may wait now. */
+static struct call *check_wait(lua_State *L)
+{
+	struct call *call = call_running(L);
+	if (call->transactions > 0)
+		luaL_error(L, "nothing can be waited for within a transaction");
+	if (!lua_isyieldable(L))
+		luaL_error(L, "nothing can be waited for here: within a sort, gsub or metamethod");
+	wait_forget(call); /* of one whose end ran out of memory */
+	return call;
+}
+
+static int after_sleep(lua_State *L, int status, lua_KContext context)
+{
+	wait_forget(call_running(L));
+	return 0;
+}
+
+static int lua_sleep(lua_State *L)
+{
+	struct call *call = check_wait(L);
+	lua_Number ms = luaL_checknumber(L, 1);
+	if (!(ms >= 0 && ms <= LIMIT_SLEEP_MS))
+		return luaL_error(L, "sleep takes 0 to %d milliseconds", LIMIT_SLEEP_MS);
+	call->wait = (struct wait){
+		.kind = WAIT_SLEEP,
+		.until_ms = call->objects->turn->now_ms + (int64_t)ms,
+	};
+	return lua_yieldk(L, 0, 0, after_sleep);
+}
+
+/* Code and message of `-CODE message\r\n`. */
+static void push_answer(lua_State *L, struct slice reply)
+{
+	const char *text = reply.data + 1;
+	size_t size = reply.size > 3 ? reply.size - 3 : 0;
+	const char *blank = memchr(text, ' ', size);
+	size_t code = blank ? (size_t)(blank - text) : size;
+	lua_pushlstring(L, text, code);
+	lua_pushlstring(L, blank ? blank + 1 : "", blank ? size - code - 1 : 0);
+}
+
+static int after_object(lua_State *L, int status, lua_KContext context)
+{
+	struct call *call = call_running(L);
+	const struct request *request = call->wait.request;
+	if (call->wait.end == WAIT_TIMED_OUT) {
+		lua_pushliteral(L, "TIMEOUT");
+		lua_pushfstring(L, "the call to %s.%s took longer than %d ms", lua_tostring(L, 1),
+			lua_tostring(L, 3), (int)LIMIT_CALL_TIMEOUT_MS);
+	} else if (request->failed) {
+		push_answer(L, buffer_slice(&request->reply));
+	} else {
+		lua_value_push(L, buffer_slice(&request->reply));
+		wait_forget(call);
+		return 1;
+	}
+	wait_forget(call);
+	sandbox_raise(L);
+}
+
+static void check_links(lua_State *L, const struct call *call, const struct object_name *name)
+{
+	uint32_t depth = call->caller ? call->caller->depth + 1 : 1;
+	struct call_link self = { .caller = call->caller, .name = call->name };
+	for (const struct call_link *link = &self; link; link = link->caller) {
+		if (!slice_equal(link->name.class_name, name->class_name) ||
+			!slice_equal(link->name.id, name->id))
+			continue;
+		lua_pushliteral(L, "CYCLE");
+		lua_pushfstring(
+			L, "%s '%s' waits for this call", lua_tostring(L, 1), lua_tostring(L, 2));
+		sandbox_raise(L);
+	}
+	if (depth >= LIMIT_CALL_DEPTH) {
+		lua_pushliteral(L, "DEPTH");
+		lua_pushfstring(L, "objects call each other more than %d deep", LIMIT_CALL_DEPTH);
+		sandbox_raise(L);
+	}
+}
+
+/* objects.call(class, id, method, ...) */
+static int lua_objects_call(lua_State *L)
+{
+	struct call *call = check_wait(L);
+	struct objects *objects = call->objects;
+	size_t most = (size_t)objects->engine->config->value_bytes_max;
+	struct object_name name;
+	struct slice method;
+	name.class_name.data = luaL_checklstring(L, 1, &name.class_name.size);
+	name.id.data = luaL_checklstring(L, 2, &name.id.size);
+	method.data = luaL_checklstring(L, 3, &method.size);
+	if (!object_class_name_ok(name.class_name))
+		luaL_argerror(L, 1, "not a class name");
+	if (name.id.size == 0 || name.id.size > LIMIT_KEY_BYTES)
+		luaL_argerror(L, 2, "an id is 1 to 2048 bytes long");
+	if (method.size == 0 || method.size > LIMIT_CLASS_NAME_BYTES || method.data[0] == '_' ||
+		slice_is(method, "init") || slice_is(method, "alarm"))
+		luaL_argerror(L, 3, "not a public method");
+	check_links(L, call, &name);
+	int last = lua_gettop(L);
+	objects->scratch.size = 0;
+	packed_add_table(&objects->scratch, (uint64_t)(last - 3), 0);
+	for (int i = 4; i <= last; i++)
+		lua_value_pack(L, i, &objects->scratch, most);
+	call->wait = (struct wait){
+		.kind = WAIT_OBJECT,
+		.until_ms = objects->turn->now_ms + LIMIT_CALL_TIMEOUT_MS,
+		.request = wait_new_request(
+			objects, call, &name, method, buffer_slice(&objects->scratch)),
+	};
+	return lua_yieldk(L, 0, 0, after_object);
+}
+
+static struct slice copy_text(lua_State *L, struct arena *arena, const char *field)
+{
+	size_t size;
+	if (lua_getfield(L, 1, field) == LUA_TNIL) {
+		lua_pop(L, 1);
+		return (struct slice){ 0 };
+	}
+	if (lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "http.fetch: %s is a string, not a %s", field, luaL_typename(L, -1));
+	const char *data = lua_tolstring(L, -1, &size);
+	struct slice copy = arena_copy(arena, slice_of(data, size));
+	lua_pop(L, 1);
+	return copy;
+}
+
+static void read_headers(lua_State *L, struct arena *arena, struct fetch *fetch)
+{
+	if (lua_getfield(L, 1, "headers") == LUA_TNIL) {
+		lua_pop(L, 1);
+		return;
+	}
+	luaL_checktype(L, -1, LUA_TTABLE);
+	struct fetch_header *headers =
+		arena_alloc(arena, FETCH_HEADERS_MAX * sizeof(struct fetch_header));
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+		struct slice name, value;
+		if (lua_type(L, -2) != LUA_TSTRING ||
+			(lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER))
+			luaL_error(L, "http.fetch: headers are texts by name");
+		if (fetch->header_count == FETCH_HEADERS_MAX)
+			luaL_error(L, "http.fetch: more than %d headers", FETCH_HEADERS_MAX);
+		name.data = lua_tolstring(L, -2, &name.size);
+		value.data = lua_tolstring(L, -1, &value.size);
+		headers[fetch->header_count++] =
+			(struct fetch_header){ arena_copy(arena, name), arena_copy(arena, value) };
+	}
+	fetch->headers = headers;
+	lua_pop(L, 1);
+}
+
+static int64_t read_number(lua_State *L, const char *field, int64_t usual, int64_t most)
+{
+	int is_integer = 1;
+	lua_Integer number = usual;
+	if (lua_getfield(L, 1, field) != LUA_TNIL)
+		number = lua_tointegerx(L, -1, &is_integer);
+	if (!is_integer || number < 0 || number > most)
+		luaL_error(L, "http.fetch: %s is a whole number from 0 to %d", field, (int)most);
+	lua_pop(L, 1);
+	return number;
+}
+
+static void push_headers(lua_State *L, struct slice lines)
+{
+	lua_newtable(L);
+	while (lines.size > 0) {
+		const char *end = memchr(lines.data, '\n', lines.size);
+		size_t size = end ? (size_t)(end - lines.data) : lines.size;
+		const char *colon = memchr(lines.data, ':', size);
+		if (colon) {
+			size_t name = (size_t)(colon - lines.data);
+			size_t skip = name + 1 < size && colon[1] == ' ' ? name + 2 : name + 1;
+			lua_pushlstring(L, lines.data, name);
+			lua_pushlstring(L, lines.data + skip, size - skip);
+			lua_rawset(L, -3);
+		}
+		size += end != NULL;
+		lines = slice_of(lines.data + size, lines.size - size);
+	}
+}
+
+/* {status, headers, body}; or nil, message, code. */
+static int after_fetch(lua_State *L, int status, lua_KContext context)
+{
+	struct call *call = call_running(L);
+	const struct fetch *fetch = call->wait.fetch;
+	if (fetch->status == 0) {
+		lua_pushnil(L);
+		lua_pushstring(L, fetch->error);
+		lua_pushstring(L, fetch->code);
+		wait_forget(call);
+		return 3;
+	}
+	lua_createtable(L, 0, 3);
+	lua_pushinteger(L, fetch->status);
+	lua_setfield(L, -2, "status");
+	push_headers(L, buffer_slice(&fetch->headers_in));
+	lua_setfield(L, -2, "headers");
+	lua_pushlstring(L, fetch->body_in.data ? fetch->body_in.data : "", fetch->body_in.size);
+	lua_setfield(L, -2, "body");
+	wait_forget(call);
+	return 1;
+}
+
+/* http.fetch{url, method, headers, body, timeout (ms), redirects} */
+static int lua_http_fetch(lua_State *L)
+{
+	struct call *call = check_wait(L);
+	struct arena *arena = turn_arena(call->objects->turn);
+	luaL_checktype(L, 1, LUA_TTABLE);
+	struct fetch *fetch = arena_alloc(arena, sizeof(*fetch));
+	*fetch = (struct fetch){ .url = copy_text(L, arena, "url") };
+	if (fetch->url.data == NULL)
+		return luaL_error(L, "http.fetch: url is missing");
+	fetch->method = copy_text(L, arena, "method");
+	fetch->body = copy_text(L, arena, "body");
+	fetch->has_body = fetch->body.data != NULL;
+	read_headers(L, arena, fetch);
+	fetch->timeout_ms = read_number(L, "timeout", FETCH_TIMEOUT_MS, LIMIT_FETCH_TIMEOUT_MS);
+	if (fetch->timeout_ms == 0)
+		fetch->timeout_ms = 1;
+	fetch->redirects_max = (uint32_t)read_number(L, "redirects", FETCH_REDIRECTS, 20);
+	call->wait = (struct wait){ .kind = WAIT_FETCH, .fetch = fetch };
+	return lua_yieldk(L, 0, 0, after_fetch);
+}
+
+/* --- opening -------------------------------------------------------------------------------------
+ */
+
+static const luaL_Reg storage_functions[] = {
+	{ "get", storage_lua_get },
+	{ "put", storage_lua_put },
+	{ "delete", storage_lua_delete },
+	{ "delete_all", storage_lua_delete_all },
+	{ "list", storage_lua_list },
+	{ "transaction", storage_lua_transaction },
+	{ "set_alarm", storage_lua_set_alarm },
+	{ "get_alarm", storage_lua_get_alarm },
+	{ "delete_alarm", storage_lua_delete_alarm },
+	{ "expire", storage_lua_expire },
+	{ "persist", storage_lua_persist },
+	{ NULL, NULL },
+};
+
+static const luaL_Reg self_functions[] = {
+	{ "exclusive", self_exclusive },
+	{ "schedule", self_schedule },
+	{ "unschedule", self_unschedule },
+	{ "schedules", self_schedules },
+	{ NULL, NULL },
+};
+
+void api_open(lua_State *L)
+{
+	lua_createtable(L, 0, 2);
+	luaL_newlib(L, storage_functions);
+	lua_setfield(L, -2, "__index");
+	lua_pushliteral(L, "storage");
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable");
+	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_BASE_CLASS);
+	luaL_setfuncs(L, self_functions, 0);
+	lua_pop(L, 1);
+
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, lua_objects_call);
+	lua_setfield(L, -2, "call");
+	lua_setglobal(L, "objects");
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, lua_http_fetch);
+	lua_setfield(L, -2, "fetch");
+	lua_setglobal(L, "http");
+	lua_pushcfunction(L, lua_sleep);
+	lua_setglobal(L, "sleep");
+}
+
+void api_push_self(lua_State *L, struct call *call)
+{
+	struct object *object = call->object;
+	struct objects *objects = call->objects;
+	lua_createtable(L, 0, 6);
+	set_text(L, "id", call->name.id);
+	set_text(L, "class", call->name.class_name);
+	struct storage_handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
+	handle->serial = objects->next_serial + 1;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
+	lua_setmetatable(L, -2);
+	lua_setfield(L, -2, "storage");
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_CLASS);
+	lua_setmetatable(L, -2);
+	lua_pushvalue(L, -1);
+	object->self = luaL_ref(L, LUA_REGISTRYINDEX);
+	/* Nothing below raises an error: the instance is there. */
+	object->serial = ++objects->next_serial;
+	object->state = call->state;
+	object->initialised = false;
+	object->gate_lsn = 0;
+	call->state->instances++;
+	object->slot->figures.instances++;
+}

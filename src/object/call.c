@@ -1,0 +1,523 @@
+/*
+ * call: one call of an object's method, from its first turn to its last.
+ *
+ *   call_run: gate --(closed)--> queue, and again from the start
+ *               | open
+ *             first turn: instance, init, method        later turns: on from the wait
+ *               |                                          |
+ *               '--> runs until it waits, ends or fails <--'
+ *                      waits:  storage closed, the turn committed, the request parked
+ *                      ends:   the result becomes the reply; a job's bookkeeping joins the turn's
+ * changes fails:  the turn changes nothing; a job's bookkeeping is written in place of it
+ *
+ * The code runs in a thread of the class's Lua state, from call_main on, where errors, also those
+ * of memory, are caught. Outside of it nothing here may use a Lua function that raises.
+ *
+ * Threads: the worker's of the object's shard.
+ */
+#include "object/lua_value.h"
+#include "object/packed.h"
+#include "object/runtime.h"
+
+#include "base/memory.h"
+#include "config/config.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdio.h>
+
+#define NS_PER_MS         1000000ull
+#define OVERLOAD_RETRY_MS 100
+#define FIRST_ARGUMENT    4 /* of DO.CALL class id method ... */
+#define REPLY_BYTES       (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
+
+/* --- within the Lua thread -----------------------------------------------------------------------
+ */
+
+struct call *call_running(lua_State *L)
+{
+	struct objects *objects = sandbox_context(sandbox_of(L));
+	if (objects == NULL || objects->running == NULL)
+		luaL_error(L, "this works within a call of an object only");
+	return objects->running;
+}
+
+static void push_info(lua_State *L, const struct objects_job *job)
+{
+	lua_createtable(L, 0, 4);
+	lua_pushinteger(L, job->tries);
+	lua_setfield(L, -2, "retry_count");
+	lua_pushboolean(L, job->tries > 0);
+	lua_setfield(L, -2, "is_retry");
+	lua_pushinteger(L, job->scheduled_ms);
+	lua_setfield(L, -2, "scheduled_time");
+	if (job->due.kind == DUE_SCHEDULE) {
+		lua_pushlstring(L, job->due.name.data, job->due.name.size);
+		lua_setfield(L, -2, "name");
+	}
+}
+
+static int push_arguments(lua_State *L, const struct call *call)
+{
+	const struct request *request = call->request;
+	const struct objects_job *job = call->job;
+	if (call->kind == CALL_CLIENT) {
+		int count = (int)request->argument_count - FIRST_ARGUMENT;
+		luaL_checkstack(L, count, "too many arguments");
+		for (int i = 0; i < count; i++) {
+			struct slice argument = request->arguments[FIRST_ARGUMENT + i];
+			lua_pushlstring(L, argument.data, argument.size);
+		}
+		return count;
+	}
+	if (job == NULL)
+		return api_push_items(L, call->packed);
+	if (job->due.kind == DUE_WAKE)
+		return api_push_items(L, job->argument);
+	if (job->due.kind == DUE_SCHEDULE) {
+		if (job->argument.size)
+			lua_value_push(L, job->argument);
+		else
+			lua_pushnil(L);
+	}
+	push_info(L, job);
+	return job->due.kind == DUE_SCHEDULE ? 2 : 1;
+}
+
+static void write_result(lua_State *L, struct objects *objects, struct writer *writer)
+{
+	size_t size;
+	const char *text;
+	switch (lua_type(L, -1)) {
+	case LUA_TNIL:
+		writer_null(writer);
+		return;
+	case LUA_TSTRING:
+		text = lua_tolstring(L, -1, &size);
+		writer_bulk(writer, slice_of(text, size));
+		return;
+	case LUA_TNUMBER:
+		if (lua_isinteger(L, -1))
+			writer_integer(writer, lua_tointeger(L, -1));
+		else
+			writer_double(writer, lua_tonumber(L, -1));
+		return;
+	case LUA_TBOOLEAN:
+		writer_boolean(writer, lua_toboolean(L, -1));
+		return;
+	default:
+		objects->scratch.size = 0;
+		lua_value_pack(
+			L, -1, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
+		packed_write(buffer_slice(&objects->scratch), writer);
+	}
+}
+
+/* The method has returned: its first value is the call's result. */
+static int after_method(lua_State *L, int status, lua_KContext context)
+{
+	struct call *call = call_running(L);
+	struct objects *objects = call->objects;
+	if (call->kind == CALL_CLIENT)
+		write_result(L, objects, &objects->turn->writer);
+	else if (call->kind == CALL_OBJECT)
+		lua_value_pack(L, -1, &call->request->reply,
+			(size_t)objects->engine->config->value_bytes_max);
+	return 0;
+}
+
+static int after_init(lua_State *L, int status, lua_KContext context)
+{
+	struct call *call = call_running(L);
+	struct object *object = call->object;
+	object->initialised = true;
+	if (object->closed_by == call)
+		object->closed_by = NULL;
+	/* The stack holds the method alone. */
+	lua_rawgeti(L, LUA_REGISTRYINDEX, object->self);
+	int count = push_arguments(L, call);
+	lua_callk(L, count + 1, 1, 0, after_method);
+	return after_method(L, LUA_OK, 0);
+}
+
+/* The bottom of each call's thread. */
+static int call_main(lua_State *L)
+{
+	struct call *call = call_running(L);
+	struct object *object = call->object;
+	if (!class_state_push_method(call->state, L, call->method)) {
+		call->no_method = true;
+		return 0;
+	}
+	if (object->state == NULL)
+		api_push_self(L, call);
+	else
+		lua_rawgeti(L, LUA_REGISTRYINDEX, object->self);
+	if (object->initialised || !call->state->has_init) {
+		lua_pop(L, 1);
+		return after_init(L, LUA_OK, 0);
+	}
+	object->closed_by = call;
+	class_state_push_method(call->state, L, slice_text("init"));
+	lua_insert(L, -2);
+	lua_callk(L, 1, 0, 0, after_init);
+	return after_init(L, LUA_OK, 0);
+}
+
+/* --- the end of a call ---------------------------------------------------------------------------
+ */
+
+static void note_error(struct objects_figures *figures, const char *error, int64_t now_ms)
+{
+	figures->errors++;
+	figures->last_error_ms = now_ms;
+	snprintf(figures->last_error, sizeof(figures->last_error), "%.*s", LIMIT_ERROR_BYTES - 1,
+		error);
+}
+
+/* What keeps the object's memory from being shown before it is on disk. */
+static void note_gate(struct object *object, const struct turn *turn)
+{
+	if (turn->gate_lsn > object->gate_lsn)
+		object->gate_lsn = turn->gate_lsn;
+	if (turn->request->gate_lsn > object->gate_lsn)
+		object->gate_lsn = turn->request->gate_lsn;
+}
+
+/* The turn changes nothing: the storage is as it was at its start. */
+static void forget_changes(struct turn *turn, struct call *call, struct storage *storage)
+{
+	struct request *request = turn->request;
+	changes_init(&request->changes, &request->arena);
+	request->reply.size = 0;
+	storage_open(storage, turn, &call->name);
+}
+
+static void leave_object(struct turn *turn, struct call *call, bool failed)
+{
+	struct object *object = call->object;
+	struct objects *objects = call->objects;
+	struct class_state *state = call->state;
+	note_gate(object, turn);
+	if (object->alarm == call)
+		object->alarm = NULL;
+	if (object->closed_by == call) {
+		object->closed_by = NULL;
+		object->closed_depth = 0;
+	}
+	wait_forget(call);
+	if (call->thread)
+		sandbox_put_thread(state->sandbox, &call->thread);
+	object->calls_in--;
+	call->begun = false;
+	/* The state is held by an instance: one that this call made, or shares. */
+	if (object->state == NULL || object->state == call->state)
+		state_relieve(objects, state);
+	if (failed && !(call->failed_softly && object->initialised))
+		object_doom(objects, object);
+	object_settle(objects, object);
+}
+
+/* `error` NULL: it went well. */
+static void end_job(struct turn *turn, struct call *call, struct storage *storage,
+	enum job_outcome outcome, const char *error)
+{
+	struct objects *objects = call->objects;
+	if (error)
+		forget_changes(turn, call, storage);
+	scheduler_settle(objects->scheduler, storage, call->job, outcome, error);
+	storage_close(storage);
+	if (call->kind == CALL_NOW && error)
+		writer_error(&turn->writer, "%s", error);
+	else if (call->kind == CALL_NOW)
+		writer_integer(&turn->writer, 1);
+}
+
+static void end_call(struct turn *turn, struct call *call, struct storage *storage,
+	enum job_outcome outcome, const char *error)
+{
+	struct object *object = call->object;
+	object->figures.calls++;
+	object->slot->figures.calls++;
+	if (error) {
+		note_error(&object->figures, error, turn->now_ms);
+		note_error(&object->slot->figures, error, turn->now_ms);
+	}
+	if (call->job)
+		end_job(turn, call, storage, outcome, error);
+	else if (error)
+		turn_error(turn, "%s", error);
+	else
+		storage_close(storage);
+	leave_object(turn, call, error != NULL);
+}
+
+/* The error in one line, with its code word. */
+static void describe_error(struct call *call, char *out, size_t size)
+{
+	const struct config *config = call->objects->engine->config;
+	char message[LIMIT_ERROR_BYTES];
+	struct slice class_name = call->name.class_name, method = call->method;
+	if (sandbox_is_exhausted(call->state->sandbox)) {
+		snprintf(out, size, ERROR_TURN_TIMEOUT, (int)class_name.size, class_name.data,
+			(int)method.size, method.data, (long long)config->turn_instructions,
+			(long long)config->turn_time_ms);
+		return;
+	}
+	call->failed_softly = sandbox_take_error(call->thread, message, sizeof(message));
+	if (call->failed_softly) {
+		snprintf(out, size, "%s", message);
+		return;
+	}
+	if (!call->object->initialised && call->state->has_init)
+		method = slice_text("init");
+	snprintf(out, size, ERROR_CLASS, (int)class_name.size, class_name.data, (int)method.size,
+		method.data, message);
+}
+
+/* --- a turn --------------------------------------------------------------------------------------
+ */
+
+/* Runs the code on until it waits, ends or fails. */
+static void go_on(struct turn *turn, struct call *call, struct storage *storage)
+{
+	struct objects *objects = call->objects;
+	const struct config *config = objects->engine->config;
+	struct sandbox *sandbox = call->state->sandbox;
+	char error[REPLY_BYTES];
+	int results;
+	objects->running = call;
+	objects->turn = turn;
+	objects->storage = storage;
+	sandbox_begin(sandbox, call->thread, (uint64_t)config->turn_instructions,
+		(uint64_t)config->turn_time_ms * NS_PER_MS);
+	int status = lua_resume(call->thread, NULL, 0, &results);
+	objects->running = NULL;
+	objects->turn = NULL;
+	objects->storage = NULL;
+	call->object->figures.last_active_ms = turn->now_ms;
+	bool exhausted = sandbox_is_exhausted(sandbox);
+	if (status == LUA_YIELD && call->wait.kind != WAIT_NONE && !exhausted) {
+		storage_close(storage);
+		note_gate(call->object, turn);
+		turn_park(turn, wait_parked);
+		object_settle(objects, call->object);
+	} else if (call->no_method) {
+		snprintf(error, sizeof(error), ERROR_NO_METHOD, (int)call->name.class_name.size,
+			call->name.class_name.data, (int)call->method.size, call->method.data);
+		call->failed_softly = true;
+		end_call(turn, call, storage, JOB_NO_METHOD, error);
+	} else if (status == LUA_OK && !exhausted) {
+		end_call(turn, call, storage, JOB_DONE, NULL);
+	} else {
+		describe_error(call, error, sizeof(error));
+		end_call(turn, call, storage, JOB_FAILED, error);
+	}
+}
+
+/* A job may be over before it has begun: the alarm was replaced, or runs already. */
+static bool job_is_due(struct turn *turn, struct call *call, struct storage *storage)
+{
+	struct object *object = call->object;
+	struct objects_job *job = call->job;
+	if (job == NULL)
+		return true;
+	if (call->kind == CALL_NOW) {
+		job->due.at_ms = storage->record.alarm_due_ms;
+		if (storage->record.alarm_ms == 0 || object->alarm)
+			return false;
+	}
+	if (!scheduler_begin(storage, job))
+		return false;
+	if (job->due.kind == DUE_ALARM) {
+		object->alarm = call;
+		/* Out of the way while it runs by hand; the end of the run files it anew. */
+		if (call->kind == CALL_NOW)
+			storage_retry_alarm(storage, turn->now_ms + LIMIT_CALL_LIFE_MS, job->tries);
+	}
+	call->method = job->due.kind == DUE_ALARM ? slice_text("alarm") : job->method;
+	return true;
+}
+
+static void begin(struct turn *turn, struct call *call, struct storage *storage)
+{
+	struct object *object = call->object;
+	struct class_state *state = call->state;
+	call->begun_ms = turn->now_ms;
+	if (state->class->lsn > turn->gate_lsn)
+		turn->gate_lsn = state->class->lsn;
+	if (!job_is_due(turn, call, storage)) {
+		if (call->kind == CALL_NOW)
+			writer_integer(&turn->writer, 0);
+		storage_close(storage);
+		object_settle(call->objects, object);
+		return;
+	}
+	if (call->job == NULL)
+		storage_touch(storage);
+	object_enter(object);
+	call->begun = true;
+	call->thread = sandbox_take_thread(state->sandbox);
+	if (call->thread == NULL) {
+		end_call(turn, call, storage, JOB_FAILED,
+			"CLASSERR not enough memory for the call: see class-memory");
+		return;
+	}
+	lua_pushcfunction(call->thread, call_main);
+	go_on(turn, call, storage);
+}
+
+/* The server stops, or the call has lasted too long: it ends where it waits. */
+static bool break_off(struct turn *turn, struct call *call, struct storage *storage)
+{
+	char error[REPLY_BYTES] = ERROR_SHUTTING_DOWN;
+	if (!call->cancelled) {
+		if (turn->now_ms - call->begun_ms <= LIMIT_CALL_LIFE_MS)
+			return false;
+		snprintf(error, sizeof(error), ERROR_CALL_LIFE, (int)call->name.class_name.size,
+			call->name.class_name.data, (int)call->method.size, call->method.data,
+			(long long)LIMIT_CALL_LIFE_MS);
+	}
+	end_call(turn, call, storage, JOB_FAILED, error);
+	return true;
+}
+
+/* No class, or one that does not compile: there is no gate to pass. */
+static void refuse_class(struct turn *turn, struct call *call, const char *error)
+{
+	struct slice class_name = call->name.class_name;
+	char text[REPLY_BYTES];
+	if (error[0])
+		snprintf(text, sizeof(text), ERROR_CLASS_SOURCE, error);
+	else
+		snprintf(text, sizeof(text), ERROR_NO_CLASS, (int)class_name.size, class_name.data);
+	if (call->kind != CALL_JOB) {
+		turn_error(turn, "%s", text);
+		return;
+	}
+	struct storage storage;
+	storage_open(&storage, turn, &call->name);
+	if (scheduler_begin(&storage, call->job))
+		scheduler_settle(call->objects->scheduler, &storage, call->job, JOB_NO_CLASS, text);
+	storage_close(&storage);
+}
+
+/* True when the class is there; makes sure that an instance of an older version goes. */
+static bool find_class(struct turn *turn, struct call *call)
+{
+	struct objects *objects = call->objects;
+	struct object *object = call->object;
+	char error[LIMIT_ERROR_BYTES];
+	call->state = slot_state(objects, object->slot, error, sizeof(error));
+	if (call->state == NULL) {
+		if (object->admitted == turn->request)
+			object->admitted = NULL;
+		refuse_class(turn, call, error);
+		object_settle(objects, object);
+		return false;
+	}
+	if (object->state && object->state != call->state)
+		object_doom(objects, object);
+	return true;
+}
+
+static void wait_at_gate(struct turn *turn, struct call *call)
+{
+	struct object *object = call->object;
+	const struct config *config = call->objects->engine->config;
+	bool bounded = !call->begun && call->kind != CALL_JOB && object->admitted != turn->request;
+	if (bounded && object->queued >= (uint64_t)config->object_queue_max) {
+		object->slot->figures.overloaded++;
+		turn_error(turn, ERROR_OBJECT_QUEUE, (long long)OVERLOAD_RETRY_MS);
+		return;
+	}
+	object_queue(object, turn);
+}
+
+void call_run(struct turn *turn)
+{
+	struct call *call = turn->request->state;
+	struct objects *objects = turn->objects;
+	assert(objects);
+	call->objects = objects;
+	call->request = turn->request;
+	struct object *object = call->object = object_take(objects, &call->name);
+	if (!call->begun && !find_class(turn, call))
+		return;
+	if (!object_is_open(object, turn->request, call)) {
+		wait_at_gate(turn, call);
+		return;
+	}
+	struct storage storage;
+	storage_open(&storage, turn, &call->name);
+	if (!call->begun && storage.ended && object->state) {
+		object_doom(objects, object);
+		if (object->doomed) {
+			object_queue(object, turn);
+			return;
+		}
+	}
+	if (object->admitted == turn->request)
+		object->admitted = NULL;
+	if (object->gate_lsn > turn->gate_lsn)
+		turn->gate_lsn = object->gate_lsn;
+	if (!call->begun)
+		begin(turn, call, &storage);
+	else if (!break_off(turn, call, &storage))
+		go_on(turn, call, &storage);
+}
+
+/* --- calls of the server's own -------------------------------------------------------------------
+ */
+
+struct call *call_new(struct request *request, enum call_kind kind, const struct object_name *name,
+	struct slice method)
+{
+	struct arena *arena = &request->arena;
+	struct call *call = arena_alloc(arena, sizeof(*call));
+	*call = (struct call){
+		.kind = kind,
+		.request = request,
+		.name = { arena_copy(arena, name->class_name), arena_copy(arena, name->id) },
+		.method = arena_copy(arena, method),
+	};
+	request->state = call;
+	return call;
+}
+
+static const struct command job_command = {
+	.name = "run what is due",
+	.arity = -1,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE,
+	.key_first = 1,
+	.key_last = 1,
+	.run = call_run,
+};
+
+static void on_job_told(struct request *request)
+{
+	struct call *call = request->state;
+	struct objects_job *job = call->job;
+	struct objects *objects = request->environment;
+	request_put(&objects->port->pool, &request);
+	job->ended(job);
+	objects_act(objects);
+	objects_ask(objects);
+}
+
+void objects_start_job(struct objects *objects, struct objects_job *job)
+{
+	struct request *request = request_take(&objects->port->pool);
+	request->command = &job_command;
+	request->home = objects->options.port;
+	request->environment = objects;
+	request->told = on_job_told;
+	request->arguments = arena_alloc(&request->arena, 2 * sizeof(struct slice));
+	request->arguments[0] = slice_text(job_command.name);
+	request->arguments[1] = arena_copy(&request->arena, job->due.object.id);
+	request->argument_count = 2;
+	struct call *call = call_new(request, CALL_JOB, &job->due.object, job->method);
+	call->job = job;
+	engine_submit(objects->engine, objects->options.port, &request);
+}

@@ -1,0 +1,76 @@
+/*
+ * call_commands: DO.CALL, DO.RUNALARM, DO.EVICT: each checks what it was given and hands it to the
+ * runtime.
+ *
+ * Threads: the worker's of the object's shard.
+ */
+#include "object/commands.h"
+
+#include "object/runtime.h"
+
+/* True for a name that clients may call. */
+static bool is_public(struct slice method)
+{
+	return method.size > 0 && method.data[0] != '_' &&
+		!slice_equal(method, slice_text("init")) &&
+		!slice_equal(method, slice_text("alarm"));
+}
+
+static bool read_name(struct turn *turn, struct object_name *out)
+{
+	*out = (struct object_name){ turn_argument(turn, 1), turn_argument(turn, 2) };
+	if (!object_class_name_ok(out->class_name))
+		turn_error(turn, ERROR_CLASS_NAME);
+	else if (out->id.size == 0 || out->id.size > LIMIT_KEY_BYTES)
+		turn_error(turn, ERROR_ID);
+	else
+		return true;
+	return false;
+}
+
+static bool begin_call(struct turn *turn)
+{
+	struct object_name name;
+	if (!read_name(turn, &name))
+		return false;
+	struct slice class_name = name.class_name, method = turn_argument(turn, 3);
+	if (method.size > LIMIT_CLASS_NAME_BYTES) {
+		turn_error(turn, ERROR_METHOD_NAME);
+		return false;
+	}
+	if (!is_public(method)) {
+		turn_error(turn, ERROR_PRIVATE, (int)class_name.size, class_name.data,
+			(int)method.size, method.data);
+		return false;
+	}
+	call_new(turn->request, CALL_CLIENT, &name, method);
+	return true;
+}
+
+void do_call(struct turn *turn)
+{
+	if (turn->request->state || begin_call(turn))
+		call_run(turn);
+}
+
+void do_runalarm(struct turn *turn)
+{
+	struct object_name name;
+	if (turn->request->state == NULL) {
+		if (!read_name(turn, &name) || !objects_has_alarm(turn, name.class_name))
+			return;
+		struct call *call = call_new(turn->request, CALL_NOW, &name, slice_text("alarm"));
+		call->job = arena_alloc(turn_arena(turn), sizeof(*call->job));
+		*call->job = (struct objects_job){
+			.due = { .kind = DUE_ALARM, .object = call->name },
+		};
+	}
+	call_run(turn);
+}
+
+void do_evict(struct turn *turn)
+{
+	struct object_name name;
+	if (read_name(turn, &name))
+		writer_integer(&turn->writer, objects_evict(turn, &name));
+}

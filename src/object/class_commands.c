@@ -1,0 +1,258 @@
+/*
+ * class_commands: DO.CLASS LOAD, LIST, SOURCE, DROP.
+ *
+ * Shard 0 stores the classes, and its turns order their changes. A class that is loaded must not be
+ * seen before it is in the log, for the LSN of its record is what replies of its code wait for:
+ *
+ *   first turn:   check -> TABLE_CLASS is written -> turn_park
+ *   parked:       committed: class_publish with the record's LSN -> engine_resume
+ *   second turn:  the reply
+ *
+ * Nothing else of shard 0 runs between the commit and `parked`, so two loads never publish in
+ * another order than they were stored in.
+ *
+ * DROP holds all shards: no object can come into being while it looks for one.
+ *
+ * Threads: the turn's; the registry has a lock of its own.
+ */
+#include "object/commands.h"
+
+#include "holdfast/object_format.h"
+#include "object/objects.h"
+#include "object/packed.h"
+#include "object/survey.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+
+/* Where classes are stored. */
+#define CLASS_SHARD 0
+
+/* What a load keeps from its first turn to its second. */
+struct class_load {
+	struct objects *objects;
+	struct slice name;
+	struct slice source;
+	uint64_t version;
+	int64_t loaded_ms;
+};
+
+static bool name_argument(struct turn *turn, struct slice *out);
+static struct class *loaded_class(struct turn *turn, struct slice name);
+static bool next_version(struct turn *turn, struct slice name, uint64_t *version);
+static bool check_source(struct turn *turn, struct slice name, struct slice source);
+static void store_class(struct turn *turn, const struct class_load *load);
+static void publish(struct request *request);
+static void count_class(void *context, const struct class *class);
+static void write_class(void *context, const struct class *class);
+static bool has_objects(struct turn *turn, struct slice class_name);
+
+void do_class_load(struct turn *turn)
+{
+	struct class_load *load = turn->request->state;
+	if (load) {
+		if (!turn->request->failed)
+			writer_integer(&turn->writer, (int64_t)load->version);
+		return;
+	}
+	uint32_t count = turn->request->argument_count;
+	struct slice name, source = turn_argument(turn, 3);
+	uint64_t version;
+	if (count > 5 || (count == 5 && !slice_is(turn_argument(turn, 4), "replace"))) {
+		turn_error(turn, ERROR_SYNTAX);
+		return;
+	}
+	if (!name_argument(turn, &name) || !check_source(turn, name, source) ||
+		!next_version(turn, name, &version))
+		return;
+	load = arena_alloc(turn_arena(turn), sizeof(*load));
+	*load = (struct class_load){
+		.objects = turn->objects,
+		.name = name,
+		.source = source,
+		.version = version,
+		.loaded_ms = turn->now_ms,
+	};
+	store_class(turn, load);
+	turn->request->state = load;
+	turn_park(turn, publish);
+}
+
+/* Whoever changes the registry holds shard 0, so it has not changed between the two walks. */
+void do_class_list(struct turn *turn)
+{
+	struct class_registry *registry = objects_registry(turn->objects);
+	size_t count = 0;
+	class_each(registry, count_class, &count);
+	writer_array(&turn->writer, count);
+	class_each(registry, write_class, turn);
+}
+
+void do_class_source(struct turn *turn)
+{
+	struct slice name;
+	if (!name_argument(turn, &name))
+		return;
+	struct class *class = loaded_class(turn, name);
+	if (class)
+		writer_bulk(&turn->writer, class->source);
+	class_release(&class);
+}
+
+void do_class_drop(struct turn *turn)
+{
+	struct slice name;
+	if (!name_argument(turn, &name))
+		return;
+	struct class *class = loaded_class(turn, name);
+	if (class == NULL)
+		return;
+	bool from_file = class->from_file;
+	class_release(&class);
+	if (from_file) {
+		turn_error(turn, ERROR_CLASS_OF_FILE, (int)name.size, name.data);
+		return;
+	}
+	if (has_objects(turn, name)) {
+		turn_error(turn, ERROR_CLASS_IN_USE, (int)name.size, name.data);
+		return;
+	}
+	struct key key;
+	key_of_class(&key, name);
+	turn_delete(turn, CLASS_SHARD, key_slice(&key));
+	class_withdraw(objects_registry(turn->objects), name);
+	writer_ok(&turn->writer);
+}
+
+static bool name_argument(struct turn *turn, struct slice *out)
+{
+	*out = turn_argument(turn, 2);
+	if (object_class_name_ok(*out))
+		return true;
+	turn_error(turn, ERROR_CLASS_NAME);
+	return false;
+}
+
+/* With a reference of the caller's; NULL: answered with an error. */
+static struct class *loaded_class(struct turn *turn, struct slice name)
+{
+	struct class *class = class_find(objects_registry(turn->objects), name);
+	if (class == NULL)
+		turn_error(turn, ERROR_NO_CLASS, (int)name.size, name.data);
+	else if (class->lsn > turn->gate_lsn)
+		turn->gate_lsn = class->lsn;
+	return class;
+}
+
+/* The size is checked before anything is compiled, whether it may be replaced last: a source that
+ * is wrong is worth knowing of either way. */
+static bool check_source(struct turn *turn, struct slice name, struct slice source)
+{
+	char error[LIMIT_ERROR_BYTES];
+	if (source.size > LIMIT_CLASS_SOURCE_BYTES) {
+		turn_error(turn, ERROR_CLASS_SIZE, source.size, LIMIT_CLASS_SOURCE_BYTES);
+		return false;
+	}
+	if (objects_check_class(turn->objects, name, source, error, sizeof(error)))
+		return true;
+	turn_error(turn, ERROR_CLASS_SOURCE, error);
+	return false;
+}
+
+/* False: the name is taken, and answered. */
+static bool next_version(struct turn *turn, struct slice name, uint64_t *version)
+{
+	struct class *class = class_find(objects_registry(turn->objects), name);
+	bool taken = class && turn->request->argument_count < 5;
+	*version = class ? class->version + 1 : 1;
+	class_release(&class);
+	if (taken)
+		turn_error(turn, ERROR_CLASS_EXISTS, (int)name.size, name.data);
+	return !taken;
+}
+
+static void store_class(struct turn *turn, const struct class_load *load)
+{
+	assert(turn->shard == CLASS_SHARD);
+	struct buffer packed;
+	struct key key;
+	buffer_init(&packed);
+	packed_add_table(&packed, OBJECT_FORMAT_CLASS_ITEMS, 0);
+	packed_add_integer(&packed, (int64_t)load->version);
+	packed_add_integer(&packed, load->loaded_ms);
+	packed_add_string(&packed, load->source);
+	struct value value = {
+		.type = VALUE_PACKED,
+		.data = arena_copy(turn_arena(turn), buffer_slice(&packed)),
+	};
+	buffer_fini(&packed);
+	key_of_class(&key, load->name);
+	turn_put(turn, CLASS_SHARD, key_slice(&key), &value);
+}
+
+/* A commit that was refused (the record does not fit into a segment) has failed the request. */
+static void publish(struct request *request)
+{
+	struct class_load *load = request->state;
+	struct objects *objects = load->objects;
+	if (!request->failed)
+		class_publish(objects_registry(objects), load->name, load->source, load->version,
+			request->gate_lsn, load->loaded_ms, false);
+	engine_resume(objects_engine(objects), objects_port(objects), &request);
+}
+
+static void count_class(void *context, const struct class *class)
+{
+	size_t *count = context;
+	*count += 1;
+}
+
+static void write_hash(struct writer *writer, struct slice source)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+	char hex[2 * EVP_MAX_MD_SIZE + 1];
+	int done = EVP_Digest(source.data, source.size, hash, &size, EVP_sha256(), NULL);
+	assert(done == 1);
+	for (unsigned i = 0; i < size; i++)
+		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	writer_bulk(writer, slice_of(hex, 2 * size));
+}
+
+static void write_class(void *context, const struct class *class)
+{
+	struct turn *turn = context;
+	struct writer *writer = &turn->writer;
+	if (class->lsn > turn->gate_lsn)
+		turn->gate_lsn = class->lsn;
+	writer_map(writer, 6);
+	writer_bulk_text(writer, "name");
+	writer_bulk_text(writer, class->name);
+	writer_bulk_text(writer, "version");
+	writer_integer(writer, (int64_t) class->version);
+	writer_bulk_text(writer, "bytes");
+	writer_integer(writer, (int64_t) class->source.size);
+	writer_bulk_text(writer, "from");
+	writer_bulk_text(writer, class->from_file ? "file" : "command");
+	writer_bulk_text(writer, "loaded-at");
+	writer_integer(writer, class->loaded_ms);
+	writer_bulk_text(writer, "sha256");
+	write_hash(writer, class->source);
+}
+
+static bool has_objects(struct turn *turn, struct slice class_name)
+{
+	struct survey_range range;
+	struct survey survey;
+	struct slice id;
+	bool found = false;
+	for (uint16_t shard = 0; shard < turn->shard_total && !found; shard++) {
+		survey_range_objects(&range, class_name, slice_of(NULL, 0), slice_of(NULL, 0));
+		do {
+			survey_open(&survey, turn, shard, &range);
+			found = survey_next_object(&survey, class_name, &id);
+		} while (survey_close(&survey) && !found);
+	}
+	return found;
+}

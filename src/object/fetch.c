@@ -1,0 +1,643 @@
+/*
+ * fetch: see fetch.h. An exchange is what is kept of one struct fetch from its start to its end:
+ *
+ *   fetcher_start -> in line --(fewer than fetch-concurrency)--> a hop -> ... a hop -> done
+ *                       |                                          |
+ *                       '---- the deadline, fetcher_cancel, an error: wherever it is --> ended
+ *
+ * A hop is one request to one host: a target that the list lets through, and an easy handle in the
+ * multi. Redirects are followed here and not by libcurl, because each of them is checked anew like
+ * the first URL. Addresses are checked where the socket is made, after the look-up, so a name that
+ * points elsewhere the next time gains nothing; and once more before a request is sent, because a
+ * kept connection may have been made when the list said something else.
+ *
+ * libcurl tells which sockets it waits for (a watch each, closed when it loses interest) and when
+ * it wants to be called again (one timer). Neither ends an exchange from within: what libcurl has
+ * finished is collected after each call of curl_multi_socket_action, and only there, from the
+ * deadline and from the begin timer is `done` called. So `done` may start and cancel fetches.
+ *
+ * An exchange's memory outlives its end until its timer is closed. Threads: the loop's.
+ */
+#include "object/fetch.h"
+
+#include "base/memory.h"
+#include "config/config.h"
+#include "holdfast/errors.h"
+#include "holdfast/limits.h"
+#include "object/fetch_allow.h"
+#include "object/fetch_message.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#define IDLE_CONNECTIONS_MAX 32 /* kept open for the next fetch */
+
+/* Of a ring; a list is a ring with one link that stands for nobody. */
+struct link {
+	struct link *previous;
+	struct link *next;
+};
+
+struct fetcher {
+	uv_loop_t *loop;
+	struct config *config;
+	CURLM *multi;
+	uv_timer_t begin_timer; /* runs when there may be room for what is in line */
+	uv_timer_t curl_timer;  /* when libcurl wants to be called */
+	struct link waiting;    /* in the order of their starts */
+	struct link running;
+	uint32_t running_count;
+	uint32_t open_handles; /* not closed yet by the loop */
+	bool is_closed;
+	struct buffer allow_list; /* as last read */
+};
+
+enum stop {
+	STOP_NOTHING,
+	STOP_ADDRESS,
+	STOP_BODY_SIZE,
+	STOP_HEADER_SIZE,
+};
+
+struct fetch_exchange {
+	struct link link;
+	struct fetcher *fetcher;
+	struct fetch *fetch;
+	uv_timer_t deadline;
+	bool is_running;
+	int64_t body_bytes_max;
+	uint32_t redirects;
+	struct fetch_message message;
+	/* the hop */
+	struct fetch_target target;
+	bool any_address;
+	CURL *easy;
+	struct curl_slist *headers;
+	size_t header_bytes;
+	enum stop stop; /* why a callback has ended it */
+	char curl_error[CURL_ERROR_SIZE];
+};
+
+/* A socket of libcurl's on the loop. */
+struct watch {
+	uv_poll_t poll;
+	struct fetcher *fetcher;
+	curl_socket_t socket;
+};
+
+static void global_init(void);
+static void open_timer(struct fetcher *fetcher, uv_timer_t *timer, void *data);
+static void on_begin(uv_timer_t *timer);
+static bool begin_hop(struct fetch_exchange *exchange, struct slice url);
+static void read_allow_list(struct fetcher *fetcher);
+static void set_options(struct fetch_exchange *exchange);
+static void set_callbacks(struct fetch_exchange *exchange);
+static void end_hop(struct fetch_exchange *exchange);
+static void on_deadline(uv_timer_t *timer);
+static void finish(struct fetch_exchange *exchange);
+static void retire(struct fetch_exchange *exchange);
+static void on_exchange_closed(uv_handle_t *handle);
+static void on_timer_closed(uv_handle_t *handle);
+static int on_socket_wish(
+	CURL *easy, curl_socket_t socket, int wish, void *context, void *socket_context);
+static int on_timer_wish(CURLM *multi, long timeout_ms, void *context);
+static void link_in(struct link *list, struct link *link);
+static void link_out(struct link *link);
+static void fail(struct fetch *fetch, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+struct fetcher *fetcher_new(struct uv_loop_s *loop, struct config *config)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, global_init);
+	struct fetcher *fetcher = memory_zeroed(sizeof(*fetcher));
+	fetcher->loop = loop;
+	fetcher->config = config;
+	fetcher->waiting = (struct link){ &fetcher->waiting, &fetcher->waiting };
+	fetcher->running = (struct link){ &fetcher->running, &fetcher->running };
+	open_timer(fetcher, &fetcher->begin_timer, fetcher);
+	open_timer(fetcher, &fetcher->curl_timer, fetcher);
+	fetcher->multi = curl_multi_init();
+	assert(fetcher->multi != NULL);
+	curl_multi_setopt(fetcher->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish);
+	curl_multi_setopt(fetcher->multi, CURLMOPT_SOCKETDATA, fetcher);
+	curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+	curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERDATA, fetcher);
+	curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX);
+	return fetcher;
+}
+
+void fetcher_start(struct fetcher *fetcher, struct fetch *fetch)
+{
+	assert(!fetcher->is_closed);
+	assert(fetch->done != NULL);
+	assert(fetch->timeout_ms >= 1);
+	assert(fetch->timeout_ms <= LIMIT_FETCH_TIMEOUT_MS);
+	struct fetch_exchange *exchange = memory_zeroed(sizeof(*exchange));
+	exchange->fetcher = fetcher;
+	exchange->fetch = fetch;
+	exchange->body_bytes_max = fetcher->config->fetch_bytes_max;
+	fetch->exchange = exchange;
+	fetch->status = 0;
+	fetch->error[0] = '\0';
+	fetch->code[0] = '\0';
+	buffer_init(&fetch->headers_in);
+	buffer_init(&fetch->body_in);
+	/* A long turn may have passed since the loop looked at the clock. */
+	uv_update_time(fetcher->loop);
+	open_timer(fetcher, &exchange->deadline, exchange);
+	uv_timer_start(&exchange->deadline, on_deadline, (uint64_t)fetch->timeout_ms, 0);
+	link_in(&fetcher->waiting, &exchange->link);
+	uv_timer_start(&fetcher->begin_timer, on_begin, 0, 0);
+}
+
+void fetcher_cancel(struct fetcher *fetcher, struct fetch *fetch)
+{
+	if (fetch->exchange) {
+		assert(fetch->exchange->fetcher == fetcher);
+		retire(fetch->exchange);
+	}
+	fetch_clear(fetch);
+}
+
+void fetcher_close(struct fetcher *fetcher)
+{
+	assert(!fetcher->is_closed);
+	fetcher->is_closed = true;
+	struct link *lists[] = { &fetcher->waiting, &fetcher->running };
+	for (size_t i = 0; i < 2; i++) {
+		while (lists[i]->next != lists[i])
+			fetcher_cancel(fetcher, ((struct fetch_exchange *)lists[i]->next)->fetch);
+	}
+	uv_close((uv_handle_t *)&fetcher->begin_timer, on_timer_closed);
+	uv_close((uv_handle_t *)&fetcher->curl_timer, on_timer_closed);
+}
+
+void fetcher_free(struct fetcher **fetcher)
+{
+	struct fetcher *freed = *fetcher;
+	*fetcher = NULL;
+	if (freed == NULL)
+		return;
+	assert(freed->is_closed);
+	assert(freed->open_handles == 0);
+	/* Connections that are kept are closed now; the loop is of no use any more. */
+	curl_multi_setopt(freed->multi, CURLMOPT_SOCKETFUNCTION, NULL);
+	curl_multi_setopt(freed->multi, CURLMOPT_TIMERFUNCTION, NULL);
+	curl_multi_cleanup(freed->multi);
+	buffer_fini(&freed->allow_list);
+	memory_free(freed);
+}
+
+void fetch_clear(struct fetch *fetch)
+{
+	buffer_fini(&fetch->headers_in);
+	buffer_fini(&fetch->body_in);
+}
+
+static void global_init(void)
+{
+	CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
+	assert(result == CURLE_OK);
+}
+
+static void open_timer(struct fetcher *fetcher, uv_timer_t *timer, void *data)
+{
+	uv_timer_init(fetcher->loop, timer);
+	timer->data = data;
+	fetcher->open_handles++;
+}
+
+/* --- beginning -----------------------------------------------------------------------------------
+ */
+
+static void on_begin(uv_timer_t *timer)
+{
+	struct fetcher *fetcher = timer->data;
+	while (fetcher->waiting.next != &fetcher->waiting &&
+		fetcher->running_count < fetcher->config->fetch_concurrency) {
+		struct fetch_exchange *exchange = (struct fetch_exchange *)fetcher->waiting.next;
+		link_out(&exchange->link);
+		link_in(&fetcher->running, &exchange->link);
+		exchange->is_running = true;
+		fetcher->running_count++;
+		char error[sizeof(exchange->fetch->error)];
+		bool begun = fetch_message_init(
+			&exchange->message, exchange->fetch, error, sizeof(error));
+		if (!begun)
+			fail(exchange->fetch, "%s", error);
+		if (!begun || !begin_hop(exchange, exchange->fetch->url))
+			finish(exchange);
+	}
+}
+
+/* False: the fetch has failed. */
+static bool begin_hop(struct fetch_exchange *exchange, struct slice url)
+{
+	struct fetcher *fetcher = exchange->fetcher;
+	struct fetch_target target;
+	char error[sizeof(exchange->fetch->error)];
+	if (!fetch_target_init(&target, url, error, sizeof(error))) {
+		fail(exchange->fetch, "%s", error);
+		return false;
+	}
+	bool is_first = exchange->target.url == NULL;
+	if (!is_first && !fetch_target_is_same_origin(&target, &exchange->target))
+		exchange->message.drops_credentials = true;
+	fetch_target_fini(&exchange->target);
+	exchange->target = target;
+	read_allow_list(fetcher);
+	enum fetch_permission permission =
+		fetch_permission(buffer_slice(&fetcher->allow_list), &target, error, sizeof(error));
+	if (permission == FETCH_REFUSED) {
+		fail(exchange->fetch, "%s", error);
+		return false;
+	}
+	exchange->any_address = permission == FETCH_ANYWHERE;
+	exchange->header_bytes = 0;
+	exchange->stop = STOP_NOTHING;
+	exchange->curl_error[0] = '\0';
+	exchange->easy = curl_easy_init();
+	assert(exchange->easy != NULL);
+	set_options(exchange);
+	set_callbacks(exchange);
+	CURLMcode result = curl_multi_add_handle(fetcher->multi, exchange->easy);
+	assert(result == CURLM_OK);
+	return true;
+}
+
+/* Whole: a list cut in the middle of a word would name another host. */
+static void read_allow_list(struct fetcher *fetcher)
+{
+	struct buffer *list = &fetcher->allow_list;
+	list->size = 0;
+	size_t size = 0;
+	do {
+		buffer_reserve(list, size + 1);
+		size = config_text_copy(fetcher->config, "fetch-allow", list->data, list->capacity);
+	} while (size >= list->capacity);
+	list->size = size;
+}
+
+/* What libcurl may do is said in full, defaults too where safety rests on them. */
+static void set_options(struct fetch_exchange *exchange)
+{
+	CURL *easy = exchange->easy;
+	const struct fetch_message *message = &exchange->message;
+	const struct slice body = exchange->fetch->body;
+	unsigned wrong = 0;
+	exchange->headers = fetch_message_headers(message, exchange->fetch);
+	wrong |= curl_easy_setopt(easy, CURLOPT_CURLU, exchange->target.url);
+	wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	wrong |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
+	wrong |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	wrong |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	wrong |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1l);
+	wrong |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2l);
+	wrong |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
+	/* A look-up that is given up goes on in its own thread; nobody waits for it. */
+	wrong |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1l);
+	wrong |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+	wrong |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast/" HOLDFAST_VERSION);
+	wrong |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers);
+	if (message->sends_body) {
+		wrong |= curl_easy_setopt(easy, CURLOPT_POST, 1l);
+		wrong |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
+		wrong |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.size ? body.data : "");
+	}
+	if (strcmp(message->method, "HEAD") == 0)
+		wrong |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1l);
+	else
+		wrong |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, message->method);
+	assert(wrong == CURLE_OK);
+}
+
+/* --- what libcurl calls during a hop -------------------------------------------------------------
+ */
+
+static curl_socket_t on_open_socket(
+	void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct fetch_exchange *exchange = context;
+	if (!exchange->any_address && !fetch_address_is_public(&address->addr)) {
+		exchange->stop = STOP_ADDRESS;
+		return CURL_SOCKET_BAD;
+	}
+	(void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static int on_connected(void *context, char *address, char *own_address, int port, int own_port)
+{
+	struct fetch_exchange *exchange = context;
+	struct sockaddr_in ipv4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
+	(void)own_address;
+	(void)port;
+	(void)own_port;
+	bool is_public = false;
+	if (inet_pton(AF_INET, address, &ipv4.sin_addr) == 1)
+		is_public = fetch_address_is_public((const struct sockaddr *)&ipv4);
+	else if (inet_pton(AF_INET6, address, &ipv6.sin6_addr) == 1)
+		is_public = fetch_address_is_public((const struct sockaddr *)&ipv6);
+	/* Of a host's addresses some may have been refused before this one answered. */
+	exchange->stop = exchange->any_address || is_public ? STOP_NOTHING : STOP_ADDRESS;
+	return exchange->stop == STOP_NOTHING ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+	struct fetch_exchange *exchange = context;
+	size_t total = size * count;
+	exchange->header_bytes += total;
+	if (exchange->header_bytes > LIMIT_FETCH_HEADER_BYTES) {
+		exchange->stop = STOP_HEADER_SIZE;
+		return 0;
+	}
+	fetch_message_note_header(&exchange->fetch->headers_in, slice_of(bytes, total));
+	return total;
+}
+
+/* The bytes are decoded already, so the limit holds for what a small answer unfolds to. */
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+	struct fetch_exchange *exchange = context;
+	struct buffer *body = &exchange->fetch->body_in;
+	size_t total = size * count;
+	if (total > (size_t)exchange->body_bytes_max - body->size) {
+		exchange->stop = STOP_BODY_SIZE;
+		return 0;
+	}
+	buffer_append(body, bytes, total);
+	return total;
+}
+
+static void set_callbacks(struct fetch_exchange *exchange)
+{
+	CURL *easy = exchange->easy;
+	unsigned wrong = 0;
+	wrong |= curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
+	wrong |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->curl_error);
+	wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
+	wrong |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+	wrong |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+	wrong |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	wrong |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+	wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	wrong |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+	assert(wrong == CURLE_OK);
+}
+
+/* --- the end of a hop ----------------------------------------------------------------------------
+ */
+
+static void say_failure(struct fetch_exchange *exchange, CURLcode result)
+{
+	struct fetch *fetch = exchange->fetch;
+	const char *host = exchange->target.host;
+	unsigned port = exchange->target.port;
+	switch (exchange->stop) {
+	case STOP_ADDRESS:
+		fail(fetch, ERROR_FETCH_ADDRESS, host, port);
+		return;
+	case STOP_BODY_SIZE:
+		fail(fetch, ERROR_FETCH_BODY_SIZE, (long long)exchange->body_bytes_max);
+		return;
+	case STOP_HEADER_SIZE:
+		fail(fetch, ERROR_FETCH_ANSWER_HEAD);
+		return;
+	case STOP_NOTHING:
+		break;
+	}
+	const char *reason =
+		exchange->curl_error[0] ? exchange->curl_error : curl_easy_strerror(result);
+	fail(fetch, ERROR_FETCH_NETWORK, host, port, reason);
+}
+
+/* False: the fetch has failed. */
+static bool follow(struct fetch_exchange *exchange, int status, const char *location)
+{
+	struct fetch *fetch = exchange->fetch;
+	if (exchange->redirects == fetch->redirects_max) {
+		fail(fetch, ERROR_FETCH_REDIRECTS, (unsigned)fetch->redirects_max);
+		return false;
+	}
+	exchange->redirects++;
+	fetch_message_redirect(&exchange->message, status);
+	struct buffer url;
+	buffer_init(&url);
+	buffer_append_text(&url, location); /* it is the handle's */
+	end_hop(exchange);
+	fetch_clear(fetch);
+	bool begun = begin_hop(exchange, buffer_slice(&url));
+	buffer_fini(&url);
+	return begun;
+}
+
+static void settle_hop(struct fetch_exchange *exchange, CURLcode result)
+{
+	struct fetch *fetch = exchange->fetch;
+	long status = 0;
+	char *location = NULL;
+	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(exchange->easy, CURLINFO_REDIRECT_URL, &location);
+	if (result != CURLE_OK || status <= 0)
+		say_failure(exchange, result);
+	else if (fetch->redirects_max == 0 || location == NULL ||
+		!fetch_message_is_redirect((int)status))
+		fetch->status = (int)status;
+	else if (follow(exchange, (int)status, location))
+		return;
+	finish(exchange);
+}
+
+static void settle_finished(struct fetcher *fetcher)
+{
+	CURLMsg *message;
+	int left;
+	while ((message = curl_multi_info_read(fetcher->multi, &left))) {
+		struct fetch_exchange *exchange = NULL;
+		assert(message->msg == CURLMSG_DONE);
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+		settle_hop(exchange, message->data.result);
+	}
+}
+
+static void end_hop(struct fetch_exchange *exchange)
+{
+	if (exchange->easy) {
+		curl_multi_remove_handle(exchange->fetcher->multi, exchange->easy);
+		curl_easy_cleanup(exchange->easy);
+		exchange->easy = NULL;
+	}
+	curl_slist_free_all(exchange->headers);
+	exchange->headers = NULL;
+}
+
+/* --- the end -------------------------------------------------------------------------------------
+ */
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct fetch_exchange *exchange = timer->data;
+	struct fetch *fetch = exchange->fetch;
+	long long timeout_ms = fetch->timeout_ms;
+	if (exchange->is_running)
+		fail(fetch, ERROR_FETCH_TIMEOUT, exchange->target.host,
+			(unsigned)exchange->target.port, timeout_ms);
+	else
+		fail(fetch, ERROR_FETCH_IN_LINE, timeout_ms);
+	finish(exchange);
+}
+
+static void finish(struct fetch_exchange *exchange)
+{
+	struct fetch *fetch = exchange->fetch;
+	retire(exchange);
+	if (fetch->status == 0)
+		fetch_clear(fetch);
+	fetch->done(fetch);
+}
+
+static void retire(struct fetch_exchange *exchange)
+{
+	struct fetcher *fetcher = exchange->fetcher;
+	end_hop(exchange);
+	fetch_target_fini(&exchange->target);
+	link_out(&exchange->link);
+	fetcher->running_count -= exchange->is_running;
+	if (fetcher->waiting.next != &fetcher->waiting && !fetcher->is_closed)
+		uv_timer_start(&fetcher->begin_timer, on_begin, 0, 0);
+	exchange->fetch->exchange = NULL;
+	exchange->fetch = NULL;
+	uv_close((uv_handle_t *)&exchange->deadline, on_exchange_closed);
+}
+
+static void on_exchange_closed(uv_handle_t *handle)
+{
+	struct fetch_exchange *exchange = handle->data;
+	exchange->fetcher->open_handles--;
+	memory_free(exchange);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct fetcher *fetcher = handle->data;
+	fetcher->open_handles--;
+}
+
+/* --- libcurl on the loop -------------------------------------------------------------------------
+ */
+
+static void on_watch_event(uv_poll_t *poll, int status, int events)
+{
+	struct watch *watch = poll->data;
+	struct fetcher *fetcher = watch->fetcher;
+	int happened = status < 0 ? CURL_CSELECT_ERR : 0;
+	int running;
+	happened |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
+	happened |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+	curl_multi_socket_action(fetcher->multi, watch->socket, happened, &running);
+	settle_finished(fetcher);
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	struct watch *watch = handle->data;
+	watch->fetcher->open_handles--;
+	memory_free(watch);
+}
+
+static int on_socket_wish(
+	CURL *easy, curl_socket_t socket, int wish, void *context, void *socket_context)
+{
+	struct fetcher *fetcher = context;
+	struct watch *watch = socket_context;
+	(void)easy;
+	if (wish == CURL_POLL_REMOVE) {
+		if (watch)
+			uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+		curl_multi_assign(fetcher->multi, socket, NULL);
+		return 0;
+	}
+	if (watch == NULL) {
+		watch = memory_zeroed(sizeof(*watch));
+		if (uv_poll_init(fetcher->loop, &watch->poll, socket) != 0) {
+			/* The kernel has no more watches: the deadline ends the fetch. */
+			memory_free(watch);
+			return 0;
+		}
+		watch->poll.data = watch;
+		watch->fetcher = fetcher;
+		watch->socket = socket;
+		fetcher->open_handles++;
+		curl_multi_assign(fetcher->multi, socket, watch);
+	}
+	int events = wish & CURL_POLL_IN ? UV_READABLE : 0;
+	events |= wish & CURL_POLL_OUT ? UV_WRITABLE : 0;
+	uv_poll_start(&watch->poll, events, on_watch_event);
+	return 0;
+}
+
+static void on_curl_due(uv_timer_t *timer)
+{
+	struct fetcher *fetcher = timer->data;
+	int running;
+	curl_multi_socket_action(fetcher->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	settle_finished(fetcher);
+}
+
+/* Never calls back at once, since libcurl is not entered twice. */
+static int on_timer_wish(CURLM *multi, long timeout_ms, void *context)
+{
+	struct fetcher *fetcher = context;
+	(void)multi;
+	if (timeout_ms < 0)
+		uv_timer_stop(&fetcher->curl_timer);
+	else
+		uv_timer_start(&fetcher->curl_timer, on_curl_due, (uint64_t)timeout_ms, 0);
+	return 0;
+}
+
+/* --- small things --------------------------------------------------------------------------------
+ */
+
+static void link_in(struct link *list, struct link *link)
+{
+	link->previous = list->previous;
+	link->next = list;
+	link->previous->next = link;
+	list->previous = link;
+}
+
+static void link_out(struct link *link)
+{
+	link->previous->next = link->next;
+	link->next->previous = link->previous;
+}
+
+/* `format` begins with the code word. Bytes that others sent become printable. */
+static void fail(struct fetch *fetch, const char *format, ...)
+{
+	char text[sizeof(fetch->code) + sizeof(fetch->error)];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	for (char *at = text; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+	}
+	char *blank = strchr(text, ' ');
+	assert(blank != NULL);
+	*blank = '\0';
+	assert(strlen(text) < sizeof(fetch->code));
+	memcpy(fetch->code, text, strlen(text) + 1);
+	snprintf(fetch->error, sizeof(fetch->error), "%s", blank + 1);
+}

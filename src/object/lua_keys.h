@@ -1,0 +1,19 @@
+/*
+ * lua_keys: where the server keeps its own things in a state's registry. The addresses are the
+ * keys.
+ */
+#ifndef OBJECT_LUA_KEYS_H
+#define OBJECT_LUA_KEYS_H
+
+extern const char lua_key_base_class, lua_key_chunk, lua_key_class, lua_key_storage;
+
+/* The table that every class has behind it. */
+#define LUA_KEY_BASE_CLASS (&lua_key_base_class)
+/* The compiled source, until it has run. */
+#define LUA_KEY_CHUNK (&lua_key_chunk)
+/* The class's table. */
+#define LUA_KEY_CLASS (&lua_key_class)
+/* The metatable of self.storage. */
+#define LUA_KEY_STORAGE (&lua_key_storage)
+
+#endif

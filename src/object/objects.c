@@ -1,0 +1,645 @@
+/*
+ * objects: a worker's objects and the input gate in front of each.
+ *
+ * An object is in the table while something goes on with it: an instance in memory, a call in it,
+ * or requests before its gate. Who comes first goes first: while anybody queues, new ones queue
+ * behind. At a turn's end, when the gate is open, the first of the queue is let in; its request
+ * then stands in the shard's queue like any other, and nobody else enters before it has.
+ *
+ *   instance:  made by a first call -> init -> calls ... idle -> dropped: idle for too long, memory
+ * is short, DO.EVICT, a write past it, a newer class, an error in its code
+ *
+ * An instance is never dropped under a call that waits: it is doomed, nobody enters any more, and
+ * when its last call has left it goes. So no two instances of an object are ever about.
+ *
+ * Threads: its worker's.
+ */
+#include "object/runtime.h"
+
+#include "base/hash.h"
+#include "base/logline.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdio.h>
+
+#define EVICT_EVERY_MS    1000
+#define OVERLOAD_RETRY_MS 100
+
+/* --- classes -------------------------------------------------------------------------------------
+ */
+
+struct class_slot *slot_of(struct objects *objects, struct slice class_name)
+{
+	for (struct class_slot *slot = objects->slots; slot; slot = slot->next)
+		if (slice_equal(slice_of(slot->name, slot->name_size), class_name))
+			return slot;
+	struct class_slot *slot = memory_zeroed(sizeof(*slot));
+	assert(class_name.size < sizeof(slot->name));
+	memcpy(slot->name, class_name.data, class_name.size);
+	slot->name_size = class_name.size;
+	slot->next = objects->slots;
+	objects->slots = slot;
+	return slot;
+}
+
+static void retire_state(struct class_state **taken)
+{
+	struct class_state *state = *taken;
+	*taken = NULL;
+	state->replaced = true;
+	if (state->instances == 0)
+		class_state_free(&state);
+}
+
+static void drop_idle(struct objects *objects, struct class_state *state, uint32_t most)
+{
+	while (most-- > 0 && state->idle_first) {
+		struct object *object = state->idle_first;
+		object_drop_instance(objects, object);
+		object_settle(objects, object);
+	}
+}
+
+struct class_state *slot_state(
+	struct objects *objects, struct class_slot *slot, char *error, size_t error_size)
+{
+	struct class_registry *registry = objects->options.registry;
+	uint64_t revision = class_registry_revision(registry);
+	error[0] = '\0';
+	if (slot->state && slot->revision == revision)
+		return slot->state;
+	struct class *class = class_find(registry, slice_of(slot->name, slot->name_size));
+	slot->revision = revision;
+	if (slot->state && slot->state->class == class) {
+		class_release(&class);
+		return slot->state;
+	}
+	struct class_state *before = slot->state;
+	slot->state = NULL;
+	if (before) {
+		/* The last of these may be what keeps it. */
+		before->instances++;
+		drop_idle(objects, before, UINT32_MAX);
+		before->instances--;
+		retire_state(&before);
+	}
+	if (class == NULL)
+		return NULL;
+	slot->state = class_state_new(&objects->environment, class, error, error_size);
+	class_release(&class);
+	return slot->state;
+}
+
+bool objects_has_alarm(struct turn *turn, struct slice class_name)
+{
+	char error[LIMIT_ERROR_BYTES];
+	if (turn->objects == NULL)
+		return true;
+	struct class_slot *slot = slot_of(turn->objects, class_name);
+	struct class_state *state = slot_state(turn->objects, slot, error, sizeof(error));
+	if (state && state->has_alarm)
+		return true;
+	if (state)
+		turn_error(turn, ERROR_NO_ALARM, (int)class_name.size, class_name.data);
+	else if (error[0])
+		turn_error(turn, ERROR_CLASS_SOURCE, error);
+	else
+		turn_error(turn, ERROR_NO_CLASS, (int)class_name.size, class_name.data);
+	return false;
+}
+
+bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
+	char *error, size_t error_size)
+{
+	return class_state_check(&objects->environment, name, source, error, error_size);
+}
+
+/* --- the table -----------------------------------------------------------------------------------
+ */
+
+static uint64_t hash_of(const struct object_name *name)
+{
+	return hash_bytes_seeded(name->id, hash_bytes(name->class_name));
+}
+
+static bool is_named(const struct object *object, uint64_t hash, const struct object_name *name)
+{
+	const struct class_slot *slot = object->slot;
+	return object->hash == hash && slice_equal(object->id, name->id) &&
+		slice_equal(slice_of(slot->name, slot->name_size), name->class_name);
+}
+
+static struct object *find_hashed(
+	struct objects *objects, uint64_t hash, const struct object_name *name)
+{
+	struct object *object = objects->buckets[hash & (objects->bucket_count - 1)];
+	while (object && !is_named(object, hash, name))
+		object = object->bucket_next;
+	return object;
+}
+
+struct object *object_find(struct objects *objects, const struct object_name *name)
+{
+	return objects->object_count ? find_hashed(objects, hash_of(name), name) : NULL;
+}
+
+static void link_bucket(struct objects *objects, struct object *object)
+{
+	struct object **bucket = &objects->buckets[object->hash & (objects->bucket_count - 1)];
+	object->bucket_next = *bucket;
+	*bucket = object;
+}
+
+static void grow_table(struct objects *objects)
+{
+	struct object **before = objects->buckets;
+	uint32_t count = objects->bucket_count;
+	objects->bucket_count = count * 2;
+	objects->buckets = memory_zeroed(objects->bucket_count * sizeof(struct object *));
+	for (uint32_t i = 0; i < count; i++) {
+		for (struct object *object = before[i], *next; object; object = next) {
+			next = object->bucket_next;
+			link_bucket(objects, object);
+		}
+	}
+	memory_free(before);
+}
+
+struct object *object_take(struct objects *objects, const struct object_name *name)
+{
+	uint64_t hash = hash_of(name);
+	struct object *object = find_hashed(objects, hash, name);
+	if (object)
+		return object;
+	if (objects->object_count >= objects->bucket_count)
+		grow_table(objects);
+	object = memory_zeroed(sizeof(*object) + name->id.size);
+	memcpy(object + 1, name->id.data, name->id.size);
+	object->id = slice_of(object + 1, name->id.size);
+	object->hash = hash;
+	object->slot = slot_of(objects, name->class_name);
+	link_bucket(objects, object);
+	objects->object_count++;
+	return object;
+}
+
+static void forget(struct objects *objects, struct object *object)
+{
+	struct object **place = &objects->buckets[object->hash & (objects->bucket_count - 1)];
+	while (*place != object)
+		place = &(*place)->bucket_next;
+	*place = object->bucket_next;
+	objects->object_count--;
+	memory_free(object);
+}
+
+/* --- instances -----------------------------------------------------------------------------------
+ */
+
+static void leave_idle_list(struct object *object)
+{
+	if (!object->idle)
+		return;
+	struct class_state *state = object->state;
+	*(object->idle_older ? &object->idle_older->idle_newer : &state->idle_first) =
+		object->idle_newer;
+	*(object->idle_newer ? &object->idle_newer->idle_older : &state->idle_last) =
+		object->idle_older;
+	object->idle_older = object->idle_newer = NULL;
+	object->idle = false;
+}
+
+static void enter_idle_list(struct object *object)
+{
+	struct class_state *state = object->state;
+	assert(!object->idle && state);
+	object->idle_older = state->idle_last;
+	*(state->idle_last ? &state->idle_last->idle_newer : &state->idle_first) = object;
+	state->idle_last = object;
+	object->idle = true;
+}
+
+void object_enter(struct object *object)
+{
+	leave_idle_list(object);
+	object->calls_in++;
+}
+
+void object_drop_instance(struct objects *objects, struct object *object)
+{
+	struct class_state *state = object->state;
+	object->doomed = false;
+	if (state == NULL)
+		return;
+	assert(object->calls_in == 0);
+	leave_idle_list(object);
+	/* The reference is there, so this takes no memory and raises nothing. */
+	luaL_unref(sandbox_lua(state->sandbox), LUA_REGISTRYINDEX, object->self);
+	object->state = NULL;
+	object->initialised = false;
+	object->serial = 0;
+	object->slot->figures.instances--;
+	if (--state->instances == 0 && state->replaced)
+		class_state_free(&state);
+}
+
+void object_doom(struct objects *objects, struct object *object)
+{
+	if (object->calls_in == 0)
+		object_drop_instance(objects, object);
+	else
+		object->doomed = true;
+}
+
+bool objects_evict(struct turn *turn, const struct object_name *name)
+{
+	struct object *object = turn->objects ? object_find(turn->objects, name) : NULL;
+	bool had = object && object->state;
+	if (object) {
+		object_doom(turn->objects, object);
+		object_settle(turn->objects, object);
+	}
+	return had;
+}
+
+/* Instances that nobody has called for a while, a bounded number at a time. */
+static void evict_idle(struct objects *objects, int64_t now_ms)
+{
+	int64_t idle_ms = objects->engine->config->object_idle_s * 1000;
+	objects->evicted_ms = now_ms;
+	for (struct class_slot *slot = objects->slots; slot; slot = slot->next) {
+		struct class_state *state = slot->state;
+		for (int left = 10000; left > 0 && state && state->idle_first; left--) {
+			struct object *object = state->idle_first;
+			if (object->figures.last_active_ms + idle_ms > now_ms)
+				break;
+			object_drop_instance(objects, object);
+			object_settle(objects, object);
+		}
+	}
+}
+
+/* An eighth of the idle ones when the class's memory is nearly used up. */
+void state_relieve(struct objects *objects, struct class_state *state)
+{
+	size_t most = sandbox_memory_max(state->sandbox);
+	if (state->idle_first == NULL || sandbox_memory(state->sandbox) < most / 4 * 3)
+		return;
+	drop_idle(objects, state, state->instances / 8 + 1);
+}
+
+/* --- the gate ------------------------------------------------------------------------------------
+ */
+
+bool object_is_open(
+	const struct object *object, const struct request *request, const struct call *call)
+{
+	if (object->closed_by)
+		return object->closed_by == call;
+	if (object->admitted == request)
+		return !object->doomed || object->calls_in == 0 || (call && call->begun);
+	if (call && call->begun)
+		return object->returning.first == NULL;
+	return object->admitted == NULL && object->queued == 0 &&
+		!(object->doomed && object->calls_in > 0);
+}
+
+static void on_queued(struct request *request)
+{
+	(void)request; /* object_settle finds it in its queue */
+}
+
+static void queue_append(struct object_queue *queue, struct request *request)
+{
+	request->next = NULL;
+	*(queue->last ? &queue->last->next : &queue->first) = request;
+	queue->last = request;
+}
+
+static void queue_prepend(struct object_queue *queue, struct request *request)
+{
+	request->next = queue->first;
+	queue->first = request;
+	if (queue->last == NULL)
+		queue->last = request;
+}
+
+static struct request *queue_take(struct object_queue *queue)
+{
+	struct request *request = queue->first;
+	if (request == NULL)
+		return NULL;
+	queue->first = request->next;
+	if (queue->first == NULL)
+		queue->last = NULL;
+	request->next = NULL;
+	return request;
+}
+
+void object_queue(struct object *object, struct turn *turn)
+{
+	struct request *request = turn->request;
+	const struct call *call = call_of(request);
+	struct object_queue *queue = call && call->begun ? &object->returning : &object->entering;
+	if (object->admitted == request) {
+		/* It was the first and comes first again. */
+		object->admitted = NULL;
+		queue_prepend(queue, request);
+	} else {
+		queue_append(queue, request);
+	}
+	object->queued++;
+	object->slot->figures.queued++;
+	turn_park(turn, on_queued);
+}
+
+static void let_next_in(struct objects *objects, struct object *object)
+{
+	if (object->closed_by || object->admitted)
+		return;
+	struct request *request = queue_take(&object->returning);
+	if (request == NULL && !(object->doomed && object->calls_in > 0))
+		request = queue_take(&object->entering);
+	if (request == NULL)
+		return;
+	object->queued--;
+	object->slot->figures.queued--;
+	object->admitted = request;
+	engine_resume(objects->engine, objects->options.port, &request);
+}
+
+void object_settle(struct objects *objects, struct object *object)
+{
+	if (object->doomed && object->calls_in == 0)
+		object_drop_instance(objects, object);
+	let_next_in(objects, object);
+	if (object->calls_in > 0 || object->queued > 0 || object->admitted)
+		return;
+	if (object->state == NULL)
+		forget(objects, object);
+	else if (!object->idle)
+		enter_idle_list(object);
+}
+
+/* --- storage commands ----------------------------------------------------------------------------
+ */
+
+static bool name_of(struct turn *turn, uint32_t first, struct object_name *out)
+{
+	out->class_name = turn_argument(turn, first);
+	out->id = turn_argument(turn, first + 1);
+	if (!object_class_name_ok(out->class_name))
+		turn_error(turn, ERROR_CLASS_NAME);
+	else if (out->id.size == 0 || out->id.size > LIMIT_KEY_BYTES)
+		turn_error(turn, ERROR_ID);
+	else
+		return true;
+	return false;
+}
+
+/* False when the turn has been parked or refused. */
+static bool pass_gate(struct turn *turn, const struct object_name *name, enum objects_intent intent)
+{
+	struct objects *objects = turn->objects;
+	struct object *object = objects ? object_find(objects, name) : NULL;
+	if (object == NULL)
+		return true;
+	if (!object_is_open(object, turn->request, NULL)) {
+		if (object->queued >= objects->engine->config->object_queue_max) {
+			object->slot->figures.overloaded++;
+			turn_error(turn, ERROR_OBJECT_QUEUE, (long long)OVERLOAD_RETRY_MS);
+		} else {
+			object_queue(object, turn);
+		}
+		return false;
+	}
+	object->admitted = NULL;
+	if (intent == OBJECTS_WRITE)
+		object_doom(objects, object);
+	if (object->gate_lsn > turn->gate_lsn)
+		turn->gate_lsn = object->gate_lsn;
+	return true;
+}
+
+bool objects_enter(
+	struct turn *turn, uint32_t first, enum objects_intent intent, struct storage *storage)
+{
+	struct object_name name;
+	if (!name_of(turn, first, &name) || !pass_gate(turn, &name, intent))
+		return false;
+	storage_open(storage, turn, &name);
+	if (intent != OBJECTS_LOOK)
+		storage_touch(storage);
+	return true;
+}
+
+void objects_leave(struct turn *turn, struct storage *storage)
+{
+	if (!turn->request->failed)
+		storage_close(storage);
+	struct object *object = turn->objects ? object_find(turn->objects, &storage->name) : NULL;
+	if (object)
+		object_settle(turn->objects, object);
+}
+
+/* --- figures -------------------------------------------------------------------------------------
+ */
+
+void objects_figures(
+	struct objects *objects, const struct object_name *name, struct objects_figures *out)
+{
+	struct class_slot *slot = slot_of(objects, name->class_name);
+	if (name->id.size == 0) {
+		*out = slot->figures;
+		out->memory_bytes = slot->state ? sandbox_memory(slot->state->sandbox) : 0;
+		return;
+	}
+	const struct object *object = object_find(objects, name);
+	*out = (struct objects_figures){ 0 };
+	if (object == NULL)
+		return;
+	*out = object->figures;
+	out->instances = object->state != NULL;
+	out->queued = object->queued;
+	out->waiting = object->calls_in;
+}
+
+struct engine *objects_engine(struct objects *objects)
+{
+	return objects->engine;
+}
+
+uint16_t objects_port(struct objects *objects)
+{
+	return objects->options.port;
+}
+
+struct class_registry *objects_registry(struct objects *objects)
+{
+	return objects->options.registry;
+}
+
+/* --- life ----------------------------------------------------------------------------------------
+ */
+
+static int64_t now_of_turn(void *context)
+{
+	const struct objects *objects = context;
+	return objects->turn ? objects->turn->now_ms : objects->port->now_ms;
+}
+
+static void say(void *context, int level, struct slice text)
+{
+	struct objects *objects = context;
+	char line[1200];
+	const struct call *call = objects->running;
+	if (call)
+		snprintf(line, sizeof(line), "%.*s: %.*s", (int)call->name.class_name.size,
+			call->name.class_name.data, (int)text.size, text.data);
+	else
+		snprintf(line, sizeof(line), "%.*s", (int)text.size, text.data);
+	if (objects->options.say)
+		objects->options.say(objects->options.say_context, level, line);
+	else
+		logline((enum logline_level)level, "%s", line);
+}
+
+struct objects *objects_new(const struct objects_options *options)
+{
+	struct objects *objects = memory_zeroed(sizeof(*objects));
+	objects->options = *options;
+	objects->engine = options->engine;
+	objects->port = &options->engine->ports[options->port];
+	objects->libraries = (struct libraries_host){ objects, now_of_turn, say };
+	objects->environment = (struct class_environment){
+		.config = options->config,
+		.clock = options->engine->clock,
+		.host = &objects->libraries,
+		.context = objects,
+		.open_api = api_open,
+	};
+	objects->bucket_count = OBJECT_BUCKETS_FIRST;
+	objects->buckets = memory_zeroed(objects->bucket_count * sizeof(struct object *));
+	objects->asked_ms = INT64_MAX;
+	buffer_init(&objects->scratch);
+	objects->scheduler = scheduler_new(objects, options->engine, options->port);
+	objects->port->objects = objects;
+	objects_ask(objects);
+	return objects;
+}
+
+/* Requests that will not run on go back to the pool. */
+static void abandon_queue(struct objects *objects, struct object_queue *queue)
+{
+	struct request *request;
+	while ((request = queue_take(queue)) != NULL) {
+		if (call_of(request))
+			wait_forget(call_of(request));
+		request->stage = REQUEST_DONE;
+		request_put(&objects->port->pool, &request);
+	}
+}
+
+static void free_object(struct objects *objects, struct object *object)
+{
+	abandon_queue(objects, &object->returning);
+	abandon_queue(objects, &object->entering);
+	object->calls_in = 0;
+	object->closed_by = NULL;
+	object->admitted = NULL;
+	object_drop_instance(objects, object);
+	forget(objects, object);
+}
+
+void objects_free(struct objects **taken)
+{
+	struct objects *objects = *taken;
+	*taken = NULL;
+	while (objects->parked) {
+		struct request *request = objects->parked->request;
+		wait_forget(objects->parked);
+		request->stage = REQUEST_DONE;
+		request_put(&objects->port->pool, &request);
+	}
+	for (uint32_t i = 0; i < objects->bucket_count; i++) {
+		while (objects->buckets[i])
+			free_object(objects, objects->buckets[i]);
+	}
+	while (objects->slots) {
+		struct class_slot *slot = objects->slots;
+		objects->slots = slot->next;
+		if (slot->state)
+			class_state_free(&slot->state);
+		memory_free(slot);
+	}
+	scheduler_free(&objects->scheduler);
+	objects->port->objects = NULL;
+	memory_free(objects->buckets);
+	memory_free(objects->timers);
+	buffer_fini(&objects->scratch);
+	memory_free(objects);
+}
+
+void objects_quiesce(struct objects *objects)
+{
+	objects->quiesced = true;
+	scheduler_quiesce(objects->scheduler);
+}
+
+bool objects_are_busy(const struct objects *objects)
+{
+	return objects->parked != NULL;
+}
+
+void objects_cancel(struct objects *objects)
+{
+	wait_cancel_all(objects);
+}
+
+/* --- time ----------------------------------------------------------------------------------------
+ */
+
+void objects_ask(struct objects *objects)
+{
+	int64_t next_ms = wait_next_ms(objects);
+	int64_t due_ms = objects->quiesced ? INT64_MAX : scheduler_next_ms(objects->scheduler);
+	if (due_ms < next_ms)
+		next_ms = due_ms;
+	if (objects->actions_first)
+		next_ms = 0;
+	int64_t evict_ms = objects->evicted_ms + EVICT_EVERY_MS;
+	if (objects->object_count && evict_ms < next_ms)
+		next_ms = evict_ms;
+	if (next_ms != objects->asked_ms) {
+		objects->asked_ms = next_ms;
+		objects->options.host.wake_at(objects->options.host.context, next_ms);
+	}
+}
+
+void objects_run(struct objects *objects)
+{
+	int64_t now_ms = objects->port->now_ms;
+	objects->asked_ms = INT64_MAX;
+	wait_run_timers(objects, now_ms);
+	if (!objects->quiesced)
+		scheduler_run(objects->scheduler, now_ms);
+	if (now_ms >= objects->evicted_ms + EVICT_EVERY_MS) {
+		evict_idle(objects, now_ms);
+		for (struct class_slot *slot = objects->slots; slot; slot = slot->next)
+			if (slot->state)
+				state_relieve(objects, slot->state);
+	}
+	objects_act(objects);
+	objects_ask(objects);
+}
+
+void objects_note_due(struct objects *objects, uint16_t shard, int64_t at_ms)
+{
+	if (objects == NULL)
+		return;
+	scheduler_note(objects->scheduler, shard, at_ms);
+	if (at_ms < objects->asked_ms)
+		objects_ask(objects);
+}

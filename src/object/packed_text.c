@@ -1,0 +1,358 @@
+/*
+ * packed_text: packed values as others see them: JSON, replies, plain text.
+ *
+ * A table with pairs becomes an object or a map, its keys as text in byte order. For that the
+ * places of its parts are gathered in an arena and sorted; the arena is rewound when the table is
+ * written, so what is held is one list for each table on the way down. Keys that differ only in
+ * type (1 and "1") have the same text: both are written, nothing is dropped.
+ *
+ * The bytes are packed_is_whole: they were checked or made by this program, and damage on disk is
+ * nothing to go on with. Recursion is bounded by LIMIT_PACKED_DEPTH.
+ *
+ * No state; the thread of the buffer's owner.
+ */
+#include "object/packed.h"
+
+#include "base/arena.h"
+#include "base/number.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_CHUNK_BYTES 16384
+#define FLOAT_TEXT_MAX    40 /* sign, 17 digits, point, exponent, ".0"; terminator */
+
+/* Where one part of a table is; the key as text. */
+struct part {
+	struct slice key;
+	struct slice value;
+};
+
+static struct packed_item item_take(struct slice *rest);
+static struct slice value_take(struct slice *rest);
+static struct part *parts_take(
+	struct slice *rest, const struct packed_item *table, struct arena *arena);
+static struct slice key_text(const struct packed_item *key, struct arena *arena);
+static int part_compare(const void *a, const void *b);
+static void json_value(struct slice *rest, struct buffer *out, struct arena *arena);
+static void json_array(struct slice *rest, const struct packed_item *table, struct buffer *out,
+	struct arena *arena);
+static void json_object(struct slice *rest, const struct packed_item *table, struct buffer *out,
+	struct arena *arena);
+static void json_string(struct slice bytes, struct buffer *out);
+static void json_escape(uint8_t byte, struct buffer *out);
+static size_t utf8_size(const char *at, size_t size);
+static void reply_value(struct slice *rest, struct writer *writer, struct arena *arena);
+static void reply_table(struct slice *rest, const struct packed_item *table, struct writer *writer,
+	struct arena *arena);
+static void integer_add(struct buffer *out, int64_t value);
+static size_t float_format(char out[FLOAT_TEXT_MAX], double value);
+
+void packed_to_json(struct slice packed, struct buffer *out)
+{
+	struct arena arena;
+	arena_init(&arena, ARENA_CHUNK_BYTES);
+	json_value(&packed, out, &arena);
+	assert(packed.size == 0);
+	arena_fini(&arena);
+}
+
+void packed_write(struct slice packed, struct writer *writer)
+{
+	struct arena arena;
+	arena_init(&arena, ARENA_CHUNK_BYTES);
+	reply_value(&packed, writer, &arena);
+	assert(packed.size == 0);
+	arena_fini(&arena);
+}
+
+void packed_show_value(const struct value *value, struct buffer *out)
+{
+	assert(value->type == VALUE_BYTES || value->type == VALUE_PACKED);
+	if (value->type == VALUE_BYTES) {
+		buffer_append(out, value->data.data, value->data.size);
+		return;
+	}
+	struct slice rest = value->data;
+	struct packed_item item = item_take(&rest);
+	if (item.kind == PACKED_STRING) {
+		buffer_append(out, item.bytes.data, item.bytes.size);
+	} else if (item.kind == PACKED_FLOAT) {
+		char text[FLOAT_TEXT_MAX];
+		buffer_append(out, text, float_format(text, item.number));
+	} else {
+		packed_to_json(value->data, out);
+	}
+}
+
+static struct packed_item item_take(struct slice *rest)
+{
+	struct packed_item item;
+	bool taken = packed_take(rest, &item);
+	assert(taken);
+	return item;
+}
+
+/* A value with all of its parts. */
+static struct slice value_take(struct slice *rest)
+{
+	const char *start = rest->data;
+	for (uint64_t left = 1; left > 0; left--) {
+		struct packed_item item = item_take(rest);
+		left += item.items + 2 * item.pairs;
+	}
+	return slice_of(start, (size_t)(rest->data - start));
+}
+
+/* The table's items and pairs in the order of their keys. */
+static struct part *parts_take(
+	struct slice *rest, const struct packed_item *table, struct arena *arena)
+{
+	size_t count = (size_t)(table->items + table->pairs);
+	struct part *parts = arena_alloc(arena, count * sizeof(*parts));
+	for (size_t i = 0; i < count; i++) {
+		struct packed_item key = { .kind = PACKED_INTEGER, .integer = (int64_t)i + 1 };
+		if (i >= table->items)
+			key = item_take(rest);
+		parts[i].key = key_text(&key, arena);
+		parts[i].value = value_take(rest);
+	}
+	qsort(parts, count, sizeof(*parts), part_compare);
+	return parts;
+}
+
+static struct slice key_text(const struct packed_item *key, struct arena *arena)
+{
+	char text[FLOAT_TEXT_MAX];
+	switch (key->kind) {
+	case PACKED_FALSE:
+		return slice_text("false");
+	case PACKED_TRUE:
+		return slice_text("true");
+	case PACKED_STRING:
+		return key->bytes;
+	case PACKED_INTEGER:
+		return arena_copy(arena, slice_of(text, number_format_i64(text, key->integer)));
+	case PACKED_FLOAT:
+		return arena_copy(arena, slice_of(text, float_format(text, key->number)));
+	case PACKED_NIL:
+	case PACKED_TABLE:
+		break;
+	}
+	assert(!"a key of a whole value");
+	return slice_of(NULL, 0);
+}
+
+static int part_compare(const void *a, const void *b)
+{
+	const struct part *left = a, *right = b;
+	int order = slice_compare(left->key, right->key);
+	if (order)
+		return order;
+	return (left->value.data > right->value.data) - (left->value.data < right->value.data);
+}
+
+static void json_value(struct slice *rest, struct buffer *out, struct arena *arena)
+{
+	struct packed_item item = item_take(rest);
+	char text[FLOAT_TEXT_MAX];
+	switch (item.kind) {
+	case PACKED_NIL:
+		buffer_append_text(out, "null");
+		break;
+	case PACKED_FALSE:
+		buffer_append_text(out, "false");
+		break;
+	case PACKED_TRUE:
+		buffer_append_text(out, "true");
+		break;
+	case PACKED_INTEGER:
+		integer_add(out, item.integer);
+		break;
+	case PACKED_FLOAT:
+		if (isfinite(item.number))
+			buffer_append(out, text, float_format(text, item.number));
+		else
+			buffer_append_text(out, "null");
+		break;
+	case PACKED_STRING:
+		json_string(item.bytes, out);
+		break;
+	case PACKED_TABLE:
+		if (item.pairs > 0)
+			json_object(rest, &item, out, arena);
+		else
+			json_array(rest, &item, out, arena);
+		break;
+	}
+}
+
+static void json_array(struct slice *rest, const struct packed_item *table, struct buffer *out,
+	struct arena *arena)
+{
+	buffer_append(out, "[", 1);
+	for (uint64_t i = 0; i < table->items; i++) {
+		if (i > 0)
+			buffer_append(out, ",", 1);
+		json_value(rest, out, arena);
+	}
+	buffer_append(out, "]", 1);
+}
+
+static void json_object(struct slice *rest, const struct packed_item *table, struct buffer *out,
+	struct arena *arena)
+{
+	struct arena_mark mark = arena_mark(arena);
+	struct part *parts = parts_take(rest, table, arena);
+	buffer_append(out, "{", 1);
+	for (uint64_t i = 0; i < table->items + table->pairs; i++) {
+		if (i > 0)
+			buffer_append(out, ",", 1);
+		json_string(parts[i].key, out);
+		buffer_append(out, ":", 1);
+		json_value(&parts[i].value, out, arena);
+	}
+	buffer_append(out, "}", 1);
+	arena_rewind(arena, mark);
+}
+
+static void json_string(struct slice bytes, struct buffer *out)
+{
+	size_t plain = 0; /* where the run of bytes that stand for themselves begins */
+	buffer_append(out, "\"", 1);
+	for (size_t i = 0; i < bytes.size;) {
+		uint8_t byte = (uint8_t)bytes.data[i];
+		size_t size = utf8_size(bytes.data + i, bytes.size - i);
+		if (size > 0 && byte >= 0x20 && byte != '"' && byte != '\\') {
+			i += size;
+			continue;
+		}
+		buffer_append(out, bytes.data + plain, i - plain);
+		if (size > 0)
+			json_escape(byte, out);
+		else
+			buffer_append_text(out, "\xef\xbf\xbd");
+		plain = ++i;
+	}
+	if (plain < bytes.size)
+		buffer_append(out, bytes.data + plain, bytes.size - plain);
+	buffer_append(out, "\"", 1);
+}
+
+static void json_escape(uint8_t byte, struct buffer *out)
+{
+	static const char escaped[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+	const char *found = byte ? strchr(escaped, byte) : NULL;
+	if (found)
+		buffer_format(out, "\\%c", letters[found - escaped]);
+	else
+		buffer_format(out, "\\u%04x", byte);
+}
+
+/* Bytes of the character at the front, as RFC 3629 has them; 0 when there is none. */
+static size_t utf8_size(const char *at, size_t size)
+{
+	uint8_t first = (uint8_t)at[0], second = size > 1 ? (uint8_t)at[1] : 0;
+	uint8_t least = 0x80, most = 0xbf; /* of the second byte: no longer forms, no surrogates */
+	size_t wanted;
+	if (first < 0x80)
+		return 1;
+	if (first >= 0xc2 && first <= 0xdf)
+		wanted = 2;
+	else if (first >= 0xe0 && first <= 0xef)
+		wanted = 3;
+	else if (first >= 0xf0 && first <= 0xf4)
+		wanted = 4;
+	else
+		return 0;
+	if (first == 0xe0)
+		least = 0xa0;
+	if (first == 0xed)
+		most = 0x9f;
+	if (first == 0xf0)
+		least = 0x90;
+	if (first == 0xf4)
+		most = 0x8f;
+	if (size < wanted || second < least || second > most)
+		return 0;
+	for (size_t i = 2; i < wanted; i++) {
+		if (((uint8_t)at[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return wanted;
+}
+
+static void reply_value(struct slice *rest, struct writer *writer, struct arena *arena)
+{
+	struct packed_item item = item_take(rest);
+	switch (item.kind) {
+	case PACKED_NIL:
+		writer_null(writer);
+		break;
+	case PACKED_FALSE:
+	case PACKED_TRUE:
+		writer_boolean(writer, item.kind == PACKED_TRUE);
+		break;
+	case PACKED_INTEGER:
+		writer_integer(writer, item.integer);
+		break;
+	case PACKED_FLOAT:
+		writer_double(writer, item.number);
+		break;
+	case PACKED_STRING:
+		writer_bulk(writer, item.bytes);
+		break;
+	case PACKED_TABLE:
+		reply_table(rest, &item, writer, arena);
+		break;
+	}
+}
+
+static void reply_table(struct slice *rest, const struct packed_item *table, struct writer *writer,
+	struct arena *arena)
+{
+	if (table->pairs == 0) {
+		writer_array(writer, (size_t)table->items);
+		for (uint64_t i = 0; i < table->items; i++)
+			reply_value(rest, writer, arena);
+		return;
+	}
+	struct arena_mark mark = arena_mark(arena);
+	struct part *parts = parts_take(rest, table, arena);
+	size_t count = (size_t)(table->items + table->pairs);
+	writer_map(writer, count);
+	for (size_t i = 0; i < count; i++) {
+		writer_bulk(writer, parts[i].key);
+		reply_value(&parts[i].value, writer, arena);
+	}
+	arena_rewind(arena, mark);
+}
+
+static void integer_add(struct buffer *out, int64_t value)
+{
+	char *at = buffer_reserve(out, NUMBER_I64_TEXT_MAX);
+	out->size += number_format_i64(at, value);
+}
+
+/* The shortest of the precisions that name every double, and reads back as the same; never like an
+ * integer. */
+static size_t float_format(char out[FLOAT_TEXT_MAX], double value)
+{
+	if (isnan(value))
+		return (size_t)snprintf(out, FLOAT_TEXT_MAX, "nan");
+	if (isinf(value))
+		return (size_t)snprintf(out, FLOAT_TEXT_MAX, value > 0 ? "inf" : "-inf");
+	size_t size = 0;
+	for (int digits = 15; digits <= 17; digits++) {
+		size = (size_t)snprintf(out, FLOAT_TEXT_MAX, "%.*g", digits, value);
+		if (strtod(out, NULL) == value)
+			break;
+	}
+	if (strpbrk(out, ".e") == NULL) {
+		memcpy(out + size, ".0", 3);
+		size += 2;
+	}
+	return size;
+}

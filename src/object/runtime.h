@@ -1,0 +1,244 @@
+/*
+ * runtime: the inside of objects, shared by its files:
+ *
+ *   objects.c   a worker's objects: look-up, the input gate and its queues, instances, classes
+ *   call.c      a call from its first turn to its last
+ *   wait.c      what a call waits for between two turns: time, HTTP, another object
+ *   api.c       what the code of a class can call
+ */
+#ifndef OBJECT_RUNTIME_H
+#define OBJECT_RUNTIME_H
+
+#include "object/class_state.h"
+#include "object/commands.h"
+#include "object/objects.h"
+#include "object/scheduler.h"
+
+#define OBJECT_BUCKETS_FIRST 64
+
+/* --- objects -------------------------------------------------------------------------------------
+ */
+
+/* What a worker keeps of a class, by name: also of one that is not loaded. */
+struct class_slot {
+	struct class_slot *next;
+	char name[LIMIT_CLASS_NAME_BYTES + 1];
+	size_t name_size;
+	struct class_state *state; /* of the version in force; NULL: not compiled, or not loaded */
+	uint64_t revision;         /* of the registry when that was looked at */
+	struct objects_figures figures;
+};
+
+/* Parked requests. */
+struct object_queue {
+	struct request *first;
+	struct request *last;
+};
+
+/* An object that something is going on with: an instance in memory, calls in it or before its gate.
+ */
+struct object {
+	struct object *bucket_next;
+	uint64_t hash;
+	struct class_slot *slot;
+	struct slice id;
+
+	/* the instance */
+	struct class_state *state; /* NULL: none */
+	int self;                  /* reference in the state's registry */
+	uint64_t serial;           /* of the instance: 0 never */
+	bool initialised;
+	bool doomed;       /* is dropped when the last call has left it; nobody enters before */
+	uint64_t gate_lsn; /* of what its memory was made from */
+	struct object *idle_older; /* in the state's list while it has an instance and no calls */
+	struct object *idle_newer;
+	bool idle;
+
+	/* the gate */
+	uint32_t calls_in;      /* begun and not ended */
+	struct call *closed_by; /* is in init or exclusive: nobody else enters */
+	uint32_t closed_depth;
+	struct object_queue
+		returning; /* calls that are in already, back from a wait: they go first */
+	struct object_queue entering;
+	uint32_t queued;          /* in both */
+	struct request *admitted; /* taken from the queue, on its way in */
+	struct call *alarm;       /* the alarm handler under way */
+
+	struct objects_figures figures;
+};
+
+struct objects {
+	struct objects_options options;
+	struct engine *engine;
+	struct port *port;
+	struct class_environment environment;
+	struct libraries_host libraries;
+	struct scheduler *scheduler;
+
+	struct class_slot *slots;
+	struct object **buckets;
+	uint32_t bucket_count;
+	uint32_t object_count;
+	uint64_t next_serial;
+
+	/* the turn that runs */
+	struct call *running;
+	struct turn *turn;
+	struct storage *storage;
+	struct buffer scratch; /* for packing */
+
+	/* what goes on after the turn */
+	struct call *actions_first;
+	struct call *actions_last;
+	bool acting;
+
+	/* waits */
+	struct call **timers; /* a heap by wait.until_ms */
+	uint32_t timer_count;
+	uint32_t timer_capacity;
+	struct call *fetches_held; /* wait for the gate before they begin */
+	struct call *parked;       /* every call between two turns in a wait */
+
+	int64_t evicted_ms; /* when idle instances were looked at */
+	int64_t asked_ms;   /* what the host was asked for last */
+	bool quiesced;
+};
+
+struct object *object_find(struct objects *objects, const struct object_name *name);
+/* Finds or makes one; it is forgotten by object_leave when nothing goes on with it. */
+struct object *object_take(struct objects *objects, const struct object_name *name);
+/* The request may enter now; otherwise it has to queue. `call` is NULL for a storage command. */
+bool object_is_open(
+	const struct object *object, const struct request *request, const struct call *call);
+/* A call begins: the object is not idle. */
+void object_enter(struct object *object);
+/* Parks the turn's request at the gate. */
+void object_queue(struct object *object, struct turn *turn);
+/* Something at the gate may have changed at a turn's end: lets the next one in, drops the instance
+ * when it is doomed and empty, forgets the object when nothing is left of it. */
+void object_settle(struct objects *objects, struct object *object);
+/* The instance goes: now, or when the last call has left it. */
+void object_doom(struct objects *objects, struct object *object);
+void object_drop_instance(struct objects *objects, struct object *object);
+
+/* The class's slot, and its compiled state brought up to the registry's version. */
+struct class_slot *slot_of(struct objects *objects, struct slice class_name);
+/* NULL and `error` when the class is not loaded (error empty) or does not compile. */
+struct class_state *slot_state(
+	struct objects *objects, struct class_slot *slot, char *error, size_t error_size);
+
+/* Drops some idle instances when the class's memory is nearly used up. */
+void state_relieve(struct objects *objects, struct class_state *state);
+
+/* Tells the host when objects_run has something to do next. */
+void objects_ask(struct objects *objects);
+
+/* --- calls ---------------------------------------------------------------------------------------
+ */
+
+enum call_kind {
+	CALL_CLIENT, /* DO.CALL: the result becomes a reply */
+	CALL_OBJECT, /* objects.call: the result is packed */
+	CALL_JOB,    /* an alarm, a schedule, a wake */
+	CALL_NOW,    /* DO.RUNALARM: a job whose outcome becomes a reply */
+};
+
+enum wait_kind { WAIT_NONE, WAIT_SLEEP, WAIT_FETCH, WAIT_OBJECT };
+
+/* Why a wait ended. */
+enum wait_end { WAIT_ENDED, WAIT_TIMED_OUT, WAIT_CANCELLED };
+
+struct wait {
+	enum wait_kind kind;
+	enum wait_end end;
+	int64_t until_ms;
+	uint32_t timer; /* 1 + place in the heap; 0: not in it */
+	struct fetch *fetch;
+	bool fetch_begun;
+	struct request *request; /* of the other object's call; once it is told, ours */
+	bool answered;
+};
+
+/* What is done with a call as soon as no turn runs. */
+enum call_action { ACTION_NONE, ACTION_SUBMIT, ACTION_RESUME };
+
+/* Another object that waits for this call, first to last. */
+struct call_link {
+	const struct call_link *caller;
+	struct object_name name;
+	uint32_t depth;
+};
+
+struct call {
+	enum call_kind kind;
+	struct objects *objects; /* of the worker it runs on */
+	struct request *request;
+	struct object_name name;
+	struct slice method;
+	struct slice packed;            /* CALL_OBJECT: a table whose items are the arguments */
+	const struct call_link *caller; /* CALL_OBJECT */
+	struct objects_job *job;        /* CALL_JOB, CALL_NOW */
+
+	bool begun;     /* has been let in */
+	bool cancelled; /* the server stops */
+	struct object *object;
+	struct class_state *state;
+	lua_State *thread;
+	int64_t begun_ms;
+	uint32_t transactions; /* open ones: no waits within */
+	bool no_method;
+	bool failed_softly; /* by fail(): the instance stays */
+	struct wait wait;
+	enum call_action action;
+	struct call *action_next;
+	struct call *parked_next, *parked_previous;
+	struct call *held_next;
+};
+
+/* The handler of all calls, for every turn of theirs. request->state is the call. */
+void call_run(struct turn *turn);
+/* The request's call; NULL for a storage command's. */
+static inline struct call *call_of(const struct request *request)
+{
+	command_turn_fn run = request->command->run;
+	return run == call_run || run == do_call || run == do_runalarm ? request->state : NULL;
+}
+
+/* A new call of a request of the server's own, in the request's arena. */
+struct call *call_new(struct request *request, enum call_kind kind, const struct object_name *name,
+	struct slice method);
+/* The call whose turn runs on this state; raises an error outside of one. */
+struct call *call_running(lua_State *L);
+
+/* --- waits ---------------------------------------------------------------------------------------
+ */
+
+/* After the turn that began the wait: sets it going. */
+void wait_parked(struct request *request);
+/* It is over: the call runs again as soon as the event under way has ended. */
+void wait_finish(struct call *call, enum wait_end end);
+/* Runs what was put off until no turn runs. */
+void objects_act(struct objects *objects);
+/* Sleeps and time-outs that are over. */
+void wait_run_timers(struct objects *objects, int64_t now_ms);
+/* The wall-clock time of the next one; INT64_MAX. */
+int64_t wait_next_ms(const struct objects *objects);
+/* Ends every wait: the server stops. */
+void wait_cancel_all(struct objects *objects);
+/* Forgets the wait of a call, and what it was given. */
+void wait_forget(struct call *call);
+/* A request for another object's call; in the arena of the new request. */
+struct request *wait_new_request(struct objects *objects, struct call *caller,
+	const struct object_name *name, struct slice method, struct slice packed);
+
+/* --- what a class can call -----------------------------------------------------------------------
+ */
+
+void api_open(lua_State *L);
+/* Pushes a new self of the running call's object. */
+void api_push_self(lua_State *L, struct call *call);
+/* Pushes the items of a packed table; returns how many. */
+int api_push_items(lua_State *L, struct slice packed);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * sandbox_base: what a class finds as globals: Lua's own functions where they are harmless, others
+ * of the same name where not, and fail().
+ *
+ * pcall and xpcall let errors of a used-up budget pass, and may be waited across (continuations).
+ * xpcall calls its handler after the stack has been unwound, not before: Lua would run it with
+ * hooks off when the error is the hook's.
+ *
+ * A function of Lua's own that works on strings of any length is called through a closure that
+ * charges for its result. Its frame is the closure's, so its error messages stay as they are.
+ *
+ * Threads: a state belongs to one.
+ */
+#include "object/pattern.h"
+#include "object/sandbox_private.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#define SETMETATABLE_CHARGE 20
+#define WALK_CHARGE_BYTES   1024
+
+static int base_fail(lua_State *L);
+static int base_pcall(lua_State *L);
+static int base_xpcall(lua_State *L);
+static int base_getmetatable(lua_State *L);
+static int base_setmetatable(lua_State *L);
+static void open_string(lua_State *L);
+static void keep(lua_State *L, int from, const char *const *names);
+static void wrap(lua_State *L, const char *const *names, lua_CFunction wrapper);
+static int string_rep(lua_State *L);
+static int call_charging_results(lua_State *L);
+static int call_charging_argument(lua_State *L);
+
+void sandbox_open_base(lua_State *L)
+{
+	static const char *const kept[] = { "assert", "error", "ipairs", "next", "pairs",
+		"rawequal", "rawget", "rawlen", "rawset", "select", "tonumber", "tostring", "type",
+		NULL };
+	static const luaL_Reg own[] = {
+		{ "fail", base_fail },
+		{ "pcall", base_pcall },
+		{ "xpcall", base_xpcall },
+		{ "getmetatable", base_getmetatable },
+		{ "setmetatable", base_setmetatable },
+		{ NULL, NULL },
+	};
+	static const char *const sized[] = { "char", "codepoint", NULL };
+	static const char *const walked[] = { "len", "offset", NULL };
+	luaL_requiref(L, "_G", luaopen_base, 0);
+	lua_createtable(L, 0, 32);
+	keep(L, -2, kept);
+	luaL_setfuncs(L, own, 0);
+	luaL_requiref(L, "math", luaopen_math, 0);
+	lua_pushnil(L);
+	lua_setfield(L, -2, "randomseed");
+	lua_setfield(L, -2, "math");
+	luaL_requiref(L, "utf8", luaopen_utf8, 0);
+	wrap(L, sized, call_charging_results);
+	wrap(L, walked, call_charging_argument);
+	lua_setfield(L, -2, "utf8");
+	open_string(L);
+	lua_createtable(L, 0, 8);
+	sandbox_open_table(L);
+	lua_setfield(L, -2, "table");
+	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+	lua_pop(L, 1);
+}
+
+/* Sets the global `string` in the table on top of the stack. */
+static void open_string(lua_State *L)
+{
+	static const char *const kept[] = { "byte", "char", "format", "len", "lower", "pack",
+		"packsize", "reverse", "sub", "unpack", "upper", NULL };
+	static const char *const sized[] = { "byte", "char", "format", "lower", "pack", "reverse",
+		"sub", "unpack", "upper", NULL };
+	luaL_requiref(L, "string", luaopen_string, 0);
+	lua_createtable(L, 0, 24);
+	keep(L, -2, kept);
+	wrap(L, sized, call_charging_results);
+	lua_pushcfunction(L, string_rep);
+	lua_setfield(L, -2, "rep");
+	pattern_open(L);
+	/* Methods of strings are those of this table; their metatable is out of reach. */
+	lua_pushliteral(L, "");
+	lua_getmetatable(L, -1);
+	lua_pushvalue(L, -3);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 2);
+	lua_setfield(L, -3, "string");
+	lua_pop(L, 1);
+}
+
+/* Copies fields into the table on top of the stack. */
+static void keep(lua_State *L, int from, const char *const *names)
+{
+	from = lua_absindex(L, from);
+	for (; *names; names++) {
+		lua_getfield(L, from, *names);
+		lua_setfield(L, -2, *names);
+	}
+}
+
+/* Puts `wrapper` in front of functions of the table on top of the stack. */
+static void wrap(lua_State *L, const char *const *names, lua_CFunction wrapper)
+{
+	for (; *names; names++) {
+		lua_getfield(L, -1, *names);
+		lua_pushcclosure(L, wrapper, 1);
+		lua_setfield(L, -2, *names);
+	}
+}
+
+static int base_fail(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TSTRING);
+	luaL_checkstring(L, 2);
+	lua_settop(L, 2);
+	sandbox_raise(L);
+}
+
+/* --- protected calls -----------------------------------------------------------------------------
+ */
+
+/* The stack: true, and the results; or with an error at least that. */
+static int finish_pcall(lua_State *L, int status, lua_KContext below)
+{
+	sandbox_go_on(L);
+	if (status == LUA_OK || status == LUA_YIELD)
+		return lua_gettop(L) - (int)below;
+	lua_pushboolean(L, false);
+	lua_insert(L, -2);
+	return 2;
+}
+
+static int base_pcall(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	lua_pushboolean(L, true);
+	lua_insert(L, 1);
+	int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall);
+	return finish_pcall(L, status, 0);
+}
+
+static int finish_handler(lua_State *L, int status, lua_KContext context)
+{
+	sandbox_go_on(L);
+	lua_pushboolean(L, false);
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* The stack: the function, the handler, true, and the results; or with an error at least the first
+ * two and that. */
+static int finish_xpcall(lua_State *L, int status, lua_KContext below)
+{
+	if (status == LUA_OK || status == LUA_YIELD)
+		return finish_pcall(L, status, below);
+	sandbox_go_on(L);
+	lua_pushvalue(L, 2);
+	lua_insert(L, -2);
+	status = lua_pcallk(L, 1, 1, 0, 0, finish_handler);
+	return finish_handler(L, status, 0);
+}
+
+static int base_xpcall(lua_State *L)
+{
+	int arguments = lua_gettop(L) - 2;
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_pushboolean(L, true);
+	lua_pushvalue(L, 1);
+	lua_rotate(L, 3, 2);
+	int status = lua_pcallk(L, arguments, LUA_MULTRET, 0, 2, finish_xpcall);
+	return finish_xpcall(L, status, 2);
+}
+
+/* --- metatables ----------------------------------------------------------------------------------
+ */
+
+static int base_getmetatable(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	sandbox_push_metatable(L, 1);
+	return 1;
+}
+
+static int base_setmetatable(lua_State *L)
+{
+	int type = lua_type(L, 2);
+	luaL_checktype(L, 1, LUA_TTABLE);
+	luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+	if (sandbox_push_metatable(L, 1))
+		return luaL_error(L, "cannot change a protected metatable");
+	sandbox_charge(L, SETMETATABLE_CHARGE);
+	lua_settop(L, 2);
+	if (type == LUA_TNIL)
+		lua_setmetatable(L, 1);
+	else
+		sandbox_set_metatable(L, 1);
+	return 1;
+}
+
+/* --- strings -------------------------------------------------------------------------------------
+ */
+
+/* Lua's own copies piece by piece, `count` times even when there is nothing to copy. */
+static int string_rep(lua_State *L)
+{
+	size_t size, separator_size;
+	const char *text = luaL_checklstring(L, 1, &size);
+	lua_Integer count = luaL_checkinteger(L, 2);
+	const char *separator = luaL_optlstring(L, 3, "", &separator_size);
+	size_t piece = size + separator_size;
+	if (count <= 0 || piece == 0) {
+		lua_pushliteral(L, "");
+		return 1;
+	}
+	if (piece > sandbox_memory_max(sandbox_of(L)) / (size_t)count)
+		return luaL_error(L, "resulting string too large");
+	size_t total = piece * (size_t)count - separator_size;
+	sandbox_charge(L, total / SANDBOX_CHARGE_BYTES);
+	luaL_Buffer buffer;
+	char *out = luaL_buffinitsize(L, &buffer, total);
+	memcpy(out, text, size);
+	size_t done = size;
+	if (done < total) {
+		memcpy(out + done, separator, separator_size);
+		done = piece;
+	}
+	while (done < total) {
+		size_t more = done < total - done ? done : total - done;
+		memcpy(out + done, out, more);
+		done += more;
+	}
+	luaL_pushresultsize(&buffer, total);
+	return 1;
+}
+
+static int charge_results(lua_State *L, int count)
+{
+	uint64_t charge = (uint64_t)count;
+	for (int i = 1; i <= count; i++) {
+		if (lua_type(L, -i) == LUA_TSTRING)
+			charge += lua_rawlen(L, -i) / SANDBOX_CHARGE_BYTES;
+	}
+	sandbox_charge(L, charge);
+	return count;
+}
+
+static int call_charging_results(lua_State *L)
+{
+	return charge_results(L, lua_tocfunction(L, lua_upvalueindex(1))(L));
+}
+
+/* How far it goes is not known, so this is little: just that the clock is looked at in time. */
+static int call_charging_argument(lua_State *L)
+{
+	sandbox_charge(L, lua_rawlen(L, 1) / WALK_CHARGE_BYTES);
+	return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}

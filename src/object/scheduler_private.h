@@ -1,0 +1,75 @@
+/*
+ * scheduler_private: what scheduler.c, scheduler_settle.c and server_schedules.c share, and what
+ * tests put in place of the world.
+ */
+#ifndef OBJECT_SCHEDULER_PRIVATE_H
+#define OBJECT_SCHEDULER_PRIVATE_H
+
+#include "base/random.h"
+#include "object/scheduler.h"
+
+#define SCHEDULER_BUCKETS 1024
+
+struct server_schedules;
+
+/* One entry of the index that is being dealt with: a call of a class, or a turn or more of the
+ * scheduler's own (DUE_EXPIRE, DUE_SWEEP). */
+struct scheduled_job {
+	struct objects_job job;
+	struct scheduler *scheduler;
+	struct due_shard *shard;
+	struct scheduled_job *bucket_next;
+	struct scheduled_job *list_next; /* just taken, or waiting for its next turn */
+	bool gone;                       /* its entry has left the index */
+	bool done;                       /* DUE_EXPIRE, DUE_SWEEP: nothing is left to do */
+	char *copied;                    /* what job.method and job.argument point into */
+	struct slice key;                /* of its entry; job.due points into it */
+};
+
+/* What is known of one shard's index: nothing that is not running stands before `next_ms`. */
+struct due_shard {
+	struct scheduler *scheduler;
+	uint16_t number;
+	bool scanning; /* a scan is under way */
+	int64_t next_ms;
+	char *from; /* the first key that does not run; NULL: its time alone is known */
+	size_t from_size;
+	struct scheduled_job *taken; /* by the scan under way, latest first */
+};
+
+struct scheduler {
+	struct objects *objects;
+	struct engine *engine;
+	uint16_t port;
+	/* objects_start_job; a test's own */
+	void (*start)(struct objects *objects, struct objects_job *job);
+	struct random random; /* for jitter */
+
+	struct due_shard *shards;
+	uint32_t shard_count;
+	uint32_t shard_first; /* is looked at first: all have their turn when slots are short */
+	struct scheduled_job *buckets[SCHEDULER_BUCKETS]; /* all that run, by entry */
+	uint32_t running;
+	struct scheduled_job *unfinished; /* DUE_EXPIRE, DUE_SWEEP: go on in scheduler_run */
+	int64_t hold_ms;         /* the log was behind: nothing is begun before; 0: it was not */
+	const struct due *swept; /* within a turn of this sweep */
+	bool quiesced;
+	struct server_schedules *schedules; /* NULL: another worker's */
+};
+
+/* A request of the server's own, on one shard: `told` gets it back and puts it into the pool. */
+void scheduler_submit(struct scheduler *scheduler, const struct command *command, uint16_t shard,
+	void *state, void (*told)(struct request *request));
+/* Puts it back where it came from. */
+void scheduler_put(struct scheduler *scheduler, struct request **request);
+/* An entry may stand at this time. */
+void scheduler_look_at(struct due_shard *shard, int64_t at_ms);
+/* The scheduler's own job; NULL for somebody else's. */
+struct scheduled_job *scheduler_own(const struct objects_job *job);
+
+/* Whether the object has what the entry tells of, due at the entry's time. */
+bool scheduler_is_claimed(struct storage *storage, const struct due *due);
+/* Takes the entry out of the index, if it is there. */
+void scheduler_unfile(struct storage *storage, const struct due *due);
+
+#endif

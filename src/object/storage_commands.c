@@ -1,0 +1,340 @@
+/*
+ * storage_commands: the DO.* commands that work on one object's values, alarm and life. Each is one
+ * turn on the object's shard:
+ *
+ *   arguments are read and judged -> objects_enter -> the storage -> objects_leave -> reply
+ *
+ * What an argument can be wrong in is found before the object is entered, so that a command that
+ * fails has touched nothing, and one that waited at the object's gate begins anew without a trace.
+ *
+ * DO.LIST without LIMIT builds its whole reply in memory before the first byte leaves: its cost is
+ * that of the object, and client-output-limit then decides whether the client may have it. Pages
+ * (STARTAFTER and LIMIT) cost what they show.
+ *
+ * Threads: the turn's.
+ */
+#include "object/commands.h"
+
+#include "base/number.h"
+#include "config/config.h"
+#include "object/objects.h"
+#include "object/packed.h"
+
+#define FIRST 3 /* argument behind class and id */
+
+static uint32_t count_of(const struct turn *turn);
+static bool check_keys(struct turn *turn, uint32_t step);
+static bool check_sizes(struct turn *turn);
+static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool *out);
+static bool parse_list(struct turn *turn, struct storage_range *range, uint64_t *limit);
+static bool parse_alarm(struct turn *turn, int64_t *at_ms);
+static bool parse_life(struct turn *turn, int64_t *life_ms);
+static void write_value(struct writer *writer, const struct value *value);
+
+void do_get(struct turn *turn)
+{
+	struct storage storage;
+	if (!check_keys(turn, 1) || !objects_enter(turn, 1, OBJECTS_READ, &storage))
+		return;
+	uint32_t count = count_of(turn);
+	if (count > FIRST + 1)
+		writer_array(&turn->writer, count - FIRST);
+	for (uint32_t i = FIRST; i < count; i++) {
+		struct value value;
+		if (storage_get(&storage, turn_argument(turn, i), &value))
+			write_value(&turn->writer, &value);
+		else
+			writer_null(&turn->writer);
+	}
+	objects_leave(turn, &storage);
+}
+
+void do_put(struct turn *turn)
+{
+	struct storage storage;
+	if ((count_of(turn) - FIRST) % 2 != 0) {
+		turn_error(turn, ERROR_ARITY, "do.put");
+		return;
+	}
+	if (!check_keys(turn, 2) || !check_sizes(turn) ||
+		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+		return;
+	for (uint32_t i = FIRST; i < count_of(turn); i += 2) {
+		struct value value = { .type = VALUE_BYTES, .data = turn_argument(turn, i + 1) };
+		storage_put(&storage, turn_argument(turn, i), &value);
+	}
+	objects_leave(turn, &storage);
+	writer_ok(&turn->writer);
+}
+
+void do_del(struct turn *turn)
+{
+	struct storage storage;
+	if (!check_keys(turn, 1) || !objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+		return;
+	int64_t deleted = 0;
+	for (uint32_t i = FIRST; i < count_of(turn); i++)
+		deleted += storage_delete(&storage, turn_argument(turn, i));
+	objects_leave(turn, &storage);
+	writer_integer(&turn->writer, deleted);
+}
+
+void do_list(struct turn *turn)
+{
+	struct storage storage;
+	struct storage_range range;
+	uint64_t limit;
+	if (!parse_list(turn, &range, &limit) || !objects_enter(turn, 1, OBJECTS_READ, &storage))
+		return;
+	struct buffer shown;
+	buffer_init(&shown);
+	struct writer writer = { .out = &shown, .protocol = turn->writer.protocol };
+	struct storage_list list;
+	struct slice key;
+	struct value value;
+	uint64_t count = 0;
+	storage_list_open(&list, &storage, &range);
+	for (; count < limit && storage_list_next(&list, &key, &value); count++) {
+		writer_bulk(&writer, key);
+		if (!range.without_data)
+			write_value(&writer, &value);
+	}
+	storage_list_close(&list);
+	objects_leave(turn, &storage);
+	writer_array(&turn->writer, range.without_data ? count : 2 * count);
+	buffer_append(turn->writer.out, shown.data, shown.size);
+	buffer_fini(&shown);
+}
+
+void do_deleteall(struct turn *turn)
+{
+	struct storage storage;
+	bool keep_alarm;
+	if (!parse_flag(turn, FIRST, "KEEPALARM", &keep_alarm) ||
+		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+		return;
+	uint64_t deleted = storage_delete_all(&storage, keep_alarm);
+	objects_leave(turn, &storage);
+	writer_integer(&turn->writer, (int64_t)deleted);
+}
+
+void do_setalarm(struct turn *turn)
+{
+	struct storage storage;
+	int64_t at_ms;
+	if (!parse_alarm(turn, &at_ms) || !objects_has_alarm(turn, turn_argument(turn, 1)) ||
+		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+		return;
+	storage_set_alarm(&storage, at_ms);
+	objects_leave(turn, &storage);
+	writer_ok(&turn->writer);
+}
+
+void do_getalarm(struct turn *turn)
+{
+	struct storage storage;
+	if (!objects_enter(turn, 1, OBJECTS_READ, &storage))
+		return;
+	int64_t alarm_ms = storage.record.alarm_ms;
+	objects_leave(turn, &storage);
+	if (alarm_ms != 0)
+		writer_integer(&turn->writer, alarm_ms);
+	else
+		writer_null(&turn->writer);
+}
+
+void do_delalarm(struct turn *turn)
+{
+	struct storage storage;
+	if (!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+		return;
+	bool deleted = storage_delete_alarm(&storage);
+	objects_leave(turn, &storage);
+	writer_integer(&turn->writer, deleted);
+}
+
+void do_expire(struct turn *turn)
+{
+	struct storage storage;
+	int64_t life_ms;
+	bool sliding;
+	if (!parse_life(turn, &life_ms) || !parse_flag(turn, FIRST + 1, "TOUCH", &sliding) ||
+		!objects_enter(turn, 1, OBJECTS_READ, &storage))
+		return;
+	bool exists = record_exists(&storage.record);
+	if (exists)
+		storage_expire(&storage, life_ms, sliding);
+	objects_leave(turn, &storage);
+	writer_integer(&turn->writer, exists);
+}
+
+void do_ttl(struct turn *turn)
+{
+	struct storage storage;
+	if (!objects_enter(turn, 1, OBJECTS_LOOK, &storage))
+		return;
+	int64_t left_s = -2;
+	if (record_exists(&storage.record)) {
+		int64_t expire_ms = storage.record.expire_ms;
+		left_s = expire_ms == 0 ? -1 : (expire_ms - turn->now_ms + 999) / 1000;
+	}
+	objects_leave(turn, &storage);
+	writer_integer(&turn->writer, left_s);
+}
+
+void do_persist(struct turn *turn)
+{
+	struct storage storage;
+	if (!objects_enter(turn, 1, OBJECTS_READ, &storage))
+		return;
+	bool had_end = storage_persist(&storage);
+	objects_leave(turn, &storage);
+	writer_integer(&turn->writer, had_end);
+}
+
+static uint32_t count_of(const struct turn *turn)
+{
+	return turn->request->argument_count;
+}
+
+/* Every `step`th argument is a storage key. */
+static bool check_keys(struct turn *turn, uint32_t step)
+{
+	for (uint32_t i = FIRST; i < count_of(turn); i += step) {
+		size_t size = turn_argument(turn, i).size;
+		if (size > 0 && size <= LIMIT_KEY_BYTES)
+			continue;
+		turn_error(turn, ERROR_STORAGE_KEY);
+		return false;
+	}
+	return true;
+}
+
+static bool check_sizes(struct turn *turn)
+{
+	int64_t most = turn->config->value_bytes_max;
+	for (uint32_t i = FIRST + 1; i < count_of(turn); i += 2) {
+		size_t size = turn_argument(turn, i).size;
+		if (size <= (uint64_t)most)
+			continue;
+		turn_error(turn, ERROR_VALUE_SIZE, size, (long long)most);
+		return false;
+	}
+	return true;
+}
+
+/* Nothing from `index` on, or that one word. */
+static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool *out)
+{
+	*out = count_of(turn) > index;
+	if (!*out || (count_of(turn) == index + 1 && slice_is(turn_argument(turn, index), word)))
+		return true;
+	turn_error(turn, ERROR_SYNTAX);
+	return false;
+}
+
+/* Where the bound of this name goes; NULL: it names none. */
+static struct slice *bound_named(struct storage_range *range, struct slice word)
+{
+	if (slice_is(word, "START"))
+		return &range->start;
+	if (slice_is(word, "STARTAFTER"))
+		return &range->start_after;
+	if (slice_is(word, "END"))
+		return &range->end;
+	return slice_is(word, "PREFIX") ? &range->prefix : NULL;
+}
+
+/* An empty bound is one all the same. */
+static struct slice bound_of(struct slice argument)
+{
+	return argument.size > 0 ? argument : slice_of("", 0);
+}
+
+static bool *flag_named(struct storage_range *range, struct slice word)
+{
+	if (slice_is(word, "REVERSE"))
+		return &range->reverse;
+	return slice_is(word, "KEYS") ? &range->without_data : NULL;
+}
+
+static bool parse_limit(struct turn *turn, struct slice text, uint64_t *out)
+{
+	int64_t limit;
+	if (!number_parse_i64(text, &limit) || limit <= 0) {
+		turn_error(turn, ERROR_LIMIT);
+		return false;
+	}
+	*out = (uint64_t)limit;
+	return true;
+}
+
+/* The options of DO.LIST in any order, each once at most. */
+static bool parse_list(struct turn *turn, struct storage_range *range, uint64_t *limit)
+{
+	*range = (struct storage_range){ 0 };
+	*limit = 0;
+	for (uint32_t i = FIRST; i < count_of(turn); i++) {
+		struct slice word = turn_argument(turn, i);
+		struct slice *bound = bound_named(range, word);
+		bool *flag = flag_named(range, word);
+		bool valued = bound || slice_is(word, "LIMIT");
+		bool repeated = (bound && bound->data) || (flag && *flag) ||
+			(!bound && !flag && *limit > 0);
+		if ((!valued && !flag) || repeated || (valued && i + 1 == count_of(turn))) {
+			turn_error(turn, ERROR_SYNTAX);
+			return false;
+		}
+		if (flag)
+			*flag = true;
+		else if (bound)
+			*bound = bound_of(turn_argument(turn, ++i));
+		else if (!parse_limit(turn, turn_argument(turn, ++i), limit))
+			return false;
+	}
+	if (range->start.data && range->start_after.data) {
+		turn_error(turn, ERROR_RANGE_START);
+		return false;
+	}
+	if (*limit == 0)
+		*limit = UINT64_MAX;
+	return true;
+}
+
+static bool parse_alarm(struct turn *turn, int64_t *at_ms)
+{
+	if (!object_class_name_ok(turn_argument(turn, 1))) {
+		turn_error(turn, ERROR_CLASS_NAME);
+		return false;
+	}
+	if (!number_parse_i64(turn_argument(turn, FIRST), at_ms) || *at_ms <= 0) {
+		turn_error(turn, ERROR_TIME);
+		return false;
+	}
+	return true;
+}
+
+static bool parse_life(struct turn *turn, int64_t *life_ms)
+{
+	int64_t life_s;
+	if (!number_parse_i64(turn_argument(turn, FIRST), &life_s) || life_s < 1 ||
+		life_s > LIMIT_LIFE_S) {
+		turn_error(turn, ERROR_LIFE);
+		return false;
+	}
+	*life_ms = life_s * 1000;
+	return true;
+}
+
+static void write_value(struct writer *writer, const struct value *value)
+{
+	if (value->type == VALUE_BYTES) {
+		writer_bulk(writer, value->data);
+		return;
+	}
+	struct buffer text;
+	buffer_init(&text);
+	packed_show_value(value, &text);
+	writer_bulk(writer, buffer_slice(&text));
+	buffer_fini(&text);
+}

@@ -1,0 +1,27 @@
+/*
+ * storage_private: what storage.c, storage_list.c and storage_due.c share.
+ */
+#ifndef OBJECT_STORAGE_PRIVATE_H
+#define OBJECT_STORAGE_PRIVATE_H
+
+#include "object/storage.h"
+
+/* Before each write: notes that there is one, and clears away an object whose life has ended. */
+void storage_begin(struct storage *storage);
+
+static inline struct slice storage_nothing(void)
+{
+	return slice_of("", 0);
+}
+
+/* An object has one sweep, whatever else is due. `name` is a schedule's, else empty; `data` is
+ * borrowed until the turn has been committed. */
+void storage_file(struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name,
+	struct slice data);
+void storage_unfile(struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name);
+/* The alarm, all schedules and the life go. */
+void storage_clear_due(struct storage *storage);
+/* Values of the incarnation that ends now are left for the sweep. */
+void storage_next_incarnation(struct storage *storage);
+
+#endif

@@ -1,0 +1,701 @@
+/*
+ * survey_commands: DO.OBJECTS, DO.INFO, DO.ALARMS, DO.WAKE: what looks at many objects, without
+ * waking one (DO.WAKE files calls; the scheduler makes them).
+ *
+ * All go from shard to shard, in turns of bounded work (survey.h), and keep in request->state what
+ * they have gathered; the reply is written in the last turn. Their replies wait for everything the
+ * shards they walked had written. DO.INFO of one object goes to its shard only.
+ *
+ * Nobody sees all shards at one moment: an object that is there during the whole walk is seen once,
+ * one that comes or goes meanwhile may be seen or not.
+ *
+ * DO.ALARMS reads the index of what is due. That tells when, what kind and whose; what the run is
+ * for and how often it has failed stands with the object, which is looked up for those entries only
+ * that have a place in the reply.
+ *
+ * Threads: the turn's; the state travels with the request.
+ */
+#include "object/commands.h"
+
+#include "base/number.h"
+#include "object/objects.h"
+#include "object/packed.h"
+#include "object/survey.h"
+
+#include <assert.h>
+
+#define OBJECTS_LIMIT_DEFAULT 1000
+#define ALARMS_LIMIT_DEFAULT  100
+/* Calls filed by one turn of DO.WAKE: each is a write. */
+#define WAKES_PER_TURN 256
+/* Of an argument, in errors. */
+#define SHOWN_BYTES_MAX 128
+
+/* Where a walk is: a shard, and what is left to be read of it. */
+struct stand {
+	int32_t shard; /* -1: not begun */
+	struct survey_range range;
+};
+
+struct objects_walk {
+	struct stand stand;
+	struct slice prefix;
+	struct slice start_after;
+	uint32_t limit;
+	struct page page;
+};
+
+struct info_walk {
+	struct stand stand;
+	uint64_t objects;
+	struct objects_figures figures;
+	struct objects *workers[LIMIT_WORKERS]; /* whose figures are in the sum */
+	uint32_t worker_count;
+};
+
+struct alarms_walk {
+	struct stand stand;
+	bool failed; /* the runs given up */
+	uint32_t limit;
+	struct page page;
+};
+
+/* What DO.ALARMS tells of an entry besides its key. */
+struct alarm_detail {
+	int64_t scheduled_ms;
+	int64_t failed_ms; /* 0: not given up */
+	int64_t tries;
+	struct slice error;
+};
+
+struct wake_walk {
+	struct stand stand;
+	struct slice prefix;
+	struct slice method;
+	struct slice arguments; /* packed */
+	struct arena_mark mark;
+	uint64_t sent;
+};
+
+static bool class_argument(struct turn *turn, struct slice *out);
+static bool parse_limit(struct turn *turn, struct slice text, uint32_t max, uint32_t *out);
+static bool parse_prefix(struct turn *turn, struct slice text, struct slice *out);
+static bool arrived(struct turn *turn, struct stand *stand);
+static bool go_on(struct turn *turn, bool more_here);
+static struct objects_walk *objects_walk_new(struct turn *turn);
+static bool gather_objects(struct turn *turn, struct slice class_name, struct objects_walk *walk);
+static void info_of_object(struct turn *turn, struct slice class_name, struct slice id);
+static void info_of_class(struct turn *turn, struct slice class_name);
+static struct alarms_walk *alarms_walk_new(struct turn *turn);
+static bool gather_alarms(struct turn *turn, struct slice class_name, struct alarms_walk *walk);
+static void write_alarms(struct turn *turn, const struct alarms_walk *walk);
+static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_name);
+static bool send_wakes(struct turn *turn, struct slice class_name, struct wake_walk *walk);
+
+void do_objects(struct turn *turn)
+{
+	struct slice class_name;
+	if (!class_argument(turn, &class_name))
+		return;
+	struct objects_walk *walk = turn->request->state;
+	if (!walk && !(walk = objects_walk_new(turn)))
+		return;
+	if (go_on(turn, gather_objects(turn, class_name, walk)))
+		return;
+	writer_array(&turn->writer, walk->page.count);
+	for (uint32_t i = 0; i < walk->page.count; i++)
+		writer_bulk(&turn->writer, walk->page.entries[i].key);
+}
+
+void do_info(struct turn *turn)
+{
+	struct slice class_name;
+	uint32_t count = turn->request->argument_count;
+	if (!class_argument(turn, &class_name))
+		return;
+	if (count == 2)
+		info_of_class(turn, class_name);
+	else if (count == 3)
+		info_of_object(turn, class_name, turn_argument(turn, 2));
+	else
+		turn_error(turn, ERROR_SYNTAX);
+}
+
+void do_alarms(struct turn *turn)
+{
+	struct slice class_name;
+	if (!class_argument(turn, &class_name))
+		return;
+	struct alarms_walk *walk = turn->request->state;
+	if (!walk && !(walk = alarms_walk_new(turn)))
+		return;
+	if (!go_on(turn, gather_alarms(turn, class_name, walk)))
+		write_alarms(turn, walk);
+}
+
+void do_wake(struct turn *turn)
+{
+	struct slice class_name;
+	if (!class_argument(turn, &class_name))
+		return;
+	struct wake_walk *walk = turn->request->state;
+	if (!walk && !(walk = wake_walk_new(turn, class_name)))
+		return;
+	/* What earlier turns wrote has been committed: their memory is free. */
+	arena_rewind(turn_arena(turn), walk->mark);
+	if (!go_on(turn, send_wakes(turn, class_name, walk)))
+		writer_integer(&turn->writer, (int64_t)walk->sent);
+}
+
+/* --- what they share -----------------------------------------------------------------------------
+ */
+
+static int shown(struct slice text)
+{
+	return text.size < SHOWN_BYTES_MAX ? (int)text.size : SHOWN_BYTES_MAX;
+}
+
+static bool class_argument(struct turn *turn, struct slice *out)
+{
+	*out = turn_argument(turn, 1);
+	if (object_class_name_ok(*out))
+		return true;
+	turn_error(turn, ERROR_CLASS_NAME);
+	return false;
+}
+
+static bool parse_limit(struct turn *turn, struct slice text, uint32_t max, uint32_t *out)
+{
+	int64_t limit;
+	if (!number_parse_i64(text, &limit) || limit < 1 || limit > max) {
+		turn_error(turn, ERROR_LIMIT_RANGE, max);
+		return false;
+	}
+	*out = (uint32_t)limit;
+	return true;
+}
+
+/* Of ids, or a whole id; may be empty. */
+static bool parse_prefix(struct turn *turn, struct slice text, struct slice *out)
+{
+	if (text.size > LIMIT_KEY_BYTES) {
+		turn_error(turn, ERROR_ID);
+		return false;
+	}
+	*out = text;
+	return true;
+}
+
+/* True in the first turn on a shard: the range is to be set. */
+static bool arrived(struct turn *turn, struct stand *stand)
+{
+	if (stand->shard == turn->shard)
+		return false;
+	stand->shard = turn->shard;
+	return true;
+}
+
+/* False: this was the last turn. */
+static bool go_on(struct turn *turn, bool more_here)
+{
+	if (more_here)
+		turn_continue(turn, turn->shard);
+	else if (turn->shard + 1 < turn->shard_total)
+		turn_continue(turn, turn->shard + 1);
+	else
+		return false;
+	return true;
+}
+
+static void write_moment(struct writer *writer, const char *name, int64_t moment_ms)
+{
+	writer_bulk_text(writer, name);
+	if (moment_ms)
+		writer_integer(writer, moment_ms);
+	else
+		writer_null(writer);
+}
+
+static void write_count(struct writer *writer, const char *name, uint64_t count)
+{
+	writer_bulk_text(writer, name);
+	writer_integer(writer, (int64_t)count);
+}
+
+static void write_bytes(struct writer *writer, const char *name, struct slice bytes)
+{
+	writer_bulk_text(writer, name);
+	writer_bulk(writer, bytes);
+}
+
+/* --- DO.OBJECTS ----------------------------------------------------------------------------------
+ */
+
+/* NULL: answered with an error. */
+static struct objects_walk *objects_walk_new(struct turn *turn)
+{
+	struct objects_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
+	uint32_t count = turn->request->argument_count;
+	walk->stand.shard = -1;
+	walk->prefix = walk->start_after = slice_of(NULL, 0);
+	walk->limit = OBJECTS_LIMIT_DEFAULT;
+	for (uint32_t i = 2; i < count; i += 2) {
+		struct slice word = turn_argument(turn, i);
+		bool good = false;
+		if (i + 1 < count && slice_is(word, "prefix"))
+			good = parse_prefix(turn, turn_argument(turn, i + 1), &walk->prefix);
+		else if (i + 1 < count && slice_is(word, "startafter"))
+			good = parse_prefix(turn, turn_argument(turn, i + 1), &walk->start_after);
+		else if (i + 1 < count && slice_is(word, "limit"))
+			good = parse_limit(
+				turn, turn_argument(turn, i + 1), LIMIT_OBJECTS_PAGE, &walk->limit);
+		else
+			turn_error(turn, ERROR_SYNTAX);
+		if (!good)
+			return NULL;
+	}
+	page_init(&walk->page, turn_arena(turn), walk->limit, false);
+	turn->request->state = walk;
+	return walk;
+}
+
+/* True: there is more to read on this shard. */
+static bool gather_objects(struct turn *turn, struct slice class_name, struct objects_walk *walk)
+{
+	struct survey survey;
+	struct slice id;
+	bool full = false;
+	if (arrived(turn, &walk->stand))
+		survey_range_objects(
+			&walk->stand.range, class_name, walk->prefix, walk->start_after);
+	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	while (!full && survey_next_object(&survey, class_name, &id)) {
+		full = !page_admits(&walk->page, id);
+		if (!full)
+			page_add(&walk->page, arena_copy(turn_arena(turn), id), NULL);
+	}
+	page_end_run(&walk->page);
+	return survey_close(&survey) && !full;
+}
+
+/* --- DO.INFO -------------------------------------------------------------------------------------
+ */
+
+static void write_last_error(struct writer *writer, const struct objects_figures *figures)
+{
+	writer_bulk_text(writer, "last-error");
+	if (figures->last_error_ms)
+		writer_bulk_text(writer, figures->last_error);
+	else
+		writer_null(writer);
+	write_moment(writer, "last-error-at", figures->last_error_ms);
+}
+
+/* It looks past the object's gate: how many wait there is part of the answer. */
+static void info_of_object(struct turn *turn, struct slice class_name, struct slice id)
+{
+	struct object_name name = { class_name, id };
+	struct objects_figures figures = { 0 };
+	struct storage storage;
+	struct writer *writer = &turn->writer;
+	if (id.size == 0 || id.size > LIMIT_KEY_BYTES) {
+		turn_error(turn, ERROR_ID);
+		return;
+	}
+	uint16_t shard = turn_shard_of(turn, id);
+	if (shard != turn->shard) {
+		turn_continue(turn, shard);
+		return;
+	}
+	storage_open(&storage, turn, &name);
+	struct object_record record = storage.record;
+	storage_close(&storage);
+	if (turn->objects)
+		objects_figures(turn->objects, &name, &figures);
+	writer_map(writer, 16);
+	write_count(writer, "keys", record.keys);
+	write_count(writer, "bytes", record.bytes);
+	write_moment(writer, "alarm", record.alarm_ms);
+	write_count(writer, "alarm-retries", record.alarm_tries);
+	write_count(writer, "schedules", record.schedules);
+	write_moment(writer, "expires", record.expire_ms);
+	write_moment(writer, "created", record.created_ms);
+	write_moment(writer, "changed", record.changed_ms);
+	write_count(writer, "in-memory", figures.instances > 0);
+	write_count(writer, "calls", figures.calls);
+	write_count(writer, "errors", figures.errors);
+	write_last_error(writer, &figures);
+	write_count(writer, "queued", figures.queued);
+	write_count(writer, "waiting", figures.waiting);
+	write_moment(writer, "last-active", figures.last_active_ms);
+}
+
+/* The figures of the worker that this turn runs on, if they are not in the sum yet. */
+static void add_figures(struct turn *turn, struct slice class_name, struct info_walk *walk)
+{
+	struct object_name name = { class_name, slice_of(NULL, 0) };
+	struct objects_figures *sum = &walk->figures, figures = { 0 };
+	for (uint32_t i = 0; i < walk->worker_count; i++)
+		if (walk->workers[i] == turn->objects)
+			return;
+	if (turn->objects == NULL)
+		return;
+	assert(walk->worker_count < LIMIT_WORKERS);
+	walk->workers[walk->worker_count++] = turn->objects;
+	objects_figures(turn->objects, &name, &figures);
+	sum->calls += figures.calls;
+	sum->errors += figures.errors;
+	sum->overloaded += figures.overloaded;
+	sum->instances += figures.instances;
+	sum->queued += figures.queued;
+	sum->waiting += figures.waiting;
+	sum->memory_bytes += figures.memory_bytes;
+	if (figures.last_error_ms > sum->last_error_ms) {
+		sum->last_error_ms = figures.last_error_ms;
+		memcpy(sum->last_error, figures.last_error, sizeof(sum->last_error));
+	}
+}
+
+/* True: there is more to read on this shard. */
+static bool count_objects(struct turn *turn, struct slice class_name, struct info_walk *walk)
+{
+	struct survey survey;
+	struct slice id, none = { NULL, 0 };
+	if (arrived(turn, &walk->stand))
+		survey_range_objects(&walk->stand.range, class_name, none, none);
+	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	while (survey_next_object(&survey, class_name, &id))
+		walk->objects++;
+	return survey_close(&survey);
+}
+
+static void write_version(struct turn *turn, struct slice class_name)
+{
+	struct writer *writer = &turn->writer;
+	struct class *class = NULL;
+	if (turn->objects)
+		class = class_find(objects_registry(turn->objects), class_name);
+	if (class && class->lsn > turn->gate_lsn)
+		turn->gate_lsn = class->lsn;
+	writer_bulk_text(writer, "version");
+	if (class)
+		writer_integer(writer, (int64_t) class->version);
+	else
+		writer_null(writer);
+	writer_bulk_text(writer, "from");
+	if (class)
+		writer_bulk_text(writer, class->from_file ? "file" : "command");
+	else
+		writer_null(writer);
+	class_release(&class);
+}
+
+static void info_of_class(struct turn *turn, struct slice class_name)
+{
+	struct info_walk *walk = turn->request->state;
+	struct writer *writer = &turn->writer;
+	if (!walk) {
+		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
+		memset(walk, 0, sizeof(*walk));
+		walk->stand.shard = -1;
+		turn->request->state = walk;
+	}
+	add_figures(turn, class_name, walk);
+	if (go_on(turn, count_objects(turn, class_name, walk)))
+		return;
+	writer_map(writer, 12);
+	write_count(writer, "objects", walk->objects);
+	write_version(turn, class_name);
+	write_count(writer, "instances", walk->figures.instances);
+	write_count(writer, "calls", walk->figures.calls);
+	write_count(writer, "errors", walk->figures.errors);
+	write_count(writer, "overloaded", walk->figures.overloaded);
+	write_count(writer, "queued", walk->figures.queued);
+	write_count(writer, "waiting", walk->figures.waiting);
+	write_count(writer, "memory-bytes", walk->figures.memory_bytes);
+	write_last_error(writer, &walk->figures);
+}
+
+/* --- DO.ALARMS -----------------------------------------------------------------------------------
+ */
+
+/* NULL: answered with an error. */
+static struct alarms_walk *alarms_walk_new(struct turn *turn)
+{
+	struct alarms_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
+	uint32_t count = turn->request->argument_count;
+	walk->stand.shard = -1;
+	walk->failed = false;
+	walk->limit = ALARMS_LIMIT_DEFAULT;
+	for (uint32_t i = 2; i < count; i++) {
+		struct slice word = turn_argument(turn, i);
+		if (slice_is(word, "failed")) {
+			walk->failed = true;
+		} else if (slice_is(word, "limit") && i + 1 < count) {
+			if (!parse_limit(turn, turn_argument(turn, ++i), LIMIT_ALARMS_PAGE,
+				    &walk->limit))
+				return NULL;
+		} else {
+			turn_error(turn, ERROR_SYNTAX);
+			return NULL;
+		}
+	}
+	page_init(&walk->page, turn_arena(turn), walk->limit, walk->failed);
+	turn->request->state = walk;
+	return walk;
+}
+
+/* Everything that is due, whatever its class; of the runs given up those of the class, the latest
+ * first. */
+static void alarms_range(struct alarms_walk *walk, struct slice class_name)
+{
+	struct survey_range *range = &walk->stand.range;
+	range->reverse = walk->failed;
+	if (walk->failed)
+		key_of_class_failed(&range->start, class_name);
+	else
+		range->start = (struct key){ .size = 1, .bytes = { TABLE_DUE } };
+	range->end = range->start;
+	key_prefix_end(&range->end);
+}
+
+/* False for what the server does by itself: ends of lives, sweeps. */
+static bool parse_run(const struct alarms_walk *walk, struct slice key, struct due *out)
+{
+	bool parsed = walk->failed ? key_parse_failed(key, out) : key_parse_due(key, out);
+	return parsed &&
+		(out->kind == DUE_ALARM || out->kind == DUE_SCHEDULE || out->kind == DUE_WAKE);
+}
+
+/* False when the entry is void: the object has ended. */
+static bool describe_due(struct turn *turn, const struct due *due, struct alarm_detail *out)
+{
+	struct storage storage;
+	struct schedule schedule;
+	bool found = true;
+	*out = (struct alarm_detail){ .scheduled_ms = due->at_ms };
+	storage_open(&storage, turn, &due->object);
+	if (due->kind == DUE_ALARM) {
+		found = storage.record.alarm_ms != 0;
+		out->scheduled_ms = storage.record.alarm_ms;
+		out->tries = storage.record.alarm_tries;
+	} else if (due->kind == DUE_SCHEDULE) {
+		found = storage_get_schedule(&storage, due->name, &schedule);
+		if (found) {
+			out->scheduled_ms = schedule.next_ms;
+			out->tries = schedule.tries;
+		}
+	}
+	storage_close(&storage);
+	return found;
+}
+
+/* The value: a table of error, runs that failed, scheduled time, time when it was given up. */
+static void describe_failed(
+	const struct due *due, const struct value *value, struct alarm_detail *out)
+{
+	struct slice rest = value->data;
+	struct packed_item table, items[4];
+	*out = (struct alarm_detail){ .scheduled_ms = due->at_ms, .failed_ms = due->at_ms };
+	if (!packed_take(&rest, &table) || table.kind != PACKED_TABLE || table.items != 4)
+		return;
+	for (int i = 0; i < 4; i++)
+		if (!packed_take(&rest, &items[i]))
+			return;
+	out->error = items[0].bytes;
+	out->tries = items[1].integer - 1; /* all but the first were retries */
+	out->scheduled_ms = items[2].integer;
+	out->failed_ms = items[3].integer;
+}
+
+/* Copies what the page keeps of an entry; NULL: the entry is void. */
+static struct alarm_detail *describe(struct turn *turn, const struct alarms_walk *walk,
+	const struct due *due, const struct value *value)
+{
+	struct alarm_detail detail;
+	if (walk->failed)
+		describe_failed(due, value, &detail);
+	else if (!describe_due(turn, due, &detail))
+		return NULL;
+	struct alarm_detail *kept = arena_alloc(turn_arena(turn), sizeof(*kept));
+	*kept = detail;
+	kept->error = arena_copy(turn_arena(turn), detail.error);
+	return kept;
+}
+
+/* True: there is more to read on this shard. */
+static bool gather_alarms(struct turn *turn, struct slice class_name, struct alarms_walk *walk)
+{
+	struct survey survey;
+	struct slice key;
+	struct value value;
+	bool full = false;
+	if (arrived(turn, &walk->stand))
+		alarms_range(walk, class_name);
+	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	while (!full && survey_next(&survey, &key, &value)) {
+		struct due due;
+		full = !page_admits(&walk->page, key);
+		if (full || !parse_run(walk, key, &due) ||
+			!slice_equal(due.object.class_name, class_name))
+			continue;
+		survey_charge(&survey, SURVEY_LOOKUP_COST);
+		struct alarm_detail *detail = describe(turn, walk, &due, &value);
+		if (detail)
+			page_add(&walk->page, arena_copy(turn_arena(turn), key), detail);
+	}
+	page_end_run(&walk->page);
+	return survey_close(&survey) && !full;
+}
+
+static void write_alarm(
+	struct turn *turn, const struct alarms_walk *walk, const struct page_entry *entry)
+{
+	static const char *const kinds[] = {
+		[DUE_ALARM] = "alarm", [DUE_SCHEDULE] = "schedule", [DUE_WAKE] = "wake"
+	};
+	const struct alarm_detail *detail = entry->detail;
+	struct writer *writer = &turn->writer;
+	struct due due;
+	bool parsed = parse_run(walk, entry->key, &due);
+	assert(parsed);
+	writer_map(writer, walk->failed ? 7 : 6);
+	write_bytes(writer, "id", due.object.id);
+	write_bytes(writer, "kind", slice_text(kinds[due.kind]));
+	write_bytes(writer, "name", due.name);
+	if (!walk->failed)
+		write_moment(writer, "due", due.at_ms);
+	write_moment(writer, "scheduled", detail->scheduled_ms);
+	if (walk->failed)
+		write_moment(writer, "failed-at", detail->failed_ms);
+	write_count(writer, "retries", (uint64_t)detail->tries);
+	if (walk->failed)
+		write_bytes(writer, "error", detail->error);
+}
+
+/* In the order of time: a page of the latest begins with the last of them. */
+static void write_alarms(struct turn *turn, const struct alarms_walk *walk)
+{
+	const struct page *page = &walk->page;
+	writer_array(&turn->writer, page->count);
+	for (uint32_t i = 0; i < page->count; i++)
+		write_alarm(turn, walk, &page->entries[page->reverse ? page->count - 1 - i : i]);
+}
+
+/* --- DO.WAKE -------------------------------------------------------------------------------------
+ */
+
+/* What can be known of a method without the class's code: that clients may call one of this name.
+ */
+static bool check_method(struct turn *turn, struct slice class_name, struct slice method)
+{
+	bool init = slice_equal(method, slice_text("init"));
+	bool alarm = slice_equal(method, slice_text("alarm"));
+	if (init || alarm || (method.size > 0 && method.data[0] == '_')) {
+		turn_error(turn, ERROR_PRIVATE, (int)class_name.size, class_name.data,
+			shown(method), method.data);
+		return false;
+	}
+	if (!object_class_name_ok(method)) { /* a method's name has the same form */
+		turn_error(turn, ERROR_NO_METHOD, (int)class_name.size, class_name.data,
+			shown(method), method.data);
+		return false;
+	}
+	return true;
+}
+
+static bool check_loaded(struct turn *turn, struct slice class_name)
+{
+	if (turn->objects == NULL)
+		return true;
+	struct class *class = class_find(objects_registry(turn->objects), class_name);
+	bool loaded = class != NULL;
+	class_release(&class);
+	if (!loaded)
+		turn_error(turn, ERROR_NO_CLASS, (int)class_name.size, class_name.data);
+	return loaded;
+}
+
+/* The arguments from `first` on as one packed table. */
+static struct slice pack_arguments(struct turn *turn, uint32_t first)
+{
+	uint32_t count = turn->request->argument_count;
+	struct buffer packed;
+	buffer_init(&packed);
+	packed_add_table(&packed, count - first, 0);
+	for (uint32_t i = first; i < count; i++)
+		packed_add_string(&packed, turn_argument(turn, i));
+	struct slice copy = arena_copy(turn_arena(turn), buffer_slice(&packed));
+	buffer_fini(&packed);
+	return copy;
+}
+
+/* NULL: answered with an error. */
+static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_name)
+{
+	uint32_t count = turn->request->argument_count, at = 3;
+	struct wake_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
+	walk->stand.shard = -1;
+	walk->prefix = slice_of(NULL, 0);
+	walk->method = turn_argument(turn, 2);
+	walk->sent = 0;
+	if (!check_loaded(turn, class_name) || !check_method(turn, class_name, walk->method))
+		return NULL;
+	if (at + 1 < count && slice_is(turn_argument(turn, at), "prefix")) {
+		if (!parse_prefix(turn, turn_argument(turn, at + 1), &walk->prefix))
+			return NULL;
+		at += 2;
+	}
+	if (at < count && !slice_is(turn_argument(turn, at++), "args")) {
+		turn_error(turn, ERROR_SYNTAX);
+		return NULL;
+	}
+	walk->arguments = pack_arguments(turn, at);
+	walk->mark = arena_mark(turn_arena(turn));
+	turn->request->state = walk;
+	return walk;
+}
+
+/* Each wake is a call of its own, though the same one may have been sent in this millisecond: then
+ * it is due a little later. */
+static void send_wake(
+	struct turn *turn, struct slice class_name, struct slice id, const struct wake_walk *walk)
+{
+	struct due due = {
+		.kind = DUE_WAKE,
+		.at_ms = turn->now_ms,
+		.object = { class_name, id },
+		.name = walk->method,
+	};
+	struct value value = { .type = VALUE_PACKED, .data = walk->arguments }, there;
+	struct key key;
+	key_of_due(&key, &due);
+	while (turn_look(turn, turn->shard, key_slice(&key), &there)) {
+		due.at_ms++;
+		key_of_due(&key, &due);
+	}
+	turn_put(turn, turn->shard, key_slice(&key), &value);
+	objects_note_due(turn->objects, turn->shard, due.at_ms);
+}
+
+/* True: there is more to do on this shard. The ids are read before anything is written, for a
+ * cursor does not go with writing. */
+static bool send_wakes(struct turn *turn, struct slice class_name, struct wake_walk *walk)
+{
+	struct survey survey;
+	struct slice ids[WAKES_PER_TURN];
+	uint32_t count = 0;
+	if (arrived(turn, &walk->stand))
+		survey_range_objects(
+			&walk->stand.range, class_name, walk->prefix, slice_of(NULL, 0));
+	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	while (count < WAKES_PER_TURN && survey_next_object(&survey, class_name, &ids[count])) {
+		ids[count] = arena_copy(turn_arena(turn), ids[count]);
+		count++;
+	}
+	bool more = survey_close(&survey);
+	for (uint32_t i = 0; i < count; i++)
+		send_wake(turn, class_name, ids[i], walk);
+	walk->sent += count;
+	return more;
+}

@@ -1,0 +1,32 @@
+/*
+ * transfer_text: typed values as the JSON of DO.EXPORT, and back without loss; see
+ * transfer_commands.c for the format.
+ *
+ * Threads: any.
+ */
+#ifndef OBJECT_TRANSFER_TEXT_H
+#define OBJECT_TRANSFER_TEXT_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "store/value.h"
+
+#include <jansson.h>
+
+/* Append to `out`. */
+void transfer_write_string(struct buffer *out, struct slice bytes);
+/* One whole packed value. */
+void transfer_write_packed(struct buffer *out, struct slice packed);
+/* A storage value. */
+void transfer_write_value(struct buffer *out, const struct value *value);
+
+/* What is read is in `arena`. False: `*why` says what is wrong. */
+bool transfer_read_string(
+	const json_t *json, struct arena *arena, struct slice *out, const char **why);
+bool transfer_read_packed(
+	const json_t *json, struct arena *arena, struct slice *out, const char **why);
+/* null is no storage value. */
+bool transfer_read_value(
+	const json_t *json, struct arena *arena, struct value *out, const char **why);
+
+#endif

@@ -1,0 +1,14 @@
+/*
+ * class_test: `holdfast-server --test FILE.lua ...`: tests of classes, written in Lua.
+ */
+#ifndef SERVER_CLASS_TEST_H
+#define SERVER_CLASS_TEST_H
+
+#include "config/config.h"
+
+/* A file whose name ends in `_test.lua` is a test, any other a class named after the file. Prints a
+ * line a test and at last `N passed, N failed`. Returns the exit code: 0, or 1 when a test failed
+ * or a file does not load. */
+int class_test_run(struct config *config, char **files, int count);
+
+#endif
