@@ -54,7 +54,7 @@
 #define LIMIT_PACKED_DEPTH 64
 
 /* Bytes of JSON that json.decode and imports take: parsing is not interrupted, and holds all values
- * in memory at once: 20 times the text for [0,0,...], 85 times for [{},{},...], which must stay
+ * in memory at once: 22 times the text for [0,0,...], 80 times for [{},{},...], which must stay
  * below 1 GiB. */
 #define LIMIT_JSON_BYTES ((size_t)8 << 20)
 
@@ -71,6 +71,9 @@
 /* Schedules of one object, and bytes of a schedule's name. */
 #define LIMIT_SCHEDULES           256
 #define LIMIT_SCHEDULE_NAME_BYTES 64
+
+/* Milliseconds between two runs of a schedule: each is a turn and a write. */
+#define LIMIT_SCHEDULE_EVERY_LEAST_MS 100
 
 /* Milliseconds of one http.fetch, of one objects.call, of one sleep, and of a whole call with all
  * of its waits: the original's limit for an alarm handler is the last, 15 minutes. */

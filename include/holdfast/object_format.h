@@ -86,6 +86,15 @@
  *   kind 4  life       value: nothing
  *   kind 5  sweep      value: the store key behind which the sweep goes on, or nothing
  *
+ *   kind 3's value is a packed table (type 4) whose items are the call's arguments.
+ *
+ *
+ * A RUN GIVEN UP (type 4) is a packed table of four items: error, runs that failed, the time it was
+ * for, the time it was given up. It expires thirty days later.
+ *
+ * WHEN A LINE RAN LAST (type 1): milliseconds. The key's hash is XXH3 of the line's words, each
+ * with a zero byte behind it.
+ *
  *
  * A CLASS (type 4) is a packed table of three items: version (1 for the first of this name, one
  * more with each that replaces it), time it was loaded, source.

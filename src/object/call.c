@@ -21,6 +21,8 @@
 
 #include "base/memory.h"
 #include "config/config.h"
+#include "gate/gate.h"
+#include "log/record.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -28,6 +30,7 @@
 
 #define NS_PER_MS         1000000ull
 #define OVERLOAD_RETRY_MS 100
+#define OWN_BYTES         (64 * 1024)
 #define FIRST_ARGUMENT    4 /* of DO.CALL class id method ... */
 #define REPLY_BYTES       (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
 
@@ -199,8 +202,10 @@ static void leave_object(struct turn *turn, struct call *call, bool failed)
 	struct objects *objects = call->objects;
 	struct class_state *state = call->state;
 	note_gate(object, turn);
-	if (object->alarm == call)
+	if (object->alarm == call) {
 		object->alarm = NULL;
+		object_resume_alarms(objects, object);
+	}
 	if (object->closed_by == call) {
 		object->closed_by = NULL;
 		object->closed_depth = 0;
@@ -278,6 +283,16 @@ static void describe_error(struct call *call, char *out, size_t size)
 /* --- a turn --------------------------------------------------------------------------------------
  */
 
+/* The turn has written more than one record can hold: it is refused here, where the call can still
+ * fail for it. Some room is left for what the end of the turn writes itself. */
+static bool is_too_large(const struct objects *objects, const struct turn *turn)
+{
+	const struct changes *changes = &turn->request->changes;
+	size_t most = gate_record_bytes_max(objects->engine->gate);
+	return changes->bytes > most / 2 &&
+		record_size(changes->effects, changes->count) + OWN_BYTES > most;
+}
+
 /* Runs the code on until it waits, ends or fails. */
 static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 {
@@ -297,7 +312,9 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	objects->storage = NULL;
 	call->object->figures.last_active_ms = turn->now_ms;
 	bool exhausted = sandbox_is_exhausted(sandbox);
-	if (status == LUA_YIELD && call->wait.kind != WAIT_NONE && !exhausted) {
+	if (is_too_large(objects, turn)) {
+		end_call(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE);
+	} else if (status == LUA_YIELD && call->wait.kind != WAIT_NONE && !exhausted) {
 		storage_close(storage);
 		note_gate(call->object, turn);
 		turn_park(turn, wait_parked);
@@ -421,6 +438,12 @@ static bool find_class(struct turn *turn, struct call *call)
 	return true;
 }
 
+/* One alarm handler of an object at a time; one that was set anew meanwhile comes next. */
+static bool is_alarm(const struct call *call)
+{
+	return call->kind == CALL_JOB && call->job->due.kind == DUE_ALARM;
+}
+
 static void wait_at_gate(struct turn *turn, struct call *call)
 {
 	struct object *object = call->object;
@@ -456,6 +479,11 @@ void call_run(struct turn *turn)
 			object_queue(object, turn);
 			return;
 		}
+	}
+	if (is_alarm(call) && !call->begun && object->alarm) {
+		object_queue_alarm(object, turn);
+		object_settle(objects, object);
+		return;
 	}
 	if (object->admitted == turn->request)
 		object->admitted = NULL;

@@ -355,6 +355,21 @@ void object_queue(struct object *object, struct turn *turn)
 	turn_park(turn, on_queued);
 }
 
+void object_queue_alarm(struct object *object, struct turn *turn)
+{
+	if (object->admitted == turn->request)
+		object->admitted = NULL;
+	queue_append(&object->alarms, turn->request);
+	turn_park(turn, on_queued);
+}
+
+void object_resume_alarms(struct objects *objects, struct object *object)
+{
+	struct request *request;
+	while ((request = queue_take(&object->alarms)) != NULL)
+		engine_resume(objects->engine, objects->options.port, &request);
+}
+
 static void let_next_in(struct objects *objects, struct object *object)
 {
 	if (object->closed_by || object->admitted)
@@ -546,6 +561,7 @@ static void free_object(struct objects *objects, struct object *object)
 {
 	abandon_queue(objects, &object->returning);
 	abandon_queue(objects, &object->entering);
+	abandon_queue(objects, &object->alarms);
 	object->calls_in = 0;
 	object->closed_by = NULL;
 	object->admitted = NULL;

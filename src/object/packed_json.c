@@ -1,6 +1,6 @@
 /*
- * packed_json: JSON read into packed bytes. jansson parses and this file turns its values into
- * packed ones; it is the only one that knows jansson.
+ * packed_json: JSON read into packed bytes. jansson parses, and this file turns its values into
+ * packed ones.
  *
  *   text -> json_loadb -> value_add (depth bounded) -> packed bytes
  *

@@ -61,9 +61,10 @@ struct object {
 	struct object_queue
 		returning; /* calls that are in already, back from a wait: they go first */
 	struct object_queue entering;
-	uint32_t queued;          /* in both */
-	struct request *admitted; /* taken from the queue, on its way in */
-	struct call *alarm;       /* the alarm handler under way */
+	uint32_t queued;            /* in both */
+	struct request *admitted;   /* taken from the queue, on its way in */
+	struct call *alarm;         /* the alarm handler under way */
+	struct object_queue alarms; /* jobs that begin when it has ended */
 
 	struct objects_figures figures;
 };
@@ -115,6 +116,9 @@ bool object_is_open(
 void object_enter(struct object *object);
 /* Parks the turn's request at the gate. */
 void object_queue(struct object *object, struct turn *turn);
+/* Parks an alarm's job until the handler under way has ended. */
+void object_queue_alarm(struct object *object, struct turn *turn);
+void object_resume_alarms(struct objects *objects, struct object *object);
 /* Something at the gate may have changed at a turn's end: lets the next one in, drops the instance
  * when it is doomed and empty, forgets the object when nothing is left of it. */
 void object_settle(struct objects *objects, struct object *object);

@@ -57,6 +57,8 @@ static const char *const metamethods[] = { "__index", "__newindex", "__call", "_
 	"__concat", "__unm", "__add", "__sub", "__mul", "__div", "__mod", "__pow", "__idiv",
 	"__band", "__bor", "__bxor", "__bnot", "__shl", "__shr" };
 
+#define METAMETHOD_COUNT ((int)(sizeof(metamethods) / sizeof(metamethods[0])))
+
 struct budget {
 	lua_State *thread; /* that spends it; NULL: it is gone */
 	uint64_t used;
@@ -80,9 +82,9 @@ struct sandbox {
 };
 
 /* Keys of the registry. */
-static const char failure_key, code_key, message_key, views_key;
-/* Keys of a metatable: the class's own that it was copied from. */
-static const char origin_key;
+static const char failure_key, code_key, message_key, names_key, views_key;
+/* Keys of a metatable: the class's own that it was copied from, and which metamethods it has. */
+static const char origin_key, held_key;
 /* The error of a used-up budget: an address, so that raising it takes no memory. */
 static const char exhausted_error;
 
@@ -92,6 +94,7 @@ static void hurry(struct sandbox *sandbox, int interval);
 static int panic(lua_State *L);
 static int open_state(lua_State *L);
 static int failure_to_string(lua_State *L);
+static void push_view(lua_State *L, int origin);
 static void check_metamethods(lua_State *L, int metatable);
 static void on_count(lua_State *L, lua_Debug *activation);
 static int interval_of(const struct sandbox *sandbox);
@@ -334,25 +337,28 @@ bool sandbox_take_error(lua_State *from, char *out, size_t size)
 void sandbox_set_metatable(lua_State *L, int index)
 {
 	index = lua_absindex(L, index);
-	int origin = lua_gettop(L);
+	int origin = lua_gettop(L), names = origin + 1, view = origin + 2;
 	luaL_checkstack(L, 6, NULL);
 	check_metamethods(L, origin);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
-	lua_pushvalue(L, origin);
-	if (lua_rawget(L, -2) != LUA_TTABLE) {
-		lua_pop(L, 1);
-		lua_createtable(L, 0, 4);
-		lua_pushvalue(L, origin);
-		lua_rawsetp(L, -2, &origin_key);
-		lua_pushvalue(L, origin);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, -4);
-	}
-	for (size_t i = 0; i < sizeof(metamethods) / sizeof(metamethods[0]); i++) {
-		lua_pushstring(L, metamethods[i]);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+	push_view(L, origin);
+	lua_rawgetp(L, view, &held_key);
+	lua_Integer held_before = lua_tointeger(L, -1), held = 0;
+	lua_pop(L, 1);
+	for (int i = 0; i < METAMETHOD_COUNT; i++) {
+		lua_rawgeti(L, names, i + 1);
 		lua_pushvalue(L, -1);
-		lua_rawget(L, origin);
-		lua_rawset(L, -3);
+		lua_Integer bit = (lua_Integer)1 << i;
+		if (lua_rawget(L, origin) != LUA_TNIL)
+			held |= bit;
+		if ((held | held_before) & bit)
+			lua_rawset(L, view);
+		else
+			lua_pop(L, 2);
+	}
+	if (held != held_before) {
+		lua_pushinteger(L, held);
+		lua_rawsetp(L, view, &held_key);
 	}
 	lua_setmetatable(L, index);
 	lua_settop(L, origin - 1);
@@ -373,6 +379,23 @@ bool sandbox_push_metatable(lua_State *L, int index)
 	lua_replace(L, -3);
 	lua_pop(L, 1);
 	return !is_own;
+}
+
+/* The copy of a metatable that values get; a new one is empty. */
+static void push_view(lua_State *L, int origin)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &views_key);
+	lua_pushvalue(L, origin);
+	if (lua_rawget(L, -2) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_createtable(L, 0, 4);
+		lua_pushvalue(L, origin);
+		lua_rawsetp(L, -2, &origin_key);
+		lua_pushvalue(L, origin);
+		lua_pushvalue(L, -2);
+		lua_rawset(L, -4);
+	}
+	lua_remove(L, -2);
 }
 
 /* What would run with hooks off, or take long where no hook reaches: finalizers; tables with weak
@@ -472,6 +495,12 @@ static int open_state(lua_State *L)
 	lua_setfield(L, -2, "__mode");
 	lua_setmetatable(L, -2);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &views_key);
+	lua_createtable(L, METAMETHOD_COUNT, 0);
+	for (int i = 0; i < METAMETHOD_COUNT; i++) {
+		lua_pushstring(L, metamethods[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
 	sandbox_open_base(L);
 	return 0;
 }

@@ -18,7 +18,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#define SETMETATABLE_CHARGE 20
+#define SETMETATABLE_CHARGE 60
 #define WALK_CHARGE_BYTES   1024
 
 static int base_fail(lua_State *L);

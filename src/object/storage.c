@@ -145,10 +145,12 @@ bool storage_delete(struct storage *storage, struct slice key)
 
 uint64_t storage_delete_all(struct storage *storage, bool keep_alarm)
 {
-	uint64_t count = storage->record.keys;
+	const struct object_record *record = &storage->record;
+	uint64_t count = record->keys;
+	bool holds_more = record_exists(record) || record->expire_ms != 0;
 	if (storage->ended) {
 		storage_begin(storage);
-	} else if (keep_alarm ? count > 0 : record_exists(&storage->record)) {
+	} else if (keep_alarm ? count > 0 : holds_more) {
 		storage_begin(storage);
 		clear(storage, keep_alarm);
 	}

@@ -14,8 +14,8 @@ static inline struct slice storage_nothing(void)
 	return slice_of("", 0);
 }
 
-/* An object has one sweep, whatever else is due. `name` is a schedule's, else empty; `data` is
- * borrowed until the turn has been committed. */
+/* An entry of the index comes or goes. `name` is a schedule's, else empty; `data` is what the entry
+ * holds, borrowed until the turn has been committed. */
 void storage_file(struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name,
 	struct slice data);
 void storage_unfile(struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name);

@@ -374,17 +374,6 @@ static bool read_alarm(struct import *import, json_t *json)
 		read_integer(import, json, "tries", 0, UINT32_MAX, 0, &import->alarm_tries);
 }
 
-static bool check_method(struct import *import, struct slice name)
-{
-	for (size_t i = 0; i < name.size; i++) {
-		char c = name.data[i];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-		if (!letter && (i == 0 || c < '0' || c > '9'))
-			return wrong(import, "field \"method\" is not a method's name");
-	}
-	return true;
-}
-
 /* Either a cron line or an interval. */
 static bool read_times(struct import *import, json_t *json, struct schedule *out)
 {
@@ -395,8 +384,8 @@ static bool read_times(struct import *import, json_t *json, struct schedule *out
 	if (has_cron == has_every)
 		return wrong(import, "has not one of \"cron\" and \"every\"");
 	if (has_every)
-		return read_integer(
-			import, json, "every", 1, LIMIT_LIFE_S * 1000, -1, &out->every_ms);
+		return read_integer(import, json, "every", LIMIT_SCHEDULE_EVERY_LEAST_MS,
+			LIMIT_LIFE_S * 1000, -1, &out->every_ms);
 	if (!read_text(import, json, "cron", 1, LIMIT_INLINE_BYTES, &out->cron))
 		return false;
 	if (cron_parse(out->cron, &cron, error, sizeof(error)) < 0)
@@ -426,8 +415,7 @@ static bool read_schedule(struct import *import, json_t *json, struct schedule *
 	if (!check_fields(import, json, names) ||
 		!read_text(import, json, "name", 1, LIMIT_SCHEDULE_NAME_BYTES, &out->name) ||
 		!read_text(import, json, "method", 1, LIMIT_CLASS_NAME_BYTES, &out->method) ||
-		!check_method(import, out->method) || !read_times(import, json, out) ||
-		!read_argument(import, json, out) ||
+		!read_times(import, json, out) || !read_argument(import, json, out) ||
 		!read_integer(import, json, "next", 1, INT64_MAX, -1, &out->next_ms) ||
 		!read_integer(import, json, "due", 1, INT64_MAX, out->next_ms, &out->due_ms) ||
 		!read_integer(import, json, "tries", 0, UINT32_MAX, 0, &tries))

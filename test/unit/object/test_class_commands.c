@@ -151,15 +151,14 @@ static void what_is_wrong_with_a_load_changes_nothing(void **state)
 	run("DO.CLASS", "LOAD", "Counter", COUNTER_1);
 	uint64_t revision = class_registry_revision(fixture->registry);
 	uint64_t appended = gate_appended(fixture->rig.engine->gate);
-	assert_string_equal(
-		run("DO.CLASS", "LOAD", "2nd", OTHER), "-" ERROR_CLASS_NAME "\r\n");
+	assert_string_equal(run("DO.CLASS", "LOAD", "2nd", OTHER), "-" ERROR_CLASS_NAME "\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "", OTHER), "-" ERROR_CLASS_NAME "\r\n");
 	assert_string_equal(
 		run("DO.CLASS", "LOAD", "Other", OTHER, "KEEP"), "-ERR syntax error\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "Other", OTHER, "REPLACE", "REPLACE"),
 		"-ERR syntax error\r\n");
-	static const char *const wrong[] = { "", "return (", "error('no')", "return 5",
-		COUNTER_2, "while true do end" };
+	static const char *const wrong[] = { "", "return (", "error('no')", "return 5", COUNTER_2,
+		"while true do end" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		starts_with(run("DO.CLASS", "LOAD", "Other", wrong[i]), "-BADCLASS ");
 	starts_with(run("DO.CLASS", "LOAD", "Counter", "return (", "REPLACE"), "-BADCLASS ");
@@ -181,12 +180,11 @@ static void a_load_that_the_log_cannot_hold_is_not_published(void **state)
 	memset(source, ' ', size);
 	memcpy(source, OTHER, strlen(OTHER));
 	source[size] = '\0';
-	assert_string_equal(
-		run("DO.CLASS", "LOAD", "Other", source), "-" ERROR_CHANGE_SIZE "\r\n");
+	assert_string_equal(run("DO.CLASS", "LOAD", "Other", source), "-" ERROR_CHANGE_SIZE "\r\n");
 	memory_free(source);
 	assert_int_equal(version_of(fixture, "Other"), 0);
-	assert_string_equal(run("DO.CLASS", "SOURCE", "Other"),
-		"-NOCLASS class 'Other' is not loaded\r\n");
+	assert_string_equal(
+		run("DO.CLASS", "SOURCE", "Other"), "-NOCLASS class 'Other' is not loaded\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "Other", OTHER), ":1\r\n");
 }
 
@@ -230,8 +228,8 @@ static void lists_classes_by_name(void **state)
 		"$6\r\nsha256\r\n$64\r\n"
 		"e8bd847cd7439d46cbc71a8c6463d8216f06d7c88c25409450b16c167dc4d66e\r\n");
 	assert_string_equal(run("DO.CLASS", "SOURCE", "Filed"), "$3\r\nabc\r\n");
-	assert_string_equal(run("DO.CLASS", "SOURCE", "Filing"),
-		"-NOCLASS class 'Filing' is not loaded\r\n");
+	assert_string_equal(
+		run("DO.CLASS", "SOURCE", "Filing"), "-NOCLASS class 'Filing' is not loaded\r\n");
 	assert_string_equal(run("DO.CLASS", "SOURCE", "-"), "-" ERROR_CLASS_NAME "\r\n");
 }
 
@@ -257,8 +255,8 @@ static void a_class_with_an_object_anywhere_is_not_dropped(void **state)
 	assert_int_equal(version_of(fixture, "Counter"), 0);
 	assert_string_equal(run("DO.CALL", "Counter", "a", "one"),
 		"-NOCLASS class 'Counter' is not loaded\r\n");
-	assert_string_equal(run("DO.CLASS", "DROP", "Counter"),
-		"-NOCLASS class 'Counter' is not loaded\r\n");
+	assert_string_equal(
+		run("DO.CLASS", "DROP", "Counter"), "-NOCLASS class 'Counter' is not loaded\r\n");
 }
 
 static void lives_that_have_ended_do_not_keep_a_class(void **state)
@@ -275,7 +273,8 @@ static void lives_that_have_ended_do_not_keep_a_class(void **state)
 static void a_class_of_a_file_is_dropped_with_the_file(void **state)
 {
 	struct fixture *fixture = *state;
-	class_publish(fixture->registry, slice_text("Counter"), slice_text(COUNTER_1), 0, 0, 99, true);
+	class_publish(
+		fixture->registry, slice_text("Counter"), slice_text(COUNTER_1), 0, 0, 99, true);
 	assert_string_equal(run("DO.CLASS", "DROP", "Counter"),
 		"-CLASSFILE class 'Counter' is from a file of class-dir; remove the file and "
 		"restart\r\n");

@@ -221,6 +221,20 @@ static void json_of_any_size_ends_in_an_error_that_leaks_nothing(void **state)
 	assert_true(sandbox_is_exhausted(rig->sandbox));
 }
 
+static void json_that_the_state_has_no_room_for_leaks_nothing(void **state)
+{
+	struct rig *rig = *state;
+	int status = run_within(rig,
+		"local s, list, keep = string.rep('x', 60), {}, {} "
+		"for i = 1, 100000 do list[i] = s end "
+		"for i = 1, 58 do keep[i] = string.rep(string.char(i), 1 << 20) end "
+		"json.encode(list)",
+		BUDGET);
+	assert_int_equal(status, LUA_ERRMEM);
+	assert_string_equal(lua_tostring(rig->L, -1), "not enough memory");
+	run(rig, "assert(json.encode({ 1 }) == '[1]')");
+}
+
 static void rubbish_as_json_is_an_error_or_a_value(void **state)
 {
 	struct rig *rig = *state;
@@ -526,6 +540,8 @@ int main(void)
 			json_errors_say_where_in_the_class_they_were_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			json_of_any_size_ends_in_an_error_that_leaks_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			json_that_the_state_has_no_room_for_leaks_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			rubbish_as_json_is_an_error_or_a_value, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -375,6 +375,27 @@ static void an_entry_of_no_life_is_cleared_away_and_ends_none(void **state)
 	in_a_turn(rig, assert_no_trace);
 }
 
+static void give_life_delete_all_and_put(struct turn *turn, struct storage *storage)
+{
+	storage_expire(storage, LIFE_MS, false);
+	storage_delete_all(storage, false);
+	put_text(storage, "a", "1");
+}
+
+static void check_no_life(struct turn *turn, struct storage *storage)
+{
+	assert_true(record_exists(&storage->record));
+	assert_int_equal(storage->record.expire_ms, 0);
+	assert_int_equal(count_table(turn, TABLE_DUE), 0);
+}
+
+static void delete_all_takes_a_life_that_nothing_had_yet(void **state)
+{
+	struct turn_rig *rig = *state;
+	in_a_turn(rig, give_life_delete_all_and_put);
+	in_a_turn(rig, check_no_life);
+}
+
 /* --- large objects --- */
 
 static int many;
@@ -640,6 +661,7 @@ int main(void)
 		TEST(an_ended_object_is_absent_and_the_first_write_clears_it_away),
 		TEST(a_shorter_life_moves_the_entry_forward),
 		TEST(an_entry_of_no_life_is_cleared_away_and_ends_none),
+		TEST(delete_all_takes_a_life_that_nothing_had_yet),
 		TEST(a_thousand_values_are_deleted_one_by_one),
 		TEST(more_are_left_to_the_sweep_at_the_cost_of_two_writes),
 		TEST(a_sweep_goes_on_where_it_stood),

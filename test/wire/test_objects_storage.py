@@ -1,0 +1,895 @@
+"""Storage of objects: DO.GET, PUT, DEL, LIST, DELETEALL, OBJECTS, NEWID, EXPIRE, EXPORT, IMPORT, and
+self.storage of a class. Numbers in brackets are those of the conformance list (CONFORMANCE.md)."""
+
+import json
+import math
+import threading
+import time
+import unittest
+
+import harness
+import resp
+from object_case import DAY_MS, ObjectTest, now_ms
+
+PAGED_OBJECTS = 4_000 if harness.SLOW else 100_500
+
+VALUES = """
+local Values = class("Values")
+
+local samples = {
+  text = "plain", empty = "", binary = "a\\0\\r\\n\\255b",
+  zero = 0, integer = 42, negative = -7,
+  least = math.mininteger, most = math.maxinteger,
+  float = 1.5, whole = 3.0, tiny = 5e-324, huge = 1e308, third = 1 / 3,
+  infinite = math.huge, minus_infinite = -math.huge,
+  yes = true, no = false,
+  sequence = {1, 2.5, "three", true, {4}},
+  map = {b = 2, a = "one", c = {x = 1.0}},
+  mixed = {"first", "second", name = "both", [10] = "ten"},
+  none = {},
+}
+
+function Values:store() self.storage:put(samples) end
+function Values:nan() self.storage:put("nan", 0 / 0) return self.storage:get("nan") end
+
+-- Type and value of each key after a round trip, and whether they are what was put.
+function Values:same()
+  local function equal(a, b)
+    if math.type(a) ~= math.type(b) or type(a) ~= type(b) then return false end
+    if type(a) ~= "table" then return a == b end
+    for key, value in pairs(a) do if not equal(value, b[key]) then return false end end
+    for key in pairs(b) do if a[key] == nil then return false end end
+    return true
+  end
+  local wrong = {}
+  for key, value in pairs(samples) do
+    if not equal(value, self.storage:get(key)) then wrong[#wrong + 1] = key end
+  end
+  return wrong
+end
+
+function Values:give(key) return samples[key] end
+function Values:give_nothing() end
+function Values:give_nil() return nil end
+function Values:give_two() return 1, 2 end
+function Values:give_nan() return 0 / 0 end
+
+function Values:raw(key, value) self.storage:put(key, value) end
+function Values:kind(key)
+  local value = self.storage:get(key)
+  return math.type(value) or type(value)
+end
+return Values
+"""
+
+STORE = """
+local Store = class("Store")
+
+function Store:fill(count)
+  for i = 1, tonumber(count) do self.storage:put(string.format("k%03d", i), i) end
+end
+function Store:put_nothing() self.storage:put({}) return "fine" end
+
+-- What list shows of this turn's own changes.
+function Store:merged()
+  local storage = self.storage
+  storage:put("k002x", "new")
+  storage:delete("k003")
+  storage:put("k004", "changed")
+  storage:delete({"k001", "absent"})
+  local seen = {}
+  for _, entry in ipairs(storage:list{limit = 4}) do
+    seen[#seen + 1] = entry.key .. "=" .. tostring(entry.value)
+  end
+  local last = storage:list{reverse = true, limit = 1}
+  return {seen, last[1].key}
+end
+
+function Store:list_then_write()
+  local before = self.storage:list()
+  self.storage:put("zzz", 1)
+  self.storage:delete("k001")
+  return {#before, before[1].key, #self.storage:list()}
+end
+
+function Store:keys(options)
+  local keys = {}
+  for _, entry in ipairs(self.storage:list(options)) do keys[#keys + 1] = entry.key end
+  return keys
+end
+function Store:ranges()
+  return {
+    self:keys{start = "k005", limit = 2}, self:keys{start_after = "k005", limit = 2},
+    self:keys{end_before = "k003"}, self:keys{prefix = "k00", reverse = true, limit = 2},
+    self:keys{start = "k002", end_before = "k004", reverse = true}, self:keys{prefix = "none"},
+  }
+end
+function Store:both_starts() self.storage:list{start = "a", start_after = "b"} end
+function Store:no_limit() self.storage:list{limit = 0} end
+
+function Store:get_many()
+  local found = self.storage:get({"k001", "absent", "k003"})
+  return {found.k001, found.absent == nil, found.k003}
+end
+function Store:deleted()
+  return {self.storage:delete("k001"), self.storage:delete("k001"),
+    self.storage:delete({"k002", "k003", "absent"})}
+end
+function Store:bad_pair(size)
+  self.storage:put{first = "1", second = "2", third = string.rep("x", size)}
+end
+function Store:cleared_and_put()
+  local count = self.storage:delete_all()
+  self.storage:delete_all()
+  self.storage:put("after", "cleared")
+  return count
+end
+return Store
+"""
+
+TRANSACTION = """
+local Transaction = class("Transaction")
+
+function Transaction:alarm() end
+function Transaction:commits()
+  local result = self.storage:transaction(function()
+    self.storage:put("a", 1)
+    return "returned"
+  end)
+  return {result, self.storage:get("a")}
+end
+function Transaction:rolls_back()
+  self.storage:put("a", "old")
+  self.storage:transaction(function(rollback)
+    self.storage:put("a", "new")
+    self.storage:put("b", "new")
+    self.storage:delete("a")
+    rollback()
+  end)
+  return {self.storage:get("a"), self.storage:get("b") == nil}
+end
+function Transaction:throws()
+  self.storage:put("a", "old")
+  self.field = "kept"
+  local ok, message = pcall(function()
+    self.storage:transaction(function() self.storage:put("a", "new") error("on purpose", 0) end)
+  end)
+  return {ok, message, self.storage:get("a"), self.field}
+end
+function Transaction:inner_then_outer()
+  self.storage:put("a", "old")
+  self.storage:transaction(function(rollback)
+    self.storage:put("b", "outer")
+    self.storage:transaction(function() self.storage:put("a", "inner") end)
+    rollback()
+  end)
+  return {self.storage:get("a"), self.storage:get("b") == nil}
+end
+function Transaction:inner_throws()
+  self.storage:transaction(function()
+    self.storage:put("a", "outer")
+    pcall(self.storage.transaction, self.storage, function()
+      self.storage:put("a", "inner")
+      self.storage:put("b", "inner")
+      error("on purpose")
+    end)
+  end)
+  return {self.storage:get("a"), self.storage:get("b") == nil}
+end
+function Transaction:first_ever_rolled_back()
+  self.storage:transaction(function(rollback)
+    self.storage:put("a", 1)
+    self.storage:set_alarm(time.now() + 100000)
+    rollback()
+  end)
+  local untouched = {self.storage:get("a") == nil, self.storage:get_alarm() == nil}
+  return untouched
+end
+function Transaction:put_and_alarm_rolled_back()
+  self.storage:put("a", "old")
+  self.storage:set_alarm(4102444800000)
+  self.storage:transaction(function(rollback)
+    self.storage:put("a", "new")
+    self.storage:set_alarm(4102444800001)
+    self.storage:delete_alarm()
+    rollback()
+  end)
+  return {self.storage:get("a"), self.storage:get_alarm()}
+end
+function Transaction:lists_own()
+  self.storage:put{a = 1, b = 2}
+  return self.storage:transaction(function(rollback)
+    self.storage:put("c", 3)
+    self.storage:delete("a")
+    local keys = {}
+    for _, entry in ipairs(self.storage:list()) do keys[#keys + 1] = entry.key end
+    rollback()
+    return keys
+  end)
+end
+function Transaction:clears() self.storage:transaction(function() self.storage:delete_all() end) end
+function Transaction:waits() self.storage:transaction(function() sleep(1) end) end
+return Transaction
+"""
+
+
+@harness.only_holdfast
+class Keys(ObjectTest):
+    """The original's four keys, and ours."""
+
+    def setUp(self):
+        super().setUp()
+        self.id = self.fresh()
+        self.ok("DO.PUT", "Plain", self.id, "qux", 4, "bar", 1, "foo", 3, "baz", 2)
+
+    def keys(self, *options):
+        return self.call("DO.LIST", "Plain", self.id, "KEYS", *options)
+
+    def test_lists_keys_and_values_in_byte_order(self):
+        """[9]"""
+        self.assertEqual(self.call("DO.LIST", "Plain", self.id),
+                         [b"bar", b"1", b"baz", b"2", b"foo", b"3", b"qux", b"4"])
+        other = self.fresh()
+        keys = [b"\x00", b"\x00\x00", b"A", b"Z", b"a", b"a\x00", b"a\x00b", b"a ", b"aa",
+                "é".encode(), b"\xfe\xff", b"\xff", b"\xff\x00", b"\xff\xff"]
+        for key in reversed(keys):
+            self.ok("DO.PUT", "Plain", other, key, key)
+        self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS"), sorted(keys))
+        self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS", "REVERSE"),
+                         sorted(keys, reverse=True))
+        self.assertEqual(self.call("DO.LIST", "Plain", other, "PREFIX", b"\xff", "KEYS"),
+                         [b"\xff", b"\xff\x00", b"\xff\xff"])
+        self.assertEqual(self.call("DO.LIST", "Plain", other, "PREFIX", b"a\x00", "KEYS"),
+                         [b"a\x00", b"a\x00b"])
+
+    def test_start_is_inclusive_and_startafter_exclusive(self):
+        """[10]"""
+        self.assertEqual(self.keys("START", "foo"), [b"foo", b"qux"])
+        self.assertEqual(self.keys("START", "foo "), [b"qux"])
+        self.assertEqual(self.keys("STARTAFTER", "foo"), [b"qux"])
+        self.assertEqual(self.keys("STARTAFTER", "fo"), [b"foo", b"qux"])
+        self.assertEqual(self.keys("START", ""), [b"bar", b"baz", b"foo", b"qux"])
+        self.assertEqual(self.keys("START", "zz"), [])
+        self.assertEqual(self.keys("START", "x" * 5000), [])
+        self.fails("ERR START and STARTAFTER at the same time are not compatible",
+                   "DO.LIST", "Plain", self.id, "START", "a", "STARTAFTER", "b")
+
+    def test_end_is_exclusive(self):
+        """[11]"""
+        self.assertEqual(self.keys("END", "foo"), [b"bar", b"baz"])
+        self.assertEqual(self.keys("END", "foo "), [b"bar", b"baz", b"foo"])
+        self.assertEqual(self.keys("START", "baz", "END", "qux"), [b"baz", b"foo"])
+        self.assertEqual(self.keys("START", "foo", "END", "bar"), [])
+        self.assertEqual(self.keys("END", ""), [])
+
+    def test_limit_takes_the_first(self):
+        """[12]"""
+        self.assertEqual(self.keys("LIMIT", 2), [b"bar", b"baz"])
+        self.assertEqual(self.keys("LIMIT", 1, "STARTAFTER", "bar"), [b"baz"])
+        for limit in ("0", "-1", "x", "1.5", "99999999999999999999"):
+            self.fails("ERR LIMIT must be an integer above 0",
+                       "DO.LIST", "Plain", self.id, "LIMIT", limit)
+
+    def test_reverse_does_not_swap_the_bounds(self):
+        """[13]"""
+        self.assertEqual(self.keys("REVERSE"), [b"qux", b"foo", b"baz", b"bar"])
+        self.assertEqual(self.keys("REVERSE", "END", "foo", "LIMIT", 1), [b"baz"])
+        self.assertEqual(self.keys("REVERSE", "START", "baz", "END", "qux"), [b"foo", b"baz"])
+        self.assertEqual(self.keys("REVERSE", "STARTAFTER", "baz"), [b"qux", b"foo"])
+
+    def test_a_prefix_meets_the_other_bounds(self):
+        self.assertEqual(self.keys("PREFIX", "ba"), [b"bar", b"baz"])
+        self.assertEqual(self.keys("PREFIX", "ba", "STARTAFTER", "bar"), [b"baz"])
+        self.assertEqual(self.keys("PREFIX", "ba", "END", "baz", "REVERSE"), [b"bar"])
+        self.assertEqual(self.keys("PREFIX", "ba", "START", "foo"), [])
+        self.assertEqual(self.keys("PREFIX", ""), [b"bar", b"baz", b"foo", b"qux"])
+
+    def test_del_counts_what_was_there(self):
+        """[14]"""
+        self.integer(1, "DO.DEL", "Plain", self.id, "bar")
+        self.integer(0, "DO.DEL", "Plain", self.id, "bar")
+        self.integer(2, "DO.DEL", "Plain", self.id, "bar", "baz", "foo", "foo")
+        self.assertEqual(self.keys(), [b"qux"])
+
+    def test_put_overwrites(self):
+        """[15]"""
+        self.ok("DO.PUT", "Plain", self.id, "bar", "new")
+        self.bulk("new", "DO.GET", "Plain", self.id, "bar")
+        self.assertEqual(self.info("Plain", self.id)["keys"], 4)
+
+    def test_deleteall_counts_and_leaves_a_usable_object(self):
+        """[16]"""
+        self.integer(4, "DO.DELETEALL", "Plain", self.id)
+        self.integer(0, "DO.DELETEALL", "Plain", self.id)
+        self.assertEqual(self.keys(), [])
+        self.ok("DO.PUT", "Plain", self.id, "bar", "again")
+        self.assertEqual(self.call("DO.LIST", "Plain", self.id), [b"bar", b"again"])
+
+    def test_deleteall_of_many_shows_none_of_them_again(self):
+        """[16, 32]"""
+        many = self.fresh()
+        pairs = [part for i in range(5000) for part in (f"k{i}", "old")]
+        self.ok("DO.PUT", "Plain", many, *pairs)
+        self.integer(5000, "DO.DELETEALL", "Plain", many)
+        self.null("DO.GET", "Plain", many, "k7")
+        self.ok("DO.PUT", "Plain", many, "k8", "new")
+        self.assertEqual(self.call("DO.LIST", "Plain", many), [b"k8", b"new"])
+        self.server.crash()
+        self.connection = self.server.connect()
+        self.call = self.connection.command
+        self.assertEqual(self.call("DO.LIST", "Plain", many), [b"k8", b"new"])
+
+    def test_get_tells_absent_from_empty(self):
+        """[17, 93]"""
+        self.ok("DO.PUT", "Plain", self.id, "empty", "")
+        self.assertEqual(self.call("DO.GET", "Plain", self.id, "empty", "none", "bar"),
+                         [b"", None, b"1"])
+        self.bulk("", "DO.GET", "Plain", self.id, "empty")
+        self.null("DO.GET", "Plain", self.id, "none")
+        with self.server.connect(protocol=3) as three:
+            self.assertEqual(three.command_raw("DO.GET", "Plain", self.id, "none"), b"_\r\n")
+            self.assertEqual(three.command_raw("DO.GET", "Plain", self.id, "none", "bar"),
+                             b"*2\r\n_\r\n$1\r\n1\r\n")
+            self.assertEqual(three.command("DO.LIST", "Plain", self.id, "LIMIT", 1),
+                             [b"bar", b"1"])
+
+    def test_limit_counts_living_keys_only(self):
+        """[20]"""
+        other = self.fresh()
+        for i in range(20):
+            self.ok("DO.PUT", "Plain", other, f"k{i:02}", i)
+        for i in range(0, 20, 2):
+            self.integer(1, "DO.DEL", "Plain", other, f"k{i:02}")
+        living = [b"k%02d" % i for i in range(1, 20, 2)]
+        self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS", "LIMIT", 5), living[:5])
+        self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS", "LIMIT", 5, "REVERSE"),
+                         living[:-6:-1])
+
+    def test_the_last_value_of_a_key_wins(self):
+        """[28]"""
+        self.ok("DO.PUT", "Plain", self.id, "twice", "first", "other", 1, "twice", "last")
+        self.bulk("last", "DO.GET", "Plain", self.id, "twice")
+        self.assertEqual(self.info("Plain", self.id)["keys"], 6)
+
+    def test_the_same_value_again_is_no_change(self):
+        """[24]"""
+        before = self.info("Plain", self.id)
+        time.sleep(0.01)
+        self.ok("DO.PUT", "Plain", self.id, "bar", "1")
+        self.assertEqual(self.info("Plain", self.id), before)
+        self.ok("DO.PUT", "Plain", self.id, "bar", "2")
+        self.assertGreater(self.info("Plain", self.id)["changed"], before["changed"])
+
+    def test_objects_and_classes_are_apart(self):
+        """[88, 1]"""
+        self.ok("DO.PUT", "Other", self.id, "bar", "of another class")
+        self.ok("DO.PUT", "Plain", self.id + "x", "bar", "of another id")
+        self.bulk("1", "DO.GET", "Plain", self.id, "bar")
+        self.integer(1, "DO.DELETEALL", "Other", self.id)
+        self.assertEqual(len(self.keys()), 4)
+        self.call("SET", self.id, "a plain key")
+        self.bulk("1", "DO.GET", "Plain", self.id, "bar")
+        self.call("FLUSHALL")
+        self.assertEqual(len(self.keys()), 4)
+
+    def test_reading_creates_nothing(self):
+        """[6]"""
+        other = self.fresh("Nobody")
+        self.null("DO.GET", "Plain", other, "key")
+        self.assertEqual(self.call("DO.LIST", "Plain", other), [])
+        self.null("DO.GETALARM", "Plain", other)
+        self.integer(0, "DO.DEL", "Plain", other, "key")
+        self.integer(0, "DO.DELETEALL", "Plain", other)
+        self.integer(-2, "DO.TTL", "Plain", other)
+        self.integer(0, "DO.EXPIRE", "Plain", other, 100)
+        self.integer(0, "DO.PERSIST", "Plain", other)
+        self.null("DO.EXPORT", "Plain", other)
+        self.assertEqual(self.call("DO.OBJECTS", "Plain", "PREFIX", other), [])
+
+    def test_new_ids_are_never_the_same(self):
+        """[5]"""
+        ids = self.connection.pipeline([("DO.NEWID",)] * 1000)
+        self.assertEqual(len(set(ids)), 1000)
+        self.assertTrue(all(len(identity) == 32 for identity in ids))
+        self.ok("DO.PUT", "Plain", ids[0], "key", "value")
+        self.bulk("value", "DO.GET", "Plain", ids[0], "key")
+
+
+@harness.only_holdfast
+class Sizes(ObjectTest):
+    options = {"max_value_size": "2mb", "log_segment_size": "8mb"}
+
+    def test_ids_and_keys_are_binary_and_up_to_2048_bytes_long(self):
+        """[7, 18]"""
+        longest = bytes(range(256)) * 8
+        for identity in (longest, b"\x00", b"\r\n", b"\xff" * 2048, "ä{tag}".encode()):
+            self.ok("DO.PUT", "Sizes", identity, longest, "of the longest key", b"\x00", "short")
+            self.bulk("of the longest key", "DO.GET", "Sizes", identity, longest)
+            self.assertEqual(self.call("DO.LIST", "Sizes", identity, "KEYS"), [b"\x00", longest])
+            self.assertEqual(self.call("DO.LIST", "Sizes", identity, "STARTAFTER", longest), [])
+            self.assertEqual(self.call("DO.OBJECTS", "Sizes", "PREFIX", identity), [identity])
+        for bad in (b"", b"x" * 2049):
+            self.fails("ERR a storage key is 1 to 2048 bytes long",
+                       "DO.PUT", "Sizes", "a", "good", 1, bad, 2)
+            self.fails("ERR an id is 1 to 2048 bytes long", "DO.PUT", "Sizes", bad, "key", 1)
+            self.fails("ERR an id is 1 to 2048 bytes long", "DO.CALL", "Sizes", bad, "method")
+        self.null("DO.GET", "Sizes", "a", "good")
+
+    def test_values_are_binary_and_up_to_max_value_size(self):
+        """[18]"""
+        identity = self.fresh()
+        most = 2 << 20
+        for size in (0, 1, 65535, 65536, 65537, most):
+            value = bytes(i * 7 % 256 for i in range(251)) * (size // 251 + 1)
+            self.ok("DO.PUT", "Sizes", identity, f"k{size}", value[:size])
+            self.bulk(value[:size], "DO.GET", "Sizes", identity, f"k{size}")
+        self.server.restart()
+        again = self.server.connect()
+        self.assertEqual(len(again.command("DO.GET", "Sizes", identity, f"k{most}")), most)
+
+    def test_a_class_cannot_store_more_than_max_value_size(self):
+        """[18]"""
+        self.load(STORE)
+        identity = self.fresh()
+        self.ok("DO.PUT", "Store", identity, "third", "old")
+        text = self.error("CLASSERR", "DO.CALL", "Store", identity, "bad_pair", (2 << 20) + 1)
+        self.assertIn("max-value-size (2097152)", text)
+        self.assertEqual(self.call("DO.LIST", "Store", identity), [b"third", b"old"])
+
+    def test_what_exceeds_a_log_segment_is_refused_whole(self):
+        """[19]"""
+        identity = self.fresh()
+        value = b"v" * 131072
+        pairs = [part for i in range(32) for part in (f"k{i:03}", value)]
+        self.ok("DO.PUT", "Sizes", identity, *pairs)
+        too_many = [part for i in range(128) for part in (f"n{i:03}", value)]
+        self.fails("ERR the changes of one command exceed the size of a log segment; split the "
+                   "command", "DO.PUT", "Sizes", identity, *too_many)
+        self.server.crash()
+        again = self.server.connect()
+        keys = again.command("DO.LIST", "Sizes", identity, "KEYS")
+        self.assertEqual(keys, [b"k%03d" % i for i in range(32)])
+        self.assertEqual(again.command("DO.GET", "Sizes", identity, "k031"), value)
+
+
+@harness.only_holdfast
+class Typed(ObjectTest):
+    """Values and results of a class have types; the wire shows them as RESP has them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with resp.Connection(cls.server.port) as connection:
+            for name, source in (("Values", VALUES), ("Store", STORE),
+                                 ("Transaction", TRANSACTION)):
+                reply = connection.command("DO.CLASS", "LOAD", name, source)
+                assert reply == 1, reply
+
+    def setUp(self):
+        super().setUp()
+        self.id = self.fresh()
+
+    def test_values_come_back_with_their_types(self):
+        """[93]"""
+        self.null("DO.CALL", "Values", self.id, "store")
+        self.assertEqual(self.call("DO.CALL", "Values", self.id, "same"), [])
+        self.integer(1, "DO.EVICT", "Values", self.id)
+        self.assertEqual(self.call("DO.CALL", "Values", self.id, "same"), [])
+        self.server.crash()
+        again = self.server.connect()
+        self.assertEqual(again.command("DO.CALL", "Values", self.id, "same"), [])
+
+    def test_get_and_list_show_typed_values_as_text(self):
+        self.null("DO.CALL", "Values", self.id, "store")
+        shown = {
+            "text": b"plain", "empty": b"", "binary": b"a\0\r\n\xffb", "zero": b"0",
+            "integer": b"42", "negative": b"-7", "least": b"-9223372036854775808",
+            "most": b"9223372036854775807", "float": b"1.5", "whole": b"3.0",
+            "tiny": b"4.94065645841247e-324", "huge": b"1e+308", "third": b"0.3333333333333333",
+            "infinite": b"inf", "minus_infinite": b"-inf", "yes": b"true", "no": b"false",
+            "sequence": b'[1,2.5,"three",true,[4]]', "map": b'{"a":"one","b":2,"c":{"x":1.0}}',
+            "mixed": b'{"1":"first","10":"ten","2":"second","name":"both"}', "none": b"[]",
+        }
+        self.assertEqual(self.call("DO.GET", "Values", self.id, *shown), list(shown.values()))
+        listed = self.call("DO.LIST", "Values", self.id)
+        self.assertEqual(dict(zip(listed[::2], listed[1::2])),
+                         {key.encode(): value for key, value in shown.items()})
+        self.assertEqual(float(shown["tiny"]), 5e-324)
+
+    def test_text_put_from_outside_is_text_inside(self):
+        self.ok("DO.PUT", "Values", self.id, "number", "42", "word", "true")
+        self.bulk("string", "DO.CALL", "Values", self.id, "kind", "number")
+        self.bulk("string", "DO.CALL", "Values", self.id, "kind", "word")
+        self.null("DO.CALL", "Values", self.id, "raw", "argument", "42")
+        self.bulk("string", "DO.CALL", "Values", self.id, "kind", "argument")
+        self.bulk("nil", "DO.CALL", "Values", self.id, "kind", "absent")
+
+    def test_results_in_resp2(self):
+        def raw(method, *arguments):
+            return self.connection.command_raw("DO.CALL", "Values", self.id, method, *arguments)
+        self.assertEqual(raw("give_nothing"), b"$-1\r\n")
+        self.assertEqual(raw("give_nil"), b"$-1\r\n")
+        self.assertEqual(raw("give_two"), b":1\r\n")
+        self.assertEqual(raw("give", "text"), b"$5\r\nplain\r\n")
+        self.assertEqual(raw("give", "empty"), b"$0\r\n\r\n")
+        self.assertEqual(raw("give", "binary"), b"$6\r\na\0\r\n\xffb\r\n")
+        self.assertEqual(raw("give", "integer"), b":42\r\n")
+        self.assertEqual(raw("give", "least"), b":-9223372036854775808\r\n")
+        self.assertEqual(raw("give", "float"), b"$3\r\n1.5\r\n")
+        self.assertEqual(raw("give", "whole"), b"$1\r\n3\r\n")
+        self.assertEqual(raw("give", "infinite"), b"$3\r\ninf\r\n")
+        self.assertEqual(raw("give", "minus_infinite"), b"$4\r\n-inf\r\n")
+        self.assertEqual(raw("give_nan"), b"$3\r\nnan\r\n")
+        self.assertEqual(raw("give", "yes"), b":1\r\n")
+        self.assertEqual(raw("give", "no"), b":0\r\n")
+        self.assertEqual(raw("give", "none"), b"*0\r\n")
+        self.assertEqual(self.call("DO.CALL", "Values", self.id, "give", "sequence"),
+                         [1, b"2.5", b"three", 1, [4]])
+        self.assertEqual(self.call("DO.CALL", "Values", self.id, "give", "map"),
+                         [b"a", b"one", b"b", 2, b"c", [b"x", b"1"]])
+        self.assertEqual(self.call("DO.CALL", "Values", self.id, "give", "mixed"),
+                         [b"1", b"first", b"10", b"ten", b"2", b"second", b"name", b"both"])
+
+    def test_results_in_resp3(self):
+        three = self.server.connect(protocol=3)
+
+        def raw(method, *arguments):
+            return three.command_raw("DO.CALL", "Values", self.id, method, *arguments)
+        self.assertEqual(raw("give_nothing"), b"_\r\n")
+        self.assertEqual(raw("give", "text"), b"$5\r\nplain\r\n")
+        self.assertEqual(raw("give", "integer"), b":42\r\n")
+        self.assertEqual(raw("give", "float"), b",1.5\r\n")
+        self.assertEqual(raw("give", "whole"), b",3\r\n")
+        self.assertEqual(raw("give", "infinite"), b",inf\r\n")
+        self.assertEqual(raw("give", "minus_infinite"), b",-inf\r\n")
+        self.assertEqual(raw("give_nan"), b",nan\r\n")
+        self.assertEqual(raw("give", "yes"), b"#t\r\n")
+        self.assertEqual(raw("give", "no"), b"#f\r\n")
+        self.assertEqual(raw("give", "none"), b"*0\r\n")
+        for key, value in (("huge", 1e308), ("tiny", 5e-324), ("third", 1 / 3)):
+            self.assertEqual(three.command("DO.CALL", "Values", self.id, "give", key), value)
+        self.assertEqual(three.command("DO.CALL", "Values", self.id, "give", "sequence"),
+                         [1, 2.5, b"three", True, [4]])
+        found = three.command("DO.CALL", "Values", self.id, "give", "map")
+        self.assertIsInstance(found, resp.Map)
+        self.assertEqual(found, {b"a": b"one", b"b": 2, b"c": {b"x": 1.0}})
+        self.assertEqual(three.command("DO.CALL", "Values", self.id, "give", "mixed"),
+                         {b"1": b"first", b"2": b"second", b"10": b"ten", b"name": b"both"})
+
+    def test_a_stored_nan_is_one_again(self):
+        three = self.server.connect(protocol=3)
+        found = three.command("DO.CALL", "Values", self.id, "nan")
+        self.assertTrue(math.isnan(found))
+        self.bulk("nan", "DO.GET", "Values", self.id, "nan")
+
+    def test_a_batch_of_nothing_is_fine(self):
+        """[17]"""
+        self.bulk("fine", "DO.CALL", "Store", self.id, "put_nothing")
+        self.assertEqual(self.call("DO.OBJECTS", "Store", "PREFIX", self.id), [])
+        self.fails("ERR wrong number of arguments for 'do.put' command",
+                   "DO.PUT", "Store", self.id)
+
+    def test_a_list_merges_the_changes_of_its_turn(self):
+        """[21]"""
+        self.null("DO.CALL", "Store", self.id, "fill", 9)
+        self.assertEqual(self.call("DO.CALL", "Store", self.id, "merged"),
+                         [[b"k002=2", b"k002x=new", b"k004=changed", b"k005=5"], b"k009"])
+
+    def test_a_list_is_of_the_moment_of_the_call(self):
+        """[22]"""
+        self.null("DO.CALL", "Store", self.id, "fill", 9)
+        self.assertEqual(self.call("DO.CALL", "Store", self.id, "list_then_write"),
+                         [9, b"k001", 9])
+
+    def test_a_class_lists_as_a_client_does(self):
+        """[10, 11, 12, 13]"""
+        self.null("DO.CALL", "Store", self.id, "fill", 12)
+        self.assertEqual(self.call("DO.CALL", "Store", self.id, "ranges"), [
+            [b"k005", b"k006"], [b"k006", b"k007"], [b"k001", b"k002"], [b"k009", b"k008"],
+            [b"k003", b"k002"], []])
+        self.assertIn("start and start_after exclude each other",
+                      self.error("CLASSERR", "DO.CALL", "Store", self.id, "both_starts"))
+        self.assertIn("limit is a whole number above 0",
+                      self.error("CLASSERR", "DO.CALL", "Store", self.id, "no_limit"))
+
+    def test_a_class_gets_and_deletes_many(self):
+        """[14, 17]"""
+        three = self.server.connect(protocol=3)
+        self.null("DO.CALL", "Store", self.id, "fill", 3)
+        self.assertEqual(three.command("DO.CALL", "Store", self.id, "get_many"), [1, True, 3])
+        self.assertEqual(three.command("DO.CALL", "Store", self.id, "deleted"), [True, False, 2])
+
+    def test_a_put_after_delete_all_survives(self):
+        """[32]"""
+        self.null("DO.CALL", "Store", self.id, "fill", 5)
+        self.integer(5, "DO.CALL", "Store", self.id, "cleared_and_put")
+        self.assertEqual(self.call("DO.LIST", "Store", self.id), [b"after", b"cleared"])
+
+    def test_a_read_sent_before_a_write_shows_the_old(self):
+        """[22, 23]"""
+        self.ok("DO.PUT", "Store", self.id, "key", "old")
+        for _ in range(20):
+            got, listed, put, again, _ = self.connection.pipeline([
+                ("DO.GET", "Store", self.id, "key"), ("DO.LIST", "Store", self.id),
+                ("DO.PUT", "Store", self.id, "key", "new", "more", "1"),
+                ("DO.GET", "Store", self.id, "key"),
+                ("DO.IMPORT", "Store", self.id,
+                 '{"holdfast-object":1,"values":[["key","old"]]}', "REPLACE")])
+            self.assertEqual((got, listed, put, again),
+                             (b"old", [b"key", b"old"], b"OK", b"new"))
+
+    def test_a_list_never_shows_half_a_batch(self):
+        """[22, 28]"""
+        done = threading.Event()
+
+        def write():
+            writer = self.server.connect()
+            number = 0
+            while not done.is_set():
+                number += 1
+                pairs = [part for i in range(50) for part in (f"k{i}", number)]
+                self.assertEqual(writer.command("DO.PUT", "Store", self.id, *pairs), b"OK")
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            seen = set()
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                values = self.call("DO.LIST", "Store", self.id)[1::2]
+                self.assertIn(len(values), (0, 50))
+                self.assertLessEqual(len(set(values)), 1)
+                seen.update(values)
+            self.assertGreater(len(seen), 1)
+        finally:
+            done.set()
+            thread.join()
+
+    def test_a_transaction_commits_and_returns(self):
+        """[34]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "commits"),
+                         [b"returned", 1])
+        self.bulk("1", "DO.GET", "Transaction", self.id, "a")
+
+    def test_a_transaction_rolls_back(self):
+        """[35]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "rolls_back"), [b"old", 1])
+        self.assertEqual(self.call("DO.LIST", "Transaction", self.id), [b"a", b"old"])
+
+    def test_an_error_in_a_transaction_restores_and_is_passed_on(self):
+        """[36]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "throws"),
+                         [0, b"on purpose", b"old", b"kept"])
+        self.bulk("old", "DO.GET", "Transaction", self.id, "a")
+
+    def test_an_outer_rollback_undoes_the_inner_commit(self):
+        """[37]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "inner_then_outer"),
+                         [b"old", 1])
+
+    def test_an_inner_error_undoes_the_inner_only(self):
+        """[38]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "inner_throws"),
+                         [b"outer", 1])
+
+    def test_a_first_write_rolled_back_leaves_no_object(self):
+        """[39]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "first_ever_rolled_back"),
+                         [1, 1])
+        self.assertEqual(self.call("DO.OBJECTS", "Transaction", "PREFIX", self.id), [])
+        self.null("DO.GETALARM", "Transaction", self.id)
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "commits"),
+                         [b"returned", 1])
+
+    def test_a_rollback_restores_the_alarm_too(self):
+        """[39, 57]"""
+        self.assertEqual(
+            self.call("DO.CALL", "Transaction", self.id, "put_and_alarm_rolled_back"),
+            [b"old", 4102444800000])
+        self.integer(4102444800000, "DO.GETALARM", "Transaction", self.id)
+
+    def test_a_list_in_a_transaction_shows_its_own(self):
+        """[41]"""
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.id, "lists_own"), [b"b", b"c"])
+        self.assertEqual(self.call("DO.LIST", "Transaction", self.id, "KEYS"), [b"a", b"b"])
+
+    def test_a_transaction_neither_waits_nor_deletes_all(self):
+        """[34]"""
+        self.assertIn("nothing can be waited for within a transaction",
+                      self.error("CLASSERR", "DO.CALL", "Transaction", self.id, "waits"))
+        self.assertIn("cannot be a part of a transaction",
+                      self.error("CLASSERR", "DO.CALL", "Transaction", self.id, "clears"))
+
+
+@harness.only_holdfast
+class Objects(ObjectTest):
+    def test_pages_through_all_objects_in_order(self):
+        """[87, 88, 95, 96, 97]"""
+        names = [b"user:%06d" % i for i in range(PAGED_OBJECTS)]
+        for at in range(0, len(names), 10_000):
+            replies = self.connection.pipeline(
+                [("DO.PUT", "Paged", name, "k", "v") for name in names[at:at + 10_000]])
+            self.assertEqual(set(replies), {b"OK"})
+        pages, after = [], b""
+        while True:
+            page = self.call("DO.OBJECTS", "Paged", "STARTAFTER", after, "LIMIT", 10_000)
+            if not page:
+                break
+            self.assertLessEqual(len(page), 10_000)
+            pages += page
+            after = page[-1]
+        self.assertEqual(pages, names)
+        self.assertEqual(len(self.call("DO.OBJECTS", "Paged")), 1000)
+        self.assertEqual(self.call("DO.OBJECTS", "Paged", "PREFIX", "user:000"), names[:1000])
+        self.assertEqual(
+            self.call("DO.OBJECTS", "Paged", "PREFIX", "user:0010", "STARTAFTER", "user:001005",
+                      "LIMIT", 3), names[1006:1009])
+        info = self.info("Paged")
+        self.assertEqual((info["objects"], info["instances"]), (PAGED_OBJECTS, 0))
+
+    def test_shows_objects_that_hold_something_and_no_others(self):
+        """[87, 96]"""
+        a, b, c = (self.fresh(prefix) for prefix in "abc")
+        for name in (c, a, b):
+            self.ok("DO.PUT", "Shown", name, "k", "v")
+        self.assertEqual(self.call("DO.OBJECTS", "Shown"), [x.encode() for x in (a, b, c)])
+        self.integer(1, "DO.DEL", "Shown", b, "k")
+        self.integer(1, "DO.DELETEALL", "Shown", c)
+        self.assertEqual(self.call("DO.OBJECTS", "Shown"), [a.encode()])
+        self.assertEqual(self.call("DO.OBJECTS", "Shown", "STARTAFTER", a), [])
+        self.ok("DO.PUT", "Shown", c, "k", "v")
+        self.assertEqual(self.call("DO.OBJECTS", "Shown", "STARTAFTER", a), [c.encode()])
+        self.server.crash()
+        again = self.server.connect()
+        self.assertEqual(again.command("DO.OBJECTS", "Shown"), [x.encode() for x in (a, c)])
+
+    def test_a_prefix_is_literal_and_case_sensitive(self):
+        """[95]"""
+        for name in ("a_%", "a_%x", "axx", "A_%", "a_"):
+            self.ok("DO.PUT", "Literal", name, "k", "v")
+        self.assertEqual(self.call("DO.OBJECTS", "Literal", "PREFIX", "a_%"), [b"a_%", b"a_%x"])
+        self.assertEqual(self.call("DO.OBJECTS", "Literal", "PREFIX", "a_"),
+                         [b"a_", b"a_%", b"a_%x"])
+
+
+@harness.only_holdfast
+class Life(ObjectTest):
+    def test_a_life_ends_the_whole_object(self):
+        """[92]"""
+        self.load("""local Mortal = class("Mortal")
+            function Mortal:alarm() end
+            function Mortal:tick() self.storage:put("ticked", 1) end
+            function Mortal:begin()
+              self.memory = (self.memory or 0) + 1
+              self.storage:put("k", "v")
+              self.storage:set_alarm(time.now() + 86400000)
+              self:schedule("often", {every = 86400, method = "tick"})
+              self.storage:expire(1)
+              return self.memory
+            end
+            return Mortal""")
+        one, two, kept = self.fresh(), self.fresh(), self.fresh()
+        for identity in (one, two, kept):
+            self.integer(1, "DO.CALL", "Mortal", identity, "begin")
+        self.integer(1, "DO.TTL", "Mortal", one)
+        self.integer(1, "DO.EXPIRE", "Mortal", two, 2)
+        self.integer(1, "DO.PERSIST", "Mortal", kept)
+        self.integer(0, "DO.PERSIST", "Mortal", kept)
+        self.integer(-1, "DO.TTL", "Mortal", kept)
+        self.assertEqual(len(self.alarms("Mortal")), 6)
+        self.soon(lambda: self.call("DO.TTL", "Mortal", one) == -2, 5)
+        self.null("DO.GET", "Mortal", one, "k")
+        self.assertEqual(self.call("DO.LIST", "Mortal", one), [])
+        self.null("DO.GETALARM", "Mortal", one)
+        self.assertEqual(self.info("Mortal", one)["keys"], 0)
+        self.bulk("v", "DO.GET", "Mortal", two, "k")
+        self.integer(1, "DO.CALL", "Mortal", one, "begin")  # its memory is gone as well
+        self.integer(1, "DO.DELETEALL", "Mortal", one)
+        self.soon(lambda: self.call("DO.TTL", "Mortal", two) == -2, 5)
+        self.assertEqual(self.call("DO.OBJECTS", "Mortal"), [kept.encode()])
+        self.soon(lambda: len(self.alarms("Mortal")) == 2, 5)
+        self.assertEqual({entry["id"] for entry in self.alarms("Mortal")}, {kept.encode()})
+
+    def test_each_use_makes_a_sliding_life_whole_again(self):
+        used, unused = self.fresh("used"), self.fresh("unused")
+        for identity in (used, unused):
+            self.ok("DO.PUT", "Sliding", identity, "k", "v")
+            self.integer(1, "DO.EXPIRE", "Sliding", identity, 1, "TOUCH")
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            self.bulk("v", "DO.GET", "Sliding", used, "k")
+            time.sleep(0.1)
+        self.null("DO.GET", "Sliding", unused, "k")
+        # Looking leaves no trace: it ends although DO.TTL asks for it all the time.
+        self.soon(lambda: self.call("DO.TTL", "Sliding", used) == -2, 5)
+
+    def test_a_life_survives_a_crash(self):
+        identity = self.fresh()
+        self.ok("DO.PUT", "Lasting", identity, "k", "v")
+        self.integer(1, "DO.EXPIRE", "Lasting", identity, 1000)
+        self.server.crash()
+        again = self.server.connect()
+        self.assertIn(again.command("DO.TTL", "Lasting", identity), range(900, 1001))
+
+
+@harness.only_holdfast
+class Transfer(ObjectTest):
+    def test_an_import_makes_the_same_object(self):
+        self.load(VALUES)
+        one, two = self.fresh("one"), self.fresh("two")
+        self.null("DO.CALL", "Values", one, "store")
+        self.ok("DO.PUT", "Values", one, b"\xff\x00key", b"\xfe\x00value", "outside", "text")
+        self.integer(1, "DO.EXPIRE", "Values", one, 5000)
+        text = self.call("DO.EXPORT", "Values", one)
+        parsed = json.loads(text)
+        self.assertEqual((parsed["holdfast-object"], parsed["class"], parsed["id"]),
+                         (1, "Values", one))
+        self.assertAlmostEqual(parsed["life"]["expires"], now_ms() + 5_000_000, delta=60_000)
+        self.ok("DO.IMPORT", "Values", two, text)
+        self.assertEqual(self.call("DO.LIST", "Values", two), self.call("DO.LIST", "Values", one))
+        self.assertEqual(self.call("DO.CALL", "Values", two, "same"), [])
+        again = json.loads(self.call("DO.EXPORT", "Values", two))
+        self.assertEqual(again["values"], parsed["values"])
+        self.assertEqual(again["life"], parsed["life"])
+
+    def test_an_import_carries_alarm_and_schedules(self):
+        self.load("""local Moved = class("Moved")
+            function Moved:alarm() end
+            function Moved:poll() end
+            function Moved:begin()
+              self.storage:put("k", 1)
+              self.storage:set_alarm(4102444800000)
+              self:schedule("a", {every = 1800, method = "poll", argument = {x = 1.0, "y"}})
+              self:schedule("b", {cron = "*/30 * * * *", method = "poll"})
+            end
+            function Moved:names()
+              local names = {}
+              for _, entry in ipairs(self:schedules()) do
+                names[#names + 1] = {entry.name, entry.method, entry.cron or entry.every}
+              end
+              return names
+            end
+            return Moved""")
+        one, two = self.fresh(), self.fresh()
+        self.null("DO.CALL", "Moved", one, "begin")
+        text = self.call("DO.EXPORT", "Moved", one)
+        self.integer(1, "DO.DELETEALL", "Moved", one)
+        self.ok("DO.IMPORT", "Moved", two, text)
+        self.integer(4102444800000, "DO.GETALARM", "Moved", two)
+        self.assertEqual(self.call("DO.CALL", "Moved", two, "names"),
+                         [[b"a", b"poll", b"1800"], [b"b", b"poll", b"*/30 * * * *"]])
+        self.assertEqual({entry["id"] for entry in self.alarms("Moved")}, {two.encode()})
+        self.assertEqual(len(self.alarms("Moved")), 3)
+        again = json.loads(self.call("DO.EXPORT", "Moved", two))
+        self.assertEqual(again["schedules"], json.loads(text)["schedules"])
+
+    def test_an_import_replaces_only_when_told_to(self):
+        identity = self.fresh()
+        self.ok("DO.PUT", "Import", identity, "old", "1")
+        text = '{"holdfast-object":1,"values":[["new","2"]]}'
+        self.fails("OBJECTEXISTS the object holds data; REPLACE replaces it",
+                   "DO.IMPORT", "Import", identity, text)
+        self.assertEqual(self.call("DO.LIST", "Import", identity), [b"old", b"1"])
+        self.ok("DO.IMPORT", "Import", identity, text, "REPLACE")
+        self.assertEqual(self.call("DO.LIST", "Import", identity), [b"new", b"2"])
+
+    def test_a_bad_import_changes_nothing(self):
+        identity = self.fresh()
+        self.ok("DO.PUT", "Import", identity, "old", "1")
+        good = {"holdfast-object": 1, "values": [["k", "v"]]}
+        for change in ({"holdfast-object": 2}, {"unknown": 1}, {"values": [["k"]]},
+                       {"values": [["", "v"]]}, {"values": [["k" * 2049, "v"]]},
+                       {"values": [["k", None]]}, {"values": [["k", 1], ["k", 2]]},
+                       {"values": [["k", {"float": "one"}]]}, {"alarm": {"at": -5}},
+                       {"life": {"expires": 1}}, {"life": {"expires": now_ms() + 5000 * DAY_MS}},
+                       {"schedules": [{"name": "a", "method": "m", "next": 5}]},
+                       {"schedules": [{"name": "a", "cron": "61 * * * *", "method": "m",
+                                       "next": 5}]}):
+            self.error("BADIMPORT", "DO.IMPORT", "Import", identity,
+                       json.dumps({**good, **change}), "REPLACE")
+        for text in ("", "{", "[]", "1", '{"values":[]}', b"\xff"):
+            self.error("BADIMPORT", "DO.IMPORT", "Import", identity, text, "REPLACE")
+        self.assertEqual(self.call("DO.LIST", "Import", identity), [b"old", b"1"])
+
+
+if __name__ == "__main__":
+    unittest.main()
