@@ -92,8 +92,8 @@
  * A RUN GIVEN UP (type 4) is a packed table of four items: error, runs that failed, the time it was
  * for, the time it was given up. It expires thirty days later.
  *
- * WHEN A LINE RAN LAST (type 1): milliseconds. The key's hash is XXH3 of the line's words, each
- * with a zero byte behind it.
+ * WHEN A LINE RAN LAST (type 1): milliseconds. The key's hash is XXH3 of each of the line's words
+ * in turn, seeded with the hash of those before; the first with the number of words.
  *
  *
  * A CLASS (type 4) is a packed table of three items: version (1 for the first of this name, one
