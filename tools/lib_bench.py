@@ -2,10 +2,12 @@
 
 A load run is one process of memtier_benchmark or redis-benchmark against one endpoint, bounded in
 time or in requests. Error replies fail the measurement, for an error is a fast reply; the processor
-time that the server spent meanwhile is read from /proc.
+time that the server spent meanwhile is read from /proc. A probe is requests of our own at fixed
+times, for servers that stand still now and then.
 """
 
 import collections
+import contextlib
 import csv
 import dataclasses
 import io
@@ -13,7 +15,9 @@ import json
 import math
 import os
 import pathlib
+import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -27,7 +31,9 @@ VALUE_BYTES = 128
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 PRELOAD_BATCH = 1_000
+REPLY_SECONDS_MAX = 10
 KEY_PREFIX = "key:"  # redis-benchmark's own
+KEY = "__key__"  # memtier's own: the word of a command in whose place a key goes
 PROGRAMS = {"memtier": "memtier_benchmark", "redis-benchmark": "redis-benchmark"}
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -39,9 +45,11 @@ class BenchError(Exception):
 @dataclasses.dataclass(frozen=True)
 class Workload:
     name: str
-    command: str  # SET or GET
+    command: str  # SET, GET, or another with its words
     connections: int
     pipeline: int
+    words: tuple = ()  # of another command, after its name; KEY among them is a key at random
+    each_key_once: bool = False  # no key at random, and the load ends with the last one
 
 
 WORKLOADS = (
@@ -100,6 +108,7 @@ class Figures:
     p50: float
     p99: float
     p999: float
+    slowest: float
     cpu_us: float  # of the server process per operation; NaN where it cannot be read
 
 
@@ -183,21 +192,34 @@ RATIOS = {"SET": "1:0", "GET": "0:1"}  # of writes to reads
 def memtier_command(load, endpoint, workload, json_path):
     command = [
         "memtier_benchmark", "--threads=1", f"--clients={workload.connections}",
-        f"--pipeline={workload.pipeline}", f"--ratio={RATIOS[workload.command]}",
-        "--key-pattern=R:R", "--key-prefix=" + KEY_PREFIX, "--key-minimum=1",
-        f"--key-maximum={load.keys}", f"--data-size={load.value_bytes}", "--distinct-client-seed",
+        f"--pipeline={workload.pipeline}", "--key-prefix=" + KEY_PREFIX, "--key-minimum=1",
+        f"--key-maximum={load.keys}", "--distinct-client-seed",
         "--print-percentiles=50,99,99.9", "--hide-histogram", f"--json-out-file={json_path}"]
+    if workload.words:
+        command += ["--command=" + memtier_words(workload.command, *workload.words),
+                    "--command-key-pattern=" + ("P" if workload.each_key_once else "R")]
+    else:
+        command += [f"--ratio={RATIOS[workload.command]}", "--key-pattern=R:R",
+                    f"--data-size={load.value_bytes}"]
     command += [f"--unix-socket={endpoint.path}"] if endpoint.path else [
         f"--server={endpoint.host}", f"--port={endpoint.port}"]
     if endpoint.password:
         command.append(f"--authenticate={endpoint.password}")
     if load.requests_per_second:
         command.append(f"--rate-limiting={load.requests_per_second // workload.connections}")
-    if load.requests:
-        command.append(f"--requests={max(1, load.requests // workload.connections)}")
+    requests = load.keys if workload.each_key_once else load.requests
+    if requests:
+        command.append(f"--requests={max(1, requests // workload.connections)}")
     else:
         command.append(f"--test-time={load.seconds}")
     return command
+
+
+def memtier_words(*words):
+    """One text that memtier takes apart again; it knows double quotes and no way to escape them."""
+    if any('"' in word for word in words):
+        raise BenchError("memtier_benchmark cannot send a word with a double quote")
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
 def redis_benchmark_requests(load, workload):
@@ -209,6 +231,8 @@ def redis_benchmark_requests(load, workload):
 def redis_benchmark_command(load, endpoint, workload, _json_path):
     if load.requests_per_second:
         raise BenchError("redis-benchmark cannot hold a rate: this needs memtier_benchmark")
+    if workload.each_key_once:
+        raise BenchError("redis-benchmark cannot take keys in turn: this needs memtier_benchmark")
     command = ["redis-benchmark", "--csv", "--precision", "3", "-c", str(workload.connections),
                "-P", str(workload.pipeline), "-n", str(redis_benchmark_requests(load, workload)),
                "-d", str(load.value_bytes), "-r", str(load.keys)]
@@ -216,6 +240,9 @@ def redis_benchmark_command(load, endpoint, workload, _json_path):
         "-h", endpoint.host, "-p", str(endpoint.port)]
     if endpoint.password:
         command += ["-a", endpoint.password]
+    if workload.words:
+        key = KEY_PREFIX + "__rand_int__"
+        return command + [workload.command, *(key if w == KEY else w for w in workload.words)]
     return command + ["-t", workload.command.lower()]
 
 
@@ -232,7 +259,8 @@ def parse_memtier(document, command, errors):
         raise BenchError("reads of absent keys: the preload is not what the load process asks for")
     percentiles = part["Percentile Latencies"]
     return count, Figures(part["Ops/sec"], part["Average Latency"], percentiles["p50.00"],
-                          percentiles["p99.00"], percentiles["p99.90"], math.nan)
+                          percentiles["p99.00"], percentiles["p99.90"], part["Max Latency"],
+                          math.nan)
 
 
 def parse_redis_benchmark(output, errors):
@@ -242,7 +270,71 @@ def parse_redis_benchmark(output, errors):
         raise BenchError("redis-benchmark: " + (errors or output)[-300:].strip())
     row = rows[0]
     return Figures(float(row["rps"]), float(row["avg_latency_ms"]), float(row["p50_latency_ms"]),
-                   float(row["p99_latency_ms"]), math.nan, math.nan)
+                   float(row["p99_latency_ms"]), math.nan, float(row["max_latency_ms"]), math.nan)
+
+
+# -------------------------------------------------------------------------------------------------
+# Requests at fixed times
+
+
+def probe(load, endpoint, workload, reply):
+    """Sends `load.requests_per_second`, each at its time, and returns their Figures.
+
+    A request is timed from when it was due, and none waits for the reply to another: a server that
+    stands still delays all that fall due meanwhile, where a load program would send one a
+    connection and miss the rest. Every reply must be `reply`.
+    """
+    count = load.seconds * load.requests_per_second
+    requests = [probe_request(load, workload) for _ in range(count)]
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(endpoint.connect())
+                       for _ in range(workload.connections)]
+        waiting = {connection: collections.deque() for connection in connections}
+        received = {connection: bytearray() for connection in connections}
+        begin, latencies, sent = time.perf_counter(), [], 0
+        while len(latencies) < count:
+            while sent < count and begin + sent / load.requests_per_second <= time.perf_counter():
+                connection = connections[sent % len(connections)]
+                connection.sendall(requests[sent])
+                waiting[connection].append(begin + sent / load.requests_per_second)
+                sent += 1
+            pause = (begin + sent / load.requests_per_second - time.perf_counter()
+                     if sent < count else REPLY_SECONDS_MAX)
+            ready = select.select(connections, [], [], max(0, pause))[0]
+            if not ready and sent == count:
+                raise BenchError(f"{workload.name}: {count - len(latencies)} replies are missing")
+            for connection in ready:
+                replies = take_replies(connection, received[connection], reply)
+                now = time.perf_counter()
+                latencies += [now - waiting[connection].popleft() for _ in range(replies)]
+        return latency_figures(latencies, time.perf_counter() - begin)
+
+
+def probe_request(load, workload):
+    key = KEY_PREFIX + key_format(load) % random.choice(key_numbers(load))
+    return encode(workload.command, *(key if word == KEY else word for word in workload.words))
+
+
+def take_replies(connection, received, reply):
+    """How many whole replies have come; the rest of one stays in `received`."""
+    data = connection.recv(65536)
+    received += data
+    count = len(received) // len(reply)
+    if not data or received[:count * len(reply)] != reply * count or (
+            not reply.startswith(received[count * len(reply):])):
+        raise BenchError("not the reply expected: " + received[:200].decode(errors="replace"))
+    del received[:count * len(reply)]
+    return count
+
+
+def latency_figures(latencies, seconds):
+    """Figures of latencies in seconds, percentiles by nearest rank."""
+    ordered = [1000 * latency for latency in sorted(latencies)]
+
+    def at(share):
+        return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return Figures(len(ordered) / seconds, statistics.fmean(ordered), at(0.5), at(0.99), at(0.999),
+                   ordered[-1], math.nan)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -255,41 +347,66 @@ def encode(*arguments):
     return b"*%d\r\n" % len(parts) + b"".join(bulks)
 
 
+def key_numbers(load):
+    return range(1, load.keys + 1) if load.tool == "memtier" else range(load.keys)
+
+
+def key_format(load):
+    return "%d" if load.tool == "memtier" else "%012d"
+
+
 def preload(endpoint, load):
     """Writes every key that the load program will ask for."""
-    name = KEY_PREFIX + ("%d" if load.tool == "memtier" else "%012d")
-    numbers = range(1, load.keys + 1) if load.tool == "memtier" else range(load.keys)
-    value = b"x" * load.value_bytes
+    send_for_each_key(endpoint, load, ("SET", KEY, b"x" * load.value_bytes), b"+OK\r\n")
+
+
+def send_for_each_key(endpoint, load, words, reply):
+    """Sends a command once with each key in the place of KEY; every reply must be `reply`."""
+    numbers, name = key_numbers(load), KEY_PREFIX + key_format(load)
     with endpoint.connect(60.0) as connection:
         for start in range(0, len(numbers), PRELOAD_BATCH):
             batch = numbers[start:start + PRELOAD_BATCH]
-            connection.sendall(b"".join(encode("SET", name % number, value) for number in batch))
-            expect_ok(connection, len(batch))
+            connection.sendall(b"".join(
+                encode(*(name % number if word == KEY else word for word in words))
+                for number in batch))
+            left, received = len(batch), bytearray()
+            while left:
+                left -= take_replies(connection, received, reply)
 
 
-def expect_ok(connection, count):
-    left = count * len(b"+OK\r\n")
-    replies = bytearray()
-    while len(replies) < left:
-        received = connection.recv(65536)
-        replies += received
-        if not received or replies[:1] != b"+":
-            raise BenchError("the server refused a SET: " + replies[:200].decode(errors="replace"))
-    if replies.count(b"+OK\r\n") != count:
-        raise BenchError("the server refused a SET among others")
+def ask(endpoint, *words):
+    """One command and its reply: a text, a number, None or a list of those; an error is raised."""
+    with endpoint.connect(60.0) as connection, connection.makefile("rb") as file:
+        connection.sendall(encode(*words))
+        try:
+            return read_reply(file)
+        except ValueError as error:
+            raise BenchError(f"{words[0]}: {error}") from None
+
+
+def read_reply(file):
+    """The next RESP2 reply of a binary file; a ValueError says what came instead."""
+    line = file.readline().decode(errors="replace")
+    kind, text = line[:1], line[1:].rstrip("\r\n")
+    if kind == "+":
+        return text
+    if kind == ":":
+        return int(text)
+    if kind == "*":
+        return [read_reply(file) for _ in range(int(text))]
+    if kind == "$":
+        return None if text == "-1" else file.read(int(text) + 2)[:-2].decode(errors="replace")
+    raise ValueError(text or "the connection was closed")
+
+
+def pairs(flat):
+    return dict(zip(flat[::2], flat[1::2]))
 
 
 def info(endpoint):
     """INFO as a dictionary of texts."""
-    with endpoint.connect() as connection:
-        connection.sendall(encode("INFO", "everything"))
-        data = b""
-        while not re.match(rb"\$(\d+)\r\n", data) or len(data) < int(data[1:data.index(b"\r\n")]):
-            received = connection.recv(65536)
-            if not received or data[:1] not in (b"", b"$"):
-                raise BenchError("INFO was not answered")
-            data += received
-    return dict(re.findall(r"(?m)^([^#:\r\n]+):([^\r\n]*)", data.decode(errors="replace")))
+    text = ask(endpoint, "INFO", "everything")
+    return dict(re.findall(r"(?m)^([^#:\r\n]+):([^\r\n]*)", text))
 
 
 # -------------------------------------------------------------------------------------------------
@@ -301,15 +418,18 @@ class Server:
 
     def __init__(self, name, command, directory, cpus=frozenset()):
         """`command` is a function from a port and a directory to an argument list."""
-        self.name = name
-        self.directory = directory
+        self.name, self.directory, self.cpus = name, directory, cpus
         self.endpoint = Endpoint(port=free_port())
+        self.command = command(self.endpoint.port, directory)
         os.makedirs(directory)
         self.log_path = os.path.join(directory, "server.log")
+        self.launch()
+
+    def launch(self):
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                command(self.endpoint.port, directory), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, preexec_fn=pin_to(cpus))
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                preexec_fn=pin_to(self.cpus))
         self.pid = self.process.pid
         try:
             self.wait_until_it_answers()
@@ -321,6 +441,10 @@ class Server:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -328,7 +452,11 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def restart(self):
+        """The same data in a new process: nothing is left in the server's memory."""
+        self.stop()
+        self.launch()
 
     def settle(self, seconds_max=5.0):
         """Waits until the work that the last load left behind is done: the next is not charged."""

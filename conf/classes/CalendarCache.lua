@@ -1,4 +1,4 @@
---[[
+--[=[
 CalendarCache: what was read from a calendar service for one user: the calendars, the events of
 each, the preferences. One object a user, so clearing a user's cache clears that one and no other.
 
@@ -29,7 +29,7 @@ The object ends by itself with its last entry.
 At most 1,000 entries a user, 1 MiB each; names of calendars have 1 to 512 bytes.
 
 Errors: BADARGUMENT, NOTJSON (or too long), FULL (too many entries), NOTCONFIGURED (a setting makes no sense).
-]]
+]=]
 local CalendarCache = class("CalendarCache")
 
 local KINDS = {

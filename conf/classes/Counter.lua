@@ -1,4 +1,4 @@
---[[
+--[=[
 Counter: a whole number that many can add to at once; no addition is lost, none is done twice by
 the server. One object a counter; an object that was never added to counts as 0.
 
@@ -11,7 +11,7 @@ the server. One object a counter; an object that was never added to counts as 0.
 Numbers are 64-bit.
 
 Errors: BADARGUMENT (not a whole number), OVERFLOW (the sum does not fit; nothing is changed).
-]]
+]=]
 local Counter = class("Counter")
 
 local function whole(value, what)

@@ -1,4 +1,4 @@
---[[
+--[=[
 MagicCode: a code sent to somebody to prove that an address is theirs. One object an address and
 purpose, for instance login:ann@example.com.
 
@@ -27,7 +27,7 @@ on it:
 The object ends by itself when there is nothing to remember.
 
 Errors: BADARGUMENT; TOOMANY (no more codes for now; the message says for how long).
-]]
+]=]
 local MagicCode = class("MagicCode")
 
 local TTL_S = 600

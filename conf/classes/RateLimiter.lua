@@ -1,4 +1,4 @@
---[[
+--[=[
 RateLimiter: whether something may be done now. One object for whatever is limited: a user, an
 address, an API key. Two ways, which may be used side by side:
 
@@ -21,7 +21,7 @@ refused costs nothing. An answer of 1 is on disk before it is given, so a crash 
 object that has nothing to remember any more ends by itself.
 
 Errors: BADARGUMENT (also a cost that could never be allowed).
-]]
+]=]
 local RateLimiter = class("RateLimiter")
 
 local SLOTS = 20

@@ -1,4 +1,4 @@
---[[
+--[=[
 UniqueIndex: which id a key belongs to, each key to one id only: e-mail addresses to users, names
 to projects. "Look it up, and if it is not there create it" is one step here, so two clients that
 do it at once get the same id, and no duplicate is ever made.
@@ -21,7 +21,7 @@ Keys are compared byte by byte: bring addresses to one form (lower case) before.
 Keys have 1 to 1,024 bytes, ids 1 to 1,024. list gives 1 to 1,000 keys at a time, usually 100.
 
 Errors: BADARGUMENT, NOTOWNER (move of a key that is not the id's).
-]]
+]=]
 local UniqueIndex = class("UniqueIndex")
 
 local TEXT_BYTES = 1024

@@ -844,7 +844,7 @@ void api_push_self(lua_State *L, struct call *call)
 	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
 	lua_setmetatable(L, -2);
 	lua_setfield(L, -2, "storage");
-	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_CLASS);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_METATABLE);
 	lua_setmetatable(L, -2);
 	lua_pushvalue(L, -1);
 	object->self = luaL_ref(L, LUA_REGISTRYINDEX);

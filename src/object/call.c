@@ -170,8 +170,13 @@ static int call_main(lua_State *L)
 /* --- the end of a call ---------------------------------------------------------------------------
  */
 
-static void note_error(struct objects_figures *figures, const char *error, int64_t now_ms)
+static void note_error(struct object *object, const char *error, int64_t now_ms)
 {
+	struct objects_figures *figures = &object->slot->figures;
+	object->errors++;
+	object->last_error_ms = now_ms;
+	memory_free(object->last_error);
+	object->last_error = memory_copy_text(error);
 	figures->errors++;
 	figures->last_error_ms = now_ms;
 	snprintf(figures->last_error, sizeof(figures->last_error), "%.*s", LIMIT_ERROR_BYTES - 1,
@@ -242,12 +247,10 @@ static void end_call(struct turn *turn, struct call *call, struct storage *stora
 	enum job_outcome outcome, const char *error)
 {
 	struct object *object = call->object;
-	object->figures.calls++;
+	object->calls++;
 	object->slot->figures.calls++;
-	if (error) {
-		note_error(&object->figures, error, turn->now_ms);
-		note_error(&object->slot->figures, error, turn->now_ms);
-	}
+	if (error)
+		note_error(object, error, turn->now_ms);
 	if (call->job)
 		end_job(turn, call, storage, outcome, error);
 	else if (error)
@@ -310,7 +313,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	objects->running = NULL;
 	objects->turn = NULL;
 	objects->storage = NULL;
-	call->object->figures.last_active_ms = turn->now_ms;
+	call->object->last_active_ms = turn->now_ms;
 	bool exhausted = sandbox_is_exhausted(sandbox);
 	if (is_too_large(objects, turn)) {
 		end_call(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE);
@@ -387,8 +390,9 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 /* The server stops, or the call has lasted too long: it ends where it waits. */
 static bool break_off(struct turn *turn, struct call *call, struct storage *storage)
 {
+	const struct objects *objects = call->objects;
 	char error[REPLY_BYTES] = ERROR_SHUTTING_DOWN;
-	if (!call->cancelled) {
+	if (!objects->stopped) {
 		if (turn->now_ms - call->begun_ms <= LIMIT_CALL_LIFE_MS)
 			return false;
 		snprintf(error, sizeof(error), ERROR_CALL_LIFE, (int)call->name.class_name.size,
@@ -427,10 +431,7 @@ static bool find_class(struct turn *turn, struct call *call)
 	char error[LIMIT_ERROR_BYTES];
 	call->state = slot_state(objects, object->slot, error, sizeof(error));
 	if (call->state == NULL) {
-		if (object->admitted == turn->request)
-			object->admitted = NULL;
 		refuse_class(turn, call, error);
-		object_settle(objects, object);
 		return false;
 	}
 	if (object->state && object->state != call->state)
@@ -464,9 +465,20 @@ void call_run(struct turn *turn)
 	assert(objects);
 	call->objects = objects;
 	call->request = turn->request;
-	struct object *object = call->object = object_take(objects, &call->name);
-	if (!call->begun && !find_class(turn, call))
+	struct class_slot *slot = slot_of(objects, call->name.class_name);
+	if (slot == NULL) {
+		refuse_class(turn, call, "");
 		return;
+	}
+	struct object *object = call->object = object_take(objects, slot, &call->name);
+	if (!call->begun && (objects->stopped || !find_class(turn, call))) {
+		if (objects->stopped)
+			turn_error(turn, ERROR_SHUTTING_DOWN);
+		if (object->admitted == turn->request)
+			object->admitted = NULL;
+		object_settle(objects, object);
+		return;
+	}
 	if (!object_is_open(object, turn->request, call)) {
 		wait_at_gate(turn, call);
 		return;

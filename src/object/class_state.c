@@ -6,8 +6,9 @@
  *   function Counter:add(by) ... end
  *   return Counter
  *
- * The table is kept in the state's registry and is the metatable of each `self`. Behind it stands a
- * second table with what every object has (exclusive, schedule, ...), put there by open_api.
+ * The table is kept in the state's registry; what it holds of metamethods makes the metatable of
+ * each `self`. Behind it stands a second table with what every object has (exclusive, schedule,
+ * ...), put there by open_api.
  *
  * Compiling is bounded by the size of the source and of the state; running the chunk has the budget
  * of a turn. Everything that may raise an error runs within sandbox_try.
@@ -24,7 +25,8 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-const char lua_key_base_class = 0, lua_key_chunk = 0, lua_key_class = 0, lua_key_storage = 0;
+const char lua_key_base_class = 0, lua_key_chunk = 0, lua_key_class = 0, lua_key_metatable = 0,
+	   lua_key_storage = 0;
 
 #define NS_PER_MS 1000000ull
 
@@ -98,6 +100,12 @@ static int run_chunk(lua_State *L)
 	if (strcmp(name, state->class->name) != 0)
 		return luaL_error(
 			L, "the source returns class '%s', not '%s'", name, state->class->name);
+	lua_pop(L, 1);
+	lua_createtable(L, 0, 0);
+	lua_pushvalue(L, -2);
+	sandbox_set_metatable(L, -2);
+	lua_getmetatable(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_METATABLE);
 	lua_pop(L, 1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_CLASS);
 	state->has_init = class_state_push_method(state, L, slice_text("init"));

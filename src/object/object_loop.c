@@ -85,13 +85,13 @@ bool object_loop_drain(struct object_loop *object_loop, bool now)
 {
 	objects_quiesce(object_loop->objects);
 	if (now)
-		objects_cancel(object_loop->objects);
+		objects_stop(object_loop->objects);
 	return objects_are_busy(object_loop->objects);
 }
 
 void object_loop_closing(struct object_loop *object_loop)
 {
-	objects_cancel(object_loop->objects);
+	objects_stop(object_loop->objects);
 	object_loop->closed = true;
 	uv_close((uv_handle_t *)&object_loop->timer, NULL);
 	fetcher_close(object_loop->fetcher);

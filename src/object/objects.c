@@ -35,8 +35,11 @@ struct class_slot *slot_of(struct objects *objects, struct slice class_name)
 	for (struct class_slot *slot = objects->slots; slot; slot = slot->next)
 		if (slice_equal(slice_of(slot->name, slot->name_size), class_name))
 			return slot;
+	struct class *class = class_find(objects->options.registry, class_name);
+	if (class == NULL)
+		return NULL;
+	class_release(&class);
 	struct class_slot *slot = memory_zeroed(sizeof(*slot));
-	assert(class_name.size < sizeof(slot->name));
 	memcpy(slot->name, class_name.data, class_name.size);
 	slot->name_size = class_name.size;
 	slot->next = objects->slots;
@@ -98,7 +101,9 @@ bool objects_has_alarm(struct turn *turn, struct slice class_name)
 	if (turn->objects == NULL)
 		return true;
 	struct class_slot *slot = slot_of(turn->objects, class_name);
-	struct class_state *state = slot_state(turn->objects, slot, error, sizeof(error));
+	error[0] = '\0';
+	struct class_state *state =
+		slot ? slot_state(turn->objects, slot, error, sizeof(error)) : NULL;
 	if (state && state->has_alarm)
 		return true;
 	if (state)
@@ -167,7 +172,8 @@ static void grow_table(struct objects *objects)
 	memory_free(before);
 }
 
-struct object *object_take(struct objects *objects, const struct object_name *name)
+struct object *object_take(
+	struct objects *objects, struct class_slot *slot, const struct object_name *name)
 {
 	uint64_t hash = hash_of(name);
 	struct object *object = find_hashed(objects, hash, name);
@@ -179,7 +185,7 @@ struct object *object_take(struct objects *objects, const struct object_name *na
 	memcpy(object + 1, name->id.data, name->id.size);
 	object->id = slice_of(object + 1, name->id.size);
 	object->hash = hash;
-	object->slot = slot_of(objects, name->class_name);
+	object->slot = slot;
 	link_bucket(objects, object);
 	objects->object_count++;
 	return object;
@@ -192,6 +198,7 @@ static void forget(struct objects *objects, struct object *object)
 		place = &(*place)->bucket_next;
 	*place = object->bucket_next;
 	objects->object_count--;
+	memory_free(object->last_error);
 	memory_free(object);
 }
 
@@ -273,7 +280,7 @@ static void evict_idle(struct objects *objects, int64_t now_ms)
 		struct class_state *state = slot->state;
 		for (int left = 10000; left > 0 && state && state->idle_first; left--) {
 			struct object *object = state->idle_first;
-			if (object->figures.last_active_ms + idle_ms > now_ms)
+			if (object->last_active_ms + idle_ms > now_ms)
 				break;
 			object_drop_instance(objects, object);
 			object_settle(objects, object);
@@ -466,16 +473,23 @@ void objects_figures(
 	struct objects *objects, const struct object_name *name, struct objects_figures *out)
 {
 	struct class_slot *slot = slot_of(objects, name->class_name);
+	*out = (struct objects_figures){ 0 };
+	if (slot == NULL)
+		return;
 	if (name->id.size == 0) {
 		*out = slot->figures;
 		out->memory_bytes = slot->state ? sandbox_memory(slot->state->sandbox) : 0;
 		return;
 	}
 	const struct object *object = object_find(objects, name);
-	*out = (struct objects_figures){ 0 };
 	if (object == NULL)
 		return;
-	*out = object->figures;
+	out->calls = object->calls;
+	out->errors = object->errors;
+	out->last_error_ms = object->last_error_ms;
+	out->last_active_ms = object->last_active_ms;
+	if (object->last_error)
+		snprintf(out->last_error, sizeof(out->last_error), "%s", object->last_error);
 	out->instances = object->state != NULL;
 	out->queued = object->queued;
 	out->waiting = object->calls_in;
@@ -609,8 +623,9 @@ bool objects_are_busy(const struct objects *objects)
 	return objects->parked != NULL;
 }
 
-void objects_cancel(struct objects *objects)
+void objects_stop(struct objects *objects)
 {
+	objects->stopped = true;
 	wait_cancel_all(objects);
 }
 

@@ -51,8 +51,8 @@ void objects_free(struct objects **objects);
 void objects_quiesce(struct objects *objects);
 /* Calls are waiting for something. */
 bool objects_are_busy(const struct objects *objects);
-/* Every wait ends: the calls are answered with an error. */
-void objects_cancel(struct objects *objects);
+/* Every wait ends and nothing begins any more: calls are answered with an error. */
+void objects_stop(struct objects *objects);
 /* Runs what is due: sleeps, time-outs, alarms, eviction. The clock of the tick has been read. */
 void objects_run(struct objects *objects);
 /* The gate may have released more: fetches that waited for that begin. */

@@ -66,7 +66,12 @@ struct object {
 	struct call *alarm;         /* the alarm handler under way */
 	struct object_queue alarms; /* jobs that begin when it has ended */
 
-	struct objects_figures figures;
+	/* since it came into memory */
+	uint64_t calls;
+	uint64_t errors;
+	char *last_error; /* NULL: none */
+	int64_t last_error_ms;
+	int64_t last_active_ms;
 };
 
 struct objects {
@@ -104,11 +109,13 @@ struct objects {
 	int64_t evicted_ms; /* when idle instances were looked at */
 	int64_t asked_ms;   /* what the host was asked for last */
 	bool quiesced;
+	bool stopped; /* nothing waits or begins any more */
 };
 
 struct object *object_find(struct objects *objects, const struct object_name *name);
-/* Finds or makes one; it is forgotten by object_leave when nothing goes on with it. */
-struct object *object_take(struct objects *objects, const struct object_name *name);
+/* Finds or makes one; object_settle forgets it when nothing goes on with it. */
+struct object *object_take(
+	struct objects *objects, struct class_slot *slot, const struct object_name *name);
 /* The request may enter now; otherwise it has to queue. `call` is NULL for a storage command. */
 bool object_is_open(
 	const struct object *object, const struct request *request, const struct call *call);
@@ -126,8 +133,10 @@ void object_settle(struct objects *objects, struct object *object);
 void object_doom(struct objects *objects, struct object *object);
 void object_drop_instance(struct objects *objects, struct object *object);
 
-/* The class's slot, and its compiled state brought up to the registry's version. */
+/* The class's slot; NULL for a class that is not loaded and never was, so that clients' words do
+ * not pile up. */
 struct class_slot *slot_of(struct objects *objects, struct slice class_name);
+/* Its compiled state, brought up to the registry's version. */
 /* NULL and `error` when the class is not loaded (error empty) or does not compile. */
 struct class_state *slot_state(
 	struct objects *objects, struct class_slot *slot, char *error, size_t error_size);
@@ -151,7 +160,7 @@ enum call_kind {
 enum wait_kind { WAIT_NONE, WAIT_SLEEP, WAIT_FETCH, WAIT_OBJECT };
 
 /* Why a wait ended. */
-enum wait_end { WAIT_ENDED, WAIT_TIMED_OUT, WAIT_CANCELLED };
+enum wait_end { WAIT_ENDED, WAIT_TIMED_OUT, WAIT_STOPPED };
 
 struct wait {
 	enum wait_kind kind;
@@ -184,8 +193,7 @@ struct call {
 	const struct call_link *caller; /* CALL_OBJECT */
 	struct objects_job *job;        /* CALL_JOB, CALL_NOW */
 
-	bool begun;     /* has been let in */
-	bool cancelled; /* the server stops */
+	bool begun; /* has been let in */
 	struct object *object;
 	struct class_state *state;
 	lua_State *thread;

@@ -81,7 +81,8 @@ void storage_retry_alarm(struct storage *storage, int64_t due_ms, uint32_t tries
 void storage_expire(struct storage *storage, int64_t life_ms, bool sliding);
 /* False when it had no end. */
 bool storage_persist(struct storage *storage);
-/* Somebody used it: a sliding life begins anew; written only when that moves it by a sixteenth. */
+/* Somebody used it: a sliding life begins anew. It lasts up to a sixteenth longer, so that not
+ * every touch is written; never shorter. */
 void storage_touch(struct storage *storage);
 
 /* Recurring calls. Slices are borrowed until the turn has been committed when setting, and valid

@@ -20,7 +20,7 @@
 
 #include <assert.h>
 
-/* A touch is written when it moves the end by one part in so many. */
+/* A touch that is written lasts one part in so many longer. */
 #define TOUCH_PARTS 16
 /* Values deleted by one call of storage_sweep: a turn of about a millisecond. */
 #define SWEEP_VALUES 512
@@ -131,11 +131,11 @@ void storage_touch(struct storage *storage)
 	if (record->life_ms == 0)
 		return;
 	int64_t end_ms = storage->turn->now_ms + record->life_ms;
-	int64_t moves_ms = end_ms - record->expire_ms;
-	if (moves_ms <= 0 || moves_ms < record->life_ms / TOUCH_PARTS)
+	if (record->expire_ms >= end_ms)
 		return;
+	/* A part more than asked for: what comes within that time need not be written. */
 	storage_begin(storage);
-	record->expire_ms = end_ms;
+	record->expire_ms = end_ms + record->life_ms / TOUCH_PARTS;
 }
 
 bool storage_set_schedule(struct storage *storage, const struct schedule *schedule)

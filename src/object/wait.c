@@ -300,15 +300,8 @@ struct request *wait_new_request(struct objects *objects, struct call *caller,
 /* --- going and ending ----------------------------------------------------------------------------
  */
 
-void wait_parked(struct request *request)
+static void begin_wait(struct objects *objects, struct call *call)
 {
-	struct call *call = request->state;
-	struct objects *objects = call->objects;
-	call->parked_previous = NULL;
-	call->parked_next = objects->parked;
-	if (objects->parked)
-		objects->parked->parked_previous = call;
-	objects->parked = call;
 	switch (call->wait.kind) {
 	case WAIT_SLEEP:
 		timer_add(objects, call);
@@ -321,15 +314,13 @@ void wait_parked(struct request *request)
 		break;
 	case WAIT_OBJECT:
 		/* It depends on what this call has done. */
-		call->wait.request->gate_lsn = request->gate_lsn;
+		call->wait.request->gate_lsn = call->request->gate_lsn;
 		timer_add(objects, call);
 		act_later(objects, call, ACTION_SUBMIT);
 		break;
 	case WAIT_NONE:
 		assert(!"a call parked without a wait");
 	}
-	objects_act(objects);
-	objects_ask(objects);
 }
 
 static void drop_request(struct objects *objects, struct call *call)
@@ -350,6 +341,25 @@ static void drop_wait(struct call *call)
 	if (call->wait.fetch)
 		drop_fetch(objects, call);
 	drop_request(objects, call);
+}
+
+void wait_parked(struct request *request)
+{
+	struct call *call = request->state;
+	struct objects *objects = call->objects;
+	call->parked_previous = NULL;
+	call->parked_next = objects->parked;
+	if (objects->parked)
+		objects->parked->parked_previous = call;
+	objects->parked = call;
+	if (objects->stopped) {
+		drop_wait(call);
+		wait_finish(call, WAIT_STOPPED);
+	} else {
+		begin_wait(objects, call);
+	}
+	objects_act(objects);
+	objects_ask(objects);
 }
 
 static void unlist_action(struct objects *objects, struct call *call)
@@ -386,8 +396,7 @@ void wait_cancel_all(struct objects *objects)
 		if (call->action == ACTION_RESUME)
 			continue;
 		drop_wait(call);
-		call->cancelled = true;
-		wait_finish(call, WAIT_CANCELLED);
+		wait_finish(call, WAIT_STOPPED);
 	}
 	objects_act(objects);
 	objects_ask(objects);

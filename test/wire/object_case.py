@@ -45,6 +45,11 @@ class ObjectTest(harness.WireTest):
     def fresh(self, prefix="object"):
         return f"{prefix}-{self._testMethodName[:40]}-{next(numbers)}"
 
+    def reconnect(self):
+        """After a restart of the server."""
+        self.connection = self.server.connect()
+        self.call = self.connection.command
+
     def load(self, source, name=None, *options):
         """The version. The name is the one that the source gives to class()."""
         name = name or source.split('class("')[1].split('"')[0]
@@ -58,6 +63,12 @@ class ObjectTest(harness.WireTest):
         self.assertIsInstance(reply, resp.Error, (command, reply))
         self.assertEqual(reply.split(b" ")[0].decode(), code, (command, reply))
         return reply.decode()
+
+    def is_null(self, reply):
+        self.assertIsInstance(reply, resp.Null)
+
+    def is_not_null(self, reply):
+        self.assertNotIsInstance(reply, resp.Null)
 
     def info(self, *which):
         return as_map(self.call("DO.INFO", *which))

@@ -1,0 +1,994 @@
+--[=[
+UserSubscriptionManager: all that is polled for one user: OAuth tokens of providers, the feeds the
+user follows there, and what was found in them. One object a user; the user's id is the object's.
+
+Tokens
+	set_token provider access [refresh [expires-in-s [scope]]]
+	        -> 1; 0 when `refresh` is one that has been replaced already (a late writer)
+	token provider             -> an access token that is valid for at least a minute, if need be
+	                              after a refresh; when that fails, one that is valid at least
+	reject provider access     -> 1, or 0 when it is not the present one: the provider did not take
+	                              this access token, so the next `token` refreshes
+	refresh provider refresh   -> map access_token, refresh_token, expires_at, token_type, scope
+	forget provider            -> 1, or 0 when there was no token
+	export_tokens              -> JSON by provider, for a way back; import_tokens takes it
+	import_tokens json         -> how many were taken
+
+A token is refreshed once, whoever asks and however many: the others wait and get the same answer.
+What the provider gave is on disk before anybody sees it. When the answer to a refresh is lost, the
+same refresh token is sent again, at once and then less and less often; a provider that lost the
+answer only hands out the successor again. A refresh token that somebody presents to `refresh` is
+never spent twice: one that was replaced a short while ago (REFRESH_GRACE_S) gets what replaced it.
+A provider that answers invalid_grant wants the user to log in: nothing is sent to it any more until
+set_token.
+
+Subscriptions
+	subscribe provider feed [title]  -> 1, or 0 when it was there    unsubscribe provider feed -> 1, 0
+	list [provider]    -> an array of maps: provider, feed, title, since, last_poll, last_ok, failures,
+	                      last_error
+	set_interval s     -> OK; how often this user is polled, 10 s to 30 days
+	poll [provider]    -> map feeds, failed, skipped, new_items; busy = 1 when a poll is under way
+	items [limit [before]] -> the newest first, as maps: number, provider, feed, id, title, url,
+	                      published, found; `before` is the number of the last one of the page before
+	last_poll          -> ms since 1970, or nil
+
+A subscription makes the object poll by itself (schedule "poll"), until the last one is gone. An item
+is found once, however often it is in the feed. The newest ITEMS_MAX are kept.
+
+Watching and leaving
+	health             -> map: status (ok, failing, login_required), what each provider does, success
+	                      rates, durations, last errors
+	delete_user        -> how many keys were deleted: tokens, subscriptions, items, schedule, all
+
+Providers are whatever the configuration names, here `spotify` (1 to 32 lower-case letters, digits,
+_). The hosts must be in fetch-allow as well.
+
+	env UserSubscriptionManager SPOTIFY_TOKEN_URL     https://accounts.spotify.com/api/token
+	env UserSubscriptionManager SPOTIFY_FEED_URL      https://api.spotify.com/v1/shows/{feed}/episodes
+	env UserSubscriptionManager SPOTIFY_CLIENT_ID     id
+	env UserSubscriptionManager SPOTIFY_CLIENT_SECRET secret
+	env UserSubscriptionManager SPOTIFY_AUTH          basic    how the two are sent: basic, or body
+	env UserSubscriptionManager SPOTIFY_RATE          5        feeds asked for a second, per user
+	env UserSubscriptionManager SPOTIFY_BURST         10       and at once
+	env UserSubscriptionManager POLL_S                1800     set_interval is stronger
+	env UserSubscriptionManager ITEMS_MAX             1000
+	env UserSubscriptionManager REFRESH_GRACE_S       300
+	env UserSubscriptionManager FETCH_TIMEOUT_MS      10000
+
+A feed is JSON: an array of items, or a map with them in `items`. Of an item are read, the first that
+is there: id, guid, id.videoId; title, name, snippet.title; url, link, external_urls.spotify; published,
+published_at, release_date, snippet.publishedAt. An item without an id is left out.
+
+A provider that answers 429 is left alone until its Retry-After is over (a minute without one).
+
+Errors: BADARGUMENT; NOTCONFIGURED (a setting is missing); NOTOKEN (set_token comes first);
+LOGINREQUIRED; REFRESHFAILED (no valid token now; the message says when it is tried again);
+STALETOKEN (`refresh` with a token that is neither the present one nor a recent one); FULL (too many
+subscriptions).
+
+Tokens are stored as they are: who can read the data directory can read them.
+]=]
+local UserSubscriptionManager = class("UserSubscriptionManager")
+
+local EXPIRY_MARGIN_MS = 60000 -- a token that lives no longer is not handed out
+local EXPIRES_IN_S = 3600      -- when the provider does not say
+local REPEAT_AFTER_MS = 500    -- a refresh whose answer was lost is sent again
+local RETRY_FIRST_MS = 1000    -- then refused, for twice as long each time
+local RETRY_MOST_MS = 300000
+local LIMITED_MS = 60000       -- after a 429 that does not say
+local LIMITED_MOST_MS = 86400000
+local REPLACED_MAX = 10        -- refresh tokens remembered after they were replaced
+local SUBSCRIPTIONS_MAX = 1000
+local PAGE_MAX = 200           -- items read of one answer
+local SEEN_MAX = 500           -- items of a feed remembered; more than a page
+local POLL_MOST_MS = 300000    -- feeds that are not reached come first the next time
+local FAILURES_IN_A_ROW = 3    -- then a provider is left for this poll
+local TEXT_BYTES = 4096
+
+--[[
+Storage. Nothing is kept in memory but the mark that a poll is under way, so a call that fails and is
+undone leaves nothing behind.
+	token:PROVIDER          see _store_token; expires_at, updated_at and the like in ms since 1970
+	limit:PROVIDER          level, at: the token bucket; blocked_until
+	subscription:PROVIDER:FEED
+	seen:PROVIDER:FEED      ids, those of the last answer first
+	item:NUMBER             15 digits
+	items                   first, next: numbers
+	figures:WHAT            see _note
+	interval, last_poll
+]]
+
+---- arguments and settings
+
+local function text(value, what, most)
+	most = most or TEXT_BYTES
+	if type(value) ~= "string" or #value == 0 or #value > most then
+		fail("BADARGUMENT", ("%s is a text of 1 to %d bytes"):format(what, most))
+	end
+	return value
+end
+
+local function optional_text(value, what)
+	if value ~= nil and value ~= "" then
+		return text(value, what)
+	end
+end
+
+local function provider_name(value)
+	if type(value) ~= "string" or #value > 32 or not value:find("^[a-z0-9_]+$") then
+		fail("BADARGUMENT", "a provider is 1 to 32 lower-case letters, digits and _")
+	end
+	local upper = value:upper()
+	if not env[upper .. "_TOKEN_URL"] and not env[upper .. "_FEED_URL"] then
+		fail("NOTCONFIGURED", ("no provider is called %s: %s_TOKEN_URL is missing"):format(value, upper))
+	end
+	return value
+end
+
+local function number(value, what, least, most)
+	value = tonumber(value)
+	if not value or not (value >= least and value <= most) then
+		fail("BADARGUMENT", ("%s is a number from %s to %s"):format(what, least, most))
+	end
+	return value
+end
+
+local function setting(name)
+	return env[name] or fail("NOTCONFIGURED", ("env UserSubscriptionManager %s is missing"):format(name))
+end
+
+local function number_setting(name, usual, least, most)
+	local value = tonumber(env[name] or usual)
+	if not value or not (value >= least and value <= most) then
+		local form = "env UserSubscriptionManager %s is a number from %s to %s"
+		fail("NOTCONFIGURED", form:format(name, least, most))
+	end
+	return value
+end
+
+local function fetch_timeout_ms()
+	return math.floor(number_setting("FETCH_TIMEOUT_MS", 10000, 1, 120000))
+end
+
+---- HTTP
+
+local function percent(value)
+	return (value:gsub("[^%w%-._~]", function(byte)
+		return ("%%%02X"):format(byte:byte())
+	end))
+end
+
+local function form(fields)
+	local parts = {}
+	for _, field in ipairs(fields) do
+		parts[#parts + 1] = field[1] .. "=" .. percent(field[2])
+	end
+	return table.concat(parts, "&")
+end
+
+local function decode(body)
+	local ok, value = pcall(json.decode, body)
+	return ok and type(value) == "table" and value or nil
+end
+
+local MONTHS = {
+	Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6,
+	Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
+}
+
+-- RFC 9110, 10.2.3: seconds, or a date as in `Wed, 21 Oct 2015 07:28:00 GMT`.
+local function retry_after_ms(headers)
+	local value = headers["retry-after"] or ""
+	local ms = tonumber(value:match("^%s*(%d+)%s*$"))
+	if ms then
+		ms = ms * 1000
+	else
+		local day, month, year, clock = value:match("(%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT")
+		local at = MONTHS[month]
+			and time.parse(("%s-%02d-%sT%sZ"):format(year, MONTHS[month], day, clock))
+		ms = at and at - time.now() or LIMITED_MS
+	end
+	return math.tointeger(math.max(1000, math.min(ms, LIMITED_MOST_MS)))
+end
+
+--[[
+What has been written so far stays, whatever becomes of the call: an error undoes what was written
+since the last wait, and this is one.
+]]
+local function keep_written()
+	sleep(0)
+end
+
+---- figures
+
+-- One more of what is called `what`, which took `ms`; `problem` nil: it went well.
+function UserSubscriptionManager:_note(what, ms, problem)
+	local key = "figures:" .. what
+	local figures = self.storage:get(key)
+		or { ok = 0, failed = 0, last_ms = 0, longest_ms = 0, total_ms = 0 }
+	if problem then
+		figures.failed = figures.failed + 1
+		figures.last_error, figures.last_error_at = problem:sub(1, 200), time.now()
+	else
+		figures.ok = figures.ok + 1
+	end
+	figures.last_ms, figures.total_ms = ms, figures.total_ms + ms
+	figures.longest_ms = math.max(figures.longest_ms, ms)
+	self.storage:put(key, figures)
+end
+
+local function show_figures(figures)
+	local count = figures.ok + figures.failed
+	return {
+		ok = figures.ok,
+		failed = figures.failed,
+		success_rate = figures.ok / count,
+		mean_ms = figures.total_ms // count,
+		longest_ms = figures.longest_ms,
+		last_ms = figures.last_ms,
+		last_error = figures.last_error,
+		last_error_at = figures.last_error_at,
+	}
+end
+
+---- tokens
+
+local function is_fresh(token)
+	return token.expires_at - time.now() > EXPIRY_MARGIN_MS
+end
+
+local function is_valid(token)
+	return token.expires_at > time.now()
+end
+
+local function shown(token)
+	return {
+		access_token = token.access_token,
+		refresh_token = token.refresh_token,
+		expires_at = token.expires_at,
+		token_type = token.token_type,
+		scope = token.scope,
+	}
+end
+
+--[[
+Only one call at a time is in here for a provider; the others wait, and look again at what is stored
+when it is their turn.
+]]
+function UserSubscriptionManager:_one_at_a_time(provider, work)
+	return self:exclusive(work)
+end
+
+function UserSubscriptionManager:_stored_token(provider)
+	return self.storage:get("token:" .. provider)
+		or fail("NOTOKEN", ("there is no token for %s"):format(provider))
+end
+
+local function was_replaced(token, refresh_token, within_ms)
+	local hash = crypto.sha256(refresh_token)
+	for _, replaced in ipairs(token and token.replaced or {}) do
+		if crypto.equal(replaced.hash, hash) and time.now() - replaced.at <= within_ms then
+			return true
+		end
+	end
+	return false
+end
+
+-- `old` with what the provider gave; the refresh token that is no longer in use is remembered.
+function UserSubscriptionManager:_store_token(provider, old, new)
+	local replaced = old and old.replaced or {}
+	local refresh_token = new.refresh_token or (old and old.refresh_token)
+	if old and old.refresh_token and old.refresh_token ~= refresh_token then
+		table.insert(replaced, 1, { hash = crypto.sha256(old.refresh_token), at = time.now() })
+		replaced[REPLACED_MAX + 1] = nil
+	end
+	local token = {
+		access_token = new.access_token,
+		refresh_token = refresh_token,
+		expires_at = new.expires_at,
+		token_type = new.token_type or (old and old.token_type) or "Bearer",
+		scope = new.scope or (old and old.scope),
+		updated_at = time.now(),
+		replaced = replaced, -- hash and time of refresh tokens, the last first
+		failures = 0, -- of refreshes, in a row
+		retry_at = 0, -- no refresh before; besides, when it failed:
+		-- last_error   login: why the user has to log in   sent_at: the answer is not known
+	}
+	self.storage:put("token:" .. provider, token)
+	return token
+end
+
+local function refresh_request(provider, refresh_token)
+	local upper = provider:upper()
+	local id, secret = setting(upper .. "_CLIENT_ID"), env[upper .. "_CLIENT_SECRET"] or ""
+	local fields = { { "grant_type", "refresh_token" }, { "refresh_token", refresh_token } }
+	local headers = {
+		["Content-Type"] = "application/x-www-form-urlencoded",
+		Accept = "application/json",
+	}
+	if (env[upper .. "_AUTH"] or "basic") == "basic" then
+		headers.Authorization = "Basic " .. crypto.base64(percent(id) .. ":" .. percent(secret))
+	else
+		fields[#fields + 1] = { "client_id", id }
+		fields[#fields + 1] = { "client_secret", secret }
+	end
+	return {
+		url = setting(upper .. "_TOKEN_URL"),
+		method = "POST",
+		headers = headers,
+		body = form(fields),
+		timeout = fetch_timeout_ms(),
+		redirects = 0,
+	}
+end
+
+-- What an answer of the token endpoint means: "tokens", "login", "limited", "refused" or "lost".
+local function judge_refresh(answer, message)
+	if not answer then
+		return "lost", message
+	end
+	local body = decode(answer.body)
+	if answer.status == 200 and body and type(body.access_token) == "string" then
+		return "tokens", body
+	end
+	local problem = body and type(body.error) == "string" and body.error or "no JSON of OAuth"
+	problem = ("HTTP %d: %s"):format(answer.status, problem)
+	if answer.status == 429 then
+		return "limited", problem
+	elseif (answer.status == 400 or answer.status == 401) and body and body.error == "invalid_grant" then
+		return "login", problem
+	elseif answer.status == 200 or answer.status >= 500 then
+		return "lost", problem
+	end
+	return "refused", problem
+end
+
+-- False when the user logged in anew, or the token was forgotten.
+function UserSubscriptionManager:_is_present(provider, token)
+	local now = self.storage:get("token:" .. provider)
+	return now ~= nil and now.refresh_token == token.refresh_token
+end
+
+-- Sends the refresh token; again, once, when the answer is lost.
+function UserSubscriptionManager:_send_refresh(provider, token)
+	local request = refresh_request(provider, token.refresh_token)
+	for try = 1, 2 do
+		token.sent_at = time.now()
+		self.storage:put("token:" .. provider, token)
+		local answer, message = http.fetch(request)
+		if not self:_is_present(provider, token) then
+			return "replaced"
+		end
+		local verdict, detail = judge_refresh(answer, message)
+		local problem = verdict ~= "tokens" and detail or nil
+		self:_note("refresh:" .. provider, time.now() - token.sent_at, problem)
+		if verdict ~= "lost" or try == 2 then
+			return verdict, detail, answer
+		end
+		sleep(REPEAT_AFTER_MS)
+		if not self:_is_present(provider, token) then
+			return "replaced"
+		end
+	end
+end
+
+local function tokens_of(answer, sent_at)
+	local seconds = tonumber(answer.expires_in) or EXPIRES_IN_S
+	seconds = math.max(0, math.min(seconds, 10 * 366 * 86400))
+	return {
+		access_token = answer.access_token,
+		refresh_token = type(answer.refresh_token) == "string" and answer.refresh_token or nil,
+		expires_at = sent_at + math.floor(seconds * 1000),
+		token_type = type(answer.token_type) == "string" and answer.token_type or nil,
+		scope = type(answer.scope) == "string" and answer.scope or nil,
+	}
+end
+
+-- The token as it is now stored: with news of the provider, or with when to try again.
+function UserSubscriptionManager:_refresh(provider, token)
+	local verdict, detail, answer = self:_send_refresh(provider, token)
+	if verdict == "replaced" then
+		return self.storage:get("token:" .. provider)
+	elseif verdict == "tokens" then
+		return self:_store_token(provider, token, tokens_of(detail, token.sent_at))
+	end
+	token.last_error = detail:sub(1, 200)
+	token.failures = token.failures + 1
+	if verdict == "login" then
+		token.login = token.last_error
+	else
+		local pause_ms = RETRY_FIRST_MS << math.min(token.failures - 1, 20)
+		pause_ms = verdict == "limited" and retry_after_ms(answer.headers)
+			or math.min(pause_ms, RETRY_MOST_MS)
+		token.retry_at = time.now() + pause_ms
+	end
+	if verdict ~= "lost" then
+		token.sent_at = nil
+	end
+	self.storage:put("token:" .. provider, token)
+	log.warning("refresh for", provider, "of", self.id, "failed:", detail)
+	return token
+end
+
+-- The reason why a token cannot be handed out: code and message; nil when it can.
+local function refusal(provider, token)
+	if not token then
+		return "NOTOKEN", ("there is no token for %s"):format(provider)
+	elseif token.login then
+		return "LOGINREQUIRED", ("%s wants the user to log in: %s"):format(provider, token.login)
+	elseif is_valid(token) then
+		return nil
+	elseif not token.refresh_token then
+		return "LOGINREQUIRED", ("the token for %s has ended, and has no refresh token"):format(provider)
+	end
+	local ms = math.max(0, token.retry_at - time.now())
+	local message = "%s gives no token (%s); tried again in %d ms"
+	return "REFRESHFAILED", message:format(provider, token.last_error or "answer lost", ms)
+end
+
+local function wants_refresh(token)
+	return token and not is_fresh(token) and not token.login and token.refresh_token
+		and token.retry_at <= time.now()
+end
+
+-- The provider does not take this access token, whatever its expiry says.
+function UserSubscriptionManager:_distrust(provider, access_token)
+	local token = self.storage:get("token:" .. provider)
+	if not token or token.access_token ~= access_token then
+		return false
+	end
+	token.expires_at = 0
+	self.storage:put("token:" .. provider, token)
+	return true
+end
+
+-- The stored token, refreshed if need be; or nil, code, message.
+function UserSubscriptionManager:_usable_token(provider)
+	local key = "token:" .. provider
+	local token = self.storage:get(key)
+	if wants_refresh(token) then
+		token = self:_one_at_a_time(provider, function()
+			local now = self.storage:get(key)
+			return wants_refresh(now) and self:_refresh(provider, now) or now
+		end)
+	end
+	local code, message = refusal(provider, token)
+	if code then
+		return nil, code, message
+	end
+	return token
+end
+
+function UserSubscriptionManager:_token_or_fail(provider)
+	local token, code, message = self:_usable_token(provider)
+	if not token then
+		keep_written()
+		fail(code, message)
+	end
+	return token
+end
+
+function UserSubscriptionManager:reject(provider, access)
+	return self:_distrust(provider_name(provider), access) and 1 or 0
+end
+
+function UserSubscriptionManager:set_token(provider, access, refresh, expires_in, scope)
+	provider = provider_name(provider)
+	text(access, "an access token")
+	refresh = optional_text(refresh, "a refresh token")
+	local seconds = number(expires_in or EXPIRES_IN_S, "a life in seconds", 0, 10 * 366 * 86400)
+	return self:_take_token(provider, {
+		access_token = access,
+		refresh_token = refresh,
+		expires_at = time.now() + math.floor(seconds * 1000),
+		scope = optional_text(scope, "a scope"),
+	})
+end
+
+function UserSubscriptionManager:_take_token(provider, new)
+	local old = self.storage:get("token:" .. provider)
+	if new.refresh_token then
+		setting(provider:upper() .. "_TOKEN_URL")
+		setting(provider:upper() .. "_CLIENT_ID")
+		if was_replaced(old, new.refresh_token, math.huge) then
+			return 0
+		end
+	end
+	self:_store_token(provider, old, new)
+	return 1
+end
+
+function UserSubscriptionManager:token(provider)
+	return self:_token_or_fail(provider_name(provider)).access_token
+end
+
+function UserSubscriptionManager:refresh(provider, refresh_token)
+	provider = provider_name(provider)
+	text(refresh_token, "a refresh token")
+	local token = self:_stored_token(provider)
+	local grace_ms = number_setting("REFRESH_GRACE_S", 300, 0, 30 * 86400) * 1000
+	local is_present = token.refresh_token and crypto.equal(token.refresh_token, refresh_token)
+	if not is_present and not was_replaced(token, refresh_token, grace_ms) then
+		fail("STALETOKEN", ("%s has another refresh token by now"):format(provider))
+	end
+	return shown(self:_token_or_fail(provider))
+end
+
+function UserSubscriptionManager:forget(provider)
+	return self.storage:delete("token:" .. provider_name(provider)) and 1 or 0
+end
+
+-- Never one that is being spent at this moment: the way back would begin with a dead token.
+function UserSubscriptionManager:export_tokens()
+	local tokens = {}
+	for _, entry in ipairs(self.storage:list({ prefix = "token:" })) do
+		local provider = entry.key:sub(#"token:" + 1)
+		self:_one_at_a_time(provider, function()
+			local token = self.storage:get(entry.key)
+			tokens[provider] = token and shown(token)
+		end)
+	end
+	return next(tokens) and json.encode(tokens) or "{}"
+end
+
+function UserSubscriptionManager:import_tokens(exported)
+	local tokens = decode(text(exported, "an export", 1048576))
+		or fail("BADARGUMENT", "an export is JSON")
+	local taken = 0
+	for provider, token in pairs(tokens) do
+		provider_name(provider)
+		if type(token) ~= "table" or not math.tointeger(token.expires_at) then
+			fail("BADARGUMENT", ("the token for %s has no expires_at"):format(provider))
+		end
+		taken = taken + self:_take_token(provider, {
+			access_token = text(token.access_token, "an access token"),
+			refresh_token = optional_text(token.refresh_token, "a refresh token"),
+			expires_at = math.tointeger(token.expires_at),
+			token_type = optional_text(token.token_type, "a token type"),
+			scope = optional_text(token.scope, "a scope"),
+		})
+	end
+	return taken
+end
+
+---- subscriptions
+
+local function feed_key(kind, provider, feed)
+	return kind .. ":" .. provider .. ":" .. feed
+end
+
+function UserSubscriptionManager:_subscriptions(provider)
+	local prefix = "subscription:" .. (provider and provider .. ":" or "")
+	local found = {}
+	for _, entry in ipairs(self.storage:list({ prefix = prefix })) do
+		found[#found + 1] = entry.value
+	end
+	return found
+end
+
+function UserSubscriptionManager:_poll_schedule()
+	for _, schedule in ipairs(self:schedules()) do
+		if schedule.name == "poll" then
+			return schedule
+		end
+	end
+end
+
+function UserSubscriptionManager:_start_polling()
+	local usual = number_setting("POLL_S", 1800, 10, 30 * 86400)
+	self:schedule("poll", { every = self.storage:get("interval") or usual, method = "poll" })
+end
+
+function UserSubscriptionManager:subscribe(provider, feed, title)
+	provider, feed = provider_name(provider), text(feed, "a feed", 512)
+	setting(provider:upper() .. "_FEED_URL")
+	local key = feed_key("subscription", provider, feed)
+	if self.storage:get(key) then
+		return 0
+	end
+	local count = #self:_subscriptions()
+	if count >= SUBSCRIPTIONS_MAX then
+		fail("FULL", ("a user has at most %d subscriptions"):format(SUBSCRIPTIONS_MAX))
+	end
+	self.storage:put(key, {
+		provider = provider,
+		feed = feed,
+		title = optional_text(title, "a title"),
+		since = time.now(),
+		last_poll = 0,
+		last_ok = 0,
+		failures = 0,
+	})
+	if not self:_poll_schedule() then
+		self:_start_polling()
+	end
+	return 1
+end
+
+function UserSubscriptionManager:unsubscribe(provider, feed)
+	provider, feed = provider_name(provider), text(feed, "a feed", 512)
+	local existed = self.storage:delete(feed_key("subscription", provider, feed))
+	self.storage:delete(feed_key("seen", provider, feed))
+	if #self:_subscriptions() == 0 then
+		self:unschedule("poll")
+	end
+	return existed and 1 or 0
+end
+
+function UserSubscriptionManager:list(provider)
+	return self:_subscriptions(provider and provider_name(provider))
+end
+
+function UserSubscriptionManager:set_interval(seconds)
+	self.storage:put("interval", number(seconds, "an interval in seconds", 10, 30 * 86400))
+	if self:_poll_schedule() then
+		self:_start_polling()
+	end
+	return "OK"
+end
+
+function UserSubscriptionManager:last_poll()
+	return self.storage:get("last_poll")
+end
+
+---- rate limits
+
+-- How long a provider has to be left alone, in ms; 0: one request may be sent, and is counted.
+function UserSubscriptionManager:_take_turn(provider)
+	local upper, now = provider:upper(), time.now()
+	local rate = number_setting(upper .. "_RATE", 5, 0.1, 100000)
+	local burst = number_setting(upper .. "_BURST", 10, 1, 100000)
+	local limit = self.storage:get("limit:" .. provider) or { level = burst, at = now, blocked_until = 0 }
+	if limit.blocked_until > now then
+		return limit.blocked_until - now, true
+	end
+	local level = math.min(burst, limit.level + math.max(0, now - limit.at) * rate / 1000)
+	if level < 1 then
+		return math.ceil((1 - level) * 1000 / rate), false
+	end
+	self.storage:put("limit:" .. provider, { level = level - 1, at = now, blocked_until = 0 })
+	return 0
+end
+
+function UserSubscriptionManager:_block(provider, ms)
+	self.storage:put("limit:" .. provider, { level = 0, at = time.now(), blocked_until = time.now() + ms })
+end
+
+---- items
+
+local function first_text(...)
+	for i = 1, select("#", ...) do
+		local value = select(i, ...)
+		if type(value) == "string" or type(value) == "number" then
+			return tostring(value):sub(1, TEXT_BYTES)
+		end
+	end
+end
+
+local function table_or_empty(value)
+	return type(value) == "table" and value or {}
+end
+
+local function read_item(raw)
+	local snippet, external = table_or_empty(raw.snippet), table_or_empty(raw.external_urls)
+	local id = first_text(raw.id, raw.guid, table_or_empty(raw.id).videoId)
+	return id and {
+		id = #id <= 128 and id or crypto.hex(crypto.sha256(id)),
+		title = first_text(raw.title, raw.name, snippet.title),
+		url = first_text(raw.url, raw.link, external.spotify),
+		published = first_text(raw.published, raw.published_at, raw.release_date, snippet.publishedAt),
+	}
+end
+
+-- The items of a body, in its order, each once; nil when it is no feed.
+local function read_items(body)
+	local feed = decode(body)
+	if not feed then
+		return nil
+	end
+	local items, known = {}, {}
+	for _, raw in ipairs(table_or_empty(feed.items or feed)) do
+		local item = #items < PAGE_MAX and type(raw) == "table" and read_item(raw)
+		if item and not known[item.id] then
+			known[item.id] = true
+			items[#items + 1] = item
+		end
+	end
+	return items
+end
+
+-- Those that were not there before. What is in the feed now stays known: SEEN_MAX is more than a page.
+function UserSubscriptionManager:_new_items(provider, feed, items)
+	local key = feed_key("seen", provider, feed)
+	local before, seen, new = {}, {}, {}
+	local order = self.storage:get(key) or {}
+	for _, id in ipairs(order) do
+		before[id] = true
+	end
+	for _, item in ipairs(items) do
+		seen[#seen + 1] = item.id
+		if before[item.id] then
+			before[item.id] = nil
+		else
+			new[#new + 1] = item
+		end
+	end
+	for _, id in ipairs(order) do
+		if before[id] and #seen < SEEN_MAX then
+			seen[#seen + 1] = id
+		end
+	end
+	self.storage:put(key, seen)
+	return new
+end
+
+local function item_key(position)
+	return ("item:%015d"):format(position)
+end
+
+-- Feeds have the newest first; numbers grow with age the other way round.
+function UserSubscriptionManager:_add_items(provider, feed, new)
+	local range = self.storage:get("items") or { first = 1, next = 1 }
+	local most = math.floor(number_setting("ITEMS_MAX", 1000, 1, 100000))
+	for i = #new, 1, -1 do
+		local item = new[i]
+		item.provider, item.feed, item.found, item.number = provider, feed, time.now(), range.next
+		self.storage:put(item_key(range.next), item)
+		range.next = range.next + 1
+	end
+	while range.next - range.first > most do
+		self.storage:delete(item_key(range.first))
+		range.first = range.first + 1
+	end
+	self.storage:put("items", range)
+end
+
+function UserSubscriptionManager:items(limit, before)
+	limit = math.floor(number(limit or 50, "a limit", 1, 1000))
+	local range = { prefix = "item:", reverse = true, limit = limit }
+	if before ~= nil then
+		range.end_before = item_key(math.floor(number(before, "an item's number", 0, 1e14)))
+	end
+	local items = {}
+	for _, entry in ipairs(self.storage:list(range)) do
+		items[#items + 1] = entry.value
+	end
+	return items
+end
+
+---- polling
+
+local function feed_request(provider, subscription, token)
+	local url = setting(provider:upper() .. "_FEED_URL")
+	return {
+		url = url:gsub("{feed}", (percent(subscription.feed):gsub("%%", "%%%%"))),
+		headers = {
+			Accept = "application/json",
+			Authorization = token.token_type .. " " .. token.access_token,
+			["If-None-Match"] = subscription.etag,
+		},
+		timeout = fetch_timeout_ms(),
+	}
+end
+
+-- Waits for a turn; false when the provider is to be left alone, or the poll is over.
+function UserSubscriptionManager:_await_turn(poll, provider)
+	while self.polling == poll do
+		local ms, is_blocked = self:_take_turn(provider)
+		if is_blocked then
+			return false
+		elseif ms == 0 then
+			return true
+		end
+		sleep(ms)
+	end
+	return false
+end
+
+-- The provider's answer, and what is wrong with it. Neither: the provider is to be left alone.
+function UserSubscriptionManager:_fetch_feed(poll, subscription)
+	local provider = subscription.provider
+	for try = 1, 2 do
+		local token, code, message = self:_usable_token(provider)
+		if not token then
+			poll.left_alone[provider] = true
+			return nil, code .. " " .. message
+		elseif not self:_await_turn(poll, provider) then
+			poll.left_alone[provider] = true
+			return nil
+		end
+		local began = time.now()
+		local answer, problem = http.fetch(feed_request(provider, subscription, token))
+		if self.polling ~= poll then
+			return nil
+		elseif answer and answer.status ~= 200 and answer.status ~= 304 then
+			problem = ("HTTP %d"):format(answer.status)
+		end
+		self:_note("fetch:" .. provider, time.now() - began, problem)
+		if not answer or answer.status ~= 401 or try == 2 then
+			return answer, problem
+		end
+		self:_distrust(provider, token.access_token)
+	end
+end
+
+-- What an answer brought: how many new items, or nil and why none.
+function UserSubscriptionManager:_take_answer(subscription, answer)
+	local provider, feed = subscription.provider, subscription.feed
+	if answer.status == 304 then
+		return 0
+	end
+	local items = read_items(answer.body)
+	if not items then
+		return nil, "the feed is not JSON"
+	end
+	local new = self:_new_items(provider, feed, items)
+	if #new > 0 then
+		self:_add_items(provider, feed, new)
+	end
+	subscription.etag = first_text(answer.headers.etag)
+	return #new
+end
+
+function UserSubscriptionManager:_poll_feed(poll, polled)
+	local provider = polled.provider
+	local answer, problem = self:_fetch_feed(poll, polled)
+	local key = feed_key("subscription", provider, polled.feed)
+	local subscription = self.polling == poll and self.storage:get(key)
+	if not subscription then
+		return -- the user has left it, or has left, while we waited
+	elseif not answer and not problem then
+		poll.skipped = poll.skipped + 1
+		return
+	end
+	local count = 0
+	if not problem then
+		count, problem = self:_take_answer(subscription, answer)
+	elseif answer and answer.status == 429 then
+		self:_block(provider, retry_after_ms(answer.headers))
+	end
+	subscription.last_poll = time.now()
+	subscription.last_error = problem
+	if problem then
+		subscription.failures = subscription.failures + 1
+		poll.failed, poll.problem = poll.failed + 1, problem
+		poll.in_a_row[provider] = (poll.in_a_row[provider] or 0) + 1
+	else
+		subscription.failures, subscription.last_ok = 0, time.now()
+		poll.new_items = poll.new_items + count
+		poll.in_a_row[provider] = 0
+	end
+	poll.feeds = poll.feeds + 1
+	self.storage:put(key, subscription)
+end
+
+-- Those that were polled the longest ago come first.
+function UserSubscriptionManager:_poll_all(poll, provider)
+	local subscriptions = self:_subscriptions(provider)
+	table.sort(subscriptions, function(a, b)
+		return a.last_poll < b.last_poll
+	end)
+	for _, subscription in ipairs(subscriptions) do
+		local name = subscription.provider
+		if self.polling ~= poll then
+			return
+		elseif poll.left_alone[name] or (poll.in_a_row[name] or 0) >= FAILURES_IN_A_ROW
+			or time.now() - poll.began > POLL_MOST_MS then
+			poll.skipped = poll.skipped + 1
+		else
+			self:_poll_feed(poll, subscription)
+		end
+	end
+	if #subscriptions > 0 and self.polling == poll then
+		self.storage:put("last_poll", time.now())
+		self:_note("poll", time.now() - poll.began, poll.problem)
+	end
+end
+
+function UserSubscriptionManager:poll(provider)
+	provider = provider and provider_name(provider)
+	if self.polling then
+		return { feeds = 0, failed = 0, skipped = 0, new_items = 0, busy = 1 }
+	end
+	local poll = {
+		began = time.now(),
+		feeds = 0,
+		failed = 0,
+		skipped = 0,
+		new_items = 0,
+		left_alone = {}, -- providers, for this poll
+		in_a_row = {}, -- failures by provider
+	}
+	self.polling = poll
+	local ok, problem = pcall(self._poll_all, self, poll, provider)
+	if self.polling == poll then
+		self.polling = nil
+	end
+	if not ok then
+		error(problem, 0)
+	end
+	return {
+		feeds = poll.feeds,
+		failed = poll.failed,
+		skipped = poll.skipped,
+		new_items = poll.new_items,
+		busy = 0,
+	}
+end
+
+---- watching and leaving
+
+local function token_status(token)
+	local code = refusal("", token)
+	if code == "LOGINREQUIRED" then
+		return "login_required"
+	end
+	return token.failures > 0 and "failing" or "ok"
+end
+
+local function entry_of(providers, name)
+	providers[name] = providers[name] or { status = "ok" }
+	return providers[name]
+end
+
+-- By provider: the token's state without the token, the figures, the limit in force.
+function UserSubscriptionManager:_providers()
+	local providers, now = {}, time.now()
+	for _, stored in ipairs(self.storage:list({ prefix = "token:" })) do
+		local entry, token = entry_of(providers, stored.key:match("^token:(.*)")), stored.value
+		entry.status = token_status(token)
+		entry.expires_at = token.expires_at
+		entry.failures = token.failures
+		entry.last_error = token.last_error
+		entry.retry_at = token.retry_at > now and token.retry_at or nil
+	end
+	for _, stored in ipairs(self.storage:list({ prefix = "limit:" })) do
+		local entry = entry_of(providers, stored.key:match("^limit:(.*)"))
+		if stored.value.blocked_until > now then
+			entry.blocked_until = stored.value.blocked_until
+		end
+	end
+	for _, stored in ipairs(self.storage:list({ prefix = "figures:" })) do
+		local what, name = stored.key:match("^figures:(%a+):(.*)")
+		if what then
+			entry_of(providers, name)[what] = show_figures(stored.value)
+		end
+	end
+	for _, subscription in ipairs(self:_subscriptions()) do
+		local entry = entry_of(providers, subscription.provider)
+		entry.subscriptions = (entry.subscriptions or 0) + 1
+		if subscription.failures > 0 and entry.status == "ok" then
+			entry.status = "failing"
+		end
+	end
+	return providers
+end
+
+function UserSubscriptionManager:health()
+	local status, providers = "ok", self:_providers()
+	for _, provider in pairs(providers) do
+		if provider.status == "login_required" or status == "ok" then
+			status = provider.status
+		end
+	end
+	local schedule = self:_poll_schedule()
+	local range = self.storage:get("items") or { first = 1, next = 1 }
+	local polls = self.storage:get("figures:poll")
+	return {
+		status = status,
+		providers = providers,
+		polls = polls and show_figures(polls),
+		polling = self.polling and 1 or 0,
+		last_poll = self.storage:get("last_poll"),
+		next_poll = schedule and schedule.next,
+		interval_s = schedule and schedule.every,
+		items = range.next - range.first,
+	}
+end
+
+function UserSubscriptionManager:delete_user()
+	self.polling = nil
+	return self.storage:delete_all()
+end
+
+return UserSubscriptionManager

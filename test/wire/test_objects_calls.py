@@ -1,0 +1,785 @@
+"""Calls of objects: instances, gates, waits, calls between objects, classes that change meanwhile.
+Numbers in brackets are those of the conformance list (CONFORMANCE.md)."""
+
+import signal
+import threading
+import time
+import unittest
+
+import harness
+import resp
+from object_case import ObjectTest, shard_of
+
+PROBE = """
+local Probe = class("Probe")
+
+function Probe:init()
+  self.storage:put("inits", (self.storage:get("inits") or 0) + 1)
+  self.n = self.storage:get("n") or 0
+  self.calls = 0
+end
+function Probe:alarm() end
+function Probe:inits() return self.storage:get("inits") end
+function Probe:add(by)
+  self.n = self.n + (tonumber(by) or 1)
+  self.storage:put("n", self.n)
+  return self.n
+end
+function Probe:remember(text) self.memory = text end
+function Probe:recall() return self.memory end
+function Probe:count() self.calls = self.calls + 1 return self.calls end
+function Probe:name() return {self.id, self.class} end
+
+function Probe:put_and_raise()
+  self.memory = "lost"
+  self.storage:put("n", 1000)
+  self.storage:delete("kept")
+  self.storage:set_alarm(4102444800000)
+  self:schedule("s", {every = 1000, method = "add"})
+  error("on purpose")
+end
+function Probe:put_and_fail()
+  self.memory = "kept"
+  self.storage:put("n", 1000)
+  fail("TEAPOT", "short and stout")
+end
+function Probe:put_wait_raise()
+  self.storage:put("before", 1)
+  sleep(1)
+  self.storage:put("after", 1)
+  error("after the wait")
+end
+
+function Probe:nap(ms) sleep(tonumber(ms)) return "woke" end
+function Probe:nap_then_put(ms, key, value)
+  sleep(tonumber(ms))
+  self.storage:put(key, value)
+  return self.storage:get(key)
+end
+function Probe:look_twice(ms)
+  local before = self.n
+  sleep(tonumber(ms))
+  return {before, self.n, self.storage:get("n")}
+end
+function Probe:slow_add(ms)
+  local before = self.n
+  sleep(tonumber(ms))
+  self.n = before + 1
+  return self.n
+end
+function Probe:guarded_add(ms)
+  return self:exclusive(function() return self:slow_add(ms) end)
+end
+function Probe:guarded_error(ms)
+  self:exclusive(function() sleep(tonumber(ms)) error("within") end)
+end
+function Probe:nested(depth)
+  depth = tonumber(depth)
+  if depth == 0 then return "deep" end
+  return self:exclusive(function() return self:nested(depth - 1) end)
+end
+function Probe:append(text)
+  self.storage:put("order", (self.storage:get("order") or "") .. text .. " ")
+end
+function Probe:order() return self.storage:get("order") end
+function Probe:wait_in_sort()
+  table.sort({3, 2, 1}, function(a, b) sleep(1) return a < b end)
+end
+function Probe:wait_in_pcall()
+  local ok, message = pcall(function() sleep(1) error({"thrown"}) end)
+  local _, result = pcall(function() sleep(1) return "fine" end)
+  return {ok, message[1], result}
+end
+function Probe:many_naps(count)
+  for _ = 1, tonumber(count) do sleep(0) end
+  return "done"
+end
+return Probe
+"""
+
+FRAGILE = """
+local Fragile = class("Fragile")
+function Fragile:init()
+  if not self.storage:get("mended") then
+    self.storage:put("half", "done")
+    error("not yet")
+  end
+  self.ready = true
+end
+function Fragile:ready_now() return self.ready end
+return Fragile
+"""
+
+SLOW_START = """
+local SlowStart = class("SlowStart")
+function SlowStart:init()
+  self.storage:put("starts", (self.storage:get("starts") or 0) + 1)
+  self.phase = "starting"
+  sleep(200)
+  self.phase = "ready"
+end
+function SlowStart:look() return self.phase end
+return SlowStart
+"""
+
+CALLER = """
+local Caller = class("Caller")
+function Caller:relay(class, id, method, ...) return objects.call(class, id, method, ...) end
+function Caller:typed(id)
+  return objects.call("Callee", id, "types",
+    1, 1.5, 2.0, "text", "a\\0b", true, false, nil, {1, 2, x = {y = 1.0}}, nil)
+end
+function Caller:result(id, which)
+  local value = objects.call("Callee", id, "give", which)
+  return {math.type(value) or type(value), value}
+end
+function Caller:catch(id, method, ...)
+  local ok, raised = pcall(objects.call, "Callee", id, method, ...)
+  return {ok, raised.code, raised.message}
+end
+function Caller:not_caught(id, method)
+  self.memory = "x"
+  self.storage:put("before", 1)
+  objects.call("Callee", id, method)
+end
+function Caller:fine_until_error(id)
+  self.storage:put("before", 1)
+  objects.call("Callee", id, "give", "integer")
+  self.storage:put("after", 1)
+  error("at last")
+end
+function Caller:sum(prefix, count)
+  local sum = 0
+  for i = 1, tonumber(count) do sum = sum + objects.call("Callee", prefix .. i, "add", i) end
+  return sum
+end
+function Caller:itself() return objects.call("Caller", self.id, "relay", "x", "y", "z") end
+function Caller:exclusively(class, id, method, ...)
+  local arguments = {...}
+  return self:exclusive(function()
+    return objects.call(class, id, method, table.unpack(arguments))
+  end)
+end
+function Caller:chain(prefix, at, last)
+  at, last = tonumber(at), tonumber(last)
+  if at == last then return at end
+  return objects.call("Caller", prefix .. (at + 1), "chain", prefix, at + 1, last)
+end
+function Caller:fan(prefix, count)
+  for i = 1, tonumber(count) do objects.call("Callee", prefix .. i, "add", 1) end
+  return "fanned"
+end
+return Caller
+"""
+
+CALLEE = """
+local Callee = class("Callee")
+local samples = {integer = 7, float = 7.0, text = "seven", yes = true, no = false, list = {1, 2},
+  map = {a = 1}}
+function Callee:types(...)
+  local types = {select("#", ...)}
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    types[#types + 1] = math.type(value) or type(value)
+  end
+  local map = select(9, ...)
+  types[#types + 1] = {map[1], map[2], math.type(map.x.y), select(5, ...) == "a\\0b"}
+  return types
+end
+function Callee:give(which) return samples[which] end
+function Callee:add(by)
+  local n = (self.storage:get("n") or 0) + by
+  self.storage:put("n", n)
+  return n
+end
+function Callee:raises() self.storage:put("n", "never") error("in the callee") end
+function Callee:fails() self.storage:put("n", "never") fail("EMPTY", "nothing left") end
+function Callee:loops() while true do end end
+function Callee:nap_then_put(ms) sleep(ms) self.storage:put("napped", "yes") end
+function Callee:_private() end
+return Callee
+"""
+
+
+@harness.only_holdfast
+class Calls(ObjectTest):
+    sources = {"Probe": PROBE, "Fragile": FRAGILE, "SlowStart": SLOW_START, "Caller": CALLER,
+               "Callee": CALLEE}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with resp.Connection(cls.server.port) as connection:
+            for name, source in cls.sources.items():
+                reply = connection.command("DO.CLASS", "LOAD", name, source)
+                assert reply == 1, reply
+
+    def setUp(self):
+        super().setUp()
+        self.identity = self.fresh()
+
+    def probe(self, method, *arguments):
+        return self.call("DO.CALL", "Probe", self.identity, method, *arguments)
+
+    def until_waiting(self, count=1, identity=None):
+        """So many calls are within the object."""
+        identity = identity or self.identity
+        self.soon(lambda: self.info("Probe", identity)["waiting"] == count)
+
+
+class Instances(Calls):
+    def test_init_runs_once_before_the_first_calls(self):
+        def first(number):
+            with resp.Connection(self.server.port) as connection:
+                return connection.command("DO.CALL", "Probe", self.identity, "inits")
+        self.assertEqual(self.in_threads(8, first), [1] * 8)
+
+    def test_nothing_enters_while_init_waits(self):
+        """[51]"""
+        def look(number):
+            with resp.Connection(self.server.port) as connection:
+                return connection.command("DO.CALL", "SlowStart", self.identity, "look")
+        self.assertEqual(self.in_threads(5, look), [b"ready"] * 5)
+        self.bulk("1", "DO.GET", "SlowStart", self.identity, "starts")
+
+    def test_a_storage_command_waits_for_init(self):
+        """[51]"""
+        other = self.server.connect()
+        other.send("DO.CALL", "SlowStart", self.identity, "look")
+        self.soon(lambda: self.info("SlowStart", self.identity)["waiting"] == 1)
+        self.ok("DO.PUT", "SlowStart", self.identity, "k", "v")
+        self.assertFalse(other.is_silent(0.5))
+        self.assertEqual(other.read(), b"ready")
+
+    def test_an_error_in_init_changes_nothing_and_the_next_call_begins_anew(self):
+        """[33, 53]"""
+        for _ in range(2):
+            text = self.error("CLASSERR", "DO.CALL", "Fragile", self.identity, "ready_now")
+            self.assertRegex(text, r"^CLASSERR Fragile\.init: Fragile:\d+: not yet$")
+            self.null("DO.GET", "Fragile", self.identity, "half")
+        self.ok("DO.PUT", "Fragile", self.identity, "mended", "yes")
+        self.integer(1, "DO.CALL", "Fragile", self.identity, "ready_now")
+
+    def test_memory_lives_until_eviction_and_storage_beyond(self):
+        """[82]"""
+        self.assertEqual([self.probe("add", 2), self.probe("remember", "999")], [2, None])
+        self.assertEqual([self.probe("recall"), self.probe("count"), self.probe("count")],
+                         [b"999", 1, 2])
+        self.assertEqual(self.info("Probe", self.identity)["in-memory"], 1)
+        self.integer(1, "DO.EVICT", "Probe", self.identity)
+        self.integer(0, "DO.EVICT", "Probe", self.identity)
+        self.assertEqual(self.info("Probe", self.identity)["in-memory"], 0)
+        self.assertEqual([self.probe("recall"), self.probe("count"), self.probe("add", 0)],
+                         [None, 1, 2])
+        self.integer(2, "DO.CALL", "Probe", self.identity, "inits")
+
+    def test_an_evicted_object_ends_its_calls_first(self):
+        """[80, 82]"""
+        other = self.server.connect()
+        self.probe("remember", "old")
+        other.send("DO.CALL", "Probe", self.identity, "look_twice", 300)
+        self.until_waiting()
+        self.integer(1, "DO.EVICT", "Probe", self.identity)
+        self.assertEqual(self.probe("inits"), 2)
+        self.assertFalse(other.is_silent(0.1))  # nobody entered before that call had left
+        self.assertEqual(other.read(), [0, 0])
+        self.is_null(self.probe("recall"))
+
+    def test_an_error_drops_the_fields_and_changes_nothing(self):
+        """[33, 36]"""
+        self.probe("add", 5)
+        self.probe("remember", "before")
+        self.ok("DO.PUT", "Probe", self.identity, "kept", "yes")
+        self.probe("remember", "before")
+        text = self.error("CLASSERR", "DO.CALL", "Probe", self.identity, "put_and_raise")
+        self.assertRegex(text, r"^CLASSERR Probe\.put_and_raise: Probe:\d+: on purpose$")
+        self.is_null(self.probe("recall"))
+        self.assertEqual(self.probe("add", 0), 5)
+        self.bulk("yes", "DO.GET", "Probe", self.identity, "kept")
+        self.null("DO.GETALARM", "Probe", self.identity)
+        self.assertEqual(self.info("Probe", self.identity)["schedules"], 0)
+        self.assertEqual(self.probe("inits"), 3)
+
+    def test_fail_keeps_the_fields_and_changes_nothing(self):
+        """[36]"""
+        self.probe("add", 5)
+        self.fails("TEAPOT short and stout", "DO.CALL", "Probe", self.identity, "put_and_fail")
+        self.bulk("kept", "DO.CALL", "Probe", self.identity, "recall")
+        self.bulk("5", "DO.GET", "Probe", self.identity, "n")
+        self.assertEqual(self.probe("inits"), 1)
+
+    def test_what_was_written_before_a_wait_survives_a_later_error(self):
+        """[28]"""
+        text = self.error("CLASSERR", "DO.CALL", "Probe", self.identity, "put_wait_raise")
+        self.assertIn("after the wait", text)
+        self.assertEqual(self.call("DO.GET", "Probe", self.identity, "before", "after"), [b"1", None])
+
+    def test_a_write_past_an_instance_drops_it(self):
+        self.assertEqual(self.probe("add", 1), 1)
+        self.ok("DO.PUT", "Probe", self.identity, "unrelated", "x")
+        self.assertEqual(self.info("Probe", self.identity)["in-memory"], 0)
+        self.assertEqual(self.probe("add", 1), 2)
+        self.assertEqual(self.probe("inits"), 2)
+
+    def test_reading_leaves_an_instance_alone(self):
+        self.probe("remember", "there")
+        self.call("DO.GET", "Probe", self.identity, "n")
+        self.call("DO.LIST", "Probe", self.identity)
+        self.call("DO.INFO", "Probe", self.identity)
+        self.call("DO.OBJECTS", "Probe")
+        self.call("DO.EXPORT", "Probe", self.identity)
+        self.bulk("there", "DO.CALL", "Probe", self.identity, "recall")
+
+    def test_a_crash_takes_the_memory_and_leaves_the_storage(self):
+        """[86]"""
+        self.probe("remember", "999")
+        self.assertEqual(self.probe("add", 2), 2)
+        self.server.crash()
+        self.reconnect()
+        self.is_null(self.probe("recall"))
+        self.assertEqual(self.probe("add", 1), 3)
+
+    def test_an_object_knows_its_name(self):
+        """[7, 8]"""
+        for identity in (b"\x00\xff\r\n", b"x" * 2048):
+            self.assertEqual(self.call("DO.CALL", "Probe", identity, "name"),
+                             [identity, b"Probe"])
+
+    def test_no_addition_is_lost(self):
+        """[50]"""
+        def add(number):
+            with resp.Connection(self.server.port) as connection:
+                return connection.pipeline([("DO.CALL", "Probe", self.identity, "add")] * 100)
+        replies = self.in_threads(8, add)
+        self.assertEqual(sorted(sum(replies, [])), list(range(1, 801)))
+        for own in replies:
+            self.assertEqual(own, sorted(own))
+        self.bulk("800", "DO.GET", "Probe", self.identity, "n")
+
+    def test_info_tells_of_calls_and_errors(self):
+        self.probe("add", 1)
+        self.error("CLASSERR", "DO.CALL", "Probe", self.identity, "put_and_raise")
+        before = self.info("Probe")
+        self.probe("add", 1)
+        self.probe("nap", 1)
+        info = self.info("Probe", self.identity)
+        self.assertEqual((info["in-memory"], info["keys"], info["queued"], info["waiting"]),
+                         (1, 2, 0, 0))
+        self.is_not_null(info["last-active"])
+        self.assertGreaterEqual(info["changed"], info["created"])
+        after = self.info("Probe")
+        self.assertEqual(after["calls"] - before["calls"], 2)
+        self.assertEqual(after["errors"], before["errors"])
+        self.assertIn(b"on purpose", after["last-error"])
+        self.is_not_null(after["last-error-at"])
+        self.assertGreater(after["memory-bytes"], 0)
+        self.assertEqual((after["version"], after["from"]), (1, b"command"))
+
+
+class Waits(Calls):
+    def test_replies_keep_the_order_of_a_connection(self):
+        replies = self.connection.pipeline([
+            ("DO.CALL", "Probe", self.identity, "nap", 200), ("PING",), ("SET", "k", "v"), ("GET", "k"),
+            ("DO.CALL", "Probe", self.fresh(), "nap", 1),
+            ("DO.CALL", "Probe", self.identity, "add", 4), ("DO.GET", "Probe", self.identity, "n"),
+            ("DO.CALL", "Probe", self.identity, "nap", 50), ("DO.CALL", "Probe", self.identity, "add", 1)])
+        self.assertEqual(replies, [b"woke", b"PONG", b"OK", b"v", b"woke", 4, b"4", b"woke", 5])
+
+    def test_others_enter_while_a_call_waits(self):
+        """[50]"""
+        other = self.server.connect()
+        self.probe("add", 1)
+        other.send("DO.CALL", "Probe", self.identity, "look_twice", 300)
+        self.until_waiting()
+        self.assertEqual(self.probe("add", 10), 11)
+        self.assertEqual(other.read(), [1, 11, 11])
+
+    def test_a_call_that_waited_sees_what_was_put_past_it(self):
+        other = self.server.connect()
+        self.probe("add", 1)
+        other.send("DO.CALL", "Probe", self.identity, "look_twice", 300)
+        self.until_waiting()
+        self.ok("DO.PUT", "Probe", self.identity, "n", "from outside")
+        self.assertEqual(other.read(), [1, 1, b"from outside"])
+        self.bulk("from outside", "DO.GET", "Probe", self.identity, "n")
+
+    def test_a_call_goes_on_without_its_connection(self):
+        other = self.server.connect()
+        other.send("DO.CALL", "Probe", self.identity, "nap_then_put", 200, "done", "yes")
+        other.send("DO.CALL", "Probe", self.identity, "append", "queued")
+        self.until_waiting()
+        other.close()
+        self.null("DO.GET", "Probe", self.identity, "done")
+        self.soon(lambda: self.call("DO.GET", "Probe", self.identity, "done") == b"yes")
+        self.soon(lambda: self.probe("order") == b"queued ")
+
+    def test_exclusive_keeps_others_out(self):
+        """[51, 52]"""
+        def work(method):
+            identity = self.fresh()
+
+            def add(number):
+                with resp.Connection(self.server.port) as connection:
+                    return connection.command("DO.CALL", "Probe", identity, method, 20)
+            return sorted(self.in_threads(8, add))
+        self.assertEqual(work("guarded_add"), list(range(1, 9)))
+        self.assertLess(max(work("slow_add")), 8)
+
+    def test_storage_commands_wait_for_exclusive(self):
+        """[51]"""
+        other = self.server.connect()
+        other.send("DO.CALL", "Probe", self.identity, "guarded_add", 300)
+        self.until_waiting()
+        started = time.monotonic()
+        self.ok("DO.PUT", "Probe", self.identity, "k", "v")
+        self.assertFalse(other.is_silent(0.1))
+        self.assertEqual(other.read(), 1)
+        self.assertGreater(time.monotonic() - started, 0.02)
+
+    def test_an_error_within_exclusive_opens_the_object(self):
+        """[53]"""
+        other = self.server.connect()
+        other.send("DO.CALL", "Probe", self.identity, "guarded_error", 100)
+        self.until_waiting()
+        self.assertEqual(self.probe("add", 1), 1)
+        self.assertIn(b"within", other.read())
+
+    def test_exclusive_nests_64_deep(self):
+        """[52, 55]"""
+        self.bulk("deep", "DO.CALL", "Probe", self.identity, "nested", 64)
+        text = self.error("CLASSERR", "DO.CALL", "Probe", self.identity, "nested", 65)
+        self.assertIn("exclusive within exclusive more than 64 deep", text)
+        self.assertEqual(self.probe("add", 1), 1)
+
+    def test_who_comes_first_goes_first(self):
+        """[50]"""
+        holder, one, two = (self.server.connect() for _ in range(3))
+        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", 300)
+        self.until_waiting()
+        expected = []
+        for number in range(10):
+            for name, connection in (("one", one), ("two", two)):
+                connection.send("DO.CALL", "Probe", self.identity, "append", f"{name}{number}")
+                expected.append(f"{name}{number}")
+                self.soon(lambda: self.info("Probe", self.identity)["queued"] == len(expected))
+        for connection in (one, two):
+            for _ in range(10):
+                self.is_null(connection.read())
+        self.assertEqual(self.probe("order").decode().split(), expected)
+
+    def test_a_queued_call_of_a_closed_connection_does_no_harm(self):
+        """[50]"""
+        holder, gone = self.server.connect(), self.server.connect()
+        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", 200)
+        self.until_waiting()
+        gone.send("DO.CALL", "Probe", self.identity, "append", "gone")
+        self.soon(lambda: self.info("Probe", self.identity)["queued"] == 1)
+        gone.close()
+        self.probe("append", "behind")
+        self.assertEqual(self.probe("order"), b"gone behind ")
+
+    def test_waits_work_where_they_can_and_are_refused_where_not(self):
+        self.assertEqual(self.probe("wait_in_pcall"), [0, b"thrown", b"fine"])
+        text = self.error("CLASSERR", "DO.CALL", "Probe", self.identity, "wait_in_sort")
+        self.assertIn("nothing can be waited for here", text)
+        self.bulk("done", "DO.CALL", "Probe", self.identity, "many_naps", 500)
+
+    def test_many_calls_wait_at_once(self):
+        ids = [self.fresh() for _ in range(300)]
+        started = time.monotonic()
+        replies = self.connection.pipeline(
+            [("DO.CALL", "Probe", identity, "nap", 200) for identity in ids])
+        self.assertEqual(set(replies), {b"woke"})
+        self.assertLess(time.monotonic() - started, 30)  # not one after the other: 60 s
+
+    def test_the_end_of_the_server_ends_the_waits(self):
+        other = self.server.connect()
+        other.send("DO.CALL", "Probe", self.identity, "nap", 600000)
+        self.until_waiting()
+        self.server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(other.read(), b"ERR the server is shutting down")
+        self.assertEqual(self.server._reap(), 0)
+        self.server.start()
+
+
+class Between(Calls):
+    def caller(self, method, *arguments):
+        return self.call("DO.CALL", "Caller", self.identity, method, *arguments)
+
+    def test_arguments_and_results_keep_their_types(self):
+        self.assertEqual(self.caller("typed", self.fresh()), [
+            10, b"integer", b"float", b"float", b"string", b"string", b"boolean", b"boolean",
+            b"nil", b"table", b"nil", [1, 2, b"float", 1]])
+        three = self.server.connect(protocol=3)
+        for which, kind, value in (
+                ("integer", b"integer", 7), ("float", b"float", 7.0), ("text", b"string", b"seven"),
+                ("yes", b"boolean", True), ("no", b"boolean", False),
+                ("list", b"table", [1, 2]), ("map", b"table", {b"a": 1})):
+            self.assertEqual(
+                three.command("DO.CALL", "Caller", self.identity, "result", self.fresh(), which),
+                [kind, value])
+        self.assertEqual(three.command("DO.CALL", "Caller", self.identity, "relay", "Callee", "x",
+                                       "give", "absent"), None)
+
+    def test_calls_cross_shards(self):
+        prefix = self.fresh()
+        self.assertGreater(len({shard_of(f"{prefix}{i}") % 3 for i in range(1, 41)}), 1)
+        self.integer(820, "DO.CALL", "Caller", self.identity, "sum", prefix, 40)
+        self.integer(1640, "DO.CALL", "Caller", self.identity, "sum", prefix, 40)
+        for i in (1, 40):
+            self.bulk(str(2 * i), "DO.GET", "Callee", f"{prefix}{i}", "n")
+
+    def test_an_error_of_the_callee_reaches_the_caller(self):
+        """[36]"""
+        other = self.fresh()
+        ok, code, message = self.caller("catch", other, "raises")
+        self.assertEqual((ok, code), (0, b"CLASSERR"))
+        self.assertRegex(message, rb"^Callee\.raises: Callee:\d+: in the callee$")
+        self.assertEqual(self.caller("catch", other, "fails"), [0, b"EMPTY", b"nothing left"])
+        self.assertEqual(self.caller("catch", other, "absent"),
+                         [0, b"NOMETHOD", b"Callee has no method 'absent'"])
+        ok, code, message = self.caller("catch", other, "loops")
+        self.assertEqual((ok, code), (0, b"TIMEOUT"))
+        self.null("DO.GET", "Callee", other, "n")
+        text = self.error("CLASSERR", "DO.CALL", "Caller", self.identity, "not_caught", other, "raises")
+        self.assertIn("in the callee", text)
+        self.fails("EMPTY nothing left", "DO.CALL", "Caller", self.identity, "not_caught", other,
+                   "fails")
+        self.fails("NOCLASS class 'Nowhere' is not loaded", "DO.CALL", "Caller", self.identity, "relay",
+                   "Nowhere", "x", "y")
+        for arguments in (("Bad-Name", "x", "y"), ("Callee", "", "y"), ("Callee", "x" * 2049, "y"),
+                          ("Callee", "x", "_private"), ("Callee", "x", "init"),
+                          ("Callee", "x", "alarm"), ("Callee", "x", "")):
+            self.error("CLASSERR", "DO.CALL", "Caller", self.identity, "relay", *arguments)
+
+    def test_effects_before_a_call_survive_a_later_error(self):
+        """[28]"""
+        self.assertIn("at last", self.error("CLASSERR", "DO.CALL", "Caller", self.identity,
+                                            "fine_until_error", self.fresh()))
+        self.assertEqual(self.call("DO.GET", "Caller", self.identity, "before", "after"), [b"1", None])
+        other = self.fresh()
+        self.error("CLASSERR", "DO.CALL", "Caller", other, "not_caught", self.fresh(), "raises")
+        self.bulk("1", "DO.GET", "Caller", other, "before")
+
+    def test_a_cycle_is_an_error_and_not_a_hang(self):
+        text = self.error("CYCLE", "DO.CALL", "Caller", self.identity, "itself")
+        self.assertIn(self.identity, text)
+        two, three = self.fresh(), self.fresh()
+        self.error("CYCLE", "DO.CALL", "Caller", self.identity, "relay", "Caller", two, "relay",
+                   "Caller", three, "relay", "Caller", self.identity, "relay", "Callee", "x", "give", "y")
+        self.error("CYCLE", "DO.CALL", "Caller", self.identity, "exclusively", "Caller", two, "relay",
+                   "Caller", self.identity, "relay", "Callee", "x", "give", "y")
+        self.integer(7, "DO.CALL", "Caller", self.identity, "relay", "Callee", self.identity, "give", "integer")
+
+    def test_calls_that_cross_are_no_cycle(self):
+        one, two = self.fresh(), self.fresh()
+
+        def work(number):
+            here, there = (one, two) if number % 2 else (two, one)
+            with resp.Connection(self.server.port) as connection:
+                return connection.pipeline([("DO.CALL", "Caller", here, "relay", "Caller", there,
+                                             "relay", "Callee", here, "give", "integer")] * 30)
+        for replies in self.in_threads(4, work):
+            self.assertEqual(replies, [7] * 30)
+
+    def test_calls_nest_16_deep(self):
+        prefix = self.fresh()
+        self.integer(16, "DO.CALL", "Caller", f"{prefix}1", "chain", prefix, 1, 16)
+        self.fails("DEPTH objects call each other more than 16 deep",
+                   "DO.CALL", "Caller", f"{prefix}1", "chain", prefix, 1, 17)
+        self.integer(16, "DO.CALL", "Caller", f"{prefix}1", "chain", prefix, 1, 16)
+
+    def test_a_callee_goes_on_without_its_caller(self):
+        other, callee = self.server.connect(), self.fresh()
+        other.send("DO.CALL", "Caller", self.identity, "relay", "Callee", callee, "nap_then_put", 200)
+        self.soon(lambda: self.info("Caller", self.identity)["waiting"] == 1)
+        other.close()
+        self.soon(lambda: self.call("DO.GET", "Callee", callee, "napped") == b"yes")
+
+    def test_an_open_gate_serves_while_a_callee_is_slow(self):
+        other = self.server.connect()
+        other.send("DO.CALL", "Caller", self.identity, "relay", "Probe", self.fresh(), "nap", "400")
+        self.soon(lambda: self.info("Caller", self.identity)["waiting"] == 1)
+        self.integer(7, "DO.CALL", "Caller", self.identity, "relay", "Callee", "x", "give", "integer")
+        self.assertTrue(other.is_silent(0.01))
+        self.assertEqual(other.read(), b"woke")
+
+    def test_many_callers_of_one_object_lose_nothing(self):
+        prefix = self.fresh()
+
+        def fan(number):
+            with resp.Connection(self.server.port) as connection:
+                return connection.pipeline(
+                    [("DO.CALL", "Caller", f"{prefix}-caller{number}", "fan", prefix, 10)] * 20)
+        for replies in self.in_threads(6, fan):
+            self.assertEqual(replies, [b"fanned"] * 20)
+        for i in range(1, 11):
+            self.bulk("120", "DO.GET", "Callee", f"{prefix}{i}", "n")
+
+
+def version(number, extra=""):
+    return f"""
+local Versioned = class("Versioned")
+function Versioned:which() self.seen = (self.seen or 0) + 1 return "{number}" end
+function Versioned:seen_so_far() return self.seen end
+function Versioned:nap(ms) sleep(tonumber(ms)) return self:which() end
+{extra}
+return Versioned
+"""
+
+
+@harness.only_holdfast
+class Classes(ObjectTest):
+    def test_running_turns_end_on_the_old_version(self):
+        identity, other = self.fresh(), self.server.connect()
+        first = self.load(version("one"), None, "REPLACE")
+        self.bulk("one", "DO.CALL", "Versioned", identity, "which")
+        other.send("DO.CALL", "Versioned", identity, "nap", 300)
+        self.soon(lambda: self.info("Versioned", identity)["waiting"] == 1)
+        self.assertEqual(self.load(version("two"), None, "REPLACE"), first + 1)
+        late = self.server.connect()
+        late.send("DO.CALL", "Versioned", identity, "which")
+        self.bulk("two", "DO.CALL", "Versioned", self.fresh(), "which")
+        self.assertEqual(other.read(), b"one")
+        self.assertEqual(late.read(), b"two")
+        self.integer(1, "DO.CALL", "Versioned", identity, "seen_so_far")
+        self.assertEqual(self.info("Versioned")["version"], first + 1)
+
+    def test_every_worker_has_the_new_version_at_once(self):
+        ids = [self.fresh() for _ in range(48)]
+        for number in range(10):
+            self.load(version(f"v{number}"), None, "REPLACE")
+            replies = self.connection.pipeline(
+                [("DO.CALL", "Versioned", identity, "which") for identity in ids])
+            self.assertEqual(set(replies), {b"v%d" % number})
+
+    def test_calls_under_way_are_answered_by_one_version_or_the_other(self):
+        self.load(version("0"), None, "REPLACE")
+        done = threading.Event()
+
+        def ask(number):
+            seen = []
+            with resp.Connection(self.server.port) as connection:
+                while not done.is_set():
+                    seen.append(connection.command("DO.CALL", "Versioned", f"hot{number}", "which"))
+            return seen
+        results = []
+        thread = threading.Thread(target=lambda: results.extend(self.in_threads(4, ask)))
+        thread.start()
+        for number in range(1, 30):
+            self.load(version(str(number)), None, "REPLACE")
+        done.set()
+        thread.join()
+        for seen in results:
+            numbers = [int(text) for text in seen]
+            self.assertEqual(numbers, sorted(numbers))
+
+    def test_a_source_that_is_wrong_replaces_nothing(self):
+        self.load(version("good"), None, "REPLACE")
+        before = self.info("Versioned")["version"]
+        for bad, hint in (("not lua", "Versioned:1:"), ("return 5", "does not return a class"),
+                          ("error('raised')", "raised"), ("while true do end", "ran too long"),
+                          ("local x = class('Other') return x", "'Other', not 'Versioned'"),
+                          ("sleep(5)", ""), ("", "does not return a class"),
+                          ("\x1bLua", "")):
+            text = self.error("BADCLASS", "DO.CLASS", "LOAD", "Versioned", bad, "REPLACE")
+            self.assertIn(hint, text)
+        self.assertEqual(self.info("Versioned")["version"], before)
+        self.bulk("good", "DO.CALL", "Versioned", self.fresh(), "which")
+
+    def test_classes_are_listed_shown_and_dropped(self):
+        source = version("listed").replace("Versioned", "Listed")
+        self.load(source)
+        listed = {entry["name"]: entry for entry in
+                  (dict(zip((n.decode() for n in e[::2]), e[1::2]))
+                   for e in self.call("DO.CLASS", "LIST"))}
+        entry = listed[b"Listed"]
+        self.assertEqual((entry["version"], entry["bytes"], entry["from"]),
+                         (1, len(source), b"command"))
+        self.assertEqual(len(entry["sha256"]), 64)
+        self.bulk(source, "DO.CLASS", "SOURCE", "Listed")
+        self.fails("CLASSEXISTS class 'Listed' is loaded; REPLACE replaces it",
+                   "DO.CLASS", "LOAD", "Listed", source)
+        identity = self.fresh()
+        self.ok("DO.PUT", "Listed", identity, "k", "v")
+        self.fails("CLASSINUSE class 'Listed' has objects; delete them first",
+                   "DO.CLASS", "DROP", "Listed")
+        self.bulk("listed", "DO.CALL", "Listed", identity, "which")
+        self.integer(1, "DO.DELETEALL", "Listed", identity)
+        self.ok("DO.CLASS", "DROP", "Listed")
+        for command in (("DO.CALL", "Listed", identity, "which"), ("DO.CLASS", "SOURCE", "Listed"),
+                        ("DO.CLASS", "DROP", "Listed"), ("DO.WAKE", "Listed", "which"),
+                        ("DO.SETALARM", "Listed", identity, 5)):
+            self.fails("NOCLASS class 'Listed' is not loaded", *command)
+        self.server.crash()
+        self.reconnect()
+        self.fails("NOCLASS class 'Listed' is not loaded", "DO.CLASS", "SOURCE", "Listed")
+
+    def test_a_class_survives_a_crash(self):
+        self.load(version("first").replace("Versioned", "Durable"))
+        self.load(version("second").replace("Versioned", "Durable"), None, "REPLACE")
+        self.server.crash()
+        self.reconnect()
+        self.bulk("second", "DO.CALL", "Durable", self.fresh(), "which")
+        self.assertEqual(self.info("Durable")["version"], 2)
+
+
+@harness.only_holdfast
+class QueueLimit(ObjectTest):
+    options = {"object_queue_limit": 5}
+
+    def test_calls_beyond_the_queue_are_refused(self):
+        self.load(PROBE)
+        identity = self.fresh()
+        holder, other = self.server.connect(), self.server.connect()
+        holder.send("DO.CALL", "Probe", identity, "guarded_add", 500)
+        self.soon(lambda: self.info("Probe", identity)["waiting"] == 1)
+        for _ in range(8):
+            other.send("DO.CALL", "Probe", identity, "append", "x")
+        self.soon(lambda: self.info("Probe")["overloaded"] == 3)
+        self.fails("OVERLOADED retry-after-ms 100: too many calls wait for the object",
+                   "DO.GET", "Probe", identity, "n")
+        self.integer(1, "DO.CALL", "Probe", self.fresh(), "add")  # others are not concerned
+        self.assertEqual(holder.read(), 1)
+        replies = [other.read() for _ in range(8)]
+        self.assertEqual(replies[:5], [None] * 5)
+        for reply in replies[5:]:
+            self.assertEqual(
+                reply, b"OVERLOADED retry-after-ms 100: too many calls wait for the object")
+        self.integer(1, "DO.CALL", "Probe", identity, "add", 0)
+        self.assertEqual(self.info("Probe", identity)["queued"], 0)
+
+
+@harness.only_holdfast
+class Idleness(ObjectTest):
+    options = {"object_idle_timeout": 1}
+
+    def test_idle_objects_leave_memory_and_busy_ones_stay(self):
+        """[79, 80, 81]"""
+        self.load(PROBE)
+        idle, used, waiting = self.fresh("idle"), self.fresh("used"), self.fresh("waiting")
+        other = self.server.connect()
+        for identity in (idle, used, waiting):
+            self.integer(2, "DO.CALL", "Probe", identity, "add", 2)
+            self.null("DO.CALL", "Probe", identity, "remember", "999")
+        other.send("DO.CALL", "Probe", waiting, "nap", 3500)
+        counted = 0
+
+        def is_gone(identity):
+            nonlocal counted
+            counted += 1
+            self.integer(counted, "DO.CALL", "Probe", used, "count")
+            return self.info("Probe", identity)["in-memory"] == 0
+        self.assertTrue(harness.wait_until(lambda: is_gone(idle), 10, 0.1))
+        self.null("DO.CALL", "Probe", idle, "recall")
+        self.integer(2, "DO.CALL", "Probe", idle, "add", 0)
+        self.bulk("999", "DO.CALL", "Probe", used, "recall")
+        self.assertEqual(self.info("Probe", waiting)["in-memory"], 1)
+        self.assertEqual(other.read(), b"woke")
+        self.bulk("999", "DO.CALL", "Probe", waiting, "recall")
+        self.assertTrue(harness.wait_until(
+            lambda: self.info("Probe")["instances"] == 0, 10, 0.1))
+
+
+if __name__ == "__main__":
+    unittest.main()
