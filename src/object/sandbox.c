@@ -48,6 +48,10 @@
 /* What a try of the server's own may spend: it ends even when it meets something of a class. */
 #define TRY_INSTRUCTIONS 200000000
 
+/* Bytes of a source compiled between two looks at the clock: for some sources the compiler takes
+ * time with the square of their size. */
+#define LOAD_BYTES 64
+
 /* Idle threads kept. */
 #define THREADS_IDLE 64
 
@@ -116,6 +120,7 @@ struct sandbox *sandbox_new(size_t memory_max, struct clock *clock)
 	assert(sandbox->main != NULL);
 	lua_atpanic(sandbox->main, panic);
 	memcpy(lua_getextraspace(sandbox->main), &sandbox, sizeof(struct sandbox *));
+	/* Not by generations: their major collections are pauses several times as long. */
 	lua_gc(sandbox->main, LUA_GCINC, 0, 0, 0);
 	char error[256];
 	bool opened = sandbox_try(sandbox, open_state, NULL, error, sizeof(error));
@@ -202,6 +207,25 @@ void sandbox_go_on(lua_State *L)
 	struct sandbox *sandbox = sandbox_of(L);
 	if (sandbox->budget.exhausted)
 		raise_exhausted(sandbox, L);
+}
+
+/* Takes the next bytes of the source off its front. */
+static const char *read_source(lua_State *L, void *context, size_t *size)
+{
+	struct slice *source = context;
+	const char *data = source->data;
+	*size = source->size < LOAD_BYTES ? source->size : LOAD_BYTES;
+	source->data += *size;
+	source->size -= *size;
+	spend(sandbox_of(L), L, *size);
+	return data;
+}
+
+int sandbox_load(lua_State *L, struct slice source, const char *chunk_name)
+{
+	int status = lua_load(L, read_source, &source, chunk_name, "t");
+	sandbox_go_on(L);
+	return status;
 }
 
 /* --- threads -------------------------------------------------------------------------------------

@@ -10,9 +10,14 @@
  * well.
  *
  * What is there: assert error fail ipairs next pairs pcall xpcall rawequal rawget rawlen rawset
- * select setmetatable (no __gc) getmetatable tonumber tostring type, math, string (no dump), table,
- * utf8, and what object/libraries.h adds. Not there: load, require, coroutine, collectgarbage, io,
- * os, debug, package.
+ * select setmetatable getmetatable tonumber tostring type, math (no randomseed), string (no dump),
+ * table, utf8, and what object/libraries.h adds. Not there: load, require, coroutine,
+ * collectgarbage, io, os, debug, package. Where they differ from Lua's: setmetatable takes the
+ * metamethods as they are when it is called, and not all (sandbox_set_metatable); xpcall calls its
+ * handler after the stack has been unwound; table.sort is stable and accepts any order function.
+ *
+ * Host code never gives lua_pcall a message handler: with an error of the hook it would run with
+ * hooks off. Whatever calls sandbox_charge may be left by its error.
  *
  * Threads: a state belongs to one.
  */
@@ -53,8 +58,15 @@ bool sandbox_is_exhausted(const struct sandbox *sandbox);
  * an instruction costs. */
 void sandbox_charge(lua_State *L, uint64_t instructions);
 
+/* Compiles a source on the budget of the turn that began last, a unit a byte: pushes the function,
+ * or the message, and returns Lua's status; raises the error when the budget is used up. Within a
+ * protected call. */
+int sandbox_load(lua_State *L, struct slice source, const char *chunk_name);
+
 /* Threads for turns, drawn from and returned to a pool: anchored, with an empty stack, the hook
- * set. Taking one may fail for lack of memory: NULL. A thread that ended in an error is reset. */
+ * set. Taking one may fail for lack of memory: NULL. What is still open on a thread that ended in
+ * an error or waits is closed when it is put back, on what is left of the budget; not when that is
+ * used up. Ask sandbox_is_exhausted and sandbox_take_error before. */
 lua_State *sandbox_take_thread(struct sandbox *sandbox);
 void sandbox_put_thread(struct sandbox *sandbox, lua_State **thread);
 
@@ -65,10 +77,12 @@ void sandbox_put_thread(struct sandbox *sandbox, lua_State **thread);
 void sandbox_set_metatable(lua_State *L, int index);
 
 /* Runs `function` (a light C function) in protected mode on the main thread with `argument` as a
- * light userdata. True; or false and in `error` the message. */
+ * light userdata, on a budget of its own: that of the turn is as before afterwards. True; or false
+ * and in `error` the message. */
 bool sandbox_try(struct sandbox *sandbox, lua_CFunction function, void *argument, char *error,
 	size_t error_size);
-/* Raises what fail() raises, from the code and the message on top of the stack. */
+/* Raises what fail() raises, from the code and the message on top of the stack: a table with the
+ * fields code and message. A code that is none is an error of its own. */
 _Noreturn void sandbox_raise(lua_State *L);
 /* The error value on top of `L` as text, cut to `size`: strings as they are, tables of fail()
  * "CODE message", others by their type; pops it. True when it was raised by fail(). */

@@ -168,16 +168,26 @@ void do_expire(struct turn *turn)
 	writer_integer(&turn->writer, exists);
 }
 
+/* -1: for ever. A sliding life is said to be what was asked for, though it may last a little
+ * longer. */
+static int64_t left_ms(const struct object_record *record, int64_t now_ms)
+{
+	if (record->expire_ms == 0)
+		return -1;
+	int64_t left = record->expire_ms - now_ms;
+	return record->life_ms && left > record->life_ms ? record->life_ms : left;
+}
+
 void do_ttl(struct turn *turn)
 {
 	struct storage storage;
 	if (!objects_enter(turn, 1, OBJECTS_LOOK, &storage))
 		return;
 	int64_t left_s = -2;
-	if (record_exists(&storage.record)) {
-		int64_t expire_ms = storage.record.expire_ms;
-		left_s = expire_ms == 0 ? -1 : (expire_ms - turn->now_ms + 999) / 1000;
-	}
+	if (record_exists(&storage.record))
+		left_s = left_ms(&storage.record, turn->now_ms);
+	if (left_s > 0)
+		left_s = (left_s + 999) / 1000;
 	objects_leave(turn, &storage);
 	writer_integer(&turn->writer, left_s);
 }

@@ -1,10 +1,14 @@
-"""tools/bench and tools/compare: what they understand of the load programs, and a whole small run
-of both against Redis, which stands in for every server."""
+"""tools/bench and tools/compare: what they understand of the load programs and of replies, and
+small runs against Redis, which stands in for every server."""
 
+import importlib.machinery
+import importlib.util
+import io
 import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import lib_bench as lib  # noqa: E402
 
 MEMTIER = """{"ALL STATS": {"Gets": {"Count": 1000, "Ops/sec": 500.0, "Misses/sec": 0.0,
-    "Connection Errors": 0, "Average Latency": 1.5,
+    "Connection Errors": 0, "Average Latency": 1.5, "Max Latency": 4.0,
     "Percentile Latencies": {"p50.00": 1.0, "p99.00": 2.0, "p99.90": 3.0}}}}"""
 REDIS_BENCHMARK = (
     '"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms",'
@@ -26,7 +30,21 @@ REDIS_BENCHMARK = (
 needs_servers = unittest.skipUnless(
     shutil.which("redis-server") and shutil.which("redis-benchmark"),
     "redis-server and redis-benchmark are not installed")
+SCRIPT = "return redis.call('incrby', KEYS[1], ARGV[1])"
 tools = [tool for tool, program in lib.PROGRAMS.items() if shutil.which(program)]
+
+
+def load_compare():
+    """tools/compare as a module; its name has no ending."""
+    loader = importlib.machinery.SourceFileLoader("compare", str(ROOT / "tools" / "compare"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("compare", loader))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    loader.exec_module(module)
+    sys.dont_write_bytecode = writes
+    return module
+
+
+compare = load_compare()
 
 
 class Reading(unittest.TestCase):
@@ -35,6 +53,11 @@ class Reading(unittest.TestCase):
         self.assertEqual(count, 1000)
         self.assertEqual((figures.ops, figures.mean), (500.0, 1.5))
         self.assertEqual((figures.p50, figures.p99, figures.p999), (1.0, 2.0, 3.0))
+        self.assertEqual(figures.slowest, 4.0)
+
+    def test_finds_the_figures_of_any_command(self):
+        document = json.loads(MEMTIER.replace("Gets", "Do.calls"))
+        self.assertEqual(lib.parse_memtier(document, "DO.CALL", "")[0], 1000)
 
     def test_takes_no_error_reply_for_an_operation(self):
         with self.assertRaisesRegex(lib.BenchError, "OOM"):
@@ -51,12 +74,89 @@ class Reading(unittest.TestCase):
         figures = lib.parse_redis_benchmark(REDIS_BENCHMARK, "")
         self.assertEqual((figures.ops, figures.mean), (465.25, 1.543))
         self.assertEqual((figures.p50, figures.p99), (1.439, 5.5))
+        self.assertEqual(figures.slowest, 5.7)
         self.assertEqual(lib.milliseconds(figures), "1.44 / 5.50")
 
     def test_takes_the_median_of_each_column(self):
-        rounds = [lib.Figures(1, 9, 3, 3, 3, 3), lib.Figures(5, 1, 3, 3, 3, 3),
-                  lib.Figures(2, 2, 3, 3, 3, 3)]
-        self.assertEqual(lib.median(rounds), lib.Figures(2, 2, 3, 3, 3, 3))
+        rounds = [lib.Figures(1, 9, 3, 3, 3, 3, 3), lib.Figures(5, 1, 3, 3, 3, 3, 3),
+                  lib.Figures(2, 2, 3, 3, 3, 3, 3)]
+        self.assertEqual(lib.median(rounds), lib.Figures(2, 2, 3, 3, 3, 3, 3))
+
+    def test_takes_percentiles_by_nearest_rank(self):
+        figures = lib.latency_figures([number / 1000 for number in range(1000, 0, -1)], 2.0)
+        self.assertEqual((figures.ops, figures.mean), (500.0, 500.5))
+        self.assertEqual((figures.p50, figures.p99, figures.p999, figures.slowest),
+                         (500, 990, 999, 1000))
+        self.assertEqual(lib.latency_figures([0.25], 1.0).p999, 250)
+
+    def test_hands_words_with_blanks_to_memtier_in_quotes(self):
+        self.assertEqual(lib.memtier_words("EVAL", "return 1", "0"), 'EVAL "return 1" 0')
+        with self.assertRaisesRegex(lib.BenchError, "double quote"):
+            lib.memtier_words("EVAL", 'return "1"')
+
+    def test_reads_replies_of_every_kind(self):
+        file = io.BytesIO(b"*5\r\n+OK\r\n:7\r\n$4\r\na\r\nb\r\n$-1\r\n*0\r\n+next\r\n")
+        self.assertEqual(lib.read_reply(file), ["OK", 7, "a\r\nb", None, []])
+        self.assertEqual(lib.read_reply(file), "next")
+
+    def test_raises_an_error_reply_and_a_closed_connection(self):
+        with self.assertRaisesRegex(ValueError, "^ERR no$"):
+            lib.read_reply(io.BytesIO(b"-ERR no\r\n"))
+        with self.assertRaisesRegex(ValueError, "closed"):
+            lib.read_reply(io.BytesIO(b""))
+
+
+class Replies(unittest.TestCase):
+    def setUp(self):
+        self.ours, self.theirs = socket.socketpair()
+        self.addCleanup(self.ours.close)
+        self.addCleanup(self.theirs.close)
+        self.received = bytearray()
+
+    def take(self, data):
+        self.theirs.sendall(data)
+        return lib.take_replies(self.ours, self.received, b":12\r\n")
+
+    def test_are_counted_when_they_are_whole(self):
+        self.assertEqual(self.take(b":12\r\n:12\r\n:1"), 2)
+        self.assertEqual(self.take(b"2\r"), 0)
+        self.assertEqual(self.take(b"\n"), 1)
+
+    def test_of_another_kind_give_no_figures(self):
+        for data in (b":13\r\n", b"-", b":12\r\n-ERR no\r\n", b":12\r\n:2"):
+            with self.subTest(data=data), self.assertRaisesRegex(lib.BenchError, "expected"):
+                self.received.clear()
+                self.take(data)
+
+    def test_that_never_come_give_no_figures(self):
+        self.theirs.close()
+        with self.assertRaisesRegex(lib.BenchError, "expected"):
+            lib.take_replies(self.ours, self.received, b":12\r\n")
+
+
+class Judging(unittest.TestCase):
+    def figures(self, ops):
+        return lib.Figures(ops, 1, 1, 2, 3, 4, 5)
+
+    def test_durable_calls_have_a_goal_against_the_script_but_not_its_digest(self):
+        script, digest = (workload.name for workload in compare.SCRIPTS)
+        for ops, verdict in ((1500, "met"), (1490, "missed")):
+            medians = {compare.ADDS.name: self.figures(ops), script: self.figures(1000),
+                       digest: self.figures(1000)}
+            rows = compare.call_tables(medians, [compare.ADDS])[1].splitlines()[2:]
+            cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+            self.assertEqual(cells[0][5:8], [f"{ops / 1000:.2f}x", ">= 1.50x", verdict])
+            self.assertEqual(cells[1][6:8], ["", ""])
+
+    def test_neighbours_show_medians_and_the_slowest_of_all_rounds(self):
+        rounds = [(self.figures(9), lib.Figures(9, 1, 1, 2, 3, slowest, 5), each)
+                  for slowest, each in ((10, 30.0), (90, 33.0), (20, 50.0))]
+        settings = {"workers": "2", "turn-instructions": "5000000", "turn-time-limit": "1000"}
+        text, table = compare.neighbour_table({"GET c20": rounds}, settings)
+        self.assertIn("`turn-instructions 5000000` and `turn-time-limit 1000`, 2 workers", text)
+        self.assertEqual(
+            table.splitlines()[2],
+            "| GET c20 | 1.00 / 2.00 / 3.00 / 4.00 | 1.00 / 2.00 / 3.00 / 90.00 | 33.0 |")
 
 
 class Readme(unittest.TestCase):
@@ -106,6 +206,55 @@ class Running(unittest.TestCase):
         for tool in tools:
             with self.subTest(tool=tool), self.assertRaises(lib.BenchError):
                 lib.run_load(lib.Load(tool, requests=5000), server.endpoint, lib.WORKLOADS[0])
+
+    def test_drives_any_command_over_keys_at_random(self):
+        server = self.start()
+        workload = lib.Workload("EVAL", "EVAL", 5, 2, (SCRIPT, "1", lib.KEY, "1"))
+        for tool in tools:
+            with self.subTest(tool=tool):
+                lib.ask(server.endpoint, "FLUSHALL")
+                load = lib.Load(tool, requests=2000, keys=100)
+                lib.run_load(load, server.endpoint, workload)
+                names = lib.ask(server.endpoint, "KEYS", "*")
+                expected = {lib.KEY_PREFIX + lib.key_format(load) % number
+                            for number in lib.key_numbers(load)}
+                self.assertLessEqual(set(names), expected)
+                self.assertGreater(len(names), 50)
+                sums = lib.ask(server.endpoint, "MGET", *names)
+                self.assertGreaterEqual(sum(map(int, sums)), 2000)
+
+    @unittest.skipUnless("memtier" in tools, "memtier_benchmark is not installed")
+    def test_takes_each_key_once_and_finds_it_after_a_restart(self):
+        server = self.start("--appendonly", "yes")
+        load = lib.Load("memtier", keys=1000)
+        lib.send_for_each_key(server.endpoint, load, ("INCRBY", lib.KEY, "5"), b":5\r\n")
+        before = server.pid
+        server.restart()
+        self.assertNotEqual(server.pid, before)
+        lib.run_load(load, server.endpoint,
+                     lib.Workload("once", "INCRBY", 50, 1, (lib.KEY, "1"), each_key_once=True))
+        names = [f"key:{number}" for number in range(1, 1001)]
+        self.assertEqual(lib.ask(server.endpoint, "MGET", *names), ["6"] * 1000)
+
+    def test_a_probe_charges_a_server_that_stands_still_for_all_that_was_due(self):
+        server = self.start()
+        load = lib.Load(tools[0], seconds=1, keys=1, value_bytes=3, requests_per_second=500)
+        lib.preload(server.endpoint, load)
+        workload = lib.Workload("GET c20", "GET", 20, 1, (lib.KEY,))
+        lib.ask(server.endpoint, "CLIENT", "PAUSE", "400", "ALL")
+        figures = lib.probe(load, server.endpoint, workload, b"$3\r\nxxx\r\n")
+        self.assertGreater(figures.slowest, 300)
+        # Forty in a hundred wait half of that; one a connection would be four in a hundred.
+        self.assertGreater(figures.mean, 50)
+        with self.assertRaisesRegex(lib.BenchError, "expected"):
+            lib.probe(load, server.endpoint, workload, b"$3\r\nyyy\r\n")
+
+    def test_a_busy_call_that_ends_otherwise_gives_no_figures(self):
+        server = self.start()
+        with compare.BusyCalls(server.endpoint) as busy:
+            busy.thread.join(10)
+            with self.assertRaisesRegex(lib.BenchError, "unknown command"):
+                busy.milliseconds_each()
 
     def test_charges_the_server_for_its_processor_time(self):
         server = self.start()

@@ -175,7 +175,7 @@ static void what_is_wrong_with_a_load_changes_nothing(void **state)
 static void a_load_that_the_log_cannot_hold_is_not_published(void **state)
 {
 	struct fixture *fixture = *state;
-	size_t size = 100 << 10; /* the rig's segments have 64 KiB */
+	size_t size = LIMIT_CLASS_SOURCE_BYTES; /* far more than a segment of the rig */
 	char *source = memory_alloc(size + 1);
 	memset(source, ' ', size);
 	memcpy(source, OTHER, strlen(OTHER));

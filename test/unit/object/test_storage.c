@@ -250,21 +250,33 @@ static void check_filed(struct turn *turn, struct storage *storage)
 	assert_int_equal(storage->record.expire_filed_ms, filed_ms);
 }
 
+static void check_lives_on(struct turn *turn, struct storage *storage)
+{
+	assert_true(storage->record.expire_ms >= turn->now_ms + LIFE_MS);
+}
+
 static void end_life(struct turn *turn, struct storage *storage)
 {
 	assert_true(storage_end_life(storage, filed_ms));
 }
 
-static void a_touch_is_written_when_it_moves_a_sixteenth_and_moves_no_entry(void **state)
+static void a_touched_life_is_never_shorter_and_few_touches_are_written(void **state)
 {
 	struct turn_rig *rig = *state;
 	in_a_turn(rig, live);
-	rig->now_ms += LIFE_MS / 16 - 1;
 	in_a_turn(rig, touch);
 	assert_int_equal(rig->effects, 0);
 	rig->now_ms += 1;
 	in_a_turn(rig, touch);
 	assert_int_equal(rig->effects, 1);
+	rig->now_ms += LIFE_MS / 16;
+	in_a_turn(rig, touch);
+	assert_int_equal(rig->effects, 0);
+	in_a_turn(rig, check_lives_on);
+	rig->now_ms += 1;
+	in_a_turn(rig, touch);
+	assert_int_equal(rig->effects, 1);
+	in_a_turn(rig, check_lives_on);
 	in_a_turn(rig, check_filed);
 }
 
@@ -276,7 +288,7 @@ static void a_life_that_went_on_is_filed_anew(void **state)
 	in_a_turn(rig, touch);
 	rig->now_ms = filed_ms;
 	in_a_turn(rig, end_life);
-	filed_ms += LIFE_MS / 2;
+	filed_ms += LIFE_MS / 2 + LIFE_MS / 16;
 	in_a_turn(rig, check_filed);
 	rig->now_ms = filed_ms;
 	in_a_turn(rig, end_life);
@@ -656,7 +668,7 @@ int main(void)
 		TEST(whoever_opens_an_object_waits_for_its_last_change),
 		TEST(a_record_knows_when_the_object_began_and_changed),
 		TEST(an_alarm_has_one_entry_and_each_setting_is_told_from_the_last),
-		TEST(a_touch_is_written_when_it_moves_a_sixteenth_and_moves_no_entry),
+		TEST(a_touched_life_is_never_shorter_and_few_touches_are_written),
 		TEST(a_life_that_went_on_is_filed_anew),
 		TEST(an_ended_object_is_absent_and_the_first_write_clears_it_away),
 		TEST(a_shorter_life_moves_the_entry_forward),

@@ -401,9 +401,8 @@ static void op_life(struct storage *storage, struct model *model)
 		return;
 	default:
 		storage_touch(storage);
-		if (model->life_ms && now_ms + model->life_ms > model->expire_ms &&
-			now_ms + model->life_ms - model->expire_ms >= model->life_ms / 16)
-			model->expire_ms = now_ms + model->life_ms;
+		if (model->life_ms && now_ms + model->life_ms > model->expire_ms)
+			model->expire_ms = now_ms + model->life_ms + model->life_ms / 16;
 	}
 }
 

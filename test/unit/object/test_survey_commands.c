@@ -356,7 +356,7 @@ static void counts_the_objects_of_a_class(void **state)
 
 /* What is to be listed, in the order in which it was made. */
 struct run {
-	char id[8];
+	char id[16];
 	enum due_kind kind;
 	int64_t due_ms;
 	int64_t scheduled_ms;
@@ -553,7 +553,7 @@ static void lists_the_latest_runs_given_up_newest_last(void **state)
 #define WORKERS 2
 
 static uint32_t wake_turns;
-static size_t wake_bytes_most; /* of the request's arena, at the begin of a turn */
+static size_t wake_bytes_most; /* of the request's arena, at the end of a turn */
 
 static void watched_wake(struct turn *turn)
 {
