@@ -220,6 +220,14 @@ def generated_jobs(build):
                                  ("README.md lists the commands", commands))]
 
 
+def class_jobs(build, factor):
+    """The classes that come along, by the bench for classes."""
+    files = [str(path.relative_to(ROOT)) for folder in ("conf/classes", "test/classes")
+             for path in sorted((ROOT / folder).glob("*.lua"))]
+    command = still_addresses(build) + [f"{build.directory}/holdfast-server", "--test", *files]
+    return [Job(f"{build.name} classes", command, build_environment(build), CHECK_LIMIT_S * factor)]
+
+
 def node_version():
     told = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, text=True, check=True)
     return int(re.match(r"v(\d+)", told.stdout).group(1))
@@ -255,6 +263,8 @@ def client_jobs(build, factor, results):
 def test_build(build, arguments, results):
     factor = build.factor * (LONG_FACTOR if arguments.long else 1)
     jobs = meson_jobs(build, factor) + wire_jobs(build, factor)
+    if build.name != "tsan":  # it has one thread
+        jobs += class_jobs(build, factor)
     if build.name == "release":
         jobs += generated_jobs(build)
         jobs += client_jobs(build, factor, results)

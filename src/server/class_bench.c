@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define START_MS      1700000000000 /* 2023-11-14T22:13:20Z */
-#define SEGMENT_BYTES ((int64_t)4 << 20)
+#define SEGMENT_BYTES ((int64_t)1 << 20)
 #define MAP_BYTES     ((int64_t)1 << 30)
 
 struct bench_class {

@@ -26,6 +26,7 @@
 #include "holdfast/limits.h"
 #include "server/class_bench.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -276,14 +277,18 @@ static void push_request(lua_State *L, const struct fetch *fetch)
 	lua_setfield(L, -2, "headers");
 }
 
+/* Names in lower case, as those of a real answer. */
 static void read_headers(lua_State *L, struct fetch *fetch)
 {
 	if (lua_getfield(L, -1, "headers") == LUA_TTABLE) {
-		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-			lua_pushvalue(L, -2);
-			buffer_format(&fetch->headers_in, "%s: %s\n", luaL_tolstring(L, -1, NULL),
-				luaL_tolstring(L, -3, NULL));
-			lua_pop(L, 3);
+		for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 3)) {
+			const char *value = luaL_tolstring(L, -1, NULL);
+			const char *name = luaL_tolstring(L, -3, NULL);
+			for (; *name; name++) {
+				char letter = (char)tolower((unsigned char)*name);
+				buffer_append(&fetch->headers_in, &letter, 1);
+			}
+			buffer_format(&fetch->headers_in, ": %s\n", value);
 		}
 	}
 	lua_pop(L, 1);

@@ -61,7 +61,8 @@ def wait_until(condition, seconds=10, every=0.005):
 
 
 class Server:
-    """A server process and its directory. Options are parameters: `log_segment_size="8mb"`."""
+    """A server process and its directory. Options are parameters: `log_segment_size="8mb"`; one that
+    is repeated is a list, one of several words a tuple: `env=[("Class", "NAME", "value")]`."""
 
     open = []
 
@@ -102,7 +103,9 @@ class Server:
                          "max_value_size", "client_output_limit"):
                 options.pop(name, None)
         for name, value in options.items():
-            command += ["--" + name.replace("_", "-"), str(value)]
+            for given in value if isinstance(value, list) else [value]:
+                words = given if isinstance(given, tuple) else (given,)
+                command += ["--" + name.replace("_", "-"), *map(str, words)]
         return command
 
     def start(self, **more):

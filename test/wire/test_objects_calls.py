@@ -8,7 +8,7 @@ import unittest
 
 import harness
 import resp
-from object_case import ObjectTest, shard_of
+from object_case import ObjectTest, as_map, shard_of
 
 PROBE = """
 local Probe = class("Probe")
@@ -493,13 +493,20 @@ class Waits(Calls):
         self.assertLess(time.monotonic() - started, 30)  # not one after the other: 60 s
 
     def test_the_end_of_the_server_ends_the_waits(self):
-        other = self.server.connect()
-        other.send("DO.CALL", "Probe", self.identity, "nap", 600000)
-        self.until_waiting()
-        self.server.process.send_signal(signal.SIGTERM)
-        self.assertEqual(other.read(), b"ERR the server is shutting down")
-        self.assertEqual(self.server._reap(), 0)
-        self.server.start()
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.start()
+        waiting = server.connect()
+        self.assertEqual(waiting.command("DO.CLASS", "LOAD", "Probe", PROBE), 1)
+        waiting.send("DO.CALL", "Probe", "a", "nap_then_put", 600000, "never", "x")
+        looking = server.connect()
+        self.soon(lambda: as_map(looking.command("DO.INFO", "Probe", "a"))["waiting"] == 1)
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(waiting.read(), b"ERR the server is shutting down")
+        self.assertEqual(server._reap(), 0)
+        server.start()
+        again = server.connect()
+        self.assertIsInstance(again.command("DO.GET", "Probe", "a", "never"), resp.Null)
 
 
 class Between(Calls):
