@@ -17,7 +17,9 @@ FILE_LINES_MAX = 900
 FUNCTION_LINES_MAX = 70
 # Other versions of clang-format break a few lines elsewhere.
 CLANG_FORMAT_VERSION = "14"
-COMPILE = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter",
+LUA = subprocess.run(["pkg-config", "--cflags", "lua5.4"], stdout=subprocess.PIPE, text=True,
+                     check=False).stdout.split()
+COMPILE = ["gcc", *LUA, "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter",
            "-Werror", "-fsyntax-only", "-Iinclude", "-Isrc", "-Itest", "-x", "c"]
 
 

@@ -265,7 +265,7 @@ const struct parameter parameters[] = {
 		.least = 10000,
 		.most = 1000000000000,
 		.unit = "instructions",
-		.initial = "5000000",
+		.initial = "2000000",
 		.at_run_time = true,
 		.text = "Lua instructions of one turn, up to its end or its next wait; beyond it the "
 			"answer is TIMEOUT and nothing of the turn stays." },

@@ -423,19 +423,29 @@ static void refuse_class(struct turn *turn, struct call *call, const char *error
 	storage_close(&storage);
 }
 
-/* True when the class is there; makes sure that an instance of an older version goes. */
-static bool find_class(struct turn *turn, struct call *call)
+/* Brings the class up to date before the object is taken: that drops idle instances of an older
+ * version, and with them objects that nothing else goes on with. */
+static void find_class(struct call *call, struct class_slot *slot, char *error, size_t error_size)
 {
-	struct objects *objects = call->objects;
+	error[0] = '\0';
+	if (!call->begun && !call->objects->stopped)
+		call->state = slot_state(call->objects, slot, error, error_size);
+}
+
+/* False when the call cannot begin: it has been refused. An instance of an older version goes. */
+static bool may_begin(struct turn *turn, struct call *call, const char *error)
+{
 	struct object *object = call->object;
-	char error[LIMIT_ERROR_BYTES];
-	call->state = slot_state(objects, object->slot, error, sizeof(error));
+	if (call->objects->stopped) {
+		turn_error(turn, ERROR_SHUTTING_DOWN);
+		return false;
+	}
 	if (call->state == NULL) {
 		refuse_class(turn, call, error);
 		return false;
 	}
 	if (object->state && object->state != call->state)
-		object_doom(objects, object);
+		object_doom(call->objects, object);
 	return true;
 }
 
@@ -470,10 +480,10 @@ void call_run(struct turn *turn)
 		refuse_class(turn, call, "");
 		return;
 	}
+	char error[LIMIT_ERROR_BYTES];
+	find_class(call, slot, error, sizeof(error));
 	struct object *object = call->object = object_take(objects, slot, &call->name);
-	if (!call->begun && (objects->stopped || !find_class(turn, call))) {
-		if (objects->stopped)
-			turn_error(turn, ERROR_SHUTTING_DOWN);
+	if (!call->begun && !may_begin(turn, call, error)) {
 		if (object->admitted == turn->request)
 			object->admitted = NULL;
 		object_settle(objects, object);

@@ -139,6 +139,7 @@ static void unlink_parked(struct objects *objects, struct call *call)
 	if (call->parked_next)
 		call->parked_next->parked_previous = call->parked_previous;
 	call->parked_next = call->parked_previous = NULL;
+	call->object->slot->figures.waiting--;
 }
 
 void objects_act(struct objects *objects)
@@ -352,6 +353,7 @@ void wait_parked(struct request *request)
 	if (objects->parked)
 		objects->parked->parked_previous = call;
 	objects->parked = call;
+	call->object->slot->figures.waiting++;
 	if (objects->stopped) {
 		drop_wait(call);
 		wait_finish(call, WAIT_STOPPED);

@@ -48,6 +48,7 @@ struct request {
 	uint16_t shard_count;
 	uint16_t shards_held;
 	bool releasing;    /* on the way back through the shards it held */
+	uint64_t walk_ns;  /* what its walk had taken when it last let others have their turn */
 	int32_t walk_next; /* ROUTE_WALK: the shard to run on next; -1: none */
 	void *state;       /* the handler's own, from turn to turn */
 	void (*parked)(struct request *request); /* see turn_park */

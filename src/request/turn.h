@@ -42,8 +42,8 @@ bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
 
-/* ROUTE_WALK: after this turn run the handler again on `shard`, with the reply and request->state as
- * they are. */
+/* ROUTE_WALK: after this turn run the handler again on `shard`, with the reply and request->state
+ * as they are. */
 void turn_continue(struct turn *turn, uint16_t shard);
 /* After this turn has been committed and its shard given back, `parked` gets the request, with its
  * reply and state as they are, and keeps it until it calls engine_resume: then the handler runs

@@ -20,6 +20,9 @@
 
 #include <assert.h>
 
+/* A walk that has taken so long goes through the mailbox: the loop reads its sockets in between. */
+#define WALK_NS_MAX 1000000
+
 /* --- the turn ------------------------------------------------------------------------------------
  */
 
@@ -258,6 +261,12 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 			break;
 		request->shards[0] = (uint16_t)request->walk_next;
 		request->releasing = false;
+		if (request->elapsed_ns - request->walk_ns > WALK_NS_MAX) {
+			request->walk_ns = request->elapsed_ns;
+			travel(engine, engine->shards[request->shards[0]].worker, request,
+				REQUEST_TRAVEL);
+			return;
+		}
 	}
 	go_home(engine, self, request);
 }

@@ -118,7 +118,8 @@ static void index_all(struct changes *changes)
 	if (changes->count <= EFFECTS_UNINDEXED)
 		return;
 	while (changes->index_size < changes->count * 2)
-		changes->index_size = changes->index_size ? changes->index_size * 2 : INDEX_SIZE_FIRST;
+		changes->index_size =
+			changes->index_size ? changes->index_size * 2 : INDEX_SIZE_FIRST;
 	size_t bytes = changes->index_size * sizeof(*changes->index);
 	changes->index = arena_alloc(changes->arena, bytes);
 	memset(changes->index, 0, bytes);

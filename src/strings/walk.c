@@ -3,8 +3,8 @@
  * FLUSHALL.
  *
  * All but the flushes go from shard to shard, one turn on each, with what they have gathered so far
- * in request->state; the reply is written in the last turn. A listing tells of keys whose writes may
- * not be on disk yet, so its reply waits for everything its shards had written.
+ * in request->state; the reply is written in the last turn. A listing tells of keys whose writes
+ *may not be on disk yet, so its reply waits for everything its shards had written.
  *
  * SCAN is stateless. Within a shard keys stand in the order of the 40-bit hash that is part of
  * their store key, and a cursor names the next position:

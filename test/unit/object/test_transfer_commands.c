@@ -300,7 +300,7 @@ static void make_random(struct turn *turn)
 static void what_goes_out_comes_in_again_byte_by_byte(void **state)
 {
 	struct turn_rig *rig = *state;
-	struct random random;
+	static struct random random;
 	random_seed(&random, 11);
 	dice = &random;
 	for (int round = 0; round < 800; round++) {
@@ -334,7 +334,7 @@ static void what_goes_out_comes_in_again_byte_by_byte(void **state)
 static void a_text_that_was_tampered_with_is_refused_or_becomes_an_object(void **state)
 {
 	struct turn_rig *rig = *state;
-	struct random random;
+	static struct random random;
 	int taken = 0;
 	random_seed(&random, 12);
 	dice = &random;
