@@ -26,7 +26,8 @@
 #define BLOCKED_RETRY_MS     1
 #define WRITE_TICKS          64 /* with nothing but writes, before a loop syncs itself */
 #define RECORDS_GATHERED_MAX 4096
-#define DRAIN_NS             10000000000u /* for replies to leave when the server stops */
+#define DRAIN_NS             10000000000u /* for what runs to end when the server stops */
+#define DRAIN_LAST_NS        1000000000u  /* and then for its replies to leave */
 
 /* --- lists of connections ------------------------------------------------------------------------
  */
@@ -248,17 +249,18 @@ static void drain(struct net_loop *loop)
 		if (loop->number == net->first_serving)
 			listener_stop_all(net);
 	}
+	bool late = now > loop->drain_until_ns;
+	bool runs = net->options.drain &&
+		net->options.drain(net->options.environment, loop->number, late);
+	bool over = now > loop->drain_until_ns + DRAIN_LAST_NS;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
-		if (connection_is_idle(connection) || now > loop->drain_until_ns)
+		if (connection_is_idle(connection) || over)
 			connection_close(connection);
 		else if (!connection->close_after_reply)
 			connection_stop_reading(connection);
 	}
-	bool late = now > loop->drain_until_ns;
-	bool runs = net->options.drain &&
-		net->options.drain(net->options.environment, loop->number, late);
-	if (!loop->drained && loop->clients == NULL && (!runs || late)) {
+	if (!loop->drained && loop->clients == NULL && (!runs || over)) {
 		loop->drained = true;
 		if (atomic_fetch_sub(&net->loops_serving, 1) == 1) {
 			for (uint16_t i = 0; i < net->loop_count; i++)
