@@ -10,12 +10,12 @@ each, the preferences. One object a user, so clearing a user's cache clears that
 	state     HIT (younger than ttl), STALE (older, but usable), MISS
 	age_ms    since it was put; 0 for MISS
 	data      the JSON text as it was put; nil for MISS
-	refresh   1 for one caller of those who get no HIT: this one should fetch and put. The others
-	          get 0 until that has happened or 10 seconds have passed. Otherwise 0
+	refresh   1 for one caller of those who get no HIT: this one should fetch and put. The
+	          others get 0 until that has happened or 10 seconds have passed. Otherwise 0
 
-	DO.CALL CalendarCache ann clear [calendars | events | preferences]   -> how many entries
+	DO.CALL CalendarCache ann clear [calendars | events | preferences]   -> how many
 	DO.CALL CalendarCache ann clear events calendar                      -> 1 or 0
-	DO.CALL CalendarCache ann stats                                      -> map: entries, bytes, oldest_ms
+	DO.CALL CalendarCache ann stats    -> map: entries, bytes, oldest_ms
 
 ttl and stale are in seconds; stale is added to ttl: for so long an entry is STALE, then gone. What
 they usually are, and what for each kind of data the configuration may say:
@@ -28,7 +28,8 @@ The object ends by itself with its last entry.
 
 At most 1,000 entries a user, 1 MiB each; names of calendars have 1 to 512 bytes.
 
-Errors: BADARGUMENT, NOTJSON (or too long), FULL (too many entries), NOTCONFIGURED (a setting makes no sense).
+Errors: BADARGUMENT, NOTJSON (or too long), FULL (too many entries), NOTCONFIGURED (a setting makes
+no sense).
 ]=]
 local CalendarCache = class("CalendarCache")
 
@@ -57,7 +58,8 @@ local function life_ms(given, kind, name)
 		return math.floor(seconds(given, name, "BADARGUMENT") * 1000)
 	end
 	local setting = kind:upper() .. "_" .. name:upper()
-	return math.floor(seconds(env[setting] or KINDS[kind][name], setting, "NOTCONFIGURED") * 1000)
+	local value = env[setting] or KINDS[kind][name]
+	return math.floor(seconds(value, setting, "NOTCONFIGURED") * 1000)
 end
 
 local function events_name(calendar)
@@ -86,11 +88,16 @@ function CalendarCache:_put(kind, name, data, ttl, stale)
 		self:_make_room()
 	end
 	local now = time.now()
-	local entry = { put_ms = now, ttl_ms = ttl_ms, ends_ms = now + ttl_ms + stale_ms, bytes = #data }
-	self.storage:put("entry:" .. name, entry)
+	local ends_ms = now + ttl_ms + stale_ms
+	self.storage:put("entry:" .. name, {
+		put_ms = now,
+		ttl_ms = ttl_ms,
+		ends_ms = ends_ms,
+		bytes = #data,
+	})
 	self.storage:put("data:" .. name, data)
 	self.refreshing[name] = nil
-	local last_ms = math.max(entry.ends_ms, self.storage:get("ends") or 0)
+	local last_ms = math.max(ends_ms, self.storage:get("ends") or 0)
 	self.storage:put("ends", last_ms)
 	self.storage:expire(math.max(1, last_ms - now) / 1000)
 	return "OK"

@@ -2,17 +2,17 @@
 MagicCode: a code sent to somebody to prove that an address is theirs. One object an address and
 purpose, for instance login:ann@example.com.
 
-	DO.CALL MagicCode login:ann@example.com create [ttl [digits]]  -> "402913"
-	DO.CALL MagicCode login:ann@example.com verify 402913          -> one word:
+	DO.CALL MagicCode login:ann@example.com create [ttl [digits]]   -> "402913"
+	DO.CALL MagicCode login:ann@example.com verify 402913           -> one word:
 
 	ok       the code is right; it is used up: of many that verify it at once one gets ok
 	wrong    it is not, and there are tries left
 	locked   too many wrong tries: the code is void
 	none     there is no code: never made, used, expired, replaced by a newer one, or cancelled
 
-	DO.CALL MagicCode login:ann@example.com cancel                 -> 1, or 0 when there was none
-	DO.CALL MagicCode login:ann@example.com status                 -> map: live, tries_left,
-	                                                                  expires_ms, codes_left
+	DO.CALL MagicCode login:ann@example.com cancel   -> 1, or 0 when there was none
+	DO.CALL MagicCode login:ann@example.com status   -> map: live, tries_left, expires_ms,
+	                                                    codes_left
 
 ttl is in seconds, 10 to 86,400, usually 600. digits is 4 to 12, usually 6. A new code replaces the
 one before. A code allows 5 tries, and an address gets 5 codes an hour: so a guesser has 25 guesses
@@ -39,7 +39,8 @@ local CODES_WINDOW_MS = 3600 * 1000
 local function whole(value, what, least, most)
 	value = math.tointeger(value)
 	if not value or value < least or value > most then
-		fail("BADARGUMENT", ("%s is a whole number from %d to %d"):format(what, least, most))
+		local message = "%s is a whole number from %d to %d"
+		fail("BADARGUMENT", message:format(what, least, most))
 	end
 	return value
 end
@@ -85,7 +86,8 @@ function MagicCode:create(ttl, digits)
 	local now, made = time.now(), self:_recent()
 	if #made >= CODES then
 		local seconds = math.ceil((made[1] + CODES_WINDOW_MS - now) / 1000)
-		fail("TOOMANY", ("%d codes were made within the hour; retry after %d s"):format(CODES, seconds))
+		local message = "%d codes were made within the hour; retry after %d s"
+		fail("TOOMANY", message:format(CODES, seconds))
 	end
 	made[#made + 1] = now
 	local code, salt = random_digits(digits), crypto.random(16)

@@ -3,16 +3,17 @@ UniqueIndex: which id a key belongs to, each key to one id only: e-mail addresse
 to projects. "Look it up, and if it is not there create it" is one step here, so two clients that
 do it at once get the same id, and no duplicate is ever made.
 
-	DO.CALL UniqueIndex emails claim ann@example.com u17     -> "u17"   it was free, and is u17's
-	DO.CALL UniqueIndex emails claim ann@example.com u99     -> "u17"   it was not: the owner
-	DO.CALL UniqueIndex emails claim bob@example.com         -> a new random id (a UUID)
-	DO.CALL UniqueIndex emails lookup ann@example.com        -> "u17", or nil
-	DO.CALL UniqueIndex emails release ann@example.com u17   -> 1; 0 when it is not u17's
-	DO.CALL UniqueIndex emails release ann@example.com       -> 1 whoever owns it; 0 when free
-	DO.CALL UniqueIndex emails move ann@x.org ann@y.org u17  -> the owner of ann@y.org: u17 when it
-	                                                            moved, both or none of the keys
-	DO.CALL UniqueIndex emails list [prefix [after [limit]]] -> key, id, key, id, ... by key
-	DO.CALL UniqueIndex emails count                         -> how many keys are taken
+	DO.CALL UniqueIndex emails claim ann@x.org u17     -> "u17"   it was free, and is u17's
+	DO.CALL UniqueIndex emails claim ann@x.org u99     -> "u17"   it was not: the owner
+	DO.CALL UniqueIndex emails claim bob@x.org         -> a new random id (a UUID)
+	DO.CALL UniqueIndex emails lookup ann@x.org        -> "u17", or nil
+	DO.CALL UniqueIndex emails release ann@x.org u17   -> 1; 0 when it is not u17's
+	DO.CALL UniqueIndex emails release ann@x.org       -> 1 whoever owns it; 0 when free
+	DO.CALL UniqueIndex emails move ann@x.org ann@y.org u17
+	        -> the owner of ann@y.org; u17 when it was free: then ann@x.org is free
+	DO.CALL UniqueIndex emails list [prefix [after [limit]]]
+	        -> key, id, key, id, ... in byte order of the keys
+	DO.CALL UniqueIndex emails count                   -> how many keys are taken
 
 One object is one index, and does one call at a time. When that is too slow, spread an index over
 several objects by a hash of the key (emails:00 to emails:ff): a key is then still in one object.

@@ -5,14 +5,17 @@ user follows there, and what was found in them. One object a user; the user's id
 Tokens
 	set_token provider access [refresh [expires-in-s [scope]]]
 	        -> 1; 0 when `refresh` is one that has been replaced already (a late writer)
-	token provider             -> an access token that is valid for at least a minute, if need be
-	                              after a refresh; when that fails, one that is valid at least
-	reject provider access     -> 1, or 0 when it is not the present one: the provider did not take
-	                              this access token, so the next `token` refreshes
-	refresh provider refresh   -> map access_token, refresh_token, expires_at, token_type, scope
-	forget provider            -> 1, or 0 when there was no token
-	export_tokens              -> JSON by provider, for a way back; import_tokens takes it
-	import_tokens json         -> how many were taken
+	token provider
+	        -> an access token that is valid for a minute at least, if need be after a refresh;
+	           when that fails, one that is valid still
+	reject provider access
+	        -> 1, or 0 when it is not the present one: the provider did not take this access
+	           token, so the next `token` refreshes
+	refresh provider refresh
+	        -> map: access_token, refresh_token, expires_at, token_type, scope
+	forget provider      -> 1, or 0 when there was no token
+	export_tokens        -> JSON by provider, for a way back; import_tokens takes it
+	import_tokens json   -> how many were taken
 
 A token is refreshed once, whoever asks and however many: the others wait and get the same answer.
 What the provider gave is on disk before anybody sees it. When the answer to a refresh is lost, the
@@ -23,41 +26,45 @@ A provider that answers invalid_grant wants the user to log in: nothing is sent 
 set_token.
 
 Subscriptions
-	subscribe provider feed [title]  -> 1, or 0 when it was there    unsubscribe provider feed -> 1, 0
-	list [provider]    -> an array of maps: provider, feed, title, since, last_poll, last_ok, failures,
-	                      last_error
-	set_interval s     -> OK; how often this user is polled, 10 s to 30 days
-	poll [provider]    -> map feeds, failed, skipped, new_items; busy = 1 when a poll is under way
-	items [limit [before]] -> the newest first, as maps: number, provider, feed, id, title, url,
-	                      published, found; `before` is the number of the last one of the page before
-	last_poll          -> ms since 1970, or nil
+	subscribe provider feed [title]   -> 1, or 0 when it was there
+	unsubscribe provider feed         -> 1, or 0 when it was not
+	list [provider]                   -> maps: provider, feed, title, since, last_poll,
+	                                     last_ok, failures, last_error
+	set_interval s                    -> OK; how often is polled, 10 s to 30 days
+	poll [provider]                   -> map: feeds, failed, skipped, new_items; busy 1 when
+	                                     a poll is under way already
+	items [limit [before]]            -> maps, the newest first: number, provider, feed, id,
+	                                     title, url, published, found; `before` is the
+	                                     number of the last one of the page before
+	last_poll                         -> when, or nil
 
-A subscription makes the object poll by itself (schedule "poll"), until the last one is gone. An item
-is found once, however often it is in the feed. The newest ITEMS_MAX are kept.
+A subscription makes the object poll by itself (schedule "poll"), until the last one is gone. An
+item is found once, however often it is in the feed. The newest ITEMS_MAX are kept, those of feeds
+that were left too. Times are ms since 1970.
 
 Watching and leaving
-	health             -> map: status (ok, failing, login_required), what each provider does, success
-	                      rates, durations, last errors
-	delete_user        -> how many keys were deleted: tokens, subscriptions, items, schedule, all
+	health        -> map: status (ok, failing, login_required); by provider what it does,
+	                 success rates, durations, last errors
+	delete_user   -> how many keys were deleted: tokens, subscriptions, items, schedule, all
 
 Providers are whatever the configuration names, here `spotify` (1 to 32 lower-case letters, digits,
-_). The hosts must be in fetch-allow as well.
+_), in lines `env UserSubscriptionManager NAME value`. The hosts must be in fetch-allow as well.
 
-	env UserSubscriptionManager SPOTIFY_TOKEN_URL     https://accounts.spotify.com/api/token
-	env UserSubscriptionManager SPOTIFY_FEED_URL      https://api.spotify.com/v1/shows/{feed}/episodes
-	env UserSubscriptionManager SPOTIFY_CLIENT_ID     id
-	env UserSubscriptionManager SPOTIFY_CLIENT_SECRET secret
-	env UserSubscriptionManager SPOTIFY_AUTH          basic    how the two are sent: basic, or body
-	env UserSubscriptionManager SPOTIFY_RATE          5        feeds asked for a second, per user
-	env UserSubscriptionManager SPOTIFY_BURST         10       and at once
-	env UserSubscriptionManager POLL_S                1800     set_interval is stronger
-	env UserSubscriptionManager ITEMS_MAX             1000
-	env UserSubscriptionManager REFRESH_GRACE_S       300
-	env UserSubscriptionManager FETCH_TIMEOUT_MS      10000
+	SPOTIFY_TOKEN_URL       https://accounts.spotify.com/api/token
+	SPOTIFY_FEED_URL        https://api.spotify.com/v1/shows/{feed}/episodes
+	SPOTIFY_CLIENT_ID       id
+	SPOTIFY_CLIENT_SECRET   secret
+	SPOTIFY_AUTH            basic    how these two are sent: basic (usual), or body
+	SPOTIFY_RATE            5        feeds asked for a second, for one user
+	SPOTIFY_BURST           10       and at once
+	POLL_S                  1800     how often, for users without set_interval
+	ITEMS_MAX               1000
+	REFRESH_GRACE_S         300
+	FETCH_TIMEOUT_MS        10000
 
-A feed is JSON: an array of items, or a map with them in `items`. Of an item are read, the first that
-is there: id, guid, id.videoId; title, name, snippet.title; url, link, external_urls.spotify; published,
-published_at, release_date, snippet.publishedAt. An item without an id is left out.
+A feed is JSON: an array of items, or a map with them in `items`. Of an item are read, the first
+that is there: id, guid, id.videoId; title, name, snippet.title; url, link, external_urls.spotify;
+published, published_at, release_date, snippet.publishedAt. An item without an id is left out.
 
 A provider that answers 429 is left alone until its Retry-After is over (a minute without one).
 
@@ -72,6 +79,7 @@ local UserSubscriptionManager = class("UserSubscriptionManager")
 
 local EXPIRY_MARGIN_MS = 60000 -- a token that lives no longer is not handed out
 local EXPIRES_IN_S = 3600      -- when the provider does not say
+local LIFE_S_MAX = 10 * 366 * 86400
 local REPEAT_AFTER_MS = 500    -- a refresh whose answer was lost is sent again
 local RETRY_FIRST_MS = 1000    -- then refused, for twice as long each time
 local RETRY_MOST_MS = 300000
@@ -83,12 +91,13 @@ local PAGE_MAX = 200           -- items read of one answer
 local SEEN_MAX = 500           -- items of a feed remembered; more than a page
 local POLL_MOST_MS = 300000    -- feeds that are not reached come first the next time
 local FAILURES_IN_A_ROW = 3    -- then a provider is left for this poll
-local TEXT_BYTES = 4096
+local TEXT_BYTES = 16384      -- of a token: some carry claims
+local ITEM_TEXT_BYTES = 2048   -- more of a title or URL is cut off
 
 --[[
-Storage. Nothing is kept in memory but the mark that a poll is under way, so a call that fails and is
-undone leaves nothing behind.
-	token:PROVIDER          see _store_token; expires_at, updated_at and the like in ms since 1970
+Storage. Nothing is kept in memory but the mark that a poll is under way, so a call that fails and
+is undone leaves nothing behind.
+	token:PROVIDER          see _store_token
 	limit:PROVIDER          level, at: the token bucket; blocked_until
 	subscription:PROVIDER:FEED
 	seen:PROVIDER:FEED      ids, those of the last answer first
@@ -120,7 +129,7 @@ local function provider_name(value)
 	end
 	local upper = value:upper()
 	if not env[upper .. "_TOKEN_URL"] and not env[upper .. "_FEED_URL"] then
-		fail("NOTCONFIGURED", ("no provider is called %s: %s_TOKEN_URL is missing"):format(value, upper))
+		fail("NOTCONFIGURED", upper .. "_TOKEN_URL and _FEED_URL are missing")
 	end
 	return value
 end
@@ -134,14 +143,13 @@ local function number(value, what, least, most)
 end
 
 local function setting(name)
-	return env[name] or fail("NOTCONFIGURED", ("env UserSubscriptionManager %s is missing"):format(name))
+	return env[name] or fail("NOTCONFIGURED", name .. " is missing")
 end
 
 local function number_setting(name, usual, least, most)
 	local value = tonumber(env[name] or usual)
 	if not value or not (value >= least and value <= most) then
-		local form = "env UserSubscriptionManager %s is a number from %s to %s"
-		fail("NOTCONFIGURED", form:format(name, least, most))
+		fail("NOTCONFIGURED", ("%s is a number from %s to %s"):format(name, least, most))
 	end
 	return value
 end
@@ -183,7 +191,8 @@ local function retry_after_ms(headers)
 	if ms then
 		ms = ms * 1000
 	else
-		local day, month, year, clock = value:match("(%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT")
+		local day, month, year, clock =
+			value:match("(%d%d) (%a%a%a) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT")
 		local at = MONTHS[month]
 			and time.parse(("%s-%02d-%sT%sZ"):format(year, MONTHS[month], day, clock))
 		ms = at and at - time.now() or LIMITED_MS
@@ -234,7 +243,7 @@ end
 ---- tokens
 
 local function is_fresh(token)
-	return token.expires_at - time.now() > EXPIRY_MARGIN_MS
+	return token.refresh_at > time.now()
 end
 
 local function is_valid(token)
@@ -279,20 +288,22 @@ function UserSubscriptionManager:_store_token(provider, old, new)
 	local replaced = old and old.replaced or {}
 	local refresh_token = new.refresh_token or (old and old.refresh_token)
 	if old and old.refresh_token and old.refresh_token ~= refresh_token then
-		table.insert(replaced, 1, { hash = crypto.sha256(old.refresh_token), at = time.now() })
+		local hash = crypto.sha256(old.refresh_token)
+		table.insert(replaced, 1, { hash = hash, at = time.now() })
 		replaced[REPLACED_MAX + 1] = nil
 	end
 	local token = {
 		access_token = new.access_token,
 		refresh_token = refresh_token,
 		expires_at = new.expires_at,
+		refresh_at = new.refresh_at or new.expires_at - EXPIRY_MARGIN_MS,
 		token_type = new.token_type or (old and old.token_type) or "Bearer",
 		scope = new.scope or (old and old.scope),
 		updated_at = time.now(),
 		replaced = replaced, -- hash and time of refresh tokens, the last first
 		failures = 0, -- of refreshes, in a row
-		retry_at = 0, -- no refresh before; besides, when it failed:
-		-- last_error   login: why the user has to log in   sent_at: the answer is not known
+		retry_at = 0, -- no refresh before
+		-- And after one that failed: last_error; login, when the user has to log in.
 	}
 	self.storage:put("token:" .. provider, token)
 	return token
@@ -307,7 +318,8 @@ local function refresh_request(provider, refresh_token)
 		Accept = "application/json",
 	}
 	if (env[upper .. "_AUTH"] or "basic") == "basic" then
-		headers.Authorization = "Basic " .. crypto.base64(percent(id) .. ":" .. percent(secret))
+		local both = percent(id) .. ":" .. percent(secret)
+		headers.Authorization = "Basic " .. crypto.base64(both)
 	else
 		fields[#fields + 1] = { "client_id", id }
 		fields[#fields + 1] = { "client_secret", secret }
@@ -322,91 +334,80 @@ local function refresh_request(provider, refresh_token)
 	}
 end
 
--- What an answer of the token endpoint means: "tokens", "login", "limited", "refused" or "lost".
-local function judge_refresh(answer, message)
-	if not answer then
-		return "lost", message
-	end
-	local body = decode(answer.body)
-	if answer.status == 200 and body and type(body.access_token) == "string" then
-		return "tokens", body
-	end
-	local problem = body and type(body.error) == "string" and body.error or "no JSON of OAuth"
-	problem = ("HTTP %d: %s"):format(answer.status, problem)
-	if answer.status == 429 then
-		return "limited", problem
-	elseif (answer.status == 400 or answer.status == 401) and body and body.error == "invalid_grant" then
-		return "login", problem
-	elseif answer.status == 200 or answer.status >= 500 then
-		return "lost", problem
-	end
-	return "refused", problem
+local function text_or_nil(value)
+	return type(value) == "string" and value ~= "" and value or nil
 end
 
--- False when the user logged in anew, or the token was forgotten.
-function UserSubscriptionManager:_is_present(provider, token)
-	local now = self.storage:get("token:" .. provider)
-	return now ~= nil and now.refresh_token == token.refresh_token
-end
-
--- Sends the refresh token; again, once, when the answer is lost.
-function UserSubscriptionManager:_send_refresh(provider, token)
-	local request = refresh_request(provider, token.refresh_token)
-	for try = 1, 2 do
-		token.sent_at = time.now()
-		self.storage:put("token:" .. provider, token)
-		local answer, message = http.fetch(request)
-		if not self:_is_present(provider, token) then
-			return "replaced"
-		end
-		local verdict, detail = judge_refresh(answer, message)
-		local problem = verdict ~= "tokens" and detail or nil
-		self:_note("refresh:" .. provider, time.now() - token.sent_at, problem)
-		if verdict ~= "lost" or try == 2 then
-			return verdict, detail, answer
-		end
-		sleep(REPEAT_AFTER_MS)
-		if not self:_is_present(provider, token) then
-			return "replaced"
-		end
-	end
-end
-
-local function tokens_of(answer, sent_at)
-	local seconds = tonumber(answer.expires_in) or EXPIRES_IN_S
-	seconds = math.max(0, math.min(seconds, 10 * 366 * 86400))
+-- Of a token that lives for less than two minutes half the life is used, or nobody would get it.
+local function tokens_of(body, sent_at)
+	local seconds = tonumber(body.expires_in) or EXPIRES_IN_S
+	local life_ms = math.floor(math.max(1, math.min(seconds, LIFE_S_MAX)) * 1000)
 	return {
-		access_token = answer.access_token,
-		refresh_token = type(answer.refresh_token) == "string" and answer.refresh_token or nil,
-		expires_at = sent_at + math.floor(seconds * 1000),
-		token_type = type(answer.token_type) == "string" and answer.token_type or nil,
-		scope = type(answer.scope) == "string" and answer.scope or nil,
+		access_token = body.access_token,
+		refresh_token = text_or_nil(body.refresh_token),
+		expires_at = sent_at + life_ms,
+		refresh_at = sent_at + life_ms - math.min(EXPIRY_MARGIN_MS, life_ms // 2),
+		token_type = text_or_nil(body.token_type),
+		scope = text_or_nil(body.scope),
 	}
 end
 
--- The token as it is now stored: with news of the provider, or with when to try again.
+--[[
+What an answer of the token endpoint means: `tokens`; or a `problem`, and with it is_lost (the work
+may have been done), needs_login, or pause_ms when the provider says so.
+]]
+local function judge_refresh(answer, message, sent_at)
+	if not answer then
+		return { problem = message, is_lost = true }
+	end
+	local status, body = answer.status, decode(answer.body) or {}
+	if status == 200 and text_or_nil(body.access_token) then
+		return { tokens = tokens_of(body, sent_at) }
+	end
+	local word = text_or_nil(body.error) or "no JSON of OAuth"
+	return {
+		problem = ("HTTP %d: %s"):format(status, word:sub(1, 100)),
+		is_lost = status == 200 or status >= 500,
+		needs_login = status >= 400 and status < 500 and word == "invalid_grant",
+		pause_ms = status == 429 and retry_after_ms(answer.headers) or nil,
+	}
+end
+
+-- The verdict; nil when the user logged in anew meanwhile, or the token was forgotten.
+function UserSubscriptionManager:_send_refresh(provider, token)
+	local key = "token:" .. provider
+	local sent_at = time.now()
+	local answer, message = http.fetch(refresh_request(provider, token.refresh_token))
+	local now = self.storage:get(key)
+	if now and now.refresh_token == token.refresh_token then
+		local verdict = judge_refresh(answer, message, sent_at)
+		self:_note("refresh:" .. provider, time.now() - sent_at, verdict.problem)
+		return verdict
+	end
+end
+
+-- The token as it is now stored: with what the provider gave, or with when to try again.
 function UserSubscriptionManager:_refresh(provider, token)
-	local verdict, detail, answer = self:_send_refresh(provider, token)
-	if verdict == "replaced" then
-		return self.storage:get("token:" .. provider)
-	elseif verdict == "tokens" then
-		return self:_store_token(provider, token, tokens_of(detail, token.sent_at))
+	local key = "token:" .. provider
+	local verdict = self:_send_refresh(provider, token)
+	if verdict and verdict.is_lost then
+		sleep(REPEAT_AFTER_MS)
+		local now = self.storage:get(key)
+		verdict = now and now.refresh_token == token.refresh_token
+			and self:_send_refresh(provider, token)
 	end
-	token.last_error = detail:sub(1, 200)
+	if not verdict then
+		return self.storage:get(key)
+	elseif verdict.tokens then
+		return self:_store_token(provider, token, verdict.tokens)
+	end
+	local pause_ms = math.min(RETRY_FIRST_MS << math.min(token.failures, 20), RETRY_MOST_MS)
 	token.failures = token.failures + 1
-	if verdict == "login" then
-		token.login = token.last_error
-	else
-		local pause_ms = RETRY_FIRST_MS << math.min(token.failures - 1, 20)
-		pause_ms = verdict == "limited" and retry_after_ms(answer.headers)
-			or math.min(pause_ms, RETRY_MOST_MS)
-		token.retry_at = time.now() + pause_ms
-	end
-	if verdict ~= "lost" then
-		token.sent_at = nil
-	end
-	self.storage:put("token:" .. provider, token)
-	log.warning("refresh for", provider, "of", self.id, "failed:", detail)
+	token.last_error = verdict.problem
+	token.login = verdict.needs_login
+	token.retry_at = time.now() + (verdict.pause_ms or pause_ms)
+	self.storage:put(key, token)
+	log.warning("refresh for", provider, "of", self.id, "failed:", verdict.problem)
 	return token
 end
 
@@ -415,31 +416,22 @@ local function refusal(provider, token)
 	if not token then
 		return "NOTOKEN", ("there is no token for %s"):format(provider)
 	elseif token.login then
-		return "LOGINREQUIRED", ("%s wants the user to log in: %s"):format(provider, token.login)
+		local message = "%s wants the user to log in: %s"
+		return "LOGINREQUIRED", message:format(provider, token.last_error)
 	elseif is_valid(token) then
 		return nil
 	elseif not token.refresh_token then
-		return "LOGINREQUIRED", ("the token for %s has ended, and has no refresh token"):format(provider)
+		local message = "the token for %s has ended, and has no refresh token"
+		return "LOGINREQUIRED", message:format(provider)
 	end
 	local ms = math.max(0, token.retry_at - time.now())
 	local message = "%s gives no token (%s); tried again in %d ms"
-	return "REFRESHFAILED", message:format(provider, token.last_error or "answer lost", ms)
+	return "REFRESHFAILED", message:format(provider, token.last_error or "expired", ms)
 end
 
 local function wants_refresh(token)
 	return token and not is_fresh(token) and not token.login and token.refresh_token
 		and token.retry_at <= time.now()
-end
-
--- The provider does not take this access token, whatever its expiry says.
-function UserSubscriptionManager:_distrust(provider, access_token)
-	local token = self.storage:get("token:" .. provider)
-	if not token or token.access_token ~= access_token then
-		return false
-	end
-	token.expires_at = 0
-	self.storage:put("token:" .. provider, token)
-	return true
 end
 
 -- The stored token, refreshed if need be; or nil, code, message.
@@ -469,14 +461,21 @@ function UserSubscriptionManager:_token_or_fail(provider)
 end
 
 function UserSubscriptionManager:reject(provider, access)
-	return self:_distrust(provider_name(provider), access) and 1 or 0
+	local key = "token:" .. provider_name(provider)
+	local token = self.storage:get(key)
+	if not token or token.access_token ~= access then
+		return 0
+	end
+	token.expires_at, token.refresh_at = 0, 0
+	self.storage:put(key, token)
+	return 1
 end
 
 function UserSubscriptionManager:set_token(provider, access, refresh, expires_in, scope)
 	provider = provider_name(provider)
 	text(access, "an access token")
 	refresh = optional_text(refresh, "a refresh token")
-	local seconds = number(expires_in or EXPIRES_IN_S, "a life in seconds", 0, 10 * 366 * 86400)
+	local seconds = number(expires_in or EXPIRES_IN_S, "a life in seconds", 0, LIFE_S_MAX)
 	return self:_take_token(provider, {
 		access_token = access,
 		refresh_token = refresh,
@@ -581,6 +580,9 @@ end
 
 function UserSubscriptionManager:subscribe(provider, feed, title)
 	provider, feed = provider_name(provider), text(feed, "a feed", 512)
+	if feed == "." or feed == ".." then
+		fail("BADARGUMENT", "a feed is part of a path, which this would shorten")
+	end
 	setting(provider:upper() .. "_FEED_URL")
 	local key = feed_key("subscription", provider, feed)
 	if self.storage:get(key) then
@@ -638,7 +640,8 @@ function UserSubscriptionManager:_take_turn(provider)
 	local upper, now = provider:upper(), time.now()
 	local rate = number_setting(upper .. "_RATE", 5, 0.1, 100000)
 	local burst = number_setting(upper .. "_BURST", 10, 1, 100000)
-	local limit = self.storage:get("limit:" .. provider) or { level = burst, at = now, blocked_until = 0 }
+	local limit = self.storage:get("limit:" .. provider)
+		or { level = burst, at = now, blocked_until = 0 }
 	if limit.blocked_until > now then
 		return limit.blocked_until - now, true
 	end
@@ -651,7 +654,8 @@ function UserSubscriptionManager:_take_turn(provider)
 end
 
 function UserSubscriptionManager:_block(provider, ms)
-	self.storage:put("limit:" .. provider, { level = 0, at = time.now(), blocked_until = time.now() + ms })
+	local now = time.now()
+	self.storage:put("limit:" .. provider, { level = 0, at = now, blocked_until = now + ms })
 end
 
 ---- items
@@ -660,7 +664,7 @@ local function first_text(...)
 	for i = 1, select("#", ...) do
 		local value = select(i, ...)
 		if type(value) == "string" or type(value) == "number" then
-			return tostring(value):sub(1, TEXT_BYTES)
+			return tostring(value):sub(1, ITEM_TEXT_BYTES)
 		end
 	end
 end
@@ -671,12 +675,13 @@ end
 
 local function read_item(raw)
 	local snippet, external = table_or_empty(raw.snippet), table_or_empty(raw.external_urls)
+	local published = first_text(raw.published, raw.published_at, raw.release_date)
 	local id = first_text(raw.id, raw.guid, table_or_empty(raw.id).videoId)
 	return id and {
 		id = #id <= 128 and id or crypto.hex(crypto.sha256(id)),
 		title = first_text(raw.title, raw.name, snippet.title),
 		url = first_text(raw.url, raw.link, external.spotify),
-		published = first_text(raw.published, raw.published_at, raw.release_date, snippet.publishedAt),
+		published = published or first_text(snippet.publishedAt),
 	}
 end
 
@@ -697,7 +702,7 @@ local function read_items(body)
 	return items
 end
 
--- Those that were not there before. What is in the feed now stays known: SEEN_MAX is more than a page.
+-- Those that were not there before. All that is in the feed now stays known.
 function UserSubscriptionManager:_new_items(provider, feed, items)
 	local key = feed_key("seen", provider, feed)
 	local before, seen, new = {}, {}, {}
@@ -726,13 +731,14 @@ local function item_key(position)
 	return ("item:%015d"):format(position)
 end
 
--- Feeds have the newest first; numbers grow with age the other way round.
+-- Feeds have the newest first: it gets the greatest number.
 function UserSubscriptionManager:_add_items(provider, feed, new)
 	local range = self.storage:get("items") or { first = 1, next = 1 }
 	local most = math.floor(number_setting("ITEMS_MAX", 1000, 1, 100000))
 	for i = #new, 1, -1 do
 		local item = new[i]
-		item.provider, item.feed, item.found, item.number = provider, feed, time.now(), range.next
+		item.provider, item.feed = provider, feed
+		item.found, item.number = time.now(), range.next
 		self.storage:put(item_key(range.next), item)
 		range.next = range.next + 1
 	end
@@ -808,7 +814,7 @@ function UserSubscriptionManager:_fetch_feed(poll, subscription)
 		if not answer or answer.status ~= 401 or try == 2 then
 			return answer, problem
 		end
-		self:_distrust(provider, token.access_token)
+		self:reject(provider, token.access_token)
 	end
 end
 
@@ -838,7 +844,7 @@ function UserSubscriptionManager:_poll_feed(poll, polled)
 	if not subscription then
 		return -- the user has left it, or has left, while we waited
 	elseif not answer and not problem then
-		poll.skipped = poll.skipped + 1
+		poll.counts.skipped = poll.counts.skipped + 1
 		return
 	end
 	local count = 0
@@ -851,14 +857,14 @@ function UserSubscriptionManager:_poll_feed(poll, polled)
 	subscription.last_error = problem
 	if problem then
 		subscription.failures = subscription.failures + 1
-		poll.failed, poll.problem = poll.failed + 1, problem
+		poll.counts.failed, poll.problem = poll.counts.failed + 1, problem
 		poll.in_a_row[provider] = (poll.in_a_row[provider] or 0) + 1
 	else
 		subscription.failures, subscription.last_ok = 0, time.now()
-		poll.new_items = poll.new_items + count
+		poll.counts.new_items = poll.counts.new_items + count
 		poll.in_a_row[provider] = 0
 	end
-	poll.feeds = poll.feeds + 1
+	poll.counts.feeds = poll.counts.feeds + 1
 	self.storage:put(key, subscription)
 end
 
@@ -874,7 +880,7 @@ function UserSubscriptionManager:_poll_all(poll, provider)
 			return
 		elseif poll.left_alone[name] or (poll.in_a_row[name] or 0) >= FAILURES_IN_A_ROW
 			or time.now() - poll.began > POLL_MOST_MS then
-			poll.skipped = poll.skipped + 1
+			poll.counts.skipped = poll.counts.skipped + 1
 		else
 			self:_poll_feed(poll, subscription)
 		end
@@ -887,18 +893,13 @@ end
 
 function UserSubscriptionManager:poll(provider)
 	provider = provider and provider_name(provider)
+	local counts = { feeds = 0, failed = 0, skipped = 0, new_items = 0, busy = 0 }
 	if self.polling then
-		return { feeds = 0, failed = 0, skipped = 0, new_items = 0, busy = 1 }
+		counts.busy = 1
+		return counts
 	end
-	local poll = {
-		began = time.now(),
-		feeds = 0,
-		failed = 0,
-		skipped = 0,
-		new_items = 0,
-		left_alone = {}, -- providers, for this poll
-		in_a_row = {}, -- failures by provider
-	}
+	-- left_alone: providers, for this poll; in_a_row: failures by provider
+	local poll = { began = time.now(), counts = counts, left_alone = {}, in_a_row = {} }
 	self.polling = poll
 	local ok, problem = pcall(self._poll_all, self, poll, provider)
 	if self.polling == poll then
@@ -907,13 +908,7 @@ function UserSubscriptionManager:poll(provider)
 	if not ok then
 		error(problem, 0)
 	end
-	return {
-		feeds = poll.feeds,
-		failed = poll.failed,
-		skipped = poll.skipped,
-		new_items = poll.new_items,
-		busy = 0,
-	}
+	return counts
 end
 
 ---- watching and leaving
@@ -935,7 +930,8 @@ end
 function UserSubscriptionManager:_providers()
 	local providers, now = {}, time.now()
 	for _, stored in ipairs(self.storage:list({ prefix = "token:" })) do
-		local entry, token = entry_of(providers, stored.key:match("^token:(.*)")), stored.value
+		local entry = entry_of(providers, stored.key:match("^token:(.*)"))
+		local token = stored.value
 		entry.status = token_status(token)
 		entry.expires_at = token.expires_at
 		entry.failures = token.failures

@@ -19,7 +19,7 @@ struct walk {
 };
 
 static uint64_t sections_wanted(const struct request *request);
-static bool counts_keys(uint64_t wanted);
+static bool walks(uint64_t wanted);
 static void write_sections(const struct walk *walk, struct buffer *out);
 
 void admin_info(struct turn *turn)
@@ -33,13 +33,17 @@ void admin_info(struct turn *turn)
 			.info.now_ms = turn->now_ms };
 		request->state = walk;
 	}
-	if (counts_keys(walk->wanted)) {
+	if (walks(walk->wanted)) {
 		for (int db = 0; db < LIMIT_DATABASES; db++) {
 			uint64_t keys, expiring;
 			store_count(turn->stores[turn->shard], (uint8_t)db, &keys, &expiring);
 			walk->info.keys[db] += keys;
 			walk->info.expiring[db] += expiring;
 		}
+		/* A worker's first shard bears its number. */
+		const struct environment *environment = request->environment;
+		if (turn->shard < environment->engine->worker_count && turn->objects)
+			objects_add_totals(turn->objects, &walk->info.objects);
 		if (turn->shard + 1 < turn->shard_total) {
 			turn_continue(turn, turn->shard + 1);
 			return;
@@ -72,10 +76,10 @@ static uint64_t sections_wanted(const struct request *request)
 	return wanted;
 }
 
-static bool counts_keys(uint64_t wanted)
+static bool walks(uint64_t wanted)
 {
 	for (size_t s = 0; s < info_sections_count; s++) {
-		if ((wanted >> s & 1) && info_sections[s].counts_keys)
+		if ((wanted >> s & 1) && info_sections[s].walks)
 			return true;
 	}
 	return false;

@@ -14,12 +14,14 @@ struct info {
 	/* by database, summed over the shards */
 	uint64_t keys[LIMIT_DATABASES];
 	uint64_t expiring[LIMIT_DATABASES];
+	/* summed over the workers */
+	struct objects_figures objects;
 };
 
 struct info_section {
 	const char *name; /* the headline; in any case, what INFO is asked for */
 	bool by_default;  /* also without being named */
-	bool counts_keys; /* needs `keys` and `expiring` */
+	bool walks;       /* needs what is summed over the shards and workers */
 	void (*write)(const struct info *info, struct buffer *out);
 };
 

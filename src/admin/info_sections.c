@@ -252,6 +252,28 @@ static void write_keyspace(const struct info *info, struct buffer *out)
 	}
 }
 
+static void count_class(void *context, const struct class *class)
+{
+	uint64_t *count = context;
+	++*count;
+}
+
+static void write_objects(const struct info *info, struct buffer *out)
+{
+	const struct objects_figures *objects = &info->objects;
+	uint64_t classes = 0;
+	if (info->environment->classes)
+		class_each(info->environment->classes, count_class, &classes);
+	number(out, "object_classes", classes);
+	number(out, "object_instances", objects->instances);
+	number(out, "object_calls", objects->calls);
+	number(out, "object_errors", objects->errors);
+	number(out, "object_calls_queued", objects->queued);
+	number(out, "object_calls_waiting", objects->waiting);
+	number(out, "object_calls_overloaded", objects->overloaded);
+	number(out, "object_class_memory", objects->memory_bytes);
+}
+
 static void write_checkpoint(const struct info *info, struct buffer *out)
 {
 	struct checkpoint_stats stats;
@@ -329,6 +351,7 @@ const struct info_section info_sections[] = {
 	{ "Errorstats", true, false, write_errorstats },
 	{ "Cluster", true, false, write_cluster },
 	{ "Holdfast", true, false, write_holdfast },
+	{ "Objects", true, true, write_objects },
 	{ "Keyspace", true, true, write_keyspace },
 };
 const size_t info_sections_count = sizeof(info_sections) / sizeof(info_sections[0]);

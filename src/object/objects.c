@@ -495,6 +495,19 @@ void objects_figures(
 	out->waiting = object->calls_in;
 }
 
+void objects_add_totals(struct objects *objects, struct objects_figures *out)
+{
+	for (const struct class_slot *slot = objects->slots; slot; slot = slot->next) {
+		out->calls += slot->figures.calls;
+		out->errors += slot->figures.errors;
+		out->overloaded += slot->figures.overloaded;
+		out->instances += slot->figures.instances;
+		out->queued += slot->figures.queued;
+		out->waiting += slot->figures.waiting;
+		out->memory_bytes += slot->state ? sandbox_memory(slot->state->sandbox) : 0;
+	}
+}
+
 struct engine *objects_engine(struct objects *objects)
 {
 	return objects->engine;

@@ -96,6 +96,8 @@ struct objects_figures {
 /* `id` empty: the class on this worker. */
 void objects_figures(
 	struct objects *objects, const struct object_name *name, struct objects_figures *out);
+/* Adds the worker's figures of all classes; not the last error and the times. */
+void objects_add_totals(struct objects *objects, struct objects_figures *out);
 /* For what submits requests of its own. */
 struct engine *objects_engine(struct objects *objects);
 uint16_t objects_port(struct objects *objects);

@@ -52,6 +52,9 @@
  * time with the square of their size. */
 #define LOAD_BYTES 64
 
+/* Calls within calls in which a protected one may stand. */
+#define PROTECTED_DEPTH_MAX 4000
+
 /* Idle threads kept. */
 #define THREADS_IDLE 64
 
@@ -200,6 +203,13 @@ void sandbox_charge(lua_State *L, uint64_t instructions)
 		sandbox->budget.used += instructions;
 	else
 		spend(sandbox, L, instructions);
+}
+
+void sandbox_check_depth(lua_State *L)
+{
+	lua_Debug activation;
+	if (lua_getstack(L, PROTECTED_DEPTH_MAX, &activation))
+		luaL_error(L, "stack overflow");
 }
 
 void sandbox_go_on(lua_State *L)
@@ -455,7 +465,7 @@ static void *allocate(void *context, void *old, size_t old_size, size_t size)
 	if (size > old_size && size - old_size > sandbox->memory_max - sandbox->memory) {
 		/* All is collected before Lua asks again. */
 		sandbox->refused = true;
-		sandbox->budget.used += sandbox->memory / 64;
+		sandbox->budget.used += sandbox->memory / 1024;
 		sandbox->budget.look_at = 0;
 		hurry(sandbox, INTERVAL_SOON);
 		return NULL;

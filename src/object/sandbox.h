@@ -58,6 +58,11 @@ bool sandbox_is_exhausted(const struct sandbox *sandbox);
  * an instruction costs. */
 void sandbox_charge(lua_State *L, uint64_t instructions);
 
+/* Before each lua_pcallk with a continuation: raises an error when calls are nested too deep for
+ * it. Lua bounds the depth of such calls only by memory, and the time for each error grows with it.
+ */
+void sandbox_check_depth(lua_State *L);
+
 /* Compiles a source on the budget of the turn that began last, a unit a byte: pushes the function,
  * or the message, and returns Lua's status; raises the error when the budget is used up. Within a
  * protected call. */

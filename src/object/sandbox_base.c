@@ -48,9 +48,11 @@ void sandbox_open_base(lua_State *L)
 	};
 	static const char *const sized[] = { "char", "codepoint", NULL };
 	static const char *const walked[] = { "len", "offset", NULL };
+	static const char *const parsed[] = { "tonumber", NULL };
 	luaL_requiref(L, "_G", luaopen_base, 0);
 	lua_createtable(L, 0, 32);
 	keep(L, -2, kept);
+	wrap(L, parsed, call_charging_argument);
 	luaL_setfuncs(L, own, 0);
 	luaL_requiref(L, "math", luaopen_math, 0);
 	lua_pushnil(L);
@@ -64,6 +66,15 @@ void sandbox_open_base(lua_State *L)
 	lua_createtable(L, 0, 8);
 	sandbox_open_table(L);
 	lua_setfield(L, -2, "table");
+	/* Error messages take the names of functions from here. */
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, "_G");
+	lua_getfield(L, -2, "string");
+	lua_setfield(L, -2, "string");
+	lua_getfield(L, -2, "table");
+	lua_setfield(L, -2, "table");
+	lua_pop(L, 1);
 	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 	lua_pop(L, 1);
 }
@@ -73,12 +84,14 @@ static void open_string(lua_State *L)
 {
 	static const char *const kept[] = { "byte", "char", "format", "len", "lower", "pack",
 		"packsize", "reverse", "sub", "unpack", "upper", NULL };
-	static const char *const sized[] = { "byte", "char", "format", "lower", "pack", "reverse",
-		"sub", "unpack", "upper", NULL };
+	static const char *const sized[] = { "byte", "char", "sub", NULL };
+	static const char *const walked[] = { "format", "lower", "pack", "packsize", "reverse",
+		"unpack", "upper", NULL };
 	luaL_requiref(L, "string", luaopen_string, 0);
 	lua_createtable(L, 0, 24);
 	keep(L, -2, kept);
 	wrap(L, sized, call_charging_results);
+	wrap(L, walked, call_charging_argument);
 	lua_pushcfunction(L, string_rep);
 	lua_setfield(L, -2, "rep");
 	pattern_open(L);
@@ -137,6 +150,7 @@ static int finish_pcall(lua_State *L, int status, lua_KContext below)
 static int base_pcall(lua_State *L)
 {
 	luaL_checkany(L, 1);
+	sandbox_check_depth(L);
 	lua_pushboolean(L, true);
 	lua_insert(L, 1);
 	int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall);
@@ -168,6 +182,7 @@ static int base_xpcall(lua_State *L)
 {
 	int arguments = lua_gettop(L) - 2;
 	luaL_checktype(L, 2, LUA_TFUNCTION);
+	sandbox_check_depth(L);
 	lua_pushboolean(L, true);
 	lua_pushvalue(L, 1);
 	lua_rotate(L, 3, 2);
@@ -253,9 +268,11 @@ static int call_charging_results(lua_State *L)
 	return charge_results(L, lua_tocfunction(L, lua_upvalueindex(1))(L));
 }
 
-/* How far it goes is not known, so this is little: just that the clock is looked at in time. */
+/* For those that go through their first argument. How far is not known, so this is little: just
+ * that the clock is looked at in time. */
 static int call_charging_argument(lua_State *L)
 {
-	sandbox_charge(L, lua_rawlen(L, 1) / WALK_CHARGE_BYTES);
-	return lua_tocfunction(L, lua_upvalueindex(1))(L);
+	if (lua_type(L, 1) == LUA_TSTRING)
+		sandbox_charge(L, lua_rawlen(L, 1) / WALK_CHARGE_BYTES);
+	return call_charging_results(L);
 }

@@ -55,8 +55,8 @@ static int table_concat(lua_State *L)
 	for (bool more = at <= last; more; at++) {
 		lua_geti(L, 1, at);
 		if (!lua_isstring(L, -1))
-			return luaL_error(L, "invalid value (at index %I) in table for 'concat'",
-				(LUAI_UACINT)at);
+			return luaL_error(L, "invalid value (%s) at index %I in table for 'concat'",
+				luaL_typename(L, -1), (LUAI_UACINT)at);
 		sandbox_charge(L, 1 + lua_rawlen(L, -1) / SANDBOX_CHARGE_BYTES);
 		luaL_addvalue(&text);
 		more = at < last;

@@ -47,6 +47,10 @@ struct model_wake {
 
 struct model_state {
 	uint64_t lsn; /* of the record that made it */
+	uint64_t
+		seen_lsn; /* of the last one that can be seen in the object: filing a wake is not */
+	uint64_t before_lsn; /* that was the last one when this turn began */
+	bool was_there;      /* the object existed then */
 	/* values */
 	int64_t version; /* turns that wrote; as many tokens */
 	uint64_t chain;  /* hash over the tokens */
@@ -69,16 +73,25 @@ void model_free(struct model *model);
 
 uint64_t model_keys(const struct model_state *state);
 bool model_exists(const struct model_state *state);
+/* delete_all; false when there is nothing to delete. */
+bool model_clear(struct model_state *state, bool keep_alarm);
 /* The chain with one token more. */
 uint64_t model_chain(uint64_t chain, struct slice token);
 
-/* As it is for whoever looks at `now_ms`: an object whose life is over is empty. */
-struct model_state model_now(struct model *model, uint32_t object, int64_t now_ms);
-/* The record that an observer of this object depends on. */
+/* As it is for whoever looks at `now_ms`, in the turn that will have the record `lsn`: an object
+ * whose life is over is empty. */
+struct model_state model_now(struct model *model, uint32_t object, uint64_t lsn, int64_t now_ms);
+/* The record that whoever looks at this object depends on. A turn that finds no object and leaves
+ * none is not seen. */
 uint64_t model_lsn(const struct model *model, uint32_t object);
 /* The state that the turn with this record leaves behind, to be changed by the caller. */
 struct model_state *model_change(
 	struct model *model, uint32_t object, uint64_t lsn, int64_t now_ms);
+/* As model_change, for its wakes only. */
+struct model_state *model_change_wakes(
+	struct model *model, uint32_t object, uint64_t lsn, int64_t now_ms);
+/* Calls sent to it while it was away are gone by now. */
+void model_drop_wakes(struct model *model, uint32_t object, uint64_t lsn, int64_t now_ms);
 uint64_t model_next_serial(struct model *model);
 
 /* The turn that would have had this record has failed: nothing of it was. */

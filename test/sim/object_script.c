@@ -24,7 +24,8 @@ static const char source[] =
 	"	tell(self, 'pause')\n"
 	"	local ok, a, b, c = pcall(begin, ...)\n"
 	"	tell(self, 'resume')\n"
-	"	if call then call.dirty = false end\n"
+	"	local at_once = not ok and (a.code == 'CYCLE' or a.code == 'DEPTH')\n"
+	"	if call and not at_once then call.dirty = false end\n"
 	"	return ok, a, b, c\n"
 	"end\n"
 
@@ -225,7 +226,7 @@ static const char source[] =
 
 	"local function run_job(self, script, info)\n"
 	"	self.jobs = self.jobs + 1\n"
-	"	run(self, 'j' .. self.instance .. '.' .. self.jobs, script, info)\n"
+	"	run(self, table.concat({ 'j', self.id, self.instance, self.jobs }, '/'), script, info)\n"
 	"end\n"
 
 	"function C:run(id, script) return run(self, id, script) end\n"

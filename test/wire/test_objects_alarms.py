@@ -687,6 +687,18 @@ class Crashes(Bells):
         self.assertEqual([entry for entry in self.alarms("Bell", "LIMIT", 10000)
                           if entry["id"].decode() in times], [])
 
+    def test_a_run_that_a_crash_cut_off_runs_again(self):
+        """[71]"""
+        at = self.bell("ring_in", 1, "nap")
+        self.until_rung()
+        self.server.crash()
+        self.reconnect()
+        self.until_rung(2)
+        # What it had written before its wait stayed; a crash is no failure of the handler.
+        self.assertEqual([run[1:4] for run in self.bell("runs")], [[at, 0, 0]] * 2)
+        self.soon(lambda: self.due() == [])
+        self.assertEqual(self.count(), 2)
+
     def test_a_wake_that_was_answered_reaches_everybody(self):
         prefix = self.fresh()
         ids = [f"{prefix}-{i}" for i in range(300)]

@@ -50,6 +50,12 @@ function Probe:put_wait_raise()
   error("after the wait")
 end
 
+function Probe:put_nap_put(ms)
+  self.storage:put("before", 1)
+  sleep(tonumber(ms))
+  self.storage:put("after", 1)
+end
+
 function Probe:nap(ms) sleep(tonumber(ms)) return "woke" end
 function Probe:nap_then_put(ms, key, value)
   sleep(tonumber(ms))
@@ -315,11 +321,32 @@ class Instances(Calls):
         self.assertEqual(self.call("DO.GET", "Probe", self.identity, "before", "after"), [b"1", None])
 
     def test_a_write_past_an_instance_drops_it(self):
-        self.assertEqual(self.probe("add", 1), 1)
-        self.ok("DO.PUT", "Probe", self.identity, "unrelated", "x")
-        self.assertEqual(self.info("Probe", self.identity)["in-memory"], 0)
-        self.assertEqual(self.probe("add", 1), 2)
-        self.assertEqual(self.probe("inits"), 2)
+        writes = [("DO.PUT", "Probe", self.identity, "unrelated", "x"),
+                  ("DO.DEL", "Probe", self.identity, "unrelated"),
+                  ("DO.SETALARM", "Probe", self.identity, 4102444800000),
+                  ("DO.DELALARM", "Probe", self.identity),
+                  ("DO.IMPORT", "Probe", self.identity,
+                   '{"holdfast-object":1,"values":[["n",70],["inits",0]]}', "REPLACE"),
+                  ("DO.DELETEALL", "Probe", self.identity)]
+        for write in writes:
+            self.probe("remember", "there")
+            self.assertNotIsInstance(self.call(*write), resp.Error)
+            self.assertEqual(self.info("Probe", self.identity)["in-memory"], 0, write)
+            self.is_null(self.probe("recall"))
+            if write[0] == "DO.IMPORT":
+                self.assertEqual([self.probe("add", 1), self.probe("inits")], [71, 1])
+        self.assertEqual([self.probe("add", 1), self.probe("inits")], [1, 1])
+
+    def test_a_crash_ends_a_call_where_it_waits(self):
+        """[28, 86]"""
+        other = self.server.connect()
+        other.send("DO.CALL", "Probe", self.identity, "put_nap_put", 600000)
+        self.until_waiting()
+        self.server.crash()
+        self.reconnect()
+        self.assertEqual(self.call("DO.GET", "Probe", self.identity, "before", "after"),
+                         [b"1", None])
+        self.assertEqual(self.info("Probe", self.identity)["waiting"], 0)
 
     def test_reading_leaves_an_instance_alone(self):
         self.probe("remember", "there")
@@ -355,6 +382,22 @@ class Instances(Calls):
         for own in replies:
             self.assertEqual(own, sorted(own))
         self.bulk("800", "DO.GET", "Probe", self.identity, "n")
+
+    def test_maps_are_maps_in_resp3(self):
+        three = self.server.connect(protocol=3)
+        self.probe("add", 1)
+        self.ok("DO.SETALARM", "Probe", self.identity, 4102444800000)
+        for reply in (three.command("DO.INFO", "Probe"),
+                      three.command("DO.INFO", "Probe", self.identity),
+                      three.command("DO.CLASS", "LIST")[0], three.command("DO.ALARMS", "Probe")[0]):
+            self.assertIsInstance(reply, resp.Map)
+        flat = self.call("DO.INFO", "Probe", self.identity)
+        mapped = three.command("DO.INFO", "Probe", self.identity)
+        self.assertEqual(flat[::2], list(mapped))
+        self.assertEqual([value or 0 for value in flat[1::2]],
+                         [value or 0 for value in mapped.values()])
+        self.assertEqual(mapped[b"alarm"], 4102444800000)
+        self.integer(1, "DO.DELALARM", "Probe", self.identity)
 
     def test_info_tells_of_calls_and_errors(self):
         self.probe("add", 1)

@@ -106,6 +106,7 @@ class Errors(ObjectTest):
         return self.error(code, "DO.CALL", "Victim", self.identity, method, *arguments)
 
     def test_unknown_classes_and_methods(self):
+        """[88]"""
         self.fails("NOCLASS class 'Nobody' is not loaded", "DO.CALL", "Nobody", "a", "method")
         self.fails("NOCLASS class 'victim' is not loaded", "DO.CALL", "victim", "a", "touch")
         self.fails("NOMETHOD Victim has no method 'absent'",
@@ -185,6 +186,7 @@ class Errors(ObjectTest):
                    "DO.CALL", "x" * 64, "a", "m")
 
     def test_ids_and_keys_that_are_too_long_or_empty(self):
+        """[2, 18, 88]"""
         for bad in ("", "x" * 2049):
             for command in (("DO.CALL", "Victim", bad, "m"), ("DO.GET", "Victim", bad, "k"),
                             ("DO.PUT", "Victim", bad, "k", "v"), ("DO.DEL", "Victim", bad, "k"),

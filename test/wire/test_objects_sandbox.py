@@ -67,7 +67,7 @@ ENDLESS = {
     "storage_list": "while true do self.storage:list() end",
     "transaction": "while true do pcall(self.storage.transaction, self.storage, "
                    "function() while true do end end) end",
-    "exclusive": "while true do pcall(self.exclusive, self, function() while true do end end) end",
+    "in_exclusive": "while true do pcall(self.exclusive, self, function() while true do end end) end",
     "json": "while true do json.encode({1, 2, {3}}) end",
     "json_decode": "local text = '[' .. ('1,'):rep(10000) .. '1]' "
                    "while true do json.decode(text) end",
@@ -92,7 +92,7 @@ HUNGRY = {
     "format": "return string.format(('%99s'):rep(10000000), table.unpack({}))",
     "unpack": "return table.unpack({}, 1, 1 << 30)",
     "byte": "return ('x'):rep(10000000):byte(1, -1)",
-    "globals": "for i = 1, math.huge do _G['g' .. i] = ('x'):rep(1000) end",
+    "upvalues": "local t = {} for i = 1, math.huge do t[i] = function() return t, i end end",
     "fields": "for i = 1, math.huge do self['f' .. i] = ('x'):rep(1000) end",
     "swallowed": "while true do pcall(function() local t = {} while true do t = {t} end end) end",
     "stack": "local function deep(n) return 1 + deep(n + 1) end return deep(1)",
@@ -208,7 +208,8 @@ class Sandbox(ObjectTest):
         self.connection.close()
         self.assertTrue(self.neighbour.is_alive())
         # A turn has half a second; several in a row may stand before a neighbour's.
-        self.assertLess(self.slowest, 10)
+        self.assertLess(self.slowest, 8)
+        type(self).slowest = 0.0
 
     def attack(self, name, attacks, codes):
         self.load(hostile(name, attacks))
@@ -219,7 +220,7 @@ class Sandbox(ObjectTest):
                 reply = self.call("DO.CALL", name, identity, method)
                 self.assertIsInstance(reply, resp.Error, (method, str(reply)[:100]))
                 self.assertIn(reply.split(b" ")[0], codes, (method, reply))
-                self.assertLess(time.monotonic() - started, 20)
+                self.assertLess(time.monotonic() - started, 8)
                 self.bulk("fine", "DO.CALL", name, identity, "harmless")
                 self.assertEqual(self.call("DO.LIST", name, identity), [])
 
@@ -291,20 +292,16 @@ class Sandbox(ObjectTest):
 
     def test_a_storage_serves_its_own_object_only(self):
         self.load(ESCAPES.replace("Escape", "Thief"))
-        ids = [self.fresh() for _ in range(12)]
-        for identity in ids:
-            self.bulk("lent", "DO.CALL", "Thief", identity, "lend")
-            for other in ids:
-                if other == identity:
-                    continue
-                for method in ("steal", "steal_write"):
-                    reply = self.call("DO.CALL", "Thief", other, method)
-                    # Nothing was lent on that worker, or what was lent is another's, or its own.
-                    if not isinstance(reply, resp.Error):
-                        self.assertIn(reply, (None, other.encode()))
-        for identity in ids:
-            self.assertIn(self.call("DO.GET", "Thief", identity, "own"),
-                          (identity.encode(), b"stolen"))
+        owner, thief = (self.fresh("{one worker}" + name) for name in ("owner", "thief"))
+        self.bulk("lent", "DO.CALL", "Thief", owner, "lend")
+        for method in ("steal", "steal_write"):
+            self.assertIn("the storage of another object", self.error(
+                "CLASSERR", "DO.CALL", "Thief", thief, method))
+        self.bulk(owner, "DO.CALL", "Thief", owner, "steal")
+        self.integer(1, "DO.EVICT", "Thief", owner)
+        self.assertIn("one that is gone", self.error(
+            "CLASSERR", "DO.CALL", "Thief", owner, "steal"))
+        self.bulk(owner, "DO.GET", "Thief", owner, "own")
 
     def test_a_class_that_breaks_its_libraries_harms_itself_alone(self):
         self.load(ESCAPES.replace("Escape", "Broken"))
@@ -316,10 +313,26 @@ class Sandbox(ObjectTest):
         self.load(ESCAPES.replace("Escape", "Broken"), None, "REPLACE")
         self.assertEqual(self.call("DO.CALL", "Broken", "b1", "absent"), [])
 
+    def test_a_read_beyond_the_memory_of_a_class_is_an_error(self):
+        """[26]"""
+        self.load("""local Reader = class("Reader")
+            function Reader:read(...) self.kept = self.storage:get({...}) return "read" end
+            function Reader:keys() return #self.storage:list{limit = 1, start = "k2"} end
+            return Reader""")
+        identity = self.fresh()
+        keys = [f"k{i}" for i in range(6)]
+        for key in keys:
+            self.ok("DO.PUT", "Reader", identity, key, b"v" * (4 << 20))
+        text = self.error("CLASSERR", "DO.CALL", "Reader", identity, "read", *keys)
+        self.assertIn("not enough memory", text)
+        self.bulk("read", "DO.CALL", "Reader", identity, "read", "k5")
+        self.integer(1, "DO.CALL", "Reader", identity, "keys")
+        self.integer(6, "DO.DELETEALL", "Reader", identity)
+
     def test_memory_is_given_back(self):
         self.load(hostile("Greedy", HUNGRY))
         for _ in range(3):
-            for method in ("array", "tables", "fields", "globals"):
+            for method in ("array", "tables", "fields", "upvalues"):
                 self.call("DO.CALL", "Greedy", self.fresh(), method)
         self.bulk("fine", "DO.CALL", "Greedy", self.fresh(), "harmless")
         self.assertLess(self.info("Greedy")["memory-bytes"], 3 * (16 << 20) + 1)

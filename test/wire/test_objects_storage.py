@@ -306,7 +306,7 @@ class Keys(ObjectTest):
         self.assertEqual(self.call("DO.LIST", "Plain", self.identity), [b"bar", b"again"])
 
     def test_deleteall_of_many_shows_none_of_them_again(self):
-        """[16, 32]"""
+        """[16]"""
         many = self.fresh()
         pairs = [part for i in range(5000) for part in (f"k{i}", "old")]
         self.ok("DO.PUT", "Plain", many, *pairs)
@@ -319,7 +319,7 @@ class Keys(ObjectTest):
         self.assertEqual(self.call("DO.LIST", "Plain", many), [b"k8", b"new"])
 
     def test_get_tells_absent_from_empty(self):
-        """[17, 93]"""
+        """[17]"""
         self.ok("DO.PUT", "Plain", self.identity, "empty", "")
         self.assertEqual(self.call("DO.GET", "Plain", self.identity, "empty", "none", "bar"),
                          [b"", None, b"1"])
@@ -360,7 +360,7 @@ class Keys(ObjectTest):
         self.assertGreater(self.info("Plain", self.identity)["changed"], before["changed"])
 
     def test_objects_and_classes_are_apart(self):
-        """[88, 1]"""
+        """[88]"""
         self.ok("DO.PUT", "Other", self.identity, "bar", "of another class")
         self.ok("DO.PUT", "Plain", self.identity + "x", "bar", "of another id")
         self.bulk("1", "DO.GET", "Plain", self.identity, "bar")
@@ -470,7 +470,6 @@ class Typed(ObjectTest):
         self.identity = self.fresh()
 
     def test_values_come_back_with_their_types(self):
-        """[93]"""
         self.null("DO.CALL", "Values", self.identity, "store")
         self.assertEqual(self.call("DO.CALL", "Values", self.identity, "same"), [])
         self.integer(1, "DO.EVICT", "Values", self.identity)
@@ -703,7 +702,7 @@ class Typed(ObjectTest):
 @harness.only_holdfast
 class Objects(ObjectTest):
     def test_pages_through_all_objects_in_order(self):
-        """[87, 88, 95, 96, 97]"""
+        """[87, 88]"""
         names = [b"user:%06d" % i for i in range(PAGED_OBJECTS)]
         for at in range(0, len(names), 10_000):
             replies = self.connection.pipeline(
@@ -727,7 +726,7 @@ class Objects(ObjectTest):
         self.assertEqual((info["objects"], info["instances"]), (PAGED_OBJECTS, 0))
 
     def test_shows_objects_that_hold_something_and_no_others(self):
-        """[87, 96]"""
+        """[87]"""
         a, b, c = (self.fresh(prefix) for prefix in "abc")
         for name in (c, a, b):
             self.ok("DO.PUT", "Shown", name, "k", "v")
@@ -743,7 +742,6 @@ class Objects(ObjectTest):
         self.assertEqual(again.command("DO.OBJECTS", "Shown"), [x.encode() for x in (a, c)])
 
     def test_a_prefix_is_literal_and_case_sensitive(self):
-        """[95]"""
         for name in ("a_%", "a_%x", "axx", "A_%", "a_"):
             self.ok("DO.PUT", "Literal", name, "k", "v")
         self.assertEqual(self.call("DO.OBJECTS", "Literal", "PREFIX", "a_%"), [b"a_%", b"a_%x"])
@@ -754,7 +752,6 @@ class Objects(ObjectTest):
 @harness.only_holdfast
 class Life(ObjectTest):
     def test_a_life_ends_the_whole_object(self):
-        """[92]"""
         self.load("""local Mortal = class("Mortal")
             function Mortal:alarm() end
             function Mortal:tick() self.storage:put("ticked", 1) end
