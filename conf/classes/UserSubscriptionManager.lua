@@ -17,7 +17,8 @@ Tokens
 	export_tokens        -> JSON by provider, for a way back; import_tokens takes it
 	import_tokens json   -> how many were taken
 
-A token is refreshed once, whoever asks and however many: the others wait and get the same answer.
+A token is refreshed once, whoever asks and however many: the others wait and get the same answer;
+what needs no token goes on meanwhile.
 What the provider gave is on disk before anybody sees it. When the answer to a refresh is lost, the
 same refresh token is sent again, at once and then less and less often; a provider that lost the
 answer only hands out the successor again. A refresh token that somebody presents to `refresh` is
@@ -265,7 +266,7 @@ Only one call at a time is in here for a provider; the others wait, and look aga
 when it is their turn.
 ]]
 function UserSubscriptionManager:_one_at_a_time(provider, work)
-	return self:exclusive(work)
+	return self:exclusive("token " .. provider, work)
 end
 
 function UserSubscriptionManager:_stored_token(provider)

@@ -399,6 +399,18 @@ static int storage_lua_persist(lua_State *L)
 	return 1;
 }
 
+/* The call, when it may wait now. */
+static struct call *check_wait(lua_State *L)
+{
+	struct call *call = call_running(L);
+	if (call->transactions > 0)
+		luaL_error(L, "nothing can be waited for within a transaction");
+	if (!lua_isyieldable(L))
+		luaL_error(L, "nothing can be waited for here: within a sort, gsub or metamethod");
+	wait_forget(call); /* of one whose end ran out of memory */
+	return call;
+}
+
 /* --- self's own methods --------------------------------------------------------------------------
  */
 
@@ -417,12 +429,57 @@ static int after_exclusive(lua_State *L, int status, lua_KContext context)
 	return lua_gettop(L) - 1;
 }
 
+static struct slice check_name(lua_State *L, int index, const char *what)
+{
+	size_t size;
+	const char *data = luaL_checklstring(L, index, &size);
+	if (size == 0 || size > LIMIT_SCHEDULE_NAME_BYTES)
+		luaL_error(L, "%s is 1 to %d bytes long", what, LIMIT_SCHEDULE_NAME_BYTES);
+	return slice_of(data, size);
+}
+
+static int after_section(lua_State *L, int status, lua_KContext context)
+{
+	section_leave(call_running(L));
+	if (status != LUA_OK && status != LUA_YIELD)
+		return lua_error(L);
+	return lua_gettop(L) - 2;
+}
+
+/* The call is in the section: the stack holds self, the name, the function. */
+static int in_section(lua_State *L, int status, lua_KContext context)
+{
+	wait_forget(call_running(L));
+	return after_section(L, lua_pcallk(L, 0, LUA_MULTRET, 0, 0, after_section), 0);
+}
+
+/* self:exclusive(name, fn): no other call of the object is in a function of that name meanwhile;
+ * those that want to be wait in line. */
+static int exclusive_by_name(lua_State *L)
+{
+	struct call *call = check_wait(L);
+	struct slice name = check_name(L, 2, "the name of what is exclusive");
+	luaL_checktype(L, 3, LUA_TFUNCTION);
+	lua_settop(L, 3);
+	if (call->section)
+		return luaL_error(L, "exclusive by name within exclusive by name");
+	if (section_enter(call, name))
+		return in_section(L, LUA_OK, 0);
+	call->wait = (struct wait){
+		.kind = WAIT_SECTION,
+		.until_ms = call->begun_ms + LIMIT_CALL_LIFE_MS + 1,
+	};
+	return lua_yieldk(L, 0, 0, in_section);
+}
+
 /* self:exclusive(fn): no other call enters the object until fn has returned, whatever it waits for.
  */
 static int self_exclusive(lua_State *L)
 {
 	struct call *call = call_running(L);
 	struct object *object = call->object;
+	if (lua_type(L, 2) == LUA_TSTRING)
+		return exclusive_by_name(L);
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
 	if (object->closed_depth >= EXCLUSIVE_DEPTH_MAX)
@@ -432,15 +489,6 @@ static int self_exclusive(lua_State *L)
 	object->closed_depth++;
 	int status = lua_pcallk(L, 0, LUA_MULTRET, 0, 0, after_exclusive);
 	return after_exclusive(L, status, 0);
-}
-
-static struct slice check_name(lua_State *L, int index, const char *what)
-{
-	size_t size;
-	const char *data = luaL_checklstring(L, index, &size);
-	if (size == 0 || size > LIMIT_SCHEDULE_NAME_BYTES)
-		luaL_error(L, "%s is 1 to %d bytes long", what, LIMIT_SCHEDULE_NAME_BYTES);
-	return slice_of(data, size);
 }
 
 static void read_times(lua_State *L, struct schedule *schedule, int64_t now_ms)
@@ -548,18 +596,6 @@ static int self_schedules(lua_State *L)
 
 /* --- waits ---------------------------------------------------------------------------------------
  */
-
-/* The call, when it may wait now. */
-static struct call *check_wait(lua_State *L)
-{
-	struct call *call = call_running(L);
-	if (call->transactions > 0)
-		luaL_error(L, "nothing can be waited for within a transaction");
-	if (!lua_isyieldable(L))
-		luaL_error(L, "nothing can be waited for here: within a sort, gsub or metamethod");
-	wait_forget(call); /* of one whose end ran out of memory */
-	return call;
-}
 
 static int after_sleep(lua_State *L, int status, lua_KContext context)
 {

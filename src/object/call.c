@@ -215,6 +215,7 @@ static void leave_object(struct turn *turn, struct call *call, bool failed)
 		object->closed_by = NULL;
 		object->closed_depth = 0;
 	}
+	section_leave(call);
 	wait_forget(call);
 	if (call->thread)
 		sandbox_put_thread(state->sandbox, &call->thread);

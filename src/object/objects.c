@@ -592,6 +592,7 @@ static void free_object(struct objects *objects, struct object *object)
 	object->calls_in = 0;
 	object->closed_by = NULL;
 	object->admitted = NULL;
+	section_free_all(object);
 	object_drop_instance(objects, object);
 	forget(objects, object);
 }

@@ -4,6 +4,7 @@
  *   objects.c   a worker's objects: look-up, the input gate and its queues, instances, classes
  *   call.c      a call from its first turn to its last
  *   wait.c      what a call waits for between two turns: time, HTTP, another object
+ *   section.c   what only one call of an object does at a time, while other calls go on
  *   api.c       what the code of a class can call
  */
 #ifndef OBJECT_RUNTIME_H
@@ -65,6 +66,7 @@ struct object {
 	struct request *admitted;   /* taken from the queue, on its way in */
 	struct call *alarm;         /* the alarm handler under way */
 	struct object_queue alarms; /* jobs that begin when it has ended */
+	struct section *sections;   /* that a call is in */
 
 	/* since it came into memory */
 	uint64_t calls;
@@ -157,7 +159,7 @@ enum call_kind {
 	CALL_NOW,    /* DO.RUNALARM: a job whose outcome becomes a reply */
 };
 
-enum wait_kind { WAIT_NONE, WAIT_SLEEP, WAIT_FETCH, WAIT_OBJECT };
+enum wait_kind { WAIT_NONE, WAIT_SLEEP, WAIT_FETCH, WAIT_OBJECT, WAIT_SECTION };
 
 /* Why a wait ended. */
 enum wait_end { WAIT_ENDED, WAIT_TIMED_OUT, WAIT_STOPPED };
@@ -200,7 +202,9 @@ struct call {
 	int64_t begun_ms;
 	uint32_t transactions; /* open ones: no waits within */
 	bool no_method;
-	bool failed_softly; /* by fail(): the instance stays */
+	bool failed_softly;      /* by fail(): the instance stays */
+	struct section *section; /* it is in, or waits for */
+	struct call *section_next;
 	struct wait wait;
 	enum call_action action;
 	struct call *action_next;
@@ -243,6 +247,17 @@ void wait_forget(struct call *call);
 /* A request for another object's call; in the arena of the new request. */
 struct request *wait_new_request(struct objects *objects, struct call *caller,
 	const struct object_name *name, struct slice method, struct slice packed);
+
+/* --- sections ------------------------------------------------------------------------------------
+ */
+
+/* True: the call is in the section of that name; it must be in none. False: it stands in line for
+ * it, and waits (WAIT_SECTION) until it is in. */
+bool section_enter(struct call *call, struct slice name);
+/* Out of the section, or of the line, that the call is in, if any; lets the next one in. */
+void section_leave(struct call *call);
+/* Frees an object's sections, whoever is in them. */
+void section_free_all(struct object *object);
 
 /* --- what a class can call -----------------------------------------------------------------------
  */

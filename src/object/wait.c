@@ -1,10 +1,11 @@
 /*
  * wait: what a call waits for between two of its turns.
  *
- *   sleep          a timer
- *   http.fetch     begins when all that the call had written and read is durable: what leaves the
- * server waits at the gate like a reply objects.call   a request of the server's own, which comes
- * back by `told`; or the time-out
+ * - sleep: a timer
+ * - http.fetch: begins when all that the call had written and read is durable, since what leaves
+ *   the server waits at the gate like a reply
+ * - objects.call: a request of the server's own, which comes back by `told`; or the time-out
+ * - exclusive by name: its turn in the line (section.c); a timer ends it with the call's life
  *
  * A turn that begins a wait parks its request; wait_parked sets the wait going when the turn has
  * been committed. Whatever ends the wait only puts the call into a list; objects_act, which never
@@ -318,6 +319,9 @@ static void begin_wait(struct objects *objects, struct call *call)
 		call->wait.request->gate_lsn = call->request->gate_lsn;
 		timer_add(objects, call);
 		act_later(objects, call, ACTION_SUBMIT);
+		break;
+	case WAIT_SECTION:
+		timer_add(objects, call);
 		break;
 	case WAIT_NONE:
 		assert(!"a call parked without a wait");

@@ -85,6 +85,7 @@ static const char source[] =
 	"local function call_other(self, call, n, script)\n"
 	"	call.calls = call.calls + 1\n"
 	"	local id = call.id .. '.' .. call.calls\n"
+	"	tell(self, 'asks', id)\n"
 	"	local ok, answer = wait(self, call, objects.call,\n"
 	"		n % 2 == 0 and 'Even' or 'Odd', 'o' .. n, 'run', id, script)\n"
 	"	tell(self, 'joined', id, ok and answer or (answer.code or '-'))\n"

@@ -594,31 +594,21 @@ static bool open_engine(void)
 	return true;
 }
 
-/* What was under way when the machine stopped. */
+/* What was under way when the machine stopped, with what its call had been given. */
 static void abandon(struct request *list)
 {
 	while (list) {
 		struct request *request = list;
 		list = request->next;
+		if (call_of(request))
+			wait_forget(call_of(request));
 		request->stage = REQUEST_DONE;
 		request_put(&sim->engine->ports[0].pool, &request);
 	}
 }
 
-static void close_objects(void)
+static void abandon_requests(void)
 {
-	for (uint16_t i = 0; i < sim->worker_count; i++)
-		if (sim->workers[i].objects)
-			objects_free(&sim->workers[i].objects);
-	if (sim->registry)
-		class_registry_free(&sim->registry);
-}
-
-static void close_engine(void)
-{
-	if (sim->engine == NULL)
-		return;
-	close_objects();
 	for (uint16_t port = 0; port < sim->engine->port_count; port++)
 		abandon(mailbox_take_all(&sim->engine->ports[port].mailbox));
 	for (uint16_t i = 0; i < sim->engine->shard_count; i++)
@@ -626,11 +616,22 @@ static void close_engine(void)
 	while (sim->unreleased) {
 		struct request *request = sim->unreleased;
 		sim->unreleased = request->order_next;
-		request->next = NULL;
-		abandon(request);
+		request_put(&sim->engine->ports[0].pool, &request);
 	}
 	sim->in_flight = 0;
 	sim->clients.wakes = 0;
+}
+
+static void close_engine(void)
+{
+	if (sim->engine == NULL)
+		return;
+	abandon_requests();
+	for (uint16_t i = 0; i < sim->worker_count; i++)
+		if (sim->workers[i].objects)
+			objects_free(&sim->workers[i].objects);
+	if (sim->registry)
+		class_registry_free(&sim->registry);
 	engine_close(&sim->engine);
 }
 

@@ -35,9 +35,10 @@ struct record {
 	uint64_t depends;
 	uint64_t pending; /* the record of this turn, if it is committed */
 	uint32_t closed_depth;
-	bool in_init;
 	bool failed;
 	int64_t result;
+	char asks[ID_BYTES]; /* the call it waits for */
+	uint64_t depends_asking;
 	char fetched[16];
 	/* a job's */
 	const struct objects_job *job;
@@ -48,6 +49,7 @@ struct record {
 struct presence {
 	uint32_t calls_in;
 	char instance[INSTANCE_SIZE]; /* that they are in */
+	uint64_t heard;               /* what it was told by others: it may be in its memory */
 	const struct record *closed_by;
 	const struct record *alarm;
 };
@@ -89,6 +91,17 @@ static void follow_init(struct line *line);
 static void follow_inited(struct line *line);
 static void follow_enter(struct line *line);
 static void follow_pause(struct line *line);
+/* The pause follows in the same turn. */
+static void follow_asks(struct line *line)
+{
+	struct record *record = line->record;
+	see(line);
+	snprintf(record->asks, sizeof(record->asks), "%s", line->words[3]);
+	record->depends_asking =
+		record->pending > record->depends ? record->pending : record->depends;
+}
+
+static void follow_asks(struct line *line);
 static void follow_resume(struct line *line);
 static void follow_leave(struct line *line);
 static void follow_fail(struct line *line);
@@ -113,6 +126,7 @@ static const struct verb verbs[] = {
 	{ "inited", follow_inited },
 	{ "enter", follow_enter },
 	{ "pause", follow_pause },
+	{ "asks", follow_asks },
 	{ "resume", follow_resume },
 	{ "leave", follow_leave },
 	{ "fail", follow_fail },
@@ -307,6 +321,7 @@ static void see(struct line *line)
 	struct record *record = line->record;
 	uint64_t seen = model_lsn(line->watch->model, line->object);
 	settle_pending(line->watch, record);
+	depend(record, line->watch->presence[line->object].heard);
 	record->pending = seen >= line->lsn ? seen : 0;
 	if (seen < line->lsn)
 		depend(record, seen);
@@ -525,7 +540,7 @@ static void follow_init(struct line *line)
 	struct presence *presence = &line->watch->presence[line->object];
 	if (presence->calls_in != 1)
 		wrong("o%u: init while calls are in the object", line->object);
-	line->record->in_init = true;
+	presence->heard = 0;
 	presence->closed_by = line->record;
 	line->watch->segment = line->record;
 	see(line);
@@ -533,7 +548,6 @@ static void follow_init(struct line *line)
 
 static void follow_inited(struct line *line)
 {
-	line->record->in_init = false;
 	line->watch->presence[line->object].closed_by = NULL;
 	see(line);
 }
@@ -544,6 +558,22 @@ static void check_version(const struct line *line, int64_t version)
 	if (state.version != version)
 		wrong("o%u: call %s sees version %lld, the model has %lld", line->object,
 			line->record->id, (long long)version, (long long)state.version);
+}
+
+/* Call 7.2.1 knows what call 7.2 knew when it made it. */
+static void know_of_caller(struct line *line)
+{
+	char id[ID_BYTES];
+	snprintf(id, sizeof(id), "%s", line->record->id);
+	char *last = strrchr(id, '.');
+	if (last == NULL)
+		return;
+	*last = '\0';
+	struct record *caller = find_id(line->watch, id);
+	if (caller == NULL)
+		wrong("call %s was made by nobody", line->record->id);
+	if (caller->call && strcmp(caller->asks, line->record->id) == 0)
+		depend(line->record, caller->depends_asking);
 }
 
 static void follow_enter(struct line *line)
@@ -561,6 +591,7 @@ static void follow_enter(struct line *line)
 	if (job && job->due.kind != DUE_WAKE &&
 		(number_of(line, 6) != job->scheduled_ms || number_of(line, 7) != job->tries))
 		wrong("o%u: a handler was told another time than its job's", line->object);
+	know_of_caller(line);
 	see(line);
 }
 
@@ -571,6 +602,16 @@ static void follow_pause(struct line *line)
 {
 	see(line);
 	line->watch->segment = NULL;
+}
+
+/* The pause follows in the same turn. */
+static void follow_asks(struct line *line)
+{
+	struct record *record = line->record;
+	see(line);
+	snprintf(record->asks, sizeof(record->asks), "%s", line->words[3]);
+	record->depends_asking =
+		record->pending > record->depends ? record->pending : record->depends;
 }
 
 static void follow_resume(struct line *line)
@@ -591,6 +632,7 @@ static void follow_joined(struct line *line)
 	const struct record *other = find_id(line->watch, line->words[3]);
 	const char *answer = line->words[4];
 	int64_t result;
+	line->record->asks[0] = '\0';
 	if (strcmp(answer, "TIMEOUT") == 0)
 		return;
 	bool failed = !number_parse_i64(slice_text(answer), &result);
@@ -601,6 +643,9 @@ static void follow_joined(struct line *line)
 		wrong("call %s was answered with %s, which is not what happened", line->words[3],
 			answer);
 	depend(line->record, other->depends);
+	struct presence *presence = &line->watch->presence[line->object];
+	if (other->depends > presence->heard)
+		presence->heard = other->depends;
 }
 
 static void follow_closed(struct line *line)

@@ -2,6 +2,7 @@
 server whose wall clock is not ours."""
 
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
@@ -116,36 +117,33 @@ int clock_gettime(clockid_t clock, struct timespec *out)
 """
 
 
-class ClockShift:
-    """Starts servers whose wall clock is some seconds ahead, by a library in front of libc's. What
-    lies days ahead is tested by a restart, not by waiting."""
+@functools.cache
+def shift_library():
+    """A library in front of libc's; the directory that it is in, which must stay."""
+    directory = tempfile.TemporaryDirectory(prefix="holdfast-clock-")
+    source = pathlib.Path(directory.name) / "shift.c"
+    source.write_text(SHIFT_SOURCE)
+    library = source.with_suffix(".so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library, directory
 
-    def __init__(self):
-        self.directory = tempfile.TemporaryDirectory(prefix="holdfast-clock-")
-        self.library = pathlib.Path(self.directory.name) / "shift.so"
-        source = pathlib.Path(self.directory.name) / "shift.c"
-        source.write_text(SHIFT_SOURCE)
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", self.library, source, "-ldl"],
-                       check=True)
 
-    def close(self):
-        self.directory.cleanup()
-
-    @contextlib.contextmanager
-    def ahead(self, seconds):
-        """Servers started within see a clock that is so far ahead."""
-        changed = {
-            "LD_PRELOAD": str(self.library),
-            "SHIFT_CLOCK_SECONDS": str(int(seconds)),
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
-        }
-        before = {name: os.environ.get(name) for name in changed}
-        os.environ.update(changed)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value
+@contextlib.contextmanager
+def ahead(seconds):
+    """Servers started within see a wall clock that is so far ahead. What lies days ahead is tested
+    by a restart, not by waiting."""
+    changed = {
+        "LD_PRELOAD": str(shift_library()[0]),
+        "SHIFT_CLOCK_SECONDS": str(int(seconds)),
+        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

@@ -3,6 +3,7 @@ tokens and feeds that fails in the ways providers do. Their rules in detail are 
 network by test/classes."""
 
 import json
+import time
 import unittest
 
 import fake_provider
@@ -236,6 +237,20 @@ class Manager(harness.Case):
         self.assertEqual(self.call("poll")[b"busy"], 1)
         other.read()
         self.assertEqual(len(self.call("items")), 1)
+
+    def test_items_can_be_read_while_a_refresh_waits(self):
+        self.provider.slow_seconds = 1
+        self.expires_in(0)
+        self.provider.token_faults += ["slow"]
+        others = [self.server.connect() for _ in range(50)]
+        for other in others:
+            other.send("DO.CALL", MANAGER, "ann", "token", "fake")
+        self.assertTrue(harness.wait_until(lambda: self.provider.refresh_requests == 1))
+        began = time.monotonic()
+        self.assertEqual(self.call("items"), [])
+        self.assertLess(time.monotonic() - began, 0.5)
+        self.assertEqual({other.read() for other in others}, {b"access-2"})
+        self.assertEqual(self.provider.refresh_requests, 1)
 
     def test_a_wake_polls_every_user(self):
         self.provider.feeds["show"] = [{"id": "1"}]

@@ -13,6 +13,13 @@ from object_case import ObjectTest, as_map, shard_of
 PROBE = """
 local Probe = class("Probe")
 
+-- So many milliseconds, or until that other object has been told "go".
+local function pause(how)
+  local ms = tonumber(how)
+  if ms then return sleep(ms) end
+  while objects.call("Probe", how, "recall") ~= "go" do sleep(2) end
+end
+
 function Probe:init()
   self.storage:put("inits", (self.storage:get("inits") or 0) + 1)
   self.n = self.storage:get("n") or 0
@@ -62,22 +69,22 @@ function Probe:nap_then_put(ms, key, value)
   self.storage:put(key, value)
   return self.storage:get(key)
 end
-function Probe:look_twice(ms)
+function Probe:look_twice(how)
   local before = self.n
-  sleep(tonumber(ms))
+  pause(how)
   return {before, self.n, self.storage:get("n")}
 end
-function Probe:slow_add(ms)
+function Probe:slow_add(how)
   local before = self.n
-  sleep(tonumber(ms))
+  pause(how)
   self.n = before + 1
   return self.n
 end
-function Probe:guarded_add(ms)
-  return self:exclusive(function() return self:slow_add(ms) end)
+function Probe:guarded_add(how)
+  return self:exclusive(function() return self:slow_add(how) end)
 end
-function Probe:guarded_error(ms)
-  self:exclusive(function() sleep(tonumber(ms)) error("within") end)
+function Probe:guarded_error(how)
+  self:exclusive(function() pause(how) error("within") end)
 end
 function Probe:nested(depth)
   depth = tonumber(depth)
@@ -121,7 +128,7 @@ local SlowStart = class("SlowStart")
 function SlowStart:init()
   self.storage:put("starts", (self.storage:get("starts") or 0) + 1)
   self.phase = "starting"
-  sleep(200)
+  while objects.call("Probe", "go-" .. self.id, "recall") ~= "go" do sleep(2) end
   self.phase = "ready"
 end
 function SlowStart:look() return self.phase end
@@ -223,14 +230,22 @@ class Calls(ObjectTest):
     def setUp(self):
         super().setUp()
         self.identity = self.fresh()
+        self.go = "go-" + self.identity
+
+    def let_go(self):
+        """Ends the pauses of whoever waits for self.go."""
+        self.null("DO.CALL", "Probe", self.go, "remember", "go")
 
     def probe(self, method, *arguments):
         return self.call("DO.CALL", "Probe", self.identity, method, *arguments)
 
-    def until_waiting(self, count=1, identity=None):
-        """So many calls are within the object."""
-        identity = identity or self.identity
-        self.soon(lambda: self.info("Probe", identity)["waiting"] == count)
+    def until_waiting(self, class_name="Probe"):
+        """A call is within the object."""
+        self.soon(lambda: self.info(class_name, self.identity)["waiting"] == 1)
+
+    def until_queued(self, count=1, class_name="Probe"):
+        """So many requests are at its gate."""
+        self.soon(lambda: self.info(class_name, self.identity)["queued"] == count)
 
 
 class Instances(Calls):
@@ -242,20 +257,23 @@ class Instances(Calls):
 
     def test_nothing_enters_while_init_waits(self):
         """[51]"""
-        def look(number):
-            with resp.Connection(self.server.port) as connection:
-                return connection.command("DO.CALL", "SlowStart", self.identity, "look")
-        self.assertEqual(self.in_threads(5, look), [b"ready"] * 5)
+        connections = [self.server.connect() for _ in range(5)]
+        for connection in connections:
+            connection.send("DO.CALL", "SlowStart", self.identity, "look")
+        self.until_queued(4, "SlowStart")
+        self.let_go()
+        self.assertEqual([connection.read() for connection in connections], [b"ready"] * 5)
         self.bulk("1", "DO.GET", "SlowStart", self.identity, "starts")
 
     def test_a_storage_command_waits_for_init(self):
         """[51]"""
-        other = self.server.connect()
-        other.send("DO.CALL", "SlowStart", self.identity, "look")
-        self.soon(lambda: self.info("SlowStart", self.identity)["waiting"] == 1)
-        self.ok("DO.PUT", "SlowStart", self.identity, "k", "v")
-        self.assertFalse(other.is_silent(0.5))
-        self.assertEqual(other.read(), b"ready")
+        one, two = self.server.connect(), self.server.connect()
+        one.send("DO.CALL", "SlowStart", self.identity, "look")
+        self.until_waiting("SlowStart")
+        two.send("DO.GET", "SlowStart", self.identity, "starts")
+        self.until_queued(1, "SlowStart")
+        self.let_go()
+        self.assertEqual((one.read(), two.read()), (b"ready", b"1"))
 
     def test_an_error_in_init_changes_nothing_and_the_next_call_begins_anew(self):
         """[33, 53]"""
@@ -281,14 +299,15 @@ class Instances(Calls):
 
     def test_an_evicted_object_ends_its_calls_first(self):
         """[80, 82]"""
-        other = self.server.connect()
+        inside, late = self.server.connect(), self.server.connect()
         self.probe("remember", "old")
-        other.send("DO.CALL", "Probe", self.identity, "look_twice", 300)
+        inside.send("DO.CALL", "Probe", self.identity, "look_twice", self.go)
         self.until_waiting()
         self.integer(1, "DO.EVICT", "Probe", self.identity)
-        self.assertEqual(self.probe("inits"), 2)
-        self.assertFalse(other.is_silent(0.1))  # nobody entered before that call had left
-        self.assertEqual(other.read(), [0, 0])
+        late.send("DO.CALL", "Probe", self.identity, "inits")
+        self.until_queued()
+        self.let_go()
+        self.assertEqual((inside.read(), late.read()), ([0, 0], 2))
         self.is_null(self.probe("recall"))
 
     def test_an_error_drops_the_fields_and_changes_nothing(self):
@@ -432,17 +451,19 @@ class Waits(Calls):
         """[50]"""
         other = self.server.connect()
         self.probe("add", 1)
-        other.send("DO.CALL", "Probe", self.identity, "look_twice", 300)
+        other.send("DO.CALL", "Probe", self.identity, "look_twice", self.go)
         self.until_waiting()
         self.assertEqual(self.probe("add", 10), 11)
+        self.let_go()
         self.assertEqual(other.read(), [1, 11, 11])
 
     def test_a_call_that_waited_sees_what_was_put_past_it(self):
         other = self.server.connect()
         self.probe("add", 1)
-        other.send("DO.CALL", "Probe", self.identity, "look_twice", 300)
+        other.send("DO.CALL", "Probe", self.identity, "look_twice", self.go)
         self.until_waiting()
         self.ok("DO.PUT", "Probe", self.identity, "n", "from outside")
+        self.let_go()
         self.assertEqual(other.read(), [1, 1, b"from outside"])
         self.bulk("from outside", "DO.GET", "Probe", self.identity, "n")
 
@@ -452,7 +473,6 @@ class Waits(Calls):
         other.send("DO.CALL", "Probe", self.identity, "append", "queued")
         self.until_waiting()
         other.close()
-        self.null("DO.GET", "Probe", self.identity, "done")
         self.soon(lambda: self.call("DO.GET", "Probe", self.identity, "done") == b"yes")
         self.soon(lambda: self.probe("order") == b"queued ")
 
@@ -470,22 +490,24 @@ class Waits(Calls):
 
     def test_storage_commands_wait_for_exclusive(self):
         """[51]"""
-        other = self.server.connect()
-        other.send("DO.CALL", "Probe", self.identity, "guarded_add", 300)
+        holder, other = self.server.connect(), self.server.connect()
+        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", self.go)
         self.until_waiting()
-        started = time.monotonic()
-        self.ok("DO.PUT", "Probe", self.identity, "k", "v")
-        self.assertFalse(other.is_silent(0.1))
-        self.assertEqual(other.read(), 1)
-        self.assertGreater(time.monotonic() - started, 0.02)
+        other.send("DO.GET", "Probe", self.identity, "inits", "n")
+        self.until_queued()
+        self.let_go()
+        self.assertEqual((holder.read(), other.read()), (1, [b"1", None]))
 
     def test_an_error_within_exclusive_opens_the_object(self):
         """[53]"""
-        other = self.server.connect()
-        other.send("DO.CALL", "Probe", self.identity, "guarded_error", 100)
+        holder, other = self.server.connect(), self.server.connect()
+        holder.send("DO.CALL", "Probe", self.identity, "guarded_error", self.go)
         self.until_waiting()
-        self.assertEqual(self.probe("add", 1), 1)
-        self.assertIn(b"within", other.read())
+        other.send("DO.CALL", "Probe", self.identity, "add", 1)
+        self.until_queued()
+        self.let_go()
+        self.assertIn(b"within", holder.read())
+        self.assertEqual(other.read(), 1)
 
     def test_exclusive_nests_64_deep(self):
         """[52, 55]"""
@@ -497,14 +519,15 @@ class Waits(Calls):
     def test_who_comes_first_goes_first(self):
         """[50]"""
         holder, one, two = (self.server.connect() for _ in range(3))
-        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", 300)
+        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", self.go)
         self.until_waiting()
         expected = []
         for number in range(10):
             for name, connection in (("one", one), ("two", two)):
                 connection.send("DO.CALL", "Probe", self.identity, "append", f"{name}{number}")
                 expected.append(f"{name}{number}")
-                self.soon(lambda: self.info("Probe", self.identity)["queued"] == len(expected))
+                self.until_queued(len(expected))
+        self.let_go()
         for connection in (one, two):
             for _ in range(10):
                 self.is_null(connection.read())
@@ -513,11 +536,12 @@ class Waits(Calls):
     def test_a_queued_call_of_a_closed_connection_does_no_harm(self):
         """[50]"""
         holder, gone = self.server.connect(), self.server.connect()
-        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", 200)
+        holder.send("DO.CALL", "Probe", self.identity, "guarded_add", self.go)
         self.until_waiting()
         gone.send("DO.CALL", "Probe", self.identity, "append", "gone")
-        self.soon(lambda: self.info("Probe", self.identity)["queued"] == 1)
+        self.until_queued()
         gone.close()
+        self.let_go()
         self.probe("append", "behind")
         self.assertEqual(self.probe("order"), b"gone behind ")
 
@@ -648,11 +672,13 @@ class Between(Calls):
 
     def test_an_open_gate_serves_while_a_callee_is_slow(self):
         other = self.server.connect()
-        other.send("DO.CALL", "Caller", self.identity, "relay", "Probe", self.fresh(), "nap", "400")
+        other.send("DO.CALL", "Caller", self.identity, "relay", "Probe", self.fresh(),
+                   "look_twice", self.go)
         self.soon(lambda: self.info("Caller", self.identity)["waiting"] == 1)
         self.integer(7, "DO.CALL", "Caller", self.identity, "relay", "Callee", "x", "give", "integer")
         self.assertTrue(other.is_silent(0.01))
-        self.assertEqual(other.read(), b"woke")
+        self.let_go()
+        self.assertEqual(other.read(), [0, 0])
 
     def test_many_callers_of_one_object_lose_nothing(self):
         prefix = self.fresh()
@@ -684,7 +710,7 @@ class Classes(ObjectTest):
         identity, other = self.fresh(), self.server.connect()
         first = self.load(version("one"), None, "REPLACE")
         self.bulk("one", "DO.CALL", "Versioned", identity, "which")
-        other.send("DO.CALL", "Versioned", identity, "nap", 300)
+        other.send("DO.CALL", "Versioned", identity, "nap", 600)
         self.soon(lambda: self.info("Versioned", identity)["waiting"] == 1)
         self.assertEqual(self.load(version("two"), None, "REPLACE"), first + 1)
         late = self.server.connect()
@@ -782,14 +808,15 @@ class QueueLimit(ObjectTest):
         self.load(PROBE)
         identity = self.fresh()
         holder, other = self.server.connect(), self.server.connect()
-        holder.send("DO.CALL", "Probe", identity, "guarded_add", 500)
+        holder.send("DO.CALL", "Probe", identity, "guarded_add", "go")
         self.soon(lambda: self.info("Probe", identity)["waiting"] == 1)
         for _ in range(8):
             other.send("DO.CALL", "Probe", identity, "append", "x")
         self.soon(lambda: self.info("Probe")["overloaded"] == 3)
         self.fails("OVERLOADED retry-after-ms 100: too many calls wait for the object",
                    "DO.GET", "Probe", identity, "n")
-        self.integer(1, "DO.CALL", "Probe", self.fresh(), "add")  # others are not concerned
+        # Others are not concerned, and one of them lets the queue move.
+        self.null("DO.CALL", "Probe", "go", "remember", "go")
         self.assertEqual(holder.read(), 1)
         replies = [other.read() for _ in range(8)]
         self.assertEqual(replies[:5], [None] * 5)

@@ -790,8 +790,8 @@ class Life(ObjectTest):
         used, unused = self.fresh("used"), self.fresh("unused")
         for identity in (used, unused):
             self.ok("DO.PUT", "Sliding", identity, "k", "v")
-            self.integer(1, "DO.EXPIRE", "Sliding", identity, 1, "TOUCH")
-        deadline = time.monotonic() + 2
+            self.integer(1, "DO.EXPIRE", "Sliding", identity, 2, "TOUCH")
+        deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
             self.bulk("v", "DO.GET", "Sliding", used, "k")
             time.sleep(0.1)
