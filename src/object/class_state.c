@@ -25,8 +25,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-const char lua_key_base_class = 0, lua_key_chunk = 0, lua_key_class = 0, lua_key_metatable = 0,
-	   lua_key_storage = 0;
+const char lua_key_base_class = 0, lua_key_class = 0, lua_key_metatable = 0, lua_key_storage = 0;
 
 #define NS_PER_MS 1000000ull
 
@@ -47,7 +46,7 @@ static int lua_class(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_setfield(L, -2, "__name");
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_BASE_CLASS) == LUA_TTABLE)
-		lua_setmetatable(L, -2);
+		sandbox_set_metatable(L, -2);
 	else
 		lua_pop(L, 1);
 	return 1;
@@ -73,23 +72,21 @@ static int compile(lua_State *L)
 	libraries_open(L, environment->host, environment->config, slice_text(class->name));
 	if (environment->open_api)
 		environment->open_api(L);
-	char chunk_name[LIMIT_CLASS_NAME_BYTES + 2];
-	snprintf(chunk_name, sizeof(chunk_name), "=%s", class->name);
-	if (luaL_loadbufferx(L, class->source.data, class->source.size, chunk_name, "t") != LUA_OK)
-		return lua_error(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_CHUNK);
 	opening->thread = sandbox_take_thread(opening->state->sandbox);
 	if (opening->thread == NULL)
 		return luaL_error(L, "not enough memory");
 	return 0;
 }
 
-/* On the thread: runs the chunk. */
+/* On the thread: compiles and runs the source. */
 static int run_chunk(lua_State *L)
 {
-	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_CHUNK);
-	lua_call(L, 0, 1);
 	struct class_state *state = lua_touserdata(L, 1);
+	char chunk_name[LIMIT_CLASS_NAME_BYTES + 2];
+	snprintf(chunk_name, sizeof(chunk_name), "=%s", state->class->name);
+	if (sandbox_load(L, state->class->source, chunk_name) != LUA_OK)
+		return lua_error(L);
+	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1))
 		return luaL_error(L, "the source does not return a class");
 	lua_pushliteral(L, "__name");
@@ -110,8 +107,6 @@ static int run_chunk(lua_State *L)
 	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_CLASS);
 	state->has_init = class_state_push_method(state, L, slice_text("init"));
 	state->has_alarm = class_state_push_method(state, L, slice_text("alarm"));
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_CHUNK);
 	return 0;
 }
 

@@ -5,13 +5,10 @@
 #ifndef OBJECT_LUA_KEYS_H
 #define OBJECT_LUA_KEYS_H
 
-extern const char lua_key_base_class, lua_key_chunk, lua_key_class, lua_key_metatable,
-	lua_key_storage;
+extern const char lua_key_base_class, lua_key_class, lua_key_metatable, lua_key_storage;
 
 /* The table that every class has behind it. */
 #define LUA_KEY_BASE_CLASS (&lua_key_base_class)
-/* The compiled source, until it has run. */
-#define LUA_KEY_CHUNK (&lua_key_chunk)
 /* The class's table. */
 #define LUA_KEY_CLASS (&lua_key_class)
 /* The metatable of each self: what the class's table had when it was loaded

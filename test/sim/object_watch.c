@@ -91,16 +91,6 @@ static void follow_init(struct line *line);
 static void follow_inited(struct line *line);
 static void follow_enter(struct line *line);
 static void follow_pause(struct line *line);
-/* The pause follows in the same turn. */
-static void follow_asks(struct line *line)
-{
-	struct record *record = line->record;
-	see(line);
-	snprintf(record->asks, sizeof(record->asks), "%s", line->words[3]);
-	record->depends_asking =
-		record->pending > record->depends ? record->pending : record->depends;
-}
-
 static void follow_asks(struct line *line);
 static void follow_resume(struct line *line);
 static void follow_leave(struct line *line);
