@@ -10,8 +10,8 @@
  * each `self`. Behind it stands a second table with what every object has (exclusive, schedule,
  * ...), put there by open_api.
  *
- * Compiling and running the source have the budget of a turn. Everything that may raise an error runs
- * within sandbox_try.
+ * Compiling and running the source have the budget of a turn. Everything that may raise an error
+ * runs within sandbox_try.
  *
  * Threads: its worker's.
  */
