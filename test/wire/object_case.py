@@ -40,6 +40,57 @@ def shard_of(identity, shards=16):
     return crc % 16384 % shards
 
 
+# Stores and returns a value of each type.
+VALUES = """
+local Values = class("Values")
+
+local samples = {
+  text = "plain", empty = "", binary = "a\\0\\r\\n\\255b",
+  zero = 0, integer = 42, negative = -7,
+  least = math.mininteger, most = math.maxinteger,
+  float = 1.5, whole = 3.0, tiny = 5e-324, huge = 1e308, third = 1 / 3,
+  infinite = math.huge, minus_infinite = -math.huge,
+  yes = true, no = false,
+  sequence = {1, 2.5, "three", true, {4}},
+  map = {b = 2, a = "one", c = {x = 1.0}},
+  mixed = {"first", "second", name = "both", [10] = "ten"},
+  none = {},
+}
+
+function Values:store() self.storage:put(samples) end
+function Values:nan() self.storage:put("nan", 0 / 0) return self.storage:get("nan") end
+
+-- Type and value of each key after a round trip, and whether they are what was put.
+function Values:same()
+  local function equal(a, b)
+    if math.type(a) ~= math.type(b) or type(a) ~= type(b) then return false end
+    if type(a) ~= "table" then return a == b end
+    for key, value in pairs(a) do if not equal(value, b[key]) then return false end end
+    for key in pairs(b) do if a[key] == nil then return false end end
+    return true
+  end
+  local wrong = {}
+  for key, value in pairs(samples) do
+    if not equal(value, self.storage:get(key)) then wrong[#wrong + 1] = key end
+  end
+  return wrong
+end
+
+function Values:give(key) return samples[key] end
+function Values:give_nothing() end
+function Values:give_nil() return nil end
+function Values:give_two() return 1, 2 end
+function Values:give_nan() return 0 / 0 end
+
+function Values:raw(key, value) self.storage:put(key, value) end
+function Values:kind(key)
+  local value = self.storage:get(key)
+  return math.type(value) or type(value)
+end
+return Values
+"""
+
+
 class ObjectTest(harness.WireTest):
     """FLUSHALL leaves objects alone, so each test takes ids that nobody had."""
 

@@ -50,7 +50,8 @@ function Victim:get_key(kind)
 end
 function Victim:raise(what)
   local raised = {text = "a text", number = 42, float = 1.5, table = {}, none = nil,
-    boolean = true, lines = "first\\r\\nsecond\\n+OK\\r\\n", binary = "a\\0b", long = ("x"):rep(100000)}
+    boolean = true, lines = "first\\r\\nsecond\\n+OK\\r\\n", binary = "a\\0b",
+    long = ("x"):rep(100000)}
   error(raised[what], 0)
 end
 function Victim:fail_with(code, message) fail(code, message) end
@@ -152,7 +153,8 @@ class Errors(ObjectTest):
     def test_options_that_are_none(self):
         identity = self.identity
         for command in (
-                ("DO.LIST", "Victim", identity, "SIDEWAYS"), ("DO.LIST", "Victim", identity, "LIMIT"),
+                ("DO.LIST", "Victim", identity, "SIDEWAYS"),
+                ("DO.LIST", "Victim", identity, "LIMIT"),
                 ("DO.LIST", "Victim", identity, "START"),
                 ("DO.LIST", "Victim", identity, "REVERSE", "REVERSE"),
                 ("DO.LIST", "Victim", identity, "PREFIX", "a", "PREFIX", "b"),

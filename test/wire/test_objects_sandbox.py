@@ -1,5 +1,5 @@
-"""Code that means harm, through the wire: every attack ends in an error within its budget, the worker
-lives on, and other clients are served all the while."""
+"""Code that means harm, through the wire: every attack ends in an error within its budget, the
+worker lives on, and other clients are served all the while."""
 
 import threading
 import time
@@ -36,7 +36,8 @@ ENDLESS = {
     "eq_loop": "local m = {__eq = function() while true do end end} "
                "return setmetatable({}, m) == setmetatable({}, m)",
     "len_loop": "return #setmetatable({}, {__len = function() while true do end end})",
-    "close_loop": "local x <close> = setmetatable({}, {__close = function() while true do end end})",
+    "close_loop": "local x <close> = setmetatable({}, "
+                  "{__close = function() while true do end end})",
     "close_again": "while true do pcall(function() local x <close> = setmetatable({}, "
                    "{__close = function() while true do end end}) error('x') end) end",
     "pairs_loop": "for _ in pairs(setmetatable({}, {__pairs = function() "
@@ -67,7 +68,8 @@ ENDLESS = {
     "storage_list": "while true do self.storage:list() end",
     "transaction": "while true do pcall(self.storage.transaction, self.storage, "
                    "function() while true do end end) end",
-    "in_exclusive": "while true do pcall(self.exclusive, self, function() while true do end end) end",
+    "in_exclusive": "while true do pcall(self.exclusive, self, "
+                    "function() while true do end end) end",
     "json": "while true do json.encode({1, 2, {3}}) end",
     "json_decode": "local text = '[' .. ('1,'):rep(10000) .. '1]' "
                    "while true do json.decode(text) end",
@@ -85,7 +87,8 @@ HUNGRY = {
     "tables": "local t = {} while true do t = {t, t} end",
     "array": "local t = {} for i = 1, math.huge do t[i] = i end",
     "strings": "local t = {} for i = 1, math.huge do t[i] = ('x'):rep(10000) .. i end",
-    "closures": "local f = function() end while true do local g = f f = function() return g end end",
+    "closures": "local f = function() end "
+                "while true do local g = f f = function() return g end end",
     "concat": "local t = {} for i = 1, 10000 do t[i] = ('x'):rep(100000) end "
               "return table.concat(t)",
     "gsub": "local s = ('x'):rep(1000) while true do s = s:gsub('.', s) end",
@@ -96,7 +99,8 @@ HUNGRY = {
     "fields": "for i = 1, math.huge do self['f' .. i] = ('x'):rep(1000) end",
     "swallowed": "while true do pcall(function() local t = {} while true do t = {t} end end) end",
     "stack": "local function deep(n) return 1 + deep(n + 1) end return deep(1)",
-    "stack_pcall": "local function deep() return pcall(deep) and 1 end return deep() and error('x')",
+    "stack_pcall": "local function deep() return pcall(deep) and 1 end "
+                   "return deep() and error('x')",
     "stack_tostring": "local m = {} m.__tostring = function(t) return tostring(t) end "
                       "return tostring(setmetatable({}, m))",
     "stack_index": "local t = {} setmetatable(t, {__index = function(t, k) return t[k] end}) "

@@ -1,7 +1,6 @@
-"""Storage of objects: DO.GET, PUT, DEL, LIST, DELETEALL, OBJECTS, NEWID, EXPIRE, EXPORT, IMPORT, and
-self.storage of a class. Numbers in brackets are those of the conformance list (CONFORMANCE.md)."""
+"""Storage of objects: DO.GET, PUT, DEL, LIST, DELETEALL, NEWID, and self.storage of a class.
+Numbers in brackets are those of the conformance list (CONFORMANCE.md)."""
 
-import json
 import math
 import threading
 import time
@@ -9,58 +8,7 @@ import unittest
 
 import harness
 import resp
-from object_case import DAY_MS, ObjectTest, now_ms
-
-PAGED_OBJECTS = 4_000 if harness.SLOW else 100_500
-
-VALUES = """
-local Values = class("Values")
-
-local samples = {
-  text = "plain", empty = "", binary = "a\\0\\r\\n\\255b",
-  zero = 0, integer = 42, negative = -7,
-  least = math.mininteger, most = math.maxinteger,
-  float = 1.5, whole = 3.0, tiny = 5e-324, huge = 1e308, third = 1 / 3,
-  infinite = math.huge, minus_infinite = -math.huge,
-  yes = true, no = false,
-  sequence = {1, 2.5, "three", true, {4}},
-  map = {b = 2, a = "one", c = {x = 1.0}},
-  mixed = {"first", "second", name = "both", [10] = "ten"},
-  none = {},
-}
-
-function Values:store() self.storage:put(samples) end
-function Values:nan() self.storage:put("nan", 0 / 0) return self.storage:get("nan") end
-
--- Type and value of each key after a round trip, and whether they are what was put.
-function Values:same()
-  local function equal(a, b)
-    if math.type(a) ~= math.type(b) or type(a) ~= type(b) then return false end
-    if type(a) ~= "table" then return a == b end
-    for key, value in pairs(a) do if not equal(value, b[key]) then return false end end
-    for key in pairs(b) do if a[key] == nil then return false end end
-    return true
-  end
-  local wrong = {}
-  for key, value in pairs(samples) do
-    if not equal(value, self.storage:get(key)) then wrong[#wrong + 1] = key end
-  end
-  return wrong
-end
-
-function Values:give(key) return samples[key] end
-function Values:give_nothing() end
-function Values:give_nil() return nil end
-function Values:give_two() return 1, 2 end
-function Values:give_nan() return 0 / 0 end
-
-function Values:raw(key, value) self.storage:put(key, value) end
-function Values:kind(key)
-  local value = self.storage:get(key)
-  return math.type(value) or type(value)
-end
-return Values
-"""
+from object_case import VALUES, ObjectTest
 
 STORE = """
 local Store = class("Store")
@@ -505,7 +453,8 @@ class Typed(ObjectTest):
 
     def test_results_in_resp2(self):
         def raw(method, *arguments):
-            return self.connection.command_raw("DO.CALL", "Values", self.identity, method, *arguments)
+            return self.connection.command_raw("DO.CALL", "Values", self.identity, method,
+                                               *arguments)
         self.assertEqual(raw("give_nothing"), b"$-1\r\n")
         self.assertEqual(raw("give_nil"), b"$-1\r\n")
         self.assertEqual(raw("give_two"), b":1\r\n")
@@ -596,7 +545,8 @@ class Typed(ObjectTest):
         three = self.server.connect(protocol=3)
         self.null("DO.CALL", "Store", self.identity, "fill", 3)
         self.assertEqual(three.command("DO.CALL", "Store", self.identity, "get_many"), [1, True, 3])
-        self.assertEqual(three.command("DO.CALL", "Store", self.identity, "deleted"), [True, False, 2])
+        self.assertEqual(three.command("DO.CALL", "Store", self.identity, "deleted"),
+                         [True, False, 2])
 
     def test_a_put_after_delete_all_survives(self):
         """[32]"""
@@ -651,7 +601,8 @@ class Typed(ObjectTest):
 
     def test_a_transaction_rolls_back(self):
         """[35]"""
-        self.assertEqual(self.call("DO.CALL", "Transaction", self.identity, "rolls_back"), [b"old", 1])
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.identity, "rolls_back"),
+                         [b"old", 1])
         self.assertEqual(self.call("DO.LIST", "Transaction", self.identity), [b"a", b"old"])
 
     def test_an_error_in_a_transaction_restores_and_is_passed_on(self):
@@ -672,7 +623,8 @@ class Typed(ObjectTest):
 
     def test_a_first_write_rolled_back_leaves_no_object(self):
         """[39]"""
-        self.assertEqual(self.call("DO.CALL", "Transaction", self.identity, "first_ever_rolled_back"),
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.identity,
+                                   "first_ever_rolled_back"),
                          [1, 1])
         self.assertEqual(self.call("DO.OBJECTS", "Transaction", "PREFIX", self.identity), [])
         self.null("DO.GETALARM", "Transaction", self.identity)
@@ -688,7 +640,8 @@ class Typed(ObjectTest):
 
     def test_a_list_in_a_transaction_shows_its_own(self):
         """[41]"""
-        self.assertEqual(self.call("DO.CALL", "Transaction", self.identity, "lists_own"), [b"b", b"c"])
+        self.assertEqual(self.call("DO.CALL", "Transaction", self.identity, "lists_own"),
+                         [b"b", b"c"])
         self.assertEqual(self.call("DO.LIST", "Transaction", self.identity, "KEYS"), [b"a", b"b"])
 
     def test_a_transaction_neither_waits_nor_deletes_all(self):
@@ -697,195 +650,6 @@ class Typed(ObjectTest):
                       self.error("CLASSERR", "DO.CALL", "Transaction", self.identity, "waits"))
         self.assertIn("cannot be a part of a transaction",
                       self.error("CLASSERR", "DO.CALL", "Transaction", self.identity, "clears"))
-
-
-@harness.only_holdfast
-class Objects(ObjectTest):
-    def test_pages_through_all_objects_in_order(self):
-        """[87, 88]"""
-        names = [b"user:%06d" % i for i in range(PAGED_OBJECTS)]
-        for at in range(0, len(names), 10_000):
-            replies = self.connection.pipeline(
-                [("DO.PUT", "Paged", name, "k", "v") for name in names[at:at + 10_000]])
-            self.assertEqual(set(replies), {b"OK"})
-        pages, after = [], b""
-        while True:
-            page = self.call("DO.OBJECTS", "Paged", "STARTAFTER", after, "LIMIT", 10_000)
-            if not page:
-                break
-            self.assertLessEqual(len(page), 10_000)
-            pages += page
-            after = page[-1]
-        self.assertEqual(pages, names)
-        self.assertEqual(len(self.call("DO.OBJECTS", "Paged")), 1000)
-        self.assertEqual(self.call("DO.OBJECTS", "Paged", "PREFIX", "user:000"), names[:1000])
-        self.assertEqual(
-            self.call("DO.OBJECTS", "Paged", "PREFIX", "user:0010", "STARTAFTER", "user:001005",
-                      "LIMIT", 3), names[1006:1009])
-        info = self.info("Paged")
-        self.assertEqual((info["objects"], info["instances"]), (PAGED_OBJECTS, 0))
-
-    def test_shows_objects_that_hold_something_and_no_others(self):
-        """[87]"""
-        a, b, c = (self.fresh(prefix) for prefix in "abc")
-        for name in (c, a, b):
-            self.ok("DO.PUT", "Shown", name, "k", "v")
-        self.assertEqual(self.call("DO.OBJECTS", "Shown"), [x.encode() for x in (a, b, c)])
-        self.integer(1, "DO.DEL", "Shown", b, "k")
-        self.integer(1, "DO.DELETEALL", "Shown", c)
-        self.assertEqual(self.call("DO.OBJECTS", "Shown"), [a.encode()])
-        self.assertEqual(self.call("DO.OBJECTS", "Shown", "STARTAFTER", a), [])
-        self.ok("DO.PUT", "Shown", c, "k", "v")
-        self.assertEqual(self.call("DO.OBJECTS", "Shown", "STARTAFTER", a), [c.encode()])
-        self.server.crash()
-        again = self.server.connect()
-        self.assertEqual(again.command("DO.OBJECTS", "Shown"), [x.encode() for x in (a, c)])
-
-    def test_a_prefix_is_literal_and_case_sensitive(self):
-        for name in ("a_%", "a_%x", "axx", "A_%", "a_"):
-            self.ok("DO.PUT", "Literal", name, "k", "v")
-        self.assertEqual(self.call("DO.OBJECTS", "Literal", "PREFIX", "a_%"), [b"a_%", b"a_%x"])
-        self.assertEqual(self.call("DO.OBJECTS", "Literal", "PREFIX", "a_"),
-                         [b"a_", b"a_%", b"a_%x"])
-
-
-@harness.only_holdfast
-class Life(ObjectTest):
-    def test_a_life_ends_the_whole_object(self):
-        self.load("""local Mortal = class("Mortal")
-            function Mortal:alarm() end
-            function Mortal:tick() self.storage:put("ticked", 1) end
-            function Mortal:begin()
-              self.memory = (self.memory or 0) + 1
-              self.storage:put("k", "v")
-              self.storage:set_alarm(time.now() + 86400000)
-              self:schedule("often", {every = 86400, method = "tick"})
-              self.storage:expire(1)
-              return self.memory
-            end
-            return Mortal""")
-        one, two, kept = self.fresh(), self.fresh(), self.fresh()
-        for identity in (one, two, kept):
-            self.integer(1, "DO.CALL", "Mortal", identity, "begin")
-        self.integer(1, "DO.TTL", "Mortal", one)
-        self.integer(1, "DO.EXPIRE", "Mortal", two, 2)
-        self.integer(1, "DO.PERSIST", "Mortal", kept)
-        self.integer(0, "DO.PERSIST", "Mortal", kept)
-        self.integer(-1, "DO.TTL", "Mortal", kept)
-        self.assertEqual(len(self.alarms("Mortal")), 6)
-        self.soon(lambda: self.call("DO.TTL", "Mortal", one) == -2, 5)
-        self.null("DO.GET", "Mortal", one, "k")
-        self.assertEqual(self.call("DO.LIST", "Mortal", one), [])
-        self.null("DO.GETALARM", "Mortal", one)
-        self.assertEqual(self.info("Mortal", one)["keys"], 0)
-        self.bulk("v", "DO.GET", "Mortal", two, "k")
-        self.integer(1, "DO.CALL", "Mortal", one, "begin")  # its memory is gone as well
-        self.integer(1, "DO.DELETEALL", "Mortal", one)
-        self.soon(lambda: self.call("DO.TTL", "Mortal", two) == -2, 5)
-        self.assertEqual(self.call("DO.OBJECTS", "Mortal"), [kept.encode()])
-        self.soon(lambda: len(self.alarms("Mortal")) == 2, 5)
-        self.assertEqual({entry["id"] for entry in self.alarms("Mortal")}, {kept.encode()})
-
-    def test_each_use_makes_a_sliding_life_whole_again(self):
-        used, unused = self.fresh("used"), self.fresh("unused")
-        for identity in (used, unused):
-            self.ok("DO.PUT", "Sliding", identity, "k", "v")
-            self.integer(1, "DO.EXPIRE", "Sliding", identity, 2, "TOUCH")
-        deadline = time.monotonic() + 3
-        while time.monotonic() < deadline:
-            self.bulk("v", "DO.GET", "Sliding", used, "k")
-            time.sleep(0.1)
-        self.null("DO.GET", "Sliding", unused, "k")
-        # Looking leaves no trace: it ends although DO.TTL asks for it all the time.
-        self.soon(lambda: self.call("DO.TTL", "Sliding", used) == -2, 5)
-
-    def test_a_life_survives_a_crash(self):
-        identity = self.fresh()
-        self.ok("DO.PUT", "Lasting", identity, "k", "v")
-        self.integer(1, "DO.EXPIRE", "Lasting", identity, 1000)
-        self.server.crash()
-        again = self.server.connect()
-        self.assertIn(again.command("DO.TTL", "Lasting", identity), range(900, 1001))
-
-
-@harness.only_holdfast
-class Transfer(ObjectTest):
-    def test_an_import_makes_the_same_object(self):
-        self.load(VALUES)
-        one, two = self.fresh("one"), self.fresh("two")
-        self.null("DO.CALL", "Values", one, "store")
-        self.ok("DO.PUT", "Values", one, b"\xff\x00key", b"\xfe\x00value", "outside", "text")
-        self.integer(1, "DO.EXPIRE", "Values", one, 5000)
-        text = self.call("DO.EXPORT", "Values", one)
-        parsed = json.loads(text)
-        self.assertEqual((parsed["holdfast-object"], parsed["class"], parsed["id"]),
-                         (1, "Values", one))
-        self.assertAlmostEqual(parsed["life"]["expires"], now_ms() + 5_000_000, delta=60_000)
-        self.ok("DO.IMPORT", "Values", two, text)
-        self.assertEqual(self.call("DO.LIST", "Values", two), self.call("DO.LIST", "Values", one))
-        self.assertEqual(self.call("DO.CALL", "Values", two, "same"), [])
-        again = json.loads(self.call("DO.EXPORT", "Values", two))
-        self.assertEqual(again["values"], parsed["values"])
-        self.assertEqual(again["life"], parsed["life"])
-
-    def test_an_import_carries_alarm_and_schedules(self):
-        self.load("""local Moved = class("Moved")
-            function Moved:alarm() end
-            function Moved:poll() end
-            function Moved:begin()
-              self.storage:put("k", 1)
-              self.storage:set_alarm(4102444800000)
-              self:schedule("a", {every = 1800, method = "poll", argument = {x = 1.0, "y"}})
-              self:schedule("b", {cron = "*/30 * * * *", method = "poll"})
-            end
-            function Moved:names()
-              local names = {}
-              for _, entry in ipairs(self:schedules()) do
-                names[#names + 1] = {entry.name, entry.method, entry.cron or entry.every}
-              end
-              return names
-            end
-            return Moved""")
-        one, two = self.fresh(), self.fresh()
-        self.null("DO.CALL", "Moved", one, "begin")
-        text = self.call("DO.EXPORT", "Moved", one)
-        self.integer(1, "DO.DELETEALL", "Moved", one)
-        self.ok("DO.IMPORT", "Moved", two, text)
-        self.integer(4102444800000, "DO.GETALARM", "Moved", two)
-        self.assertEqual(self.call("DO.CALL", "Moved", two, "names"),
-                         [[b"a", b"poll", b"1800"], [b"b", b"poll", b"*/30 * * * *"]])
-        self.assertEqual({entry["id"] for entry in self.alarms("Moved")}, {two.encode()})
-        self.assertEqual(len(self.alarms("Moved")), 3)
-        again = json.loads(self.call("DO.EXPORT", "Moved", two))
-        self.assertEqual(again["schedules"], json.loads(text)["schedules"])
-
-    def test_an_import_replaces_only_when_told_to(self):
-        identity = self.fresh()
-        self.ok("DO.PUT", "Import", identity, "old", "1")
-        text = '{"holdfast-object":1,"values":[["new","2"]]}'
-        self.fails("OBJECTEXISTS the object holds data; REPLACE replaces it",
-                   "DO.IMPORT", "Import", identity, text)
-        self.assertEqual(self.call("DO.LIST", "Import", identity), [b"old", b"1"])
-        self.ok("DO.IMPORT", "Import", identity, text, "REPLACE")
-        self.assertEqual(self.call("DO.LIST", "Import", identity), [b"new", b"2"])
-
-    def test_a_bad_import_changes_nothing(self):
-        identity = self.fresh()
-        self.ok("DO.PUT", "Import", identity, "old", "1")
-        good = {"holdfast-object": 1, "values": [["k", "v"]]}
-        for change in ({"holdfast-object": 2}, {"unknown": 1}, {"values": [["k"]]},
-                       {"values": [["", "v"]]}, {"values": [["k" * 2049, "v"]]},
-                       {"values": [["k", None]]}, {"values": [["k", 1], ["k", 2]]},
-                       {"values": [["k", {"float": "one"}]]}, {"alarm": {"at": -5}},
-                       {"life": {"expires": 1}}, {"life": {"expires": now_ms() + 5000 * DAY_MS}},
-                       {"schedules": [{"name": "a", "method": "m", "next": 5}]},
-                       {"schedules": [{"name": "a", "cron": "61 * * * *", "method": "m",
-                                       "next": 5}]}):
-            self.error("BADIMPORT", "DO.IMPORT", "Import", identity,
-                       json.dumps({**good, **change}), "REPLACE")
-        for text in ("", "{", "[]", "1", '{"values":[]}', b"\xff"):
-            self.error("BADIMPORT", "DO.IMPORT", "Import", identity, text, "REPLACE")
-        self.assertEqual(self.call("DO.LIST", "Import", identity), [b"old", b"1"])
 
 
 if __name__ == "__main__":
