@@ -110,8 +110,10 @@ int api_push_items(lua_State *L, struct slice packed)
 {
 	struct slice rest = packed;
 	struct packed_item item;
-	if (packed.size == 0 || !packed_take(&rest, &item) || item.items > LIMIT_LIST_KEYS)
+	if (packed.size == 0 || !packed_take(&rest, &item))
 		return 0;
+	if (item.items > LIMIT_LIST_KEYS)
+		return luaL_error(L, "more than %d arguments", LIMIT_LIST_KEYS);
 	lua_value_push(L, packed);
 	luaL_checkstack(L, (int)item.items + 1, "too many arguments");
 	int table = lua_gettop(L);
@@ -171,8 +173,9 @@ static int put_table(lua_State *L, struct storage *storage)
 			capacity *= 2;
 		}
 		struct slice key = check_key(L, -2);
-		pairs[count++] = (struct pair){ arena_copy(arena, key), check_value(L, -1) };
-		sandbox_charge(L, CHARGE_KEY);
+		struct value value = check_value(L, -1);
+		pairs[count++] = (struct pair){ arena_copy(arena, key), value };
+		sandbox_charge(L, CHARGE_KEY + value.data.size / 64);
 	}
 	for (size_t i = 0; i < count; i++)
 		storage_put(storage, pairs[i].key, &pairs[i].value);
@@ -688,8 +691,11 @@ static int lua_objects_call(lua_State *L)
 	int last = lua_gettop(L);
 	objects->scratch.size = 0;
 	packed_add_table(&objects->scratch, (uint64_t)(last - 3), 0);
-	for (int i = 4; i <= last; i++)
+	for (int i = 4; i <= last; i++) {
 		lua_value_pack(L, i, &objects->scratch, most);
+		if (objects->scratch.size > most)
+			luaL_error(L, "arguments of more than %I bytes", (LUAI_UACINT)most);
+	}
 	call->wait = (struct wait){
 		.kind = WAIT_OBJECT,
 		.until_ms = objects->turn->now_ms + LIMIT_CALL_TIMEOUT_MS,

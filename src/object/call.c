@@ -289,12 +289,14 @@ static void describe_error(struct call *call, char *out, size_t size)
 
 /* The turn has written more than one record can hold: it is refused here, where the call can still
  * fail for it. Some room is left for what the end of the turn writes itself. */
-static bool is_too_large(const struct objects *objects, const struct turn *turn)
+static bool is_too_large(const struct call *call, const struct turn *turn)
 {
 	const struct changes *changes = &turn->request->changes;
-	size_t most = gate_record_bytes_max(objects->engine->gate);
-	return changes->bytes > most / 2 &&
-		record_size(changes->effects, changes->count) + OWN_BYTES > most;
+	size_t most = gate_record_bytes_max(call->objects->engine->gate);
+	/* The end of a schedule's run writes the argument anew. */
+	size_t own = OWN_BYTES + (call->job ? call->job->argument.size : 0);
+	return changes->bytes + own > most / 2 &&
+		record_size(changes->effects, changes->count) + own > most;
 }
 
 /* Runs the code on until it waits, ends or fails. */
@@ -316,7 +318,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	objects->storage = NULL;
 	call->object->last_active_ms = turn->now_ms;
 	bool exhausted = sandbox_is_exhausted(sandbox);
-	if (is_too_large(objects, turn)) {
+	if (is_too_large(call, turn)) {
 		end_call(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE);
 	} else if (status == LUA_YIELD && call->wait.kind != WAIT_NONE && !exhausted) {
 		storage_close(storage);
@@ -365,6 +367,7 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 	struct object *object = call->object;
 	struct class_state *state = call->state;
 	call->begun_ms = turn->now_ms;
+	call->mark = arena_mark(turn_arena(turn));
 	if (state->class->lsn > turn->gate_lsn)
 		turn->gate_lsn = state->class->lsn;
 	if (!job_is_due(turn, call, storage)) {
@@ -469,6 +472,21 @@ static void wait_at_gate(struct turn *turn, struct call *call)
 	object_queue(object, turn);
 }
 
+/* What the turn before the wait allocated goes, but for the answer to an exchange. */
+static void forget_turn(struct turn *turn, struct call *call)
+{
+	struct arena *arena = turn_arena(turn);
+	struct fetch answered;
+	if (call->wait.fetch)
+		answered = *call->wait.fetch;
+	arena_rewind(arena, call->mark);
+	changes_init(&turn->request->changes, arena);
+	if (call->wait.fetch) {
+		call->wait.fetch = arena_alloc(arena, sizeof(answered));
+		*call->wait.fetch = answered;
+	}
+}
+
 void call_run(struct turn *turn)
 {
 	struct call *call = turn->request->state;
@@ -494,11 +512,14 @@ void call_run(struct turn *turn)
 		wait_at_gate(turn, call);
 		return;
 	}
+	if (call->begun)
+		forget_turn(turn, call);
 	struct storage storage;
 	storage_open(&storage, turn, &call->name);
-	if (!call->begun && storage.ended && object->state) {
+	/* What is still in memory of it goes, also when the call at hand begins it anew. */
+	if (storage.ended && object->state) {
 		object_doom(objects, object);
-		if (object->doomed) {
+		if (object->doomed && !call->begun) {
 			object_queue(object, turn);
 			return;
 		}

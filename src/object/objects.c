@@ -26,6 +26,7 @@
 
 #define EVICT_EVERY_MS    1000
 #define OVERLOAD_RETRY_MS 100
+#define ADMISSION_WAIT_MS 2
 
 /* --- classes -------------------------------------------------------------------------------------
  */
@@ -394,7 +395,8 @@ static void let_next_in(struct objects *objects, struct object *object)
 
 void object_settle(struct objects *objects, struct object *object)
 {
-	if (object->doomed && object->calls_in == 0)
+	bool outdated = object->state && object->state->replaced;
+	if ((object->doomed || outdated) && object->calls_in == 0)
 		object_drop_instance(objects, object);
 	let_next_in(objects, object);
 	if (object->calls_in > 0 || object->queued > 0 || object->admitted)
@@ -429,7 +431,8 @@ static bool pass_gate(struct turn *turn, const struct object_name *name, enum ob
 	if (object == NULL)
 		return true;
 	if (!object_is_open(object, turn->request, NULL)) {
-		if (object->queued >= objects->engine->config->object_queue_max) {
+		if (object->admitted != turn->request &&
+			object->queued >= (uint64_t)objects->engine->config->object_queue_max) {
 			object->slot->figures.overloaded++;
 			turn_error(turn, ERROR_OBJECT_QUEUE, (long long)OVERLOAD_RETRY_MS);
 		} else {
@@ -653,7 +656,9 @@ void objects_ask(struct objects *objects)
 	if (due_ms < next_ms)
 		next_ms = due_ms;
 	if (objects->actions_first)
-		next_ms = 0;
+		next_ms = engine_admission(objects->engine) == GATE_BUSY
+			? objects->port->now_ms + ADMISSION_WAIT_MS
+			: 0;
 	int64_t evict_ms = objects->evicted_ms + EVICT_EVERY_MS;
 	if (objects->object_count && evict_ms < next_ms)
 		next_ms = evict_ms;

@@ -172,7 +172,9 @@ struct wait {
 	struct fetch *fetch;
 	bool fetch_begun;
 	struct request *request; /* of the other object's call; once it is told, ours */
+	bool sent;
 	bool answered;
+	bool over; /* the call is on its way to its next turn */
 };
 
 /* What is done with a call as soon as no turn runs. */
@@ -199,6 +201,7 @@ struct call {
 	struct object *object;
 	struct class_state *state;
 	lua_State *thread;
+	struct arena_mark mark; /* of the request's arena before the first turn */
 	int64_t begun_ms;
 	uint32_t transactions; /* open ones: no waits within */
 	bool no_method;

@@ -143,20 +143,29 @@ static void unlink_parked(struct objects *objects, struct call *call)
 	call->object->slot->figures.waiting--;
 }
 
+/* Calls write: while the log or the overlay is behind they stay in their waits. */
+static bool is_held(const struct objects *objects)
+{
+	return !objects->stopped && engine_admission(objects->engine) == GATE_BUSY;
+}
+
 void objects_act(struct objects *objects)
 {
-	if (objects->acting || objects->port->in_turn)
+	if (objects->acting || objects->port->in_turn || is_held(objects))
 		return;
 	objects->acting = true;
-	for (int left = ACTIONS_AT_ONCE; left > 0 && objects->actions_first; left--) {
+	for (int left = ACTIONS_AT_ONCE; left > 0 && objects->actions_first && !is_held(objects);
+		left--) {
 		enum call_action action;
 		struct call *call = take_action(objects, &action);
 		struct request *request = call->request;
 		if (action == ACTION_SUBMIT) {
 			request = call->wait.request;
+			call->wait.sent = true;
 			engine_submit(objects->engine, objects->options.port, &request);
 		} else {
 			unlink_parked(objects, call);
+			call->wait.over = true;
 			engine_resume(objects->engine, objects->options.port, &request);
 		}
 	}
@@ -184,6 +193,7 @@ static void on_fetched(struct fetch *fetch)
 	struct call *call = fetch->context;
 	struct objects *objects = call->objects;
 	call->wait.fetch_begun = false;
+	engine_tick(objects->engine, objects->options.port);
 	wait_finish(call, WAIT_ENDED);
 	objects_act(objects);
 	objects_ask(objects);
@@ -245,10 +255,13 @@ static void on_answered(struct request *request)
 		return;
 	}
 	caller->wait.answered = true;
+	if (caller->wait.over) /* the time-out came first; the gate is closed, or the shard held */
+		return;
 	if (request->gate_lsn > caller->request->gate_lsn)
 		caller->request->gate_lsn = request->gate_lsn;
 	wait_finish(caller, WAIT_ENDED);
 	objects_act(objects);
+	objects_ask(objects);
 }
 
 /* The names of those who wait, copied: a caller that gives up takes its own memory with it. */
@@ -335,7 +348,7 @@ static void drop_request(struct objects *objects, struct call *call)
 		return;
 	call->wait.request = NULL;
 	request->told_context = NULL;
-	if (call->wait.answered || call->action == ACTION_SUBMIT)
+	if (call->wait.answered || !call->wait.sent)
 		request_put(&objects->port->pool, &request);
 }
 

@@ -42,6 +42,9 @@ struct run {
 	struct class_bench *bench;
 	lua_State *L;
 	int answerer; /* reference of the function given to fetch(); LUA_NOREF */
+	bool in_test;
+	bool answering; /* within that function: the engine is in the middle of something */
+	uint64_t test;  /* counts them: the bench frees the calls of one before the next */
 	int passed;
 	int failed;
 	const char *file;
@@ -51,6 +54,19 @@ static struct run *run_of(lua_State *L)
 {
 	return *(struct run **)lua_getextraspace(L);
 }
+
+/* What begins calls or lets time pass asks for it by this. */
+static struct run *free_run(lua_State *L)
+{
+	if (run_of(L)->answering)
+		luaL_error(L, "not within the function given to fetch()");
+	return run_of(L);
+}
+
+struct handle {
+	struct bench_call *call;
+	uint64_t test;
+};
 
 /* --- replies -------------------------------------------------------------------------------------
  */
@@ -148,16 +164,17 @@ static uint32_t take_words(lua_State *L, struct slice *words, const char *first)
 
 static struct bench_call *send(lua_State *L, const char *first)
 {
+	struct run *run = free_run(L);
 	struct slice words[WORDS_MAX];
 	uint32_t count = take_words(L, words, first);
 	if (count == 0)
 		luaL_error(L, "a command is missing");
-	return class_bench_send(run_of(L)->bench, words, count);
+	return class_bench_send(run->bench, words, count);
 }
 
 static int finish(lua_State *L, struct bench_call *call)
 {
-	if (!class_bench_wait(run_of(L)->bench, call, WAIT_MS_MAX))
+	if (!class_bench_wait(free_run(L)->bench, call, WAIT_MS_MAX))
 		return luaL_error(L, "not answered: nothing is left that could happen");
 	return give_reply(L, call);
 }
@@ -185,23 +202,29 @@ static int test_evict(lua_State *L)
 static int test_begin(lua_State *L)
 {
 	struct bench_call *call = send(L, "DO.CALL");
-	struct bench_call **handle = lua_newuserdatauv(L, sizeof(struct bench_call *), 0);
-	*handle = call;
+	struct handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
+	*handle = (struct handle){ call, run_of(L)->test };
 	luaL_setmetatable(L, HANDLE);
 	return 1;
 }
 
+static struct bench_call *check_handle(lua_State *L)
+{
+	const struct handle *handle = luaL_checkudata(L, 1, HANDLE);
+	if (handle->test != run_of(L)->test)
+		luaL_error(L, "a call of an earlier test");
+	return handle->call;
+}
+
 static int handle_done(lua_State *L)
 {
-	struct bench_call **handle = luaL_checkudata(L, 1, HANDLE);
-	lua_pushboolean(L, (*handle)->done);
+	lua_pushboolean(L, check_handle(L)->done);
 	return 1;
 }
 
 static int handle_result(lua_State *L)
 {
-	struct bench_call **handle = luaL_checkudata(L, 1, HANDLE);
-	return finish(L, *handle);
+	return finish(L, check_handle(L));
 }
 
 /* --- time and the world --------------------------------------------------------------------------
@@ -211,7 +234,7 @@ static int test_advance(lua_State *L)
 {
 	lua_Number ms = luaL_checknumber(L, 1);
 	luaL_argcheck(L, ms >= 0 && ms < 1e14, 1, "milliseconds from 0 expected");
-	class_bench_advance(run_of(L)->bench, (int64_t)ms);
+	class_bench_advance(free_run(L)->bench, (int64_t)ms);
 	return 0;
 }
 
@@ -223,7 +246,7 @@ static int test_now(lua_State *L)
 
 static int test_restart(lua_State *L)
 {
-	class_bench_restart(run_of(L)->bench);
+	class_bench_restart(free_run(L)->bench);
 	return 0;
 }
 
@@ -336,7 +359,10 @@ static int64_t on_fetch(void *context, struct fetch *fetch)
 	}
 	lua_pushcfunction(L, answer_fetch);
 	lua_pushlightuserdata(L, fetch);
-	if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+	run->answering = true;
+	int status = lua_pcall(L, 1, 1, 0);
+	run->answering = false;
+	if (status == LUA_OK) {
 		delay_ms = lua_tointeger(L, -1);
 	} else {
 		fetch->status = 0;
@@ -373,12 +399,17 @@ static int test_test(lua_State *L)
 	struct run *run = run_of(L);
 	const char *name = luaL_checkstring(L, 1);
 	luaL_checktype(L, 2, LUA_TFUNCTION);
+	if (run->in_test)
+		return luaL_error(L, "a test within a test");
 	class_bench_reset(run->bench);
+	run->test++;
 	luaL_unref(L, LUA_REGISTRYINDEX, run->answerer);
 	run->answerer = LUA_NOREF;
 	lua_pushcfunction(L, with_traceback);
 	lua_pushvalue(L, 2);
+	run->in_test = true;
 	bool ok = lua_pcall(L, 0, 0, -2) == LUA_OK;
+	run->in_test = false;
 	tell(run, ok, name, ok ? NULL : lua_tostring(L, -1));
 	return 0;
 }
