@@ -30,7 +30,7 @@
 
 #define NS_PER_MS         1000000ull
 #define OVERLOAD_RETRY_MS 100
-#define OWN_BYTES         (64 * 1024)
+#define OWN_PART          16
 #define FIRST_ARGUMENT    4 /* of DO.CALL class id method ... */
 #define REPLY_BYTES       (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
 
@@ -294,7 +294,7 @@ static bool is_too_large(const struct call *call, const struct turn *turn)
 	const struct changes *changes = &turn->request->changes;
 	size_t most = gate_record_bytes_max(call->objects->engine->gate);
 	/* The end of a schedule's run writes the argument anew. */
-	size_t own = OWN_BYTES + (call->job ? call->job->argument.size : 0);
+	size_t own = most / OWN_PART + (call->job ? call->job->argument.size : 0);
 	return changes->bytes + own > most / 2 &&
 		record_size(changes->effects, changes->count) + own > most;
 }

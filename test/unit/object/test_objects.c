@@ -104,7 +104,7 @@ static const char thing[] =
 	"function T:repeat_large()\n"
 	"  self:schedule('s', {every = 1, method = 'large', argument = string.rep('y', 50000)})\n"
 	"end\n"
-	"function T:large() self.n = self.n + 1 self.storage:put('z', string.rep('z', 60000)) end\n"
+	"function T:large() self.n = self.n + 1 self.storage:put('z', string.rep('z', 75000)) end\n"
 	"function T:crowd(bytes)\n"
 	"  bytes = tonumber(bytes)\n"
 	"  for i = 1, bytes // 72 do Ballast = {Ballast} end\n"
