@@ -400,7 +400,7 @@ static void random_values_come_back_deeply_equal(void **state)
 	random_seed(&random, 3);
 	size_t most = 0;
 	evaluate(L, deep_equal);
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 2000; i++) {
 		lua_pushvalue(L, 1);
 		push_random_value(L, &random, 0);
 		lua_pushvalue(L, -1);
