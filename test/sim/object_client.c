@@ -253,8 +253,10 @@ static void check_call(struct client *client, struct slice reply)
 	if (!client->ended)
 		wrong("a call was answered before it ended: %.*s", (int)reply.size, reply.data);
 	if (client->failed) {
-		if (!slice_starts_with(reply, slice_text("-CLASSERR ")) &&
-			!slice_starts_with(reply, slice_text("-SOFT ")))
+		bool known = slice_starts_with(reply, slice_text("-CLASSERR ")) ||
+			slice_starts_with(reply, slice_text("-SOFT ")) ||
+			slice_starts_with(reply, slice_text("-TIMEOUT "));
+		if (!known)
 			wrong("a call that failed was answered with %.*s", (int)reply.size,
 				reply.data);
 		return;

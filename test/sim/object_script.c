@@ -107,6 +107,20 @@ static const char source[] =
 	"	tell(self, 'opened')\n"
 	"end\n"
 
+	"function steps.n(self, call, n, script)\n"
+	"	if call.section then return play(self, call, script) end\n"
+	"	call.section = true\n"
+	"	tell(self, 'pause')\n"
+	"	local ok, e = pcall(self.exclusive, self, 'n' .. n, function()\n"
+	"		tell(self, 'resume')\n"
+	"		tell(self, 'in', n)\n"
+	"		play(self, call, script)\n"
+	"	end)\n"
+	"	call.section = false\n"
+	"	if ok or e == call then tell(self, 'out', n) end\n"
+	"	if not ok then error(e, 0) end\n"
+	"end\n"
+
 	"function steps.z(self, call) if call.caught then error(call, 0) end end\n"
 
 	"function steps.t(self, call, n)\n"
@@ -143,6 +157,11 @@ static const char source[] =
 	"	tell(self, 'fail')\n"
 	"	if call.dirty then error('injected') end\n"
 	"	fail('SOFT', 'injected')\n"
+	"end\n"
+
+	"function steps.l(self)\n"
+	"	tell(self, 'fail')\n"
+	"	while true do end\n"
 	"end\n"
 
 	"function steps.y(self, call, n)\n"
@@ -243,108 +262,139 @@ void script_class(struct buffer *out, uint32_t class, uint64_t version)
 	buffer_append(out, source, sizeof(source) - 1);
 }
 
-static bool chance(struct random *random, uint64_t one_in)
+/* Where a step stands. */
+struct place {
+	struct random *random;
+	struct buffer *out;
+	bool job;    /* of an alarm and the like */
+	bool closed; /* within an x: a section that another call is in would never be left */
+	int depth;
+};
+
+static uint64_t below(const struct place *place, uint64_t bound)
 {
-	return random_below(random, one_in) == 0;
+	return random_below(place->random, bound);
 }
 
-static int ms_of(struct random *random, const int *choices, uint64_t count)
+static int ms_of(const struct place *place, const int *choices, uint64_t count)
 {
-	return choices[random_below(random, count)];
+	return choices[below(place, count)];
 }
 
-static void write_steps(struct buffer *out, struct random *random, bool job, int depth);
+static void write_steps(const struct place *place);
 
-static void write_inner(struct buffer *out, struct random *random, bool job, int depth)
+static void write_inner(const struct place *place, bool job, bool closed)
 {
-	buffer_append_text(out, "[");
-	write_steps(out, random, job, depth + 1);
-	buffer_append_text(out, "]");
+	struct place inner = *place;
+	inner.job = job;
+	inner.closed = closed;
+	inner.depth++;
+	buffer_append_text(place->out, "[");
+	write_steps(&inner);
+	buffer_append_text(place->out, "]");
 }
 
-static void write_wait(struct buffer *out, struct random *random, bool job, int depth)
+static void write_wait(const struct place *place)
 {
 	static const int sleeps[] = { 0, 1, 5, 50, 400, 3000, 29990, 40000 };
 	static const int fetches[] = { 20, 100, 500, 5000 };
-	uint64_t choice = random_below(random, 10);
+	uint64_t choice = below(place, 10);
 	if (choice < 4) {
-		buffer_format(out, "s%d", ms_of(random, sleeps, 8));
-	} else if (choice < 7 || depth >= DEPTH_MAX) {
-		buffer_format(out, "f%d", ms_of(random, fetches, 4));
+		buffer_format(place->out, "s%d", ms_of(place, sleeps, 8));
+	} else if (choice < 7 || place->depth >= DEPTH_MAX) {
+		buffer_format(place->out, "f%d", ms_of(place, fetches, 4));
 	} else {
-		buffer_format(out, "%c%u", chance(random, 3) ? 'C' : 'c',
-			(unsigned)random_below(random, MODEL_OBJECTS));
-		write_inner(out, random, false, depth);
+		buffer_format(place->out, "%c%u", below(place, 3) == 0 ? 'C' : 'c',
+			(unsigned)below(place, MODEL_OBJECTS));
+		write_inner(place, false, false);
 	}
 }
 
-static void write_due(struct buffer *out, struct random *random, int depth)
+static void write_due(const struct place *place)
 {
 	static const int alarms[] = { -1000, 0, 1, 20, 500, 20000, 100000 };
 	static const int schedules[] = { 1000, 2200, 5000, 30000, 67000 };
 	static const int lives[] = { 30, 1000, 16000, 100000 };
-	uint64_t choice = random_below(random, 12);
-	if (choice < 5 && depth < DEPTH_MAX) {
-		buffer_format(out, "a%d", ms_of(random, alarms, 7));
-		write_inner(out, random, true, depth);
+	uint64_t choice = below(place, 12);
+	bool nests = place->depth < DEPTH_MAX;
+	if (choice < 5 && nests) {
+		buffer_format(place->out, "a%d", ms_of(place, alarms, 7));
+		write_inner(place, true, false);
 	} else if (choice < 6) {
-		buffer_append_text(out, chance(random, 3) ? "d" : "m");
-	} else if (choice < 8 && depth < DEPTH_MAX) {
-		buffer_format(out, "k%d", ms_of(random, schedules, 5));
-		write_inner(out, random, true, depth);
+		buffer_append_text(place->out, below(place, 3) == 0 ? "d" : "m");
+	} else if (choice < 8 && nests) {
+		buffer_format(place->out, "k%d", ms_of(place, schedules, 5));
+		write_inner(place, true, false);
 	} else if (choice < 9) {
-		buffer_format(out, "u%u", (unsigned)random_below(random, 2));
+		buffer_format(place->out, "u%u", (unsigned)below(place, 2));
 	} else if (choice < 11) {
-		buffer_format(out, "%c%d", chance(random, 2) ? 'p' : 'P', ms_of(random, lives, 4));
+		buffer_format(place->out, "%c%d", "pP"[below(place, 2)], ms_of(place, lives, 4));
 	} else {
-		buffer_append_text(out, "q");
+		buffer_append_text(place->out, "q");
 	}
 }
 
-static void write_step(struct buffer *out, struct random *random, bool job, int depth)
+static void write_section(const struct place *place)
 {
-	uint64_t choice = random_below(random, 100);
-	if (choice < 34) {
-		buffer_append_text(out, "w");
-	} else if (choice < 40) {
-		buffer_append_text(out, "r");
-	} else if (choice < 62) {
-		write_wait(out, random, job, depth);
-	} else if (choice < 72) {
-		write_due(out, random, depth);
-	} else if (choice < 80 && depth < DEPTH_MAX) {
-		buffer_append_text(out, "x0");
-		write_inner(out, random, job, depth);
-	} else if (choice < 84) {
-		buffer_format(out, "%c%u", "tTX"[random_below(random, 3)],
-			1 + (unsigned)random_below(random, 3));
-	} else if (choice < 88) {
-		buffer_append_text(out, chance(random, 2) ? "e" : "E");
-	} else if (choice < 90) {
-		buffer_append_text(out, "z");
-	} else if (choice < 92) {
-		buffer_append_text(out, chance(random, 2) ? "D" : "K");
-	} else if (choice < 93 && chance(random, 4)) {
-		buffer_append_text(out, "b");
-	} else if (job && choice < 98) {
-		buffer_format(out, "y%u", 1 + (unsigned)random_below(random, 8));
+	if (place->depth >= DEPTH_MAX) {
+		buffer_append_text(place->out, "w");
+	} else if (place->closed || below(place, 2) == 0) {
+		buffer_append_text(place->out, "x0");
+		write_inner(place, place->job, true);
 	} else {
-		buffer_append_text(out, "w");
+		buffer_format(place->out, "n%u", (unsigned)below(place, 2));
+		write_inner(place, place->job, false);
 	}
 }
 
-static void write_steps(struct buffer *out, struct random *random, bool job, int depth)
+/* What is not a write, a wait or a section. */
+static void write_other(const struct place *place)
 {
-	uint64_t steps = random_below(random, depth ? 4 : 6);
-	write_step(out, random, job, depth);
+	static const char *const others[] = { "e", "E", "e", "E", "z", "z", "D", "K", "r", "r",
+		"r" };
+	uint64_t choice = below(place, 20);
+	if (choice < 11)
+		buffer_append_text(place->out, others[choice]);
+	else if (choice < 15)
+		buffer_format(
+			place->out, "%c%u", "tTX"[below(place, 3)], 1 + (unsigned)below(place, 3));
+	else if (choice < 18 && place->job)
+		buffer_format(place->out, "y%u", 1 + (unsigned)below(place, 8));
+	else if (choice == 19 && below(place, 3) == 0)
+		buffer_append_text(place->out, "b");
+	else if (choice == 18 && below(place, 3) == 0)
+		buffer_append_text(place->out, "l");
+	else
+		buffer_append_text(place->out, "w");
+}
+
+static void write_step(const struct place *place)
+{
+	uint64_t choice = below(place, 100);
+	if (choice < 34)
+		buffer_append_text(place->out, "w");
+	else if (choice < 56)
+		write_wait(place);
+	else if (choice < 66)
+		write_due(place);
+	else if (choice < 77)
+		write_section(place);
+	else
+		write_other(place);
+}
+
+static void write_steps(const struct place *place)
+{
+	uint64_t steps = 1 + below(place, place->depth ? 4 : 6);
 	while (steps-- > 0)
-		write_step(out, random, job, depth);
+		write_step(place);
 }
 
 void script_write(struct buffer *out, struct random *random, bool job)
 {
+	struct place place = { .random = random, .out = out, .job = job };
 	out->size = 0;
-	write_steps(out, random, job, 0);
+	write_steps(&place);
 	buffer_append(out, "", 1);
 	out->size--;
 }

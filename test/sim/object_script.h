@@ -7,8 +7,10 @@
  *   s MS         sleeps                     f MS         fetches, with this time-out
  *   c N [script] calls object N             C N [script] ... and fails if that fails
  *   x 0 [script] plays it exclusively       z            raises an error that the next x catches
+ *   n N [script] ... by name, one of two
  *   t N          N writes in a transaction  T N          ... rolled back   X N  ... by an error
  *   e            fails                      E            fails by fail()
+ *   l            fails by using up the turn's budget
  *   y N          fails while fewer than N tries have failed
  *   a MS [script] sets the alarm            d            deletes it        m  asks for it
  *   k MS [script] sets a schedule           u N          deletes it

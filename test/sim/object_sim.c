@@ -38,14 +38,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEEDS_USUAL     1500
-#define SEEDS_LONG      60000
-#define IN_FLIGHT_MAX   20
-#define STEPS           1200
-#define ALARMS_MANY     100
-#define NEVER           ((uint64_t)1 << 62)
-#define VALUE_BYTES_MAX (80 * 1024)
-#define MAP_BYTES       ((int64_t)1 << 30)
+#define SEEDS_USUAL   800
+#define SEEDS_LONG    40000
+#define IN_FLIGHT_MAX 20
+#define STEPS         1200
+/* Enough for the longest step, soon used up by an endless one. */
+#define TURN_INSTRUCTIONS 300000
+#define ALARMS_MANY       100
+#define NEVER             ((uint64_t)1 << 62)
+#define VALUE_BYTES_MAX   (80 * 1024)
+/* Takes what one turn may write: some times MODEL_BULK keys. */
+#define SEGMENT_BYTES (512 << 10)
+#define MAP_BYTES     ((int64_t)1 << 30)
 /* Calls may not last longer: then they are broken off, which the model does not know. */
 #define CALL_MS_MAX   (LIMIT_CALL_LIFE_MS - 100000)
 #define SETTLE_ROUNDS 200000
@@ -86,7 +90,6 @@ struct sim {
 	bool commit_dies;
 	uint64_t commands;
 	uint64_t crashes;
-	uint64_t jumps;
 };
 
 static struct sim *sim; /* of the callbacks that get no context */
@@ -348,7 +351,6 @@ static void pass_time(void)
 	int64_t oldest_ms = watch_oldest_ms(sim->watch);
 	if (oldest_ms == INT64_MAX || then_ms - oldest_ms < CALL_MS_MAX)
 		sim->now_ms = then_ms;
-	sim->jumps++;
 }
 
 static struct worker *any_worker(void)
@@ -463,8 +465,11 @@ static void settle(void)
 	int64_t last_ms = sim->now_ms + LIMIT_CALL_LIFE_MS;
 	for (uint16_t i = 0; i < sim->worker_count; i++)
 		objects_quiesce(sim->workers[i].objects);
+	int rounds = 0;
 	for (bool moved; (moved = settle_round()) || !is_settled();) {
 		int64_t next_ms = next_event_ms();
+		if (rounds++ > SETTLE_ROUNDS)
+			say_stuck();
 		if (moved)
 			continue;
 		if (next_ms > last_ms)
@@ -700,7 +705,8 @@ static void arm_faults(void)
 	else if (chance(3))
 		sim_disk_fail_at(sim->disk, 1 + random_below(&sim->random, 150), EIO);
 	if (chance(6))
-		sim_disk_set_capacity(sim->disk, (2 + random_below(&sim->random, 8)) * (160 << 10));
+		sim_disk_set_capacity(sim->disk,
+			(2 + random_below(&sim->random, 8)) * (SEGMENT_BYTES + (16 << 10)));
 }
 
 static void live(void)
@@ -720,13 +726,13 @@ static void choose_config(void)
 	config_init(&sim->config);
 	sim->config.shards = 1 + (int64_t)random_below(&sim->random, 5);
 	sim->config.value_bytes_max = VALUE_BYTES_MAX;
-	sim->config.log_segment_bytes = 64 << 10;
+	sim->config.log_segment_bytes = SEGMENT_BYTES;
 	sim->config.map_bytes = MAP_BYTES;
 	sim->config.overlay_bytes_max = 1 << (18 + random_below(&sim->random, 6));
 	sim->config.checkpoint_log_bytes = 1 << (12 + random_below(&sim->random, 10));
 	sim->config.checkpoint_interval_s = 1 + (int64_t)random_below(&sim->random, 5);
 	sim->config.durability = DURABILITY_ALWAYS;
-	sim->config.turn_instructions = 100000000;
+	sim->config.turn_instructions = TURN_INSTRUCTIONS;
 	sim->config.turn_time_ms = 60000;
 	sim->config.object_idle_s = chance(2) ? 1 : 300;
 	sim->config.object_queue_max = chance(2) ? 2 : 100;

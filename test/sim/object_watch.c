@@ -7,80 +7,14 @@
  * anything. `fail` is said before the error is raised: the turn's states are taken back from the
  * model.
  */
-#include "sim/object_watch.h"
+#include "sim/object_watch_private.h"
 
 #include "base/memory.h"
 #include "base/number.h"
-#include "object/runtime.h"
 #include "sim/object_script.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define WORDS_MAX     10
-#define VERSIONS_MAX  256
-#define RETRIES_MAX   6
-#define CLASSES       2
-#define ID_BYTES      64
-#define INSTANCE_SIZE 24
-
-struct record {
-	struct record *next;
-	const struct call *call; /* NULL: it has ended */
-	struct client *client;   /* NULL: the server's own, or another object's */
-	char id[ID_BYTES];
-	uint32_t object;
-	char instance[INSTANCE_SIZE];
-	int64_t begun_ms;
-	uint64_t depends;
-	uint64_t pending; /* the record of this turn, if it is committed */
-	uint32_t closed_depth;
-	bool failed;
-	int64_t result;
-	char asks[ID_BYTES]; /* the call it waits for */
-	uint64_t depends_asking;
-	char fetched[16];
-	/* a job's */
-	const struct objects_job *job;
-	uint64_t serial;
-	uint32_t schedule;
-};
-
-struct presence {
-	uint32_t calls_in;
-	char instance[INSTANCE_SIZE]; /* that they are in */
-	uint64_t heard;               /* what it was told by others: it may be in its memory */
-	const struct record *closed_by;
-	const struct record *alarm;
-};
-
-struct watch_worker {
-	struct watch *watch;
-	struct objects *objects;
-};
-
-struct watch {
-	struct model *model;
-	struct engine *engine;
-	struct watch_worker workers[WATCH_WORKERS_MAX];
-	struct record *records; /* of this life */
-	uint32_t calls;
-	struct record *segment;
-	struct presence presence[MODEL_OBJECTS];
-	uint64_t version_lsns[CLASSES][VERSIONS_MAX];
-	uint64_t versions[CLASSES];
-};
-
-/* What one line says. */
-struct line {
-	struct watch *watch;
-	const char *words[WORDS_MAX]; /* verb, object, instance, ... */
-	uint32_t count;
-	uint32_t object;
-	uint64_t lsn;
-	int64_t now_ms;
-	struct record *record;
-};
 
 struct verb {
 	const char *name;
@@ -95,21 +29,12 @@ static void follow_asks(struct line *line);
 static void follow_resume(struct line *line);
 static void follow_leave(struct line *line);
 static void follow_fail(struct line *line);
-static void follow_wrote(struct line *line);
-static void follow_read(struct line *line);
 static void follow_fetched(struct line *line);
 static void follow_joined(struct line *line);
 static void follow_closed(struct line *line);
 static void follow_opened(struct line *line);
-static void follow_alarm(struct line *line);
-static void follow_noalarm(struct line *line);
-static void follow_hasalarm(struct line *line);
-static void follow_schedule(struct line *line);
-static void follow_unschedule(struct line *line);
-static void follow_bulk(struct line *line);
-static void follow_clear(struct line *line);
-static void follow_expire(struct line *line);
-static void follow_persist(struct line *line);
+static void follow_in(struct line *line);
+static void follow_out(struct line *line);
 
 static const struct verb verbs[] = {
 	{ "init", follow_init },
@@ -120,21 +45,23 @@ static const struct verb verbs[] = {
 	{ "resume", follow_resume },
 	{ "leave", follow_leave },
 	{ "fail", follow_fail },
-	{ "wrote", follow_wrote },
-	{ "read", follow_read },
+	{ "wrote", effect_wrote },
+	{ "read", effect_read },
 	{ "fetched", follow_fetched },
 	{ "joined", follow_joined },
 	{ "closed", follow_closed },
 	{ "opened", follow_opened },
-	{ "alarm", follow_alarm },
-	{ "noalarm", follow_noalarm },
-	{ "hasalarm", follow_hasalarm },
-	{ "schedule", follow_schedule },
-	{ "unschedule", follow_unschedule },
-	{ "bulk", follow_bulk },
-	{ "clear", follow_clear },
-	{ "expire", follow_expire },
-	{ "persist", follow_persist },
+	{ "in", follow_in },
+	{ "out", follow_out },
+	{ "alarm", effect_alarm },
+	{ "noalarm", effect_noalarm },
+	{ "hasalarm", effect_hasalarm },
+	{ "schedule", effect_schedule },
+	{ "unschedule", effect_unschedule },
+	{ "bulk", effect_bulk },
+	{ "clear", effect_clear },
+	{ "expire", effect_expire },
+	{ "persist", effect_persist },
 };
 
 static void drop_records(struct watch *watch)
@@ -306,7 +233,7 @@ static void settle_pending(const struct watch *watch, struct record *record)
 }
 
 /* Whoever is in the object has seen all of it. */
-static void see(struct line *line)
+void line_see(struct line *line)
 {
 	struct record *record = line->record;
 	uint64_t seen = model_lsn(line->watch->model, line->object);
@@ -332,7 +259,7 @@ static void check_alone(const struct line *line)
 			record->instance, line->words[2]);
 }
 
-static int64_t number_of(const struct line *line, uint32_t index)
+int64_t line_number(const struct line *line, uint32_t index)
 {
 	int64_t number;
 	if (index >= line->count || !number_parse_i64(slice_text(line->words[index]), &number))
@@ -340,17 +267,17 @@ static int64_t number_of(const struct line *line, uint32_t index)
 	return number;
 }
 
-static bool truth_of(const struct line *line, uint32_t index)
+bool line_truth(const struct line *line, uint32_t index)
 {
 	return strcmp(line->words[index], "true") == 0;
 }
 
-static struct model_state state_now(const struct line *line)
+struct model_state line_state(const struct line *line)
 {
 	return model_now(line->watch->model, line->object, line->lsn, line->now_ms);
 }
 
-static struct model_state *change(const struct line *line)
+struct model_state *line_change(const struct line *line)
 {
 	return model_change(line->watch->model, line->object, line->lsn, line->now_ms);
 }
@@ -401,95 +328,6 @@ void watch_say(void *context, int level, const char *text)
 /* --- the beginning of a call ---------------------------------------------------------------------
  */
 
-static void begin_alarm(struct line *line, struct record *record, const struct call *call)
-{
-	const struct objects_job *job = call->job;
-	struct presence *presence = &line->watch->presence[line->object];
-	struct model_alarm alarm = state_now(line).alarm;
-	if (!alarm.set || alarm.at_ms != job->scheduled_ms || alarm.tries != job->tries)
-		wrong("o%u: an alarm for %lld, tried %u times, runs; the model has %d %lld %u",
-			line->object, (long long)job->scheduled_ms, job->tries, alarm.set,
-			(long long)alarm.at_ms, alarm.tries);
-	if (presence->alarm)
-		wrong("o%u: two alarm handlers at a time", line->object);
-	presence->alarm = record;
-	record->serial = alarm.serial;
-	if (call->kind == CALL_JOB && line->now_ms < alarm.due_from_ms)
-		wrong("o%u: an alarm runs %lld ms early", line->object,
-			(long long)(alarm.due_from_ms - line->now_ms));
-	if (call->kind != CALL_NOW)
-		return;
-	struct model_alarm *moved = &change(line)->alarm;
-	moved->due_from_ms = moved->due_to_ms = line->now_ms + LIMIT_CALL_LIFE_MS;
-}
-
-/* Jitter has decided. */
-static void decide_schedule(struct model_schedule *schedule, int64_t next_ms, uint32_t tries)
-{
-	if (schedule->or_next_ms == 0)
-		return;
-	if (schedule->or_next_ms == next_ms && tries == 0) {
-		schedule->next_ms = next_ms;
-		schedule->tries = 0;
-		schedule->due_from_ms = schedule->due_to_ms = next_ms;
-	}
-	schedule->or_next_ms = 0;
-}
-
-static void begin_schedule(struct line *line, struct record *record)
-{
-	const struct objects_job *job = record->job;
-	struct slice name = job->due.name;
-	if (name.size != 2 || name.data[0] != 'k')
-		wrong("o%u: a schedule of another name runs", line->object);
-	record->schedule = (uint32_t)(name.data[1] - '0') % MODEL_SCHEDULES;
-	struct model_schedule schedule = state_now(line).schedules[record->schedule];
-	decide_schedule(&schedule, job->scheduled_ms, job->tries);
-	if (!schedule.set || schedule.next_ms != job->scheduled_ms || schedule.tries != job->tries)
-		wrong("o%u: a schedule for %lld, tried %u times, runs; the model has %d %lld %u",
-			line->object, (long long)job->scheduled_ms, job->tries, schedule.set,
-			(long long)schedule.next_ms, schedule.tries);
-	if (line->now_ms < schedule.due_from_ms)
-		wrong("o%u: a schedule runs %lld ms early", line->object,
-			(long long)(schedule.due_from_ms - line->now_ms));
-	record->serial = schedule.serial;
-}
-
-static int find_wake(const struct model_state *state, int64_t at_ms)
-{
-	for (uint32_t i = 0; i < state->wake_count; i++)
-		if (state->wakes[i].at_ms == at_ms)
-			return (int)i;
-	return -1;
-}
-
-static void begin_wake(struct line *line, const struct record *record)
-{
-	struct model_state state = state_now(line);
-	if (find_wake(&state, record->job->due.at_ms) < 0)
-		wrong("o%u: a wake that nobody sent, or that has run already", line->object);
-	if (line->now_ms < record->job->due.at_ms)
-		wrong("o%u: a wake runs early", line->object);
-}
-
-static void begin_job(struct line *line, struct record *record, const struct call *call)
-{
-	switch (call->job->due.kind) {
-	case DUE_ALARM:
-		begin_alarm(line, record, call);
-		break;
-	case DUE_SCHEDULE:
-		begin_schedule(line, record);
-		break;
-	case DUE_WAKE:
-		begin_wake(line, record);
-		break;
-	case DUE_EXPIRE:
-	case DUE_SWEEP:
-		wrong("a job that calls nobody");
-	}
-}
-
 static struct record *begin_record(struct line *line, const struct call *call)
 {
 	struct watch *watch = line->watch;
@@ -519,7 +357,7 @@ static struct record *begin_record(struct line *line, const struct call *call)
 	if (record->client)
 		record->client->begun = true;
 	if (record->job)
-		begin_job(line, record, call);
+		job_begin(line, record, call);
 	else
 		watch_touch(watch, line->object, line->now_ms);
 	return record;
@@ -533,18 +371,18 @@ static void follow_init(struct line *line)
 	presence->heard = 0;
 	presence->closed_by = line->record;
 	line->watch->segment = line->record;
-	see(line);
+	line_see(line);
 }
 
 static void follow_inited(struct line *line)
 {
 	line->watch->presence[line->object].closed_by = NULL;
-	see(line);
+	line_see(line);
 }
 
-static void check_version(const struct line *line, int64_t version)
+void line_check_version(const struct line *line, int64_t version)
 {
-	struct model_state state = state_now(line);
+	struct model_state state = line_state(line);
 	if (state.version != version)
 		wrong("o%u: call %s sees version %lld, the model has %lld", line->object,
 			line->record->id, (long long)version, (long long)state.version);
@@ -573,16 +411,16 @@ static void follow_enter(struct line *line)
 		wrong("call %s runs twice", line->words[3]);
 	snprintf(record->id, sizeof(record->id), "%s", line->words[3]);
 	line->watch->segment = record;
-	if (number_of(line, 4) != number_of(line, 5))
+	if (line_number(line, 4) != line_number(line, 5))
 		wrong("o%u: the memory has version %s, the storage %s", line->object,
 			line->words[4], line->words[5]);
-	check_version(line, number_of(line, 5));
+	line_check_version(line, line_number(line, 5));
 	const struct objects_job *job = record->job;
 	if (job && job->due.kind != DUE_WAKE &&
-		(number_of(line, 6) != job->scheduled_ms || number_of(line, 7) != job->tries))
+		(line_number(line, 6) != job->scheduled_ms || line_number(line, 7) != job->tries))
 		wrong("o%u: a handler was told another time than its job's", line->object);
 	know_of_caller(line);
-	see(line);
+	line_see(line);
 }
 
 /* --- waits ---------------------------------------------------------------------------------------
@@ -590,7 +428,7 @@ static void follow_enter(struct line *line)
 
 static void follow_pause(struct line *line)
 {
-	see(line);
+	line_see(line);
 	line->watch->segment = NULL;
 }
 
@@ -598,7 +436,7 @@ static void follow_pause(struct line *line)
 static void follow_asks(struct line *line)
 {
 	struct record *record = line->record;
-	see(line);
+	line_see(line);
 	snprintf(record->asks, sizeof(record->asks), "%s", line->words[3]);
 	record->depends_asking =
 		record->pending > record->depends ? record->pending : record->depends;
@@ -607,7 +445,7 @@ static void follow_asks(struct line *line)
 static void follow_resume(struct line *line)
 {
 	line->watch->segment = line->record;
-	see(line);
+	line_see(line);
 }
 
 static void follow_fetched(struct line *line)
@@ -652,6 +490,28 @@ static void follow_opened(struct line *line)
 		line->watch->presence[line->object].closed_by = NULL;
 }
 
+static const struct record **section_of(const struct line *line)
+{
+	return &line->watch->presence[line->object].sections[line_number(line, 3) % SECTIONS];
+}
+
+static void follow_in(struct line *line)
+{
+	const struct record **section = section_of(line);
+	if (*section)
+		wrong("o%u: call %s is in a section that call %s is in", line->object,
+			line->record->id, (*section)->id);
+	*section = line->record;
+}
+
+static void follow_out(struct line *line)
+{
+	const struct record **section = section_of(line);
+	if (*section != line->record)
+		wrong("call %s leaves a section that it is not in", line->record->id);
+	*section = NULL;
+}
+
 void watch_fetch(struct watch *watch, const struct fetch *fetch)
 {
 	struct record *record = find_call(watch, fetch->context);
@@ -674,75 +534,22 @@ void watch_fetched(struct watch *watch, const struct fetch *fetch, const char *o
 /* --- the end of a call ---------------------------------------------------------------------------
  */
 
-static void settle_alarm(struct line *line)
-{
-	struct model_alarm alarm = state_now(line).alarm;
-	if (!alarm.set || alarm.serial != line->record->serial)
-		return;
-	struct model_alarm *settled = &change(line)->alarm;
-	if (!line->record->failed || alarm.tries >= RETRIES_MAX) {
-		*settled = (struct model_alarm){ 0 };
-		return;
-	}
-	int64_t delay_ms = 2000ll << alarm.tries;
-	settled->tries++;
-	settled->due_from_ms = line->now_ms + delay_ms;
-	settled->due_to_ms = line->now_ms + delay_ms + delay_ms / 4;
-}
-
-static void settle_schedule(struct line *line)
-{
-	uint32_t number = line->record->schedule;
-	struct model_schedule schedule = state_now(line).schedules[number];
-	const struct objects_job *job = line->record->job;
-	if (!schedule.set || schedule.serial != line->record->serial)
-		return;
-	decide_schedule(&schedule, job->scheduled_ms, job->tries);
-	int64_t times = line->now_ms < schedule.next_ms
-		? 1
-		: (line->now_ms - schedule.next_ms) / schedule.every_ms + 1;
-	int64_t next_ms = schedule.next_ms + times * schedule.every_ms;
-	int64_t delay_ms = 2000ll << schedule.tries;
-	int64_t from_ms = line->now_ms + delay_ms, to_ms = from_ms + delay_ms / 4;
-	if (line->record->failed && schedule.tries < RETRIES_MAX && from_ms < next_ms) {
-		schedule.tries++;
-		schedule.due_from_ms = from_ms;
-		schedule.due_to_ms = to_ms;
-		schedule.or_next_ms = to_ms >= next_ms ? next_ms : 0;
-	} else {
-		schedule.next_ms = schedule.due_from_ms = schedule.due_to_ms = next_ms;
-		schedule.tries = 0;
-	}
-	change(line)->schedules[number] = schedule;
-}
-
-static void settle_wake(struct line *line)
-{
-	struct model_state *state =
-		model_change_wakes(line->watch->model, line->object, line->lsn, line->now_ms);
-	int at = find_wake(state, line->record->job->due.at_ms);
-	if (at < 0)
-		wrong("o%u: a wake ends twice", line->object);
-	state->wakes[at] = state->wakes[--state->wake_count];
-}
-
 static void end_record(struct line *line)
 {
 	struct watch *watch = line->watch;
 	struct record *record = line->record;
 	struct presence *presence = &watch->presence[line->object];
-	if (record->job && record->job->due.kind == DUE_ALARM) {
-		settle_alarm(line);
+	if (record->job)
+		job_settle(line);
+	if (presence->alarm == record)
 		presence->alarm = NULL;
-	} else if (record->job && record->job->due.kind == DUE_SCHEDULE) {
-		settle_schedule(line);
-	} else if (record->job) {
-		settle_wake(line);
-	}
-	see(line);
+	line_see(line);
 	depend(record, record->pending);
 	if (presence->closed_by == record)
 		presence->closed_by = NULL;
+	for (uint32_t i = 0; i < SECTIONS; i++)
+		if (presence->sections[i] == record)
+			presence->sections[i] = NULL;
 	if (record->client) {
 		record->client->ended = true;
 		record->client->depends = record->depends;
@@ -760,8 +567,8 @@ static void follow_leave(struct line *line)
 {
 	if (line->record->closed_depth > 0)
 		wrong("call %s ends with the object closed", line->record->id);
-	line->record->result = number_of(line, 3);
-	check_version(line, line->record->result);
+	line->record->result = line_number(line, 3);
+	line_check_version(line, line->record->result);
 	end_record(line);
 }
 
@@ -772,133 +579,4 @@ static void follow_fail(struct line *line)
 	line->record->pending = 0;
 	line->record->failed = true;
 	end_record(line);
-}
-
-/* --- what a call does ----------------------------------------------------------------------------
- */
-
-static void follow_wrote(struct line *line)
-{
-	struct model_state *state = change(line);
-	if (state->version + 1 != number_of(line, 3))
-		wrong("o%u: call %s wrote version %s, the model has %lld", line->object,
-			line->record->id, line->words[3], (long long)state->version);
-	state->version++;
-	state->chain = model_chain(state->chain, slice_text(line->words[4]));
-	see(line);
-}
-
-static void follow_read(struct line *line)
-{
-	check_version(line, number_of(line, 3));
-	check_version(line, number_of(line, 4));
-	see(line);
-}
-
-static void follow_alarm(struct line *line)
-{
-	struct model_state *state = change(line);
-	int64_t at_ms = number_of(line, 3);
-	if (at_ms < line->now_ms)
-		at_ms = line->now_ms;
-	state->script = true;
-	state->alarm = (struct model_alarm){
-		.set = true,
-		.serial = model_next_serial(line->watch->model),
-		.at_ms = at_ms,
-		.due_from_ms = at_ms,
-		.due_to_ms = at_ms,
-	};
-	see(line);
-}
-
-static bool alarm_shows(const struct line *line, const struct model_alarm *alarm)
-{
-	return alarm->set && !watch_alarm_runs(line->watch, line->object, alarm);
-}
-
-static void follow_noalarm(struct line *line)
-{
-	struct model_alarm alarm = state_now(line).alarm;
-	bool shows = alarm_shows(line, &alarm);
-	if (truth_of(line, 3) != shows)
-		wrong("o%u: delete_alarm returns %s", line->object, line->words[3]);
-	if (shows)
-		change(line)->alarm = (struct model_alarm){ 0 };
-	see(line);
-}
-
-static void follow_hasalarm(struct line *line)
-{
-	struct model_alarm alarm = state_now(line).alarm;
-	int64_t expected_ms = alarm_shows(line, &alarm) ? alarm.at_ms : 0;
-	if (number_of(line, 3) != expected_ms)
-		wrong("o%u: get_alarm returns %s, not %lld", line->object, line->words[3],
-			(long long)expected_ms);
-}
-
-static void follow_schedule(struct line *line)
-{
-	struct model_schedule *schedule = &change(line)->schedules[number_of(line, 3)];
-	int64_t every_ms = number_of(line, 4), next_ms = line->now_ms + every_ms;
-	*schedule = (struct model_schedule){
-		.set = true,
-		.serial = model_next_serial(line->watch->model),
-		.every_ms = every_ms,
-		.next_ms = next_ms,
-		.due_from_ms = next_ms,
-		.due_to_ms = next_ms,
-	};
-	see(line);
-}
-
-static void follow_unschedule(struct line *line)
-{
-	int64_t number = number_of(line, 3);
-	bool set = state_now(line).schedules[number].set;
-	if (truth_of(line, 4) != set)
-		wrong("o%u: unschedule returns %s", line->object, line->words[4]);
-	if (set)
-		change(line)->schedules[number] = (struct model_schedule){ 0 };
-	see(line);
-}
-
-/* Putting what is there writes nothing. */
-static void follow_bulk(struct line *line)
-{
-	if (state_now(line).bulk == 0)
-		change(line)->bulk = MODEL_BULK;
-	see(line);
-}
-
-static void follow_clear(struct line *line)
-{
-	struct model_state state = state_now(line);
-	bool keep_alarm = number_of(line, 3);
-	if (number_of(line, 4) != (int64_t)model_keys(&state))
-		wrong("o%u: delete_all says %s, the model has %llu keys", line->object,
-			line->words[4], (unsigned long long)model_keys(&state));
-	if (model_clear(&state, keep_alarm))
-		model_clear(change(line), keep_alarm);
-	see(line);
-}
-
-static void follow_expire(struct line *line)
-{
-	struct model_state *state = change(line);
-	state->expire_ms = line->now_ms + number_of(line, 3);
-	state->life_ms = number_of(line, 4);
-	see(line);
-}
-
-static void follow_persist(struct line *line)
-{
-	bool had_end = state_now(line).expire_ms != 0;
-	if (truth_of(line, 3) != had_end)
-		wrong("o%u: persist returns %s", line->object, line->words[3]);
-	if (had_end) {
-		struct model_state *state = change(line);
-		state->expire_ms = state->life_ms = 0;
-	}
-	see(line);
 }

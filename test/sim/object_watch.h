@@ -13,7 +13,6 @@
 #include "sim/object_model.h"
 
 #define WATCH_WORKERS_MAX 4
-#define WATCH_IDS         (2 * MODEL_OBJECTS)
 
 /* A client's command under way; the request's environment and connection. */
 struct client {
@@ -24,7 +23,6 @@ struct client {
 	bool failed;
 	int64_t result;
 	char expected[80]; /* the reply; empty: not known */
-	struct client *next;
 };
 
 struct watch;
