@@ -466,6 +466,9 @@ static int exclusive_by_name(lua_State *L)
 	lua_settop(L, 3);
 	if (call->section)
 		return luaL_error(L, "exclusive by name within exclusive by name");
+	/* Who is in the section could not come back through the closed gate to leave it. */
+	if (call->object->closed_depth > 0)
+		return luaL_error(L, "exclusive by name within exclusive");
 	if (section_enter(call, name))
 		return in_section(L, LUA_OK, 0);
 	call->wait = (struct wait){

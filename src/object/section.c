@@ -6,8 +6,9 @@
  *   section_enter -> in -> section_leave -> the next one in line is in
  *              '---> in line: the call waits, until it is let in or ends
  *
- * A section exists while a call is in it. A call is in one at the most, so calls never wait for
- * each other in a circle. However a call ends, it leaves its section: the line goes on.
+ * A section exists while a call is in it. A call is in one at the most, and enters none while it
+ * holds the gate closed, so calls never wait for each other in a circle. However a call ends, it
+ * leaves its section: the line goes on.
  *
  * Threads: the worker's of the object's shard.
  */

@@ -22,6 +22,8 @@
 
 /* A touch that is written lasts one part in so many longer. */
 #define TOUCH_PARTS 16
+/* Spreads LSNs over the serials of alarms; odd, so none repeats within 2^32. */
+#define SERIAL_STEP 2654435761u
 /* Values deleted by one call of storage_sweep: a turn of about a millisecond. */
 #define SWEEP_VALUES 512
 
@@ -70,7 +72,8 @@ void storage_set_alarm(struct storage *storage, int64_t at_ms)
 	/* An object that ended and began again while its handler waited counts on from elsewhere.
 	 */
 	if (record->alarm_serial == 0)
-		record->alarm_serial = (uint32_t)storage->turn->now_ms;
+		record->alarm_serial = SERIAL_STEP *
+			(uint32_t)store_last_lsn(storage->turn->stores[storage->shard]);
 	record->alarm_serial++;
 	storage_file(
 		storage, DUE_ALARM, record->alarm_due_ms, storage_nothing(), storage_nothing());
