@@ -71,6 +71,12 @@ function Sections:nests(name)
 	end)
 end
 
+function Sections:enters_behind_a_closed_gate()
+	self:exclusive(function()
+		self:exclusive("a", function() end)
+	end)
+end
+
 function Sections:enters_in_a_transaction()
 	self.storage:transaction(function()
 		self:exclusive("a", function() end)

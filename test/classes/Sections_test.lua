@@ -56,6 +56,8 @@ end)
 test("what cannot be entered is an error", function()
 	raises(function() call("Sections", "x", "nests", "inner") end, "within exclusive by name")
 	raises(function() call("Sections", "x", "nests", "outer") end, "within exclusive by name")
+	raises(function() call("Sections", "x", "enters_behind_a_closed_gate") end,
+		"exclusive by name within exclusive$")
 	raises(function() call("Sections", "x", "stay", "", 1, "w") end, "1 to 64 bytes")
 	raises(function() call("Sections", "x", "enters_in_a_transaction") end, "transaction")
 	equal(call("Sections", "x", "stay", "outer", 1, "w"), "w and more")
