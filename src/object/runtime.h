@@ -5,7 +5,7 @@
  *   call.c      a call from its first turn to its last
  *   wait.c      what a call waits for between two turns: time, HTTP, another object
  *   section.c   what only one call of an object does at a time, while other calls go on
- *   api.c       what the code of a class can call
+ *   api.c       what the code of a class can call; api_storage.c: self.storage
  */
 #ifndef OBJECT_RUNTIME_H
 #define OBJECT_RUNTIME_H

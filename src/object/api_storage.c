@@ -1,0 +1,393 @@
+/*
+ * api_storage: self.storage. It is a small userdata with the number of its instance: with another
+ * object's, or one of an instance that is gone, its methods refuse.
+ *
+ * Whatever can raise an error is done before anything is changed, and never while a cursor is open:
+ * an error leaves by a jump.
+ *
+ * Threads: the worker's; every function runs within a Lua thread.
+ */
+#include "object/api_private.h"
+#include "object/lua_keys.h"
+#include "object/lua_value.h"
+
+#include "config/config.h"
+
+#include <lauxlib.h>
+
+#define CHARGE_KEY 20 /* instructions that reading or writing a key is worth */
+
+struct storage_handle {
+	uint64_t serial;
+};
+/* --- arguments -----------------------------------------------------------------------------------
+ */
+
+/* The storage that `self.storage` at `index` stands for. */
+static struct storage *check_storage(lua_State *L, int index)
+{
+	struct call *call = call_running(L);
+	const struct storage_handle *handle = lua_touserdata(L, index);
+	if (handle == NULL || !lua_getmetatable(L, index))
+		luaL_argerror(L, index, "self.storage expected: call it with a colon");
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
+	if (!lua_rawequal(L, -1, -2))
+		luaL_argerror(L, index, "self.storage expected: call it with a colon");
+	lua_pop(L, 2);
+	if (handle->serial != call->object->serial)
+		luaL_error(L, "this is the storage of another object, or of one that is gone");
+	return call->objects->storage;
+}
+
+static struct slice check_key(lua_State *L, int index)
+{
+	if (lua_type(L, index) != LUA_TSTRING)
+		luaL_error(L, "a storage key is a string, not a %s", luaL_typename(L, index));
+	size_t size;
+	const char *data = lua_tolstring(L, index, &size);
+	if (size == 0 || size > LIMIT_KEY_BYTES)
+		luaL_error(L, "a storage key is 1 to %d bytes long, not %d", LIMIT_KEY_BYTES,
+			(int)size);
+	return slice_of(data, size);
+}
+
+/* A copy that lasts until the turn has been committed. */
+static struct value check_value(lua_State *L, int index)
+{
+	struct objects *objects = call_running(L)->objects;
+	struct arena *arena = turn_arena(objects->turn);
+	size_t most = (size_t)objects->engine->config->value_bytes_max;
+	struct value value = { 0 };
+	if (lua_isnoneornil(L, index))
+		luaL_error(L, "nil cannot be stored; delete removes a key");
+	objects->scratch.size = 0;
+	lua_value_to_stored(L, index, &objects->scratch, most, &value);
+	if (value.data.size > most)
+		luaL_error(L, "a value of %d bytes exceeds max-value-size (%d)",
+			(int)value.data.size, (int)most);
+	value.data = arena_copy(arena, value.data);
+	return value;
+}
+
+static int64_t check_time(lua_State *L, int index)
+{
+	int is_integer;
+	lua_Integer ms = lua_tointegerx(L, index, &is_integer);
+	if (!is_integer || ms <= 0)
+		luaL_error(L, "a time is a whole number of milliseconds above 0");
+	return ms;
+}
+/* --- storage: values -----------------------------------------------------------------------------
+ */
+
+static void push_stored(lua_State *L, struct storage *storage, struct slice key)
+{
+	struct value value;
+	sandbox_charge(L, CHARGE_KEY);
+	if (storage_get(storage, key, &value))
+		lua_value_push_stored(L, &value);
+	else
+		lua_pushnil(L);
+}
+
+static int storage_lua_get(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	if (lua_type(L, 2) != LUA_TTABLE) {
+		push_stored(L, storage, check_key(L, 2));
+		return 1;
+	}
+	lua_settop(L, 2);
+	lua_newtable(L);
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		struct slice key = check_key(L, -1);
+		push_stored(L, storage, key);
+		lua_rawset(L, 3);
+	}
+	lua_pop(L, 1);
+	return 1;
+}
+
+struct pair {
+	struct slice key;
+	struct value value;
+};
+
+/* All pairs are read before the first is written: an error leaves no half of them. */
+static int put_table(lua_State *L, struct storage *storage)
+{
+	struct arena *arena = turn_arena(storage->turn);
+	size_t count = 0, capacity = 16;
+	struct pair *pairs = arena_alloc(arena, capacity * sizeof(*pairs));
+	for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+		if (count == capacity) {
+			struct pair *grown = arena_alloc(arena, 2 * capacity * sizeof(*pairs));
+			memcpy(grown, pairs, count * sizeof(*pairs));
+			pairs = grown;
+			capacity *= 2;
+		}
+		struct slice key = check_key(L, -2);
+		struct value value = check_value(L, -1);
+		pairs[count++] = (struct pair){ arena_copy(arena, key), value };
+		sandbox_charge(L, CHARGE_KEY + value.data.size / 64);
+	}
+	for (size_t i = 0; i < count; i++)
+		storage_put(storage, pairs[i].key, &pairs[i].value);
+	return 0;
+}
+
+static int storage_lua_put(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	if (lua_type(L, 2) == LUA_TTABLE && lua_isnone(L, 3))
+		return put_table(L, storage);
+	struct slice key = check_key(L, 2);
+	struct value value = check_value(L, 3);
+	sandbox_charge(L, CHARGE_KEY + value.data.size / 64);
+	storage_put(storage, key, &value);
+	return 0;
+}
+
+static int storage_lua_delete(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	lua_Integer deleted = 0;
+	if (lua_type(L, 2) != LUA_TTABLE) {
+		lua_pushboolean(L, storage_delete(storage, check_key(L, 2)));
+		return 1;
+	}
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		check_key(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		deleted += storage_delete(storage, check_key(L, -1));
+		sandbox_charge(L, CHARGE_KEY);
+		lua_pop(L, 1);
+	}
+	lua_pushinteger(L, deleted);
+	return 1;
+}
+
+static int storage_lua_delete_all(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	bool keep_alarm = false;
+	if (!lua_isnoneornil(L, 2)) {
+		luaL_checktype(L, 2, LUA_TTABLE);
+		lua_getfield(L, 2, "keep_alarm");
+		keep_alarm = lua_toboolean(L, -1);
+	}
+	if (call_running(L)->transactions > 0)
+		return luaL_error(L, "delete_all cannot be a part of a transaction");
+	lua_pushinteger(L, (lua_Integer)storage_delete_all(storage, keep_alarm));
+	return 1;
+}
+
+/* --- storage: lists ------------------------------------------------------------------------------
+ */
+
+static struct slice bound(lua_State *L, const char *name)
+{
+	size_t size;
+	if (lua_getfield(L, 2, name) == LUA_TNIL)
+		return (struct slice){ 0 };
+	if (lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "list: %s is a string, not a %s", name, luaL_typename(L, -1));
+	const char *data = lua_tolstring(L, -1, &size); /* stays on the stack, so it stays alive */
+	return slice_of(data, size);
+}
+
+static lua_Integer read_range(lua_State *L, struct storage_range *range)
+{
+	lua_Integer limit = LIMIT_LIST_KEYS;
+	*range = (struct storage_range){ 0 };
+	if (lua_isnoneornil(L, 2))
+		return limit;
+	luaL_checktype(L, 2, LUA_TTABLE);
+	range->start = bound(L, "start");
+	range->start_after = bound(L, "start_after");
+	range->end = bound(L, "end_before");
+	range->prefix = bound(L, "prefix");
+	if (range->start.data && range->start_after.data)
+		luaL_error(L, "list: start and start_after exclude each other");
+	lua_getfield(L, 2, "reverse");
+	range->reverse = lua_toboolean(L, -1);
+	if (lua_getfield(L, 2, "limit") != LUA_TNIL) {
+		int is_integer;
+		limit = lua_tointegerx(L, -1, &is_integer);
+		if (!is_integer || limit <= 0)
+			luaL_error(L, "list: limit is a whole number above 0");
+	}
+	return limit;
+}
+
+struct listed {
+	struct listed *next;
+	struct slice key;
+	struct value value;
+};
+
+/* The cursor is closed before anything is made of what it found: that may raise an error. */
+static struct listed *collect(lua_State *L, struct storage *storage,
+	const struct storage_range *range, lua_Integer limit, lua_Integer *count)
+{
+	struct arena *arena = turn_arena(storage->turn);
+	struct listed *first = NULL, **last = &first;
+	struct storage_list list;
+	struct slice key;
+	struct value value;
+	*count = 0;
+	storage_list_open(&list, storage, range);
+	while (*count < limit && *count <= LIMIT_LIST_KEYS &&
+		storage_list_next(&list, &key, &value)) {
+		struct listed *entry = arena_alloc(arena, sizeof(*entry));
+		*entry = (struct listed){ NULL, arena_copy(arena, key), value };
+		*last = entry;
+		last = &entry->next;
+		++*count;
+	}
+	storage_list_close(&list);
+	return first;
+}
+
+static int storage_lua_list(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	struct storage_range range;
+	lua_Integer limit = read_range(L, &range), count;
+	struct listed *entry = collect(L, storage, &range, limit, &count);
+	sandbox_charge(L, (uint64_t)count * CHARGE_KEY);
+	if (count > LIMIT_LIST_KEYS)
+		return luaL_error(L, "more than %d keys; give a limit and go on with start_after",
+			LIMIT_LIST_KEYS);
+	lua_createtable(L, (int)count, 0);
+	for (lua_Integer i = 1; entry; i++, entry = entry->next) {
+		lua_createtable(L, 0, 2);
+		lua_pushlstring(L, entry->key.data, entry->key.size);
+		lua_setfield(L, -2, "key");
+		lua_value_push_stored(L, &entry->value);
+		lua_setfield(L, -2, "value");
+		lua_rawseti(L, -2, i);
+	}
+	return 1;
+}
+
+/* --- storage: transactions, alarm, life ----------------------------------------------------------
+ */
+
+static int rollback(lua_State *L)
+{
+	bool *asked = lua_touserdata(L, lua_upvalueindex(1));
+	*asked = true;
+	return 0;
+}
+
+/* transaction(function(rollback) ... end): what it wrote stays unless it raises an error or calls
+ * rollback. */
+static int storage_lua_transaction(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	struct call *call = call_running(L);
+	struct storage_mark mark;
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	bool *asked = lua_newuserdatauv(L, sizeof(*asked), 0);
+	*asked = false;
+	lua_insert(L, 2);
+	lua_pushvalue(L, 2);
+	lua_pushcclosure(L, rollback, 1);
+	storage_save(storage, &mark);
+	call->transactions++;
+	int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+	call->transactions--;
+	if (status != LUA_OK || *asked)
+		storage_restore(storage, &mark);
+	if (status != LUA_OK)
+		return lua_error(L);
+	return lua_gettop(L) - 2;
+}
+
+static int storage_lua_set_alarm(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	int64_t at_ms = check_time(L, 2);
+	if (!call_running(L)->state->has_alarm)
+		return luaL_error(L, "the class has no alarm method");
+	storage_set_alarm(storage, at_ms);
+	return 0;
+}
+
+/* While the handler runs there is no alarm, unless it has been set anew. */
+static int storage_lua_get_alarm(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	const struct call *alarm = call_running(L)->object->alarm;
+	const struct object_record *record = &storage->record;
+	if (record->alarm_ms == 0 || (alarm && alarm->job->serial == record->alarm_serial))
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, record->alarm_ms);
+	return 1;
+}
+
+static int storage_lua_delete_alarm(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	const struct call *alarm = call_running(L)->object->alarm;
+	/* The one that runs goes on, and is tried again when it fails. */
+	bool runs = alarm && alarm->job->serial == storage->record.alarm_serial;
+	lua_pushboolean(L, !runs && storage_delete_alarm(storage));
+	return 1;
+}
+
+static int storage_lua_expire(lua_State *L)
+{
+	struct storage *storage = check_storage(L, 1);
+	int64_t life_ms = api_check_seconds(L, 2, 1);
+	storage_expire(storage, life_ms, lua_toboolean(L, 3));
+	return 0;
+}
+
+static int storage_lua_persist(lua_State *L)
+{
+	lua_pushboolean(L, storage_persist(check_storage(L, 1)));
+	return 1;
+}
+/* --- opening -------------------------------------------------------------------------------------
+ */
+
+static const luaL_Reg storage_functions[] = {
+	{ "get", storage_lua_get },
+	{ "put", storage_lua_put },
+	{ "delete", storage_lua_delete },
+	{ "delete_all", storage_lua_delete_all },
+	{ "list", storage_lua_list },
+	{ "transaction", storage_lua_transaction },
+	{ "set_alarm", storage_lua_set_alarm },
+	{ "get_alarm", storage_lua_get_alarm },
+	{ "delete_alarm", storage_lua_delete_alarm },
+	{ "expire", storage_lua_expire },
+	{ "persist", storage_lua_persist },
+	{ NULL, NULL },
+};
+void api_storage_open(lua_State *L)
+{
+	lua_createtable(L, 0, 2);
+	luaL_newlib(L, storage_functions);
+	lua_setfield(L, -2, "__index");
+	lua_pushliteral(L, "storage");
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable");
+	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
+}
+
+void api_storage_push(lua_State *L, uint64_t serial)
+{
+	struct storage_handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
+	handle->serial = serial;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_STORAGE);
+	lua_setmetatable(L, -2);
+}
