@@ -269,6 +269,8 @@ static void drain(struct net_loop *loop)
 	}
 	if (net->loops_serving == 0 && !loop->closed) {
 		loop->closed = true;
+		/* What was accepted last may have come since: nothing comes any more. */
+		take_arrivals(loop);
 		if (net->options.closing)
 			net->options.closing(net->options.environment, loop->number);
 		close_handle((uv_handle_t *)&loop->async);

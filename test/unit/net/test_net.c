@@ -138,6 +138,29 @@ static void a_plain_file_in_the_sockets_place_stays(void **state)
 	f->net = NULL;
 }
 
+/* The listener's loop accepts one more while the other loop, which its timer has told of the stop, is
+ * about to close. */
+static void a_client_accepted_at_the_last_moment_is_hung_up_on(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2];
+	char byte;
+	fixture_free(f);
+	*state = f = fixture_new(2, 2);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	struct arrival *arrival = memory_zeroed(sizeof(*arrival));
+	arrival->fd = ends[1];
+	f->net->loops[1].client_count++;
+	loop_give_arrival(&f->net->loops[1], arrival);
+	f->net->stopping = true;
+	for (uint16_t i = 0; i < 2; i++)
+		f->net->loops[i].timer.timer_cb(&f->net->loops[i].timer);
+	stop_net(f);
+	assert_int_equal(recv(ends[0], &byte, 1, 0), 0);
+	close(ends[0]);
+}
+
 static void with_nothing_to_listen_on_it_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -170,6 +193,7 @@ int main(void)
 		TEST(another_server_on_the_socket_is_not_pushed_away),
 		TEST(a_socket_file_left_by_a_crash_is_replaced),
 		TEST(a_plain_file_in_the_sockets_place_stays),
+		TEST(a_client_accepted_at_the_last_moment_is_hung_up_on),
 		TEST(with_nothing_to_listen_on_it_says_so),
 		TEST(an_address_that_is_none_is_named),
 	};
