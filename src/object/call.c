@@ -503,8 +503,7 @@ void call_run(struct turn *turn)
 	find_class(call, slot, error, sizeof(error));
 	struct object *object = call->object = object_take(objects, slot, &call->name);
 	if (!call->begun && !may_begin(turn, call, error)) {
-		if (object->admitted == turn->request)
-			object->admitted = NULL;
+		object_end_admission(object, turn->request);
 		object_settle(objects, object);
 		return;
 	}
@@ -529,8 +528,7 @@ void call_run(struct turn *turn)
 		object_settle(objects, object);
 		return;
 	}
-	if (object->admitted == turn->request)
-		object->admitted = NULL;
+	object_end_admission(object, turn->request);
 	if (object->gate_lsn > turn->gate_lsn)
 		turn->gate_lsn = object->gate_lsn;
 	if (!call->begun)

@@ -346,18 +346,33 @@ static struct request *queue_take(struct object_queue *queue)
 	return request;
 }
 
+bool object_end_admission(struct object *object, struct request *request)
+{
+	if (object->admitted != request)
+		return false;
+	object->admitted = NULL;
+	request->turned = NULL;
+	return true;
+}
+
+/* The turn of a request that was let in has ended before the gate: it failed on the way. */
+static void on_turned(struct turn *turn)
+{
+	struct object *object = turn->request->turned_context;
+	object_end_admission(object, turn->request);
+	object_settle(turn->objects, object);
+}
+
 void object_queue(struct object *object, struct turn *turn)
 {
 	struct request *request = turn->request;
 	const struct call *call = call_of(request);
 	struct object_queue *queue = call && call->begun ? &object->returning : &object->entering;
-	if (object->admitted == request) {
-		/* It was the first and comes first again. */
-		object->admitted = NULL;
+	/* Who was the first comes first again. */
+	if (object_end_admission(object, request))
 		queue_prepend(queue, request);
-	} else {
+	else
 		queue_append(queue, request);
-	}
 	object->queued++;
 	object->slot->figures.queued++;
 	turn_park(turn, on_queued);
@@ -365,8 +380,7 @@ void object_queue(struct object *object, struct turn *turn)
 
 void object_queue_alarm(struct object *object, struct turn *turn)
 {
-	if (object->admitted == turn->request)
-		object->admitted = NULL;
+	object_end_admission(object, turn->request);
 	queue_append(&object->alarms, turn->request);
 	turn_park(turn, on_queued);
 }
@@ -390,6 +404,8 @@ static void let_next_in(struct objects *objects, struct object *object)
 	object->queued--;
 	object->slot->figures.queued--;
 	object->admitted = request;
+	request->turned = on_turned;
+	request->turned_context = object;
 	engine_resume(objects->engine, objects->options.port, &request);
 }
 
@@ -440,7 +456,7 @@ static bool pass_gate(struct turn *turn, const struct object_name *name, enum ob
 		}
 		return false;
 	}
-	object->admitted = NULL;
+	object_end_admission(object, turn->request);
 	if (intent == OBJECTS_WRITE)
 		object_doom(objects, object);
 	if (object->gate_lsn > turn->gate_lsn)

@@ -125,6 +125,9 @@ bool object_is_open(
 void object_enter(struct object *object);
 /* Parks the turn's request at the gate. */
 void object_queue(struct object *object, struct turn *turn);
+/* A request that was let in has entered, or goes elsewhere; false when it was not let in. Whoever
+ * was let in and does neither in that turn is let go by the gate itself. */
+bool object_end_admission(struct object *object, struct request *request);
 /* Parks an alarm's job until the handler under way has ended. */
 void object_queue_alarm(struct object *object, struct turn *turn);
 void object_resume_alarms(struct objects *objects, struct object *object);

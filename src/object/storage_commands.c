@@ -122,12 +122,8 @@ void do_setalarm(struct turn *turn)
 {
 	struct storage storage;
 	int64_t at_ms;
-	if (!parse_alarm(turn, &at_ms))
-		return;
-	/* Asked once: whoever comes back from the gate has been let in and must enter. */
-	if (!turn->request->resumed && !objects_has_alarm(turn, turn_argument(turn, 1)))
-		return;
-	if (!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+	if (!parse_alarm(turn, &at_ms) || !objects_has_alarm(turn, turn_argument(turn, 1)) ||
+		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
 		return;
 	storage_set_alarm(&storage, at_ms);
 	objects_leave(turn, &storage);

@@ -17,6 +17,8 @@
 
 #include <stdint.h>
 
+struct turn;
+
 enum request_stage {
 	REQUEST_FREE,   /* in the pool */
 	REQUEST_NET,    /* being read or run locally by its connection's loop */
@@ -53,6 +55,8 @@ struct request {
 	void *state;       /* the handler's own, from turn to turn */
 	void (*parked)(struct request *request); /* see turn_park */
 	bool resumed;                            /* it has been parked: it is let in */
+	void (*turned)(struct turn *turn);       /* is told, once, that its next turn has ended */
+	void *turned_context;
 
 	/* the server's own requests: told, in place of the port's `done`, that it is home */
 	void (*told)(struct request *request);

@@ -90,6 +90,11 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	};
 	port->in_turn = true;
 	request->command->run(&turn);
+	if (request->turned) {
+		void (*turned)(struct turn *) = request->turned;
+		request->turned = NULL;
+		turned(&turn);
+	}
 	port->in_turn = false;
 	commit(engine, self, &turn);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);

@@ -3,6 +3,7 @@
 // they ask for what Redis does.
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -68,14 +69,13 @@ export class Server {
 	}
 }
 
+/** Below the ports that the kernel gives to clients: a connection of somebody may have one of those. */
 function freePort() {
-	return new Promise((resolve, reject) => {
+	return new Promise((resolve) => {
+		const port = randomInt(10000, 32000);
 		const probe = createServer();
-		probe.once('error', reject);
-		probe.listen(0, '127.0.0.1', () => {
-			const { port } = probe.address();
-			probe.close(() => resolve(port));
-		});
+		probe.once('error', () => resolve(freePort()));
+		probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(port)));
 	});
 }
 

@@ -36,9 +36,16 @@ only_holdfast = unittest.skipIf(IS_REDIS, "Holdfast's own way")
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the ports that the kernel gives to clients: one of those may be taken by somebody's
+    connection while a server is down."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def raise_file_limit(wanted):

@@ -138,8 +138,8 @@ static void a_plain_file_in_the_sockets_place_stays(void **state)
 	f->net = NULL;
 }
 
-/* The listener's loop accepts one more while the other loop, which its timer has told of the stop, is
- * about to close. */
+/* The listener's loop accepts one more while the other loop, which its timer has told of the stop,
+ * is about to close. */
 static void a_client_accepted_at_the_last_moment_is_hung_up_on(void **state)
 {
 	struct fixture *f = *state;

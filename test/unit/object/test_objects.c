@@ -410,6 +410,25 @@ static void lets_in_first_who_came_first_and_forgets_nobody(void **state)
 	}
 }
 
+/* What holds of a command when it comes need not when its turn has come. */
+static void goes_on_when_one_that_it_has_let_in_is_refused(void **state)
+{
+	struct world *world = *state;
+	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
+	struct engine_ticket *closed = send(0, world->near, "alone", "a", "50");
+	struct engine_ticket *put = command(0, "do.put", "Thing", world->near, "k", "a value");
+	struct engine_ticket *next = send(0, world->near, "plain", "b");
+	settle(world);
+	assert_false(closed->done || put->done || next->done);
+	world->rig.config.value_bytes_max = 4;
+	pass(world, 60);
+	assert_string_equal(closed->reply, "$1\r\na\r\n");
+	starts_with(put, "-");
+	assert_string_equal(result(world, next), "$1\r\nb\r\n");
+	assert_string_equal(
+		result(world, command(0, "do.get", "Thing", world->near, "k")), "$-1\r\n");
+}
+
 static void two_that_wait_for_each_other_end_by_the_time_out(void **state)
 {
 	struct world *world = *state;
@@ -771,6 +790,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(does_not_turn_away_a_read_that_it_has_let_in),
 		TEST(lets_in_first_who_came_first_and_forgets_nobody),
+		TEST(goes_on_when_one_that_it_has_let_in_is_refused),
 		TEST(two_that_wait_for_each_other_end_by_the_time_out),
 		TEST(an_answer_to_a_caller_at_the_gate_lets_nobody_in),
 		TEST(an_answer_that_comes_after_the_time_out_is_dropped),
