@@ -8,8 +8,8 @@ import pathlib
 import re
 import sys
 
-FOLDERS = ["base", "resp", "log", "store", "config", "request", "strings", "gate", "shard", "net", "object",
-           "admin", "command", "server"]
+FOLDERS = ["base", "json", "resp", "log", "store", "config", "request", "lease", "strings", "gate", "shard",
+           "net", "object", "admin", "command", "server"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

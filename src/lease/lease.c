@@ -1,0 +1,568 @@
+/*
+ * lease: see lease.h.
+ *
+ * A lease exists in memory while it is held; one that nobody holds is nothing. So a waiter always
+ * waits for a lease that somebody holds and that has a deadline: nobody is stranded.
+ *
+ *   lease_ask -> held --------> release, time, holder dropped -> the first in line holds it -> ...
+ *                  |                                       '---> nobody in line: freed
+ *                  '----------> commit, void -> all in line are promised their outcome, freed
+ *
+ *   waiter: in no line -> in the lease's line -> in table->promised -> told, in no line
+ *                                          '---> in table->deferred, until lease_run
+ *
+ * A call first changes everything, putting those who are to be told into table->promised, and
+ * empties that at its end. A call from within `told` only adds to it; the outermost one goes on
+ * telling. So the state is whole whenever foreign code runs, and no cascade uses the stack.
+ *
+ * One promised LEASE_GRANTED and not told yet holds the lease already. Should the lease end before
+ * it is told, the promise changes: who is told LEASE_GRANTED does hold it at that moment.
+ *
+ * Look-ups: leases stand in an index by name, one by subject (lease_void) and one by holder;
+ * waiters in one by holder. The hashes are seeded by the epoch, which clients do not know.
+ *
+ * Threads: whoever holds the shard.
+ */
+#include "lease/lease.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "holdfast/limits.h"
+
+#include <assert.h>
+
+struct lease_line {
+	struct lease_waiter *first;
+	struct lease_waiter *last;
+	uint32_t count;
+};
+
+struct lease {
+	struct lease_node by_name;
+	struct lease_node by_subject;
+	struct lease_node by_holder; /* when it has one */
+	struct lease_timer timer;
+	struct lease_line line;
+	struct lease_waiter *untold; /* who holds it and was not told yet */
+	uint64_t holder;
+	char token[LEASE_TOKEN_BYTES + 1];
+	uint32_t subject_size;
+	uint32_t purpose_size;
+	char bytes[]; /* subject, purpose */
+};
+
+struct lease_table {
+	struct lease_key key;
+	uint64_t hash_seed;
+	uint32_t waiters_max;
+	bool is_telling;
+	int64_t now_ms;  /* the latest that was passed */
+	uint64_t serial; /* of the last grant */
+	uint64_t order;  /* of the last who went into a line */
+	struct lease_index by_name;
+	struct lease_index by_subject;
+	struct lease_index by_holder;
+	struct lease_index waiters_by_holder; /* in any line, until told or its holder dropped */
+	struct lease_timers ends;             /* of leases */
+	struct lease_timers waits;            /* of those in line */
+	struct lease_line promised;
+	struct lease_line deferred;
+	struct lease_stats stats;
+};
+
+static void clock_to(struct lease_table *table, int64_t now_ms);
+static struct lease *find(
+	const struct lease_table *table, struct slice subject, struct slice purpose);
+static struct lease *find_held(const struct lease_table *table, struct slice subject,
+	struct slice purpose, struct slice token);
+static struct lease *add(struct lease_table *table, struct slice subject, struct slice purpose);
+static void drop(struct lease_table *table, struct lease *lease);
+static void grant(struct lease_table *table, struct lease *lease, int64_t duration_ms,
+	uint64_t holder, struct lease_grant *out);
+static void end(struct lease_table *table, struct lease *lease, enum lease_outcome untold);
+static void hand_on(struct lease_table *table, struct lease *lease);
+static void time_out(struct lease_table *table, struct lease *lease);
+static void time_out_wait(struct lease_table *table, struct lease_waiter *waiter);
+static void stand_in_line(struct lease_table *table, struct lease *lease,
+	const struct lease_terms *terms, struct lease_waiter *waiter);
+static void leave_line(struct lease_table *table, struct lease_waiter *waiter);
+static void promise(
+	struct lease_table *table, struct lease_waiter *waiter, enum lease_outcome outcome);
+static void tell(struct lease_table *table);
+static void line_append(struct lease_line *line, struct lease_waiter *waiter);
+static void line_remove(struct lease_waiter *waiter);
+static bool is_of_subject(const struct lease_node *node, const void *subject);
+static bool is_lease_of(const struct lease_node *node, const void *holder);
+static bool is_waiter_of(const struct lease_node *node, const void *holder);
+static uint64_t hash_of_holder(const struct lease_table *table, uint64_t holder);
+
+static struct lease *lease_of(struct lease_node *by_name)
+{
+	return (struct lease *)((char *)by_name - offsetof(struct lease, by_name));
+}
+
+static struct lease *lease_of_subject(struct lease_node *by_subject)
+{
+	return (struct lease *)((char *)by_subject - offsetof(struct lease, by_subject));
+}
+
+static struct lease *lease_of_holder(struct lease_node *by_holder)
+{
+	return (struct lease *)((char *)by_holder - offsetof(struct lease, by_holder));
+}
+
+static struct lease *lease_of_timer(struct lease_timer *timer)
+{
+	return (struct lease *)((char *)timer - offsetof(struct lease, timer));
+}
+
+static struct lease_waiter *waiter_of_holder(struct lease_node *by_holder)
+{
+	return (struct lease_waiter *)((char *)by_holder -
+		offsetof(struct lease_waiter, by_holder));
+}
+
+static struct lease_waiter *waiter_of_timer(struct lease_timer *timer)
+{
+	return (struct lease_waiter *)((char *)timer - offsetof(struct lease_waiter, timer));
+}
+
+struct lease_table *lease_table_new(uint64_t epoch_a, uint64_t epoch_b, uint32_t waiters_max)
+{
+	struct lease_table *table = memory_zeroed(sizeof(*table));
+	table->key = (struct lease_key){ epoch_a, epoch_b };
+	table->waiters_max = waiters_max;
+	/* Grants count from 1, so this token is nobody's. */
+	char secret[LEASE_TOKEN_BYTES + 1];
+	lease_token_make(table->key, 0, secret);
+	table->hash_seed = hash_bytes(slice_text(secret));
+	return table;
+}
+
+void lease_table_free(struct lease_table **table_pointer)
+{
+	struct lease_table *table = *table_pointer;
+	*table_pointer = NULL;
+	if (table == NULL)
+		return;
+	assert(!table->is_telling);
+	assert(table->stats.waiting == 0);
+	assert(table->deferred.count == 0);
+	assert(table->waits.count == 0);
+	struct lease_timer *timer;
+	while ((timer = lease_timers_first(&table->ends)) != NULL)
+		drop(table, lease_of_timer(timer));
+	assert(table->by_name.count == 0);
+	assert(table->waiters_by_holder.count == 0);
+	lease_index_fini(&table->by_name);
+	lease_index_fini(&table->by_subject);
+	lease_index_fini(&table->by_holder);
+	lease_index_fini(&table->waiters_by_holder);
+	lease_timers_fini(&table->ends);
+	lease_timers_fini(&table->waits);
+	memory_free(table);
+}
+
+enum lease_answer lease_ask(struct lease_table *table, struct slice subject, struct slice purpose,
+	const struct lease_terms *terms, struct lease_waiter *waiter, int64_t now_ms,
+	struct lease_grant *out)
+{
+	assert(terms->duration_ms > 0);
+	assert(terms->duration_ms <= LIMIT_LEASE_MS);
+	assert(terms->wait_ms >= 0);
+	assert(terms->wait_ms <= LIMIT_LEASE_MS);
+	clock_to(table, now_ms);
+	/* Those before this caller are told first: what they do may decide its answer. */
+	struct lease *lease;
+	while ((lease = find(table, subject, purpose)) != NULL &&
+		lease->timer.at_ms <= table->now_ms) {
+		time_out(table, lease);
+		tell(table);
+	}
+	if (lease == NULL) {
+		grant(table, add(table, subject, purpose), terms->duration_ms, terms->holder, out);
+		return LEASE_NOW;
+	}
+	*out = (struct lease_grant){ .ms = lease->timer.at_ms - table->now_ms };
+	assert(out->ms > 0);
+	if (waiter == NULL || terms->wait_ms == 0 || lease->line.count >= table->waiters_max)
+		return LEASE_HELD;
+	stand_in_line(table, lease, terms, waiter);
+	return LEASE_WAITS;
+}
+
+bool lease_holds(const struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, int64_t now_ms)
+{
+	const struct lease *lease = find_held(table, subject, purpose, token);
+	return lease != NULL && lease->timer.at_ms > now_ms;
+}
+
+bool lease_renew(struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, int64_t ms, int64_t now_ms)
+{
+	assert(ms > 0);
+	assert(ms <= LIMIT_LEASE_MS);
+	clock_to(table, now_ms);
+	struct lease *lease = find_held(table, subject, purpose, token);
+	if (lease == NULL)
+		return false;
+	lease_timers_set(&table->ends, &lease->timer, table->now_ms + ms, lease->timer.order);
+	return true;
+}
+
+bool lease_release(struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, int64_t now_ms)
+{
+	clock_to(table, now_ms);
+	struct lease *lease = find_held(table, subject, purpose, token);
+	if (lease == NULL)
+		return false;
+	table->stats.released++;
+	end(table, lease, LEASE_GONE);
+	hand_on(table, lease);
+	tell(table);
+	return true;
+}
+
+bool lease_commit(struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, int64_t now_ms)
+{
+	clock_to(table, now_ms);
+	struct lease *lease = find_held(table, subject, purpose, token);
+	if (lease == NULL)
+		return false;
+	table->stats.committed++;
+	end(table, lease, LEASE_GONE);
+	while (lease->line.first)
+		promise(table, lease->line.first, LEASE_FILLED);
+	drop(table, lease);
+	tell(table);
+	return true;
+}
+
+void lease_void(struct lease_table *table, struct slice subject, bool deferred)
+{
+	struct lease_node *taken = lease_index_take(&table->by_subject,
+		hash_bytes_seeded(subject, table->hash_seed), is_of_subject, &subject);
+	while (taken) {
+		struct lease *lease = lease_of_subject(taken);
+		taken = taken->next;
+		table->stats.voided++;
+		end(table, lease, LEASE_GONE);
+		while (lease->line.first) {
+			struct lease_waiter *waiter = lease->line.first;
+			leave_line(table, waiter);
+			waiter->outcome = LEASE_GONE;
+			line_append(deferred ? &table->deferred : &table->promised, waiter);
+		}
+		drop(table, lease);
+	}
+	if (!deferred)
+		tell(table);
+}
+
+void lease_drop_holder(struct lease_table *table, uint64_t holder, int64_t now_ms)
+{
+	uint64_t hash = hash_of_holder(table, holder);
+	assert(holder != 0);
+	clock_to(table, now_ms);
+	/* Its waiters first, lest one be granted what its holder loses. */
+	struct lease_node *taken =
+		lease_index_take(&table->waiters_by_holder, hash, is_waiter_of, &holder);
+	while (taken) {
+		struct lease_waiter *waiter = waiter_of_holder(taken);
+		taken = taken->next;
+		promise(table, waiter, LEASE_DROPPED);
+	}
+	taken = lease_index_take(&table->by_holder, hash, is_lease_of, &holder);
+	while (taken) {
+		struct lease *lease = lease_of_holder(taken);
+		taken = taken->next;
+		if (lease->timer.at_ms <= table->now_ms)
+			table->stats.timed_out++;
+		else
+			table->stats.lost_holders++;
+		end(table, lease, LEASE_DROPPED);
+		hand_on(table, lease);
+	}
+	tell(table);
+}
+
+void lease_cancel(struct lease_table *table, struct lease_waiter *waiter)
+{
+	if (waiter->line == NULL)
+		return;
+	struct lease *lease = waiter->lease;
+	bool holds = lease != NULL && lease->untold == waiter;
+	if (lease != NULL && !holds)
+		leave_line(table, waiter);
+	else
+		line_remove(waiter);
+	lease_index_remove(&table->waiters_by_holder, &waiter->by_holder);
+	if (!holds)
+		return;
+	table->stats.released++;
+	end(table, lease, LEASE_GONE);
+	hand_on(table, lease);
+	tell(table);
+}
+
+void lease_run(struct lease_table *table, int64_t now_ms)
+{
+	clock_to(table, now_ms);
+	while (table->deferred.first)
+		promise(table, table->deferred.first, LEASE_GONE);
+	struct lease_timer *timer;
+	while ((timer = lease_timers_first(&table->waits)) != NULL && timer->at_ms <= table->now_ms)
+		time_out_wait(table, waiter_of_timer(timer));
+	while ((timer = lease_timers_first(&table->ends)) != NULL && timer->at_ms <= table->now_ms)
+		time_out(table, lease_of_timer(timer));
+	tell(table);
+}
+
+int64_t lease_next_ms(const struct lease_table *table)
+{
+	const struct lease_timer *wait = lease_timers_first(&table->waits);
+	const struct lease_timer *end = lease_timers_first(&table->ends);
+	if (table->deferred.first)
+		return 0;
+	int64_t next_ms = end ? end->at_ms : INT64_MAX;
+	return wait && wait->at_ms < next_ms ? wait->at_ms : next_ms;
+}
+
+const struct lease_stats *lease_table_stats(const struct lease_table *table)
+{
+	return &table->stats;
+}
+
+static void clock_to(struct lease_table *table, int64_t now_ms)
+{
+	assert(now_ms >= 0);
+	if (now_ms > table->now_ms)
+		table->now_ms = now_ms;
+}
+
+static struct lease *find(
+	const struct lease_table *table, struct slice subject, struct slice purpose)
+{
+	assert(subject.size <= LIMIT_STORE_KEY_BYTES);
+	assert(purpose.size <= LIMIT_LEASE_PURPOSE_BYTES);
+	if (table->by_name.count == 0)
+		return NULL;
+	uint64_t hash = hash_bytes_seeded(purpose, hash_bytes_seeded(subject, table->hash_seed));
+	struct lease_node *node = lease_index_first(&table->by_name, hash);
+	for (; node; node = lease_index_next(node)) {
+		struct lease *lease = lease_of(node);
+		const char *bytes = lease->bytes;
+		if (slice_equal(slice_of(bytes, lease->subject_size), subject) &&
+			slice_equal(slice_of(bytes + lease->subject_size, lease->purpose_size),
+				purpose))
+			return lease;
+	}
+	return NULL;
+}
+
+/* After its deadline a token is dead, although nobody may hold the lease yet. */
+static struct lease *find_held(const struct lease_table *table, struct slice subject,
+	struct slice purpose, struct slice token)
+{
+	struct lease *lease = find(table, subject, purpose);
+	if (lease == NULL || lease->timer.at_ms <= table->now_ms)
+		return NULL;
+	return lease_token_is(lease->token, token) ? lease : NULL;
+}
+
+static struct lease *add(struct lease_table *table, struct slice subject, struct slice purpose)
+{
+	struct lease *lease = memory_zeroed(sizeof(*lease) + subject.size + purpose.size);
+	lease->subject_size = (uint32_t)subject.size;
+	lease->purpose_size = (uint32_t)purpose.size;
+	if (subject.size)
+		memcpy(lease->bytes, subject.data, subject.size);
+	if (purpose.size)
+		memcpy(lease->bytes + subject.size, purpose.data, purpose.size);
+	uint64_t hash = hash_bytes_seeded(subject, table->hash_seed);
+	lease_index_add(&table->by_subject, &lease->by_subject, hash);
+	lease_index_add(&table->by_name, &lease->by_name, hash_bytes_seeded(purpose, hash));
+	return lease;
+}
+
+static void drop(struct lease_table *table, struct lease *lease)
+{
+	assert(lease->line.count == 0);
+	assert(lease->untold == NULL);
+	lease_index_remove(&table->by_name, &lease->by_name);
+	lease_index_remove(&table->by_subject, &lease->by_subject);
+	lease_index_remove(&table->by_holder, &lease->by_holder);
+	if (lease->timer.place)
+		lease_timers_remove(&table->ends, &lease->timer);
+	memory_free(lease);
+}
+
+static void grant(struct lease_table *table, struct lease *lease, int64_t duration_ms,
+	uint64_t holder, struct lease_grant *out)
+{
+	assert(lease->by_holder.place == NULL);
+	lease->holder = holder;
+	if (holder)
+		lease_index_add(
+			&table->by_holder, &lease->by_holder, hash_of_holder(table, holder));
+	lease_token_make(table->key, ++table->serial, lease->token);
+	lease_timers_set(&table->ends, &lease->timer, table->now_ms + duration_ms, table->serial);
+	table->stats.held++;
+	table->stats.granted++;
+	memcpy(out->token, lease->token, sizeof(out->token));
+	out->ms = duration_ms;
+}
+
+/* It is nobody's until it is granted again or dropped. */
+static void end(struct lease_table *table, struct lease *lease, enum lease_outcome untold)
+{
+	assert(table->stats.held > 0);
+	table->stats.held--;
+	lease_index_remove(&table->by_holder, &lease->by_holder);
+	if (lease->untold) {
+		lease->untold->outcome = untold;
+		lease->untold->lease = NULL;
+		lease->untold = NULL;
+	}
+}
+
+static void hand_on(struct lease_table *table, struct lease *lease)
+{
+	struct lease_waiter *first;
+	while ((first = lease->line.first) != NULL && first->timer.at_ms <= table->now_ms)
+		time_out_wait(table, first);
+	if (first == NULL) {
+		drop(table, lease);
+		return;
+	}
+	table->stats.promoted++;
+	promise(table, first, LEASE_GRANTED);
+	grant(table, lease, first->duration_ms, first->holder, &first->grant);
+	first->lease = lease;
+	lease->untold = first;
+}
+
+static void time_out(struct lease_table *table, struct lease *lease)
+{
+	table->stats.timed_out++;
+	end(table, lease, LEASE_TIMED_OUT);
+	hand_on(table, lease);
+}
+
+static void time_out_wait(struct lease_table *table, struct lease_waiter *waiter)
+{
+	table->stats.waits_timed_out++;
+	promise(table, waiter, LEASE_TIMED_OUT);
+}
+
+static void stand_in_line(struct lease_table *table, struct lease *lease,
+	const struct lease_terms *terms, struct lease_waiter *waiter)
+{
+	assert(waiter->told != NULL);
+	assert(waiter->line == NULL);
+	assert(waiter->by_holder.place == NULL);
+	waiter->lease = lease;
+	waiter->duration_ms = terms->duration_ms;
+	waiter->holder = terms->holder;
+	waiter->grant = (struct lease_grant){ 0 };
+	lease_timers_set(
+		&table->waits, &waiter->timer, table->now_ms + terms->wait_ms, ++table->order);
+	if (waiter->holder)
+		lease_index_add(&table->waiters_by_holder, &waiter->by_holder,
+			hash_of_holder(table, waiter->holder));
+	line_append(&lease->line, waiter);
+	table->stats.waiting++;
+}
+
+static void leave_line(struct lease_table *table, struct lease_waiter *waiter)
+{
+	assert(waiter->line == &waiter->lease->line);
+	assert(table->stats.waiting > 0);
+	line_remove(waiter);
+	lease_timers_remove(&table->waits, &waiter->timer);
+	waiter->lease = NULL;
+	table->stats.waiting--;
+}
+
+/* From whatever line it stands in. */
+static void promise(
+	struct lease_table *table, struct lease_waiter *waiter, enum lease_outcome outcome)
+{
+	if (waiter->lease != NULL && waiter->lease->untold != waiter)
+		leave_line(table, waiter);
+	else
+		line_remove(waiter);
+	waiter->outcome = outcome;
+	line_append(&table->promised, waiter);
+}
+
+static void tell(struct lease_table *table)
+{
+	if (table->is_telling)
+		return;
+	table->is_telling = true;
+	struct lease_waiter *waiter;
+	while ((waiter = table->promised.first) != NULL) {
+		line_remove(waiter);
+		lease_index_remove(&table->waiters_by_holder, &waiter->by_holder);
+		if (waiter->lease) {
+			assert(waiter->lease->untold == waiter);
+			assert(waiter->outcome == LEASE_GRANTED);
+			waiter->lease->untold = NULL;
+			waiter->lease = NULL;
+		}
+		waiter->told(waiter, waiter->outcome);
+	}
+	table->is_telling = false;
+}
+
+static void line_append(struct lease_line *line, struct lease_waiter *waiter)
+{
+	waiter->line = line;
+	waiter->next = NULL;
+	waiter->previous = line->last;
+	*(line->last ? &line->last->next : &line->first) = waiter;
+	line->last = waiter;
+	line->count++;
+}
+
+static void line_remove(struct lease_waiter *waiter)
+{
+	struct lease_line *line = waiter->line;
+	assert(line->count > 0);
+	*(waiter->previous ? &waiter->previous->next : &line->first) = waiter->next;
+	*(waiter->next ? &waiter->next->previous : &line->last) = waiter->previous;
+	waiter->line = NULL;
+	waiter->previous = waiter->next = NULL;
+	line->count--;
+}
+
+static bool is_of_subject(const struct lease_node *node, const void *subject)
+{
+	const struct lease *lease =
+		(const struct lease *)((const char *)node - offsetof(struct lease, by_subject));
+	return slice_equal(
+		slice_of(lease->bytes, lease->subject_size), *(const struct slice *)subject);
+}
+
+static bool is_lease_of(const struct lease_node *node, const void *holder)
+{
+	const struct lease *lease =
+		(const struct lease *)((const char *)node - offsetof(struct lease, by_holder));
+	return lease->holder == *(const uint64_t *)holder;
+}
+
+static bool is_waiter_of(const struct lease_node *node, const void *holder)
+{
+	const struct lease_waiter *waiter = (const struct lease_waiter *)((const char *)node -
+		offsetof(struct lease_waiter, by_holder));
+	return waiter->holder == *(const uint64_t *)holder;
+}
+
+static uint64_t hash_of_holder(const struct lease_table *table, uint64_t holder)
+{
+	return hash_bytes_seeded(slice_of(&holder, sizeof(holder)), table->hash_seed);
+}
