@@ -144,6 +144,28 @@
 #define ERROR_IMPORT        "BADIMPORT %s"
 #define ERROR_EXPORT_SIZE   "ERR the export is longer than %zu bytes, more than DO.IMPORT takes"
 #define ERROR_OBJECT_EXISTS "OBJECTEXISTS the object holds data; REPLACE replaces it"
+
+/* Sessions and leases */
+#define ERROR_SESSION_ID      "ERR a session's id is 1 to %d bytes long"
+#define ERROR_SESSION_USER    "ERR a user's name is 1 to %d bytes long"
+#define ERROR_SESSION_LIFE    "ERR %s is %lld to %lld seconds"
+#define ERROR_SESSION_ENDED   "ERR ABSOLUTE counts from the session's creation and is over already"
+#define ERROR_SESSION_JSON    "BADJSON at byte %zu: %s"
+#define ERROR_SESSION_OBJECT  "BADJSON a merge takes a JSON object, and %s is none"
+#define ERROR_SESSION_SIZE    "ERR the session's JSON of %zu bytes exceeds %zu"
+#define ERROR_SESSION_GONE    "SESSIONGONE the session of this id was deleted"
+#define ERROR_SESSION_EXISTS  "SESSIONEXISTS there is a session of this id"
+#define ERROR_SESSION_VERSION "VERSION %llu is the session's version"
+#define ERROR_SESSION_NUMBER  "ERR IFVERSION is a version, 0 for none"
+#define ERROR_SESSION_MAXPER  "ERR MAXPER is 1 to %d, and needs USER"
+#define ERROR_SESSIONS_MAX    "MAXSESSIONS the user has %u sessions"
+#define ERROR_SESSION_COUNT   "ERR COUNT is 1 to %d"
+#define ERROR_PURPOSE         "ERR a purpose is 1 to %d bytes long"
+#define ERROR_LEASE_MS        "ERR MS is 1 to %d milliseconds"
+#define ERROR_LEASE_WAIT      "ERR WAIT is 0 to %d milliseconds"
+#define ERROR_LEASE_LOST                                                                           \
+	"LEASELOST the token holds no lease: it has ended, or is of another session or purpose"
+
 #define ERROR_OVERLOADED    "OVERLOADED too many requests are waiting; try again later"
 #define ERROR_SHUTTING_DOWN "ERR the server is shutting down"
 

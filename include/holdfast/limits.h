@@ -94,20 +94,22 @@
 /* A life given to an object, in seconds: ten years. */
 #define LIMIT_LIFE_S (10ll * 365 * 86400)
 
-/* Bytes of a session's JSON: it is checked and merged within one turn, at about a gigabyte a second. */
+/* Bytes of a session's JSON: it is checked and merged within one turn, at about a gigabyte a
+ * second. */
 #define LIMIT_SESSION_BYTES ((size_t)8 << 20)
 
 /* Bytes of the name of a session's user: it stands in keys. */
 #define LIMIT_USER_BYTES 2048
 
-/* Bytes of what a lease is for, as in SESSION.LEASE: the purpose is a name, such as a provider's. */
+/* Bytes of what a lease is for, as in SESSION.LEASE: the purpose is a name, such as a provider's.
+ */
 #define LIMIT_LEASE_PURPOSE_BYTES 255
 
 /* MAXPER of SESSION.CREATE: so many sessions are looked at for each one that is made. */
 #define LIMIT_SESSIONS_PER_USER 10000
 
-/* Milliseconds of a lease: while a holder lives and hangs, everybody else is kept from the work for as
- * long. And of a wait for one: who waits is a client with a time-out of its own. */
+/* Milliseconds of a lease: while a holder lives and hangs, everybody else is kept from the work for
+ * as long. And of a wait for one: who waits is a client with a time-out of its own. */
 #define LIMIT_LEASE_MS      3600000
 #define LIMIT_LEASE_WAIT_MS 60000
 

@@ -1,7 +1,8 @@
 /*
  * slowlog: a list of entries, newest first. An entry is one allocation: its numbers, then the texts
  * that it points at. Redis's cuts apply: 32 arguments, the last of them saying how many more there
- * were, and 128 bytes of each.
+ * were, and 128 bytes of each. Passwords are left out; arguments of commands that carry ids of
+ * sessions stand as hashes, salted by this run.
  *
  * Life cycle: entries are made in slowlog_add and live until newer ones push them out or a reset.
  *
@@ -9,7 +10,9 @@
  */
 #include "admin/slowlog.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "net/connection.h"
 
 #include <assert.h>
@@ -39,16 +42,18 @@ struct slowlog {
 	struct slowlog_entry *oldest;
 	size_t count;
 	uint64_t next_id;
+	uint64_t salt; /* of this run */
 };
 
-static struct slowlog_entry *entry_new(
-	const struct request *request, uint64_t duration_us, int64_t time_s);
+static struct slowlog_entry *entry_new(const struct slowlog *slowlog, const struct request *request,
+	uint64_t duration_us, int64_t time_s);
 static void drop_oldest(struct slowlog *slowlog);
 
 struct slowlog *slowlog_new(void)
 {
 	struct slowlog *slowlog = memory_zeroed(sizeof(*slowlog));
 	pthread_mutex_init(&slowlog->lock, NULL);
+	random_entropy(&slowlog->salt, sizeof(slowlog->salt));
 	return slowlog;
 }
 
@@ -66,7 +71,7 @@ void slowlog_add(struct slowlog *slowlog, const struct request *request, uint64_
 	int64_t time_s, int64_t entries_max)
 {
 	assert(entries_max >= 0);
-	struct slowlog_entry *entry = entry_new(request, duration_us, time_s);
+	struct slowlog_entry *entry = entry_new(slowlog, request, duration_us, time_s);
 	pthread_mutex_lock(&slowlog->lock);
 	entry->id = slowlog->next_id++;
 	entry->older = slowlog->newest;
@@ -137,11 +142,24 @@ static struct slice keep(char **at, struct slice text)
 	return kept;
 }
 
-static struct slice keep_argument(char **at, const struct request *request, uint32_t index)
+/* What tells two ids apart, and one again, without being one. */
+static struct slice keep_hash(char **at, struct slice argument, uint64_t salt)
+{
+	char *start = *at;
+	int size = snprintf(start, NOTE_BYTES_MAX, "#%016llx (%zu bytes)",
+		(unsigned long long)hash_bytes_seeded(argument, salt), argument.size);
+	*at += size;
+	return slice_of(start, (size_t)size);
+}
+
+static struct slice keep_argument(
+	char **at, const struct request *request, uint32_t index, uint64_t salt)
 {
 	struct slice argument = request->arguments[index];
 	if (is_secret(request, index))
 		return keep(at, slice_text("(redacted)"));
+	if (index > 0 && request->command && (request->command->flags & COMMAND_SECRET))
+		return keep_hash(at, argument, salt);
 	size_t more = argument.size > ARGUMENT_BYTES_MAX ? argument.size - ARGUMENT_BYTES_MAX : 0;
 	struct slice kept = keep(at, slice_of(argument.data, argument.size - more));
 	if (more) {
@@ -152,8 +170,8 @@ static struct slice keep_argument(char **at, const struct request *request, uint
 	return kept;
 }
 
-static struct slowlog_entry *entry_new(
-	const struct request *request, uint64_t duration_us, int64_t time_s)
+static struct slowlog_entry *entry_new(const struct slowlog *slowlog, const struct request *request,
+	uint64_t duration_us, int64_t time_s)
 {
 	const struct connection *connection = request->connection;
 	struct slice address = slice_text(connection ? connection->address : "");
@@ -173,7 +191,7 @@ static struct slowlog_entry *entry_new(
 	};
 	char *at = entry->texts;
 	for (uint32_t i = 0; i < count; i++)
-		entry->arguments[i] = keep_argument(&at, request, i);
+		entry->arguments[i] = keep_argument(&at, request, i, slowlog->salt);
 	if (count < request->argument_count) {
 		char note[NOTE_BYTES_MAX];
 		int noted = snprintf(note, sizeof(note), "... (%u more arguments)",

@@ -10,6 +10,7 @@
 
 #include "admin/admin.h"
 #include "object/commands.h"
+#include "session/commands.h"
 #include "strings/strings.h"
 
 #define NO_KEYS  0, 0, 0
@@ -360,6 +361,58 @@ const struct command command_lines[] = {
 	{ "do.wake", -3, ROUTE_WALK, GROW, NO_KEYS, do_wake, NULL, "object", "0.1.0",
 		"class method [PREFIX prefix] [ARGS arg [arg ...]]",
 		"Sends a call to every object of a class" },
+
+	/* session */
+	{ "session.commit", 5, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_commit, NULL,
+		"session", "0.1.0", "id purpose token json",
+		"Merges into a session's data what the holder of a lease has brought, and ends the lease" },
+	{ "session.count", 1, ROUTE_WALK, READ, NO_KEYS, session_count_command, NULL, "session",
+		"0.1.0", "", "Returns the number of sessions" },
+	{ "session.create", -1, ROUTE_ANY, GROW | COMMAND_SECRET, NO_KEYS, session_create, NULL,
+		"session", "0.1.0",
+		"[USER user] [DATA json] [TTL seconds] [ABSOLUTE seconds] [ID id] "
+		"[MAXPER count [REJECT]]",
+		"Creates a session and returns its id" },
+	{ "session.del", -2, ROUTE_KEYS, WRITE | COMMAND_SECRET | COMMAND_HANDLES, ALL_KEYS,
+		session_del, NULL, "session", "0.1.0", "id [id ...]",
+		"Ends sessions: their ids are not revived" },
+	{ "session.deluser", -2, ROUTE_ALL, WRITE | COMMAND_SECRET, NO_KEYS, session_deluser, NULL,
+		"session", "0.1.0", "user [EXCEPT id]",
+		"Ends all sessions of a user at one moment" },
+	{ "session.exists", -2, ROUTE_KEYS, READ_FAST | COMMAND_SECRET, ALL_KEYS, session_exists,
+		NULL, "session", "0.1.0", "id [id ...]",
+		"Counts those of the sessions that exist" },
+	{ "session.field", 3, ROUTE_KEYS, READ_FAST | COMMAND_SECRET, ONE_KEY, session_field, NULL,
+		"session", "0.1.0", "id path", "Returns one field of a session's data as JSON" },
+	{ "session.get", -2, ROUTE_KEYS, READ_FAST | COMMAND_SECRET, ONE_KEY, session_get, NULL,
+		"session", "0.1.0", "id [NOTOUCH] [DATA]",
+		"Returns a session, or its data, and makes its life begin anew" },
+	{ "session.lease", -3, ROUTE_KEYS, READ | COMMAND_SECRET, ONE_KEY, session_lease, NULL,
+		"session", "0.1.0", "id purpose [MS milliseconds] [WAIT milliseconds]",
+		"Gives one caller at a time the right to refresh something of a session" },
+	{ "session.list", 3, ROUTE_ALL, READ, NO_KEYS, session_list, NULL, "session", "0.1.0",
+		"USER user", "Describes the sessions of a user" },
+	{ "session.release", 4, ROUTE_KEYS, READ | COMMAND_SECRET, ONE_KEY, session_release, NULL,
+		"session", "0.1.0", "id purpose token",
+		"Ends a lease without a result: the next who waits gets it" },
+	{ "session.rotate", -2, ROUTE_KEYS, GROW | COMMAND_SECRET | COMMAND_HANDLES, ONE_KEY,
+		session_rotate_command, NULL, "session", "0.1.0", "id [GRACE seconds]",
+		"Gives a session a new id; the old one works for the grace" },
+	{ "session.scan", -2, ROUTE_WALK, READ, NO_KEYS, session_scan, NULL, "session", "0.1.0",
+		"cursor [COUNT count] [USER prefix]", "Goes through the sessions in steps" },
+	{ "session.set", -3, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_set, NULL,
+		"session", "0.1.0",
+		"id json [TTL seconds] [ABSOLUTE seconds] [USER user] [NX | XX] "
+		"[IFVERSION version]",
+		"Sets a session's data, creating it when there is none" },
+	{ "session.touch", -2, ROUTE_KEYS, WRITE_FAST | COMMAND_SECRET, ONE_KEY,
+		session_touch_command, NULL, "session", "0.1.0", "id [TTL seconds]",
+		"Makes a session's life begin anew" },
+	{ "session.ttl", 2, ROUTE_KEYS, READ_FAST | COMMAND_SECRET, ONE_KEY, session_ttl, NULL,
+		"session", "0.1.0", "id", "Returns the seconds that a session has left" },
+	{ "session.update", -3, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_update, NULL,
+		"session", "0.1.0", "id json [DEEP] [TTL seconds] [IFVERSION version]",
+		"Changes fields of a session's data" },
 
 	/* cluster */
 	{ "cluster", -2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_cluster, "cluster", "3.0.0",

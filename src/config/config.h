@@ -55,6 +55,13 @@ struct config {
 	_Atomic int64_t alarm_concurrency;  /* `alarm-concurrency`: running at a time, a worker */
 	_Atomic int64_t fetch_bytes_max;    /* `fetch-size-limit`: of one answer's body */
 	_Atomic int64_t fetch_concurrency;  /* `fetch-concurrency`: at a time, a worker */
+	/* sessions */
+	_Atomic int64_t session_ttl_s;       /* `session-ttl`: unless a command says another */
+	_Atomic int64_t session_absolute_s;  /* `session-absolute`; 0: none */
+	_Atomic int64_t session_tombstone_s; /* `session-tombstone`; 0: none */
+	_Atomic int64_t session_hashing;     /* `session-id-hashing` */
+	_Atomic int64_t touch_percent;       /* `touch-granularity` */
+	_Atomic int64_t touch_bytes_max;     /* `touch-memory`, of all shards */
 	/* watching */
 	_Atomic int64_t loglevel; /* enum logline_level */
 	_Atomic int64_t slowlog_us;

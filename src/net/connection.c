@@ -164,6 +164,16 @@ static void on_closed(uv_handle_t *handle)
 	finish_close(connection);
 }
 
+/* Whoever gave it a lease hands that on. */
+static void say_gone(struct connection *connection)
+{
+	struct net_loop *loop = connection->loop;
+	if (!connection->leases)
+		return;
+	connection->leases = false;
+	loop->net->options.gone(loop->net->options.environment, loop->number, connection->id);
+}
+
 void connection_close(struct connection *connection)
 {
 	if (connection->closing)
@@ -175,6 +185,7 @@ void connection_close(struct connection *connection)
 	count_unfinished(connection, 0);
 	atomic_fetch_sub(&loop->client_count, 1);
 	uv_close(&connection->uv.handle, on_closed);
+	say_gone(connection);
 }
 
 /* Frees the memory once the socket is closed and every request is home. */
@@ -300,9 +311,11 @@ void connection_done(struct connection *connection, struct request *request)
 	connection->in_flight--;
 	connection->in_flight_bytes -= request->counted_bytes;
 	request->answered = true;
+	connection->leases |= request->leases;
 	count_command(connection, request);
 	flush_order(connection);
 	if (connection->closing) {
+		say_gone(connection);
 		finish_close(connection);
 		return;
 	}

@@ -61,6 +61,7 @@ struct connection {
 	bool processing;
 	bool several_in_flight; /* a command for several shards */
 	bool reading_stopped;
+	bool leases; /* it was given some: whoever did is told when it closes */
 	bool write_busy;
 	bool closing;
 	bool close_after_reply;

@@ -7,40 +7,30 @@
 #include "object/object_loop.h"
 
 #include "base/memory.h"
-
-#include <assert.h>
-#include <uv.h>
+#include "net/wake_timer.h"
 
 #define TIMER_MS_MAX 1000
 
 struct object_loop {
 	struct objects *objects;
 	struct engine *engine;
-	uint16_t port;
-	uv_timer_t timer;
+	struct wake_timer timer;
 	struct fetcher *fetcher;
 	bool closed;
 };
 
-static void on_timer(uv_timer_t *timer)
+static void run(void *context, uint16_t port)
 {
-	struct object_loop *object_loop = timer->data;
-	engine_tick(object_loop->engine, object_loop->port);
+	struct object_loop *object_loop = context;
 	objects_run(object_loop->objects);
 }
 
 static void wake_at(void *context, int64_t at_ms)
 {
 	struct object_loop *object_loop = context;
-	if (object_loop->closed)
-		return;
-	int64_t delay_ms = TIMER_MS_MAX;
 	int64_t now_ms = clock_wall_ms(object_loop->engine->clock);
-	if (at_ms < now_ms + TIMER_MS_MAX)
-		delay_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-	/* The loop's own idea of now is as old as the event it is in. */
-	uv_update_time(object_loop->timer.loop);
-	uv_timer_start(&object_loop->timer, on_timer, (uint64_t)delay_ms, 0);
+	wake_timer_in(
+		&object_loop->timer, at_ms < now_ms + TIMER_MS_MAX ? at_ms - now_ms : TIMER_MS_MAX);
 }
 
 static void fetch(void *context, struct fetch *wanted)
@@ -62,9 +52,8 @@ struct object_loop *object_loop_new(struct uv_loop_s *loop, const struct objects
 	struct object_loop *object_loop = memory_zeroed(sizeof(*object_loop));
 	struct objects_options own = *options;
 	object_loop->engine = options->engine;
-	object_loop->port = options->port;
-	uv_timer_init(loop, &object_loop->timer);
-	object_loop->timer.data = object_loop;
+	wake_timer_init(
+		&object_loop->timer, loop, options->engine, options->port, run, object_loop);
 	object_loop->fetcher = fetcher_new(loop, options->config);
 	own.host = (struct objects_host){ object_loop, wake_at, fetch, cancel };
 	object_loop->objects = objects_new(&own);
@@ -93,7 +82,7 @@ void object_loop_closing(struct object_loop *object_loop)
 {
 	objects_stop(object_loop->objects);
 	object_loop->closed = true;
-	uv_close((uv_handle_t *)&object_loop->timer, NULL);
+	wake_timer_close(&object_loop->timer);
 	fetcher_close(object_loop->fetcher);
 }
 

@@ -20,6 +20,7 @@ struct writer;
 enum command_route {
 	ROUTE_LOCAL, /* on the connection's loop, at once, in order */
 	ROUTE_KEYS,  /* one turn that has the shards of all its keys */
+	ROUTE_ANY,   /* a turn on whatever shard is near, and from there as the handler says */
 	ROUTE_WALK,  /* turns on shard after shard, from 0 on, as far as the handler goes on */
 	ROUTE_ALL,   /* one turn that has all shards */
 	ROUTE_GROUP, /* no handler of its own: a container of subcommands */
@@ -35,6 +36,8 @@ enum command_flag {
 	COMMAND_STALE = 1 << 6,
 	COMMAND_DENYOOM = 1 << 7,
 	COMMAND_NOSCRIPT = 1 << 8,
+	COMMAND_SECRET = 1 << 9,   /* its arguments are nobody's to read in logs */
+	COMMAND_HANDLES = 1 << 10, /* its keys may be handles of sessions */
 };
 
 typedef void (*command_turn_fn)(struct turn *turn);
@@ -48,7 +51,7 @@ struct command {
 	int8_t key_first; /* index of the first key; 0: none */
 	int8_t key_last;  /* of the last; negative counts from the end */
 	int8_t key_step;
-	command_turn_fn run;    /* ROUTE_KEYS, ROUTE_WALK, ROUTE_ALL */
+	command_turn_fn run;    /* all but ROUTE_LOCAL */
 	command_local_fn local; /* ROUTE_LOCAL */
 	const char *group;      /* string, generic, connection, server, ... as in COMMAND DOCS */
 	const char *since;      /* the Redis version that had it first, or Holdfast's */

@@ -19,6 +19,10 @@
 
 struct turn;
 
+/* In place of a shard's number. */
+#define TURN_NOWHERE    (-1)
+#define TURN_EVERYWHERE (-2)
+
 enum request_stage {
 	REQUEST_FREE,   /* in the pool */
 	REQUEST_NET,    /* being read or run locally by its connection's loop */
@@ -51,7 +55,7 @@ struct request {
 	uint16_t shards_held;
 	bool releasing;    /* on the way back through the shards it held */
 	uint64_t walk_ns;  /* what its walk had taken when it last let others have their turn */
-	int32_t walk_next; /* ROUTE_WALK: the shard to run on next; -1: none */
+	int32_t walk_next; /* where to run next: a shard, TURN_NOWHERE, TURN_EVERYWHERE */
 	void *state;       /* the handler's own, from turn to turn */
 	void (*parked)(struct request *request); /* see turn_park */
 	bool resumed;                            /* it has been parked: it is let in */
@@ -70,6 +74,7 @@ struct request {
 	uint64_t elapsed_ns; /* of its turns */
 	bool failed;         /* the reply is an error */
 	bool silent;         /* CLIENT REPLY OFF or SKIP: no reply is sent */
+	bool leases;         /* it gave its connection a lease: somebody asks when that closes */
 
 	/* net: the connection's order of replies */
 	struct request *order_next;

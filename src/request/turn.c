@@ -52,6 +52,14 @@ bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value
 	return find_live(turn, shard, key, NULL, out);
 }
 
+bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
+{
+	if (find(turn, shard, key, &turn->request->arena, out))
+		return true;
+	*out = (struct value){ 0 };
+	return false;
+}
+
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value)
 {
 	changes_put(&turn->request->changes, shard, key, value);
@@ -68,9 +76,15 @@ void turn_continue(struct turn *turn, uint16_t shard)
 	turn->continue_at = shard;
 }
 
+void turn_continue_everywhere(struct turn *turn)
+{
+	assert(turn->request->changes.count == 0 && turn->request->shard_count == 1);
+	turn->continue_at = TURN_EVERYWHERE;
+}
+
 void turn_park(struct turn *turn, void (*parked)(struct request *request))
 {
-	assert(turn->request->shard_count == 1 && turn->continue_at < 0);
+	assert(turn->request->shard_count == 1 && turn->continue_at == TURN_NOWHERE);
 	turn->request->parked = parked;
 }
 

@@ -14,6 +14,7 @@
 
 struct config;
 struct objects;
+struct sessions;
 
 struct turn {
 	struct request *request;
@@ -25,9 +26,12 @@ struct turn {
 	uint64_t gate_lsn;     /* highest LSN among what was read */
 	uint32_t hits;         /* live values found by turn_get and turn_look */
 	uint32_t misses;
-	int32_t continue_at; /* see turn_continue; -1: no */
+	int32_t continue_at; /* see turn_continue, as request->walk_next */
+	uint16_t port;       /* of the thread that runs it */
 	const struct config *config;
-	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
+	struct objects *objects;   /* what this thread keeps of objects (object/); NULL: nothing */
+	struct sessions *sessions; /* by shard, as stores (session/); NULL: nothing */
+	bool may_write; /* the log admits: for writes that a reading command can do without */
 };
 
 /* The shard of a key or id: its slot modulo the shard count. */
@@ -38,13 +42,17 @@ uint16_t turn_shard_of(const struct turn *turn, struct slice id);
 bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* As turn_get without the data (data.size is right): cheap for large values. */
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
+/* As turn_get, whether or not its time has come: for what keeps a life of its own. */
+bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* The value's data is borrowed until the turn has been committed. */
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
 
-/* ROUTE_WALK: after this turn run the handler again on `shard`, with the reply and request->state
- * as they are. */
+/* ROUTE_WALK and ROUTE_ANY: after this turn run the handler again on `shard`, or with all shards,
+ * with the reply and request->state as they are. The turn's changes must be none in the latter
+ * case. */
 void turn_continue(struct turn *turn, uint16_t shard);
+void turn_continue_everywhere(struct turn *turn);
 /* After this turn has been committed and its shard given back, `parked` gets the request, with its
  * reply and state as they are, and keeps it until it calls engine_resume: then the handler runs
  * again. For requests of one shard; both happen on the shard's worker. */
@@ -63,6 +71,13 @@ static inline struct arena *turn_arena(struct turn *turn)
 static inline struct slice turn_argument(const struct turn *turn, uint32_t index)
 {
 	return turn->request->arguments[index];
+}
+
+static inline void turn_publish(struct turn *turn, struct slice channel, struct slice message)
+{
+	(void)turn;
+	(void)channel;
+	(void)message;
 }
 
 #endif

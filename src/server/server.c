@@ -16,6 +16,7 @@
 #include "command/command.h"
 #include "net/net.h"
 #include "server/data_directory.h"
+#include "session/session_loop.h"
 #include "shard/checkpoint.h"
 #include "shard/engine.h"
 
@@ -155,15 +156,26 @@ static void on_released(void *context, uint16_t loop)
 static bool on_drain(void *context, uint16_t loop, bool now)
 {
 	struct environment *environment = context;
-	return loop < environment->engine->worker_count &&
-		object_loop_drain(environment->object_loops[loop], now);
+	if (loop >= environment->engine->worker_count)
+		return false;
+	bool objects = object_loop_drain(environment->object_loops[loop], now);
+	bool sessions = session_loop_drain(environment->session_loop, loop);
+	return objects || sessions;
 }
 
 static void on_closing(void *context, uint16_t loop)
 {
 	struct environment *environment = context;
-	if (loop < environment->engine->worker_count)
-		object_loop_closing(environment->object_loops[loop]);
+	if (loop >= environment->engine->worker_count)
+		return;
+	object_loop_closing(environment->object_loops[loop]);
+	session_loop_closing(environment->session_loop, loop);
+}
+
+static void on_gone(void *context, uint16_t loop, uint64_t client)
+{
+	struct environment *environment = context;
+	session_loop_forget(environment->session_loop, loop, client);
 }
 
 static int open_net(struct environment *environment, char *error)
@@ -174,6 +186,7 @@ static int open_net(struct environment *environment, char *error)
 		.commands = environment->commands,
 		.environment = environment,
 		.slow = note_slow,
+		.gone = on_gone,
 		.released = on_released,
 		.drain = on_drain,
 		.closing = on_closing,
@@ -192,6 +205,7 @@ static int open_objects(struct environment *environment, char *error)
 {
 	struct engine *engine = environment->engine;
 	char directory[4096];
+	environment->session_loop = session_loop_new(environment->net, engine);
 	environment->classes = class_registry_new();
 	class_load_stored(environment->classes, engine->stores[0]);
 	environment->object_loops =
@@ -223,6 +237,8 @@ static void close_objects(struct environment *environment)
 	environment->object_loops = NULL;
 	if (environment->classes)
 		class_registry_free(&environment->classes);
+	if (environment->session_loop)
+		session_loop_free(&environment->session_loop);
 }
 
 /* What cannot start is taken down the usual way: the loops run once, to close their handles. */

@@ -31,11 +31,13 @@ static void route_by_keys(struct engine *engine, struct request *request)
 					 : command->key_last;
 	int first = command->key_first, step = command->key_step > 0 ? command->key_step : 1;
 	assert(first > 0 && last >= first && last < (int)request->argument_count);
+	bool handles = (command->flags & COMMAND_HANDLES) && engine->handle_slot;
+	uint16_t (*slot)(struct slice) = handles ? engine->handle_slot : hash_slot;
 	uint32_t keys = (uint32_t)((last - first) / step + 1);
 	request->shards = arena_alloc(&request->arena, keys * sizeof(uint16_t));
 	for (uint32_t i = 0; i < keys; i++) {
 		struct slice key = request->arguments[first + (int)i * step];
-		request->shards[i] = hash_slot(key) % engine->shard_count;
+		request->shards[i] = slot(key) % engine->shard_count;
 	}
 	if (keys > 1)
 		qsort(request->shards, keys, sizeof(uint16_t), compare_shards);
@@ -47,15 +49,30 @@ static void route_by_keys(struct engine *engine, struct request *request)
 	request->shard_count = count;
 }
 
-static void route(struct engine *engine, struct request *request)
+/* A shard of the port's own if it has any, so that nothing crosses threads; one after the other. */
+static uint16_t any_shard(struct engine *engine, uint16_t self)
+{
+	struct port *port = &engine->ports[self];
+	uint16_t step = self < engine->worker_count ? engine->worker_count : 1;
+	uint16_t first = self < engine->worker_count ? self : 0;
+	uint16_t shard = port->any_next;
+	if (shard < first || shard >= engine->shard_count)
+		shard = first < engine->shard_count ? first : 0;
+	port->any_next = shard + step;
+	return shard;
+}
+
+static void route(struct engine *engine, uint16_t self, struct request *request)
 {
 	switch ((enum command_route)request->command->route) {
 	case ROUTE_KEYS:
 		route_by_keys(engine, request);
 		return;
 	case ROUTE_WALK:
+	case ROUTE_ANY:
 		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-		request->shards[0] = 0;
+		request->shards[0] =
+			request->command->route == ROUTE_ANY ? any_shard(engine, self) : 0;
 		request->shard_count = 1;
 		return;
 	case ROUTE_ALL:
@@ -85,13 +102,27 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 	*taken = NULL;
 	assert(request->stage == REQUEST_NET && !engine->ports[self].in_turn);
 	if (request->shards == NULL)
-		route(engine, request);
+		route(engine, self, request);
 	request->shards_held = 0;
 	request->releasing = false;
 	changes_init(&request->changes, &request->arena);
 	shard_advance(engine, self, request);
 	if (engine->ports[self].ready_first)
 		shard_run_ready(engine, self);
+}
+
+void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
+	const struct command *command, void *state, void (*told)(struct request *request))
+{
+	struct request *request = request_take(&engine->ports[self].pool);
+	request->command = command;
+	request->home = self;
+	request->state = state;
+	request->told = told;
+	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
+	request->shards[0] = shard;
+	request->shard_count = 1;
+	engine_submit(engine, self, &request);
 }
 
 void engine_resume(struct engine *engine, uint16_t self, struct request **taken)
@@ -133,10 +164,14 @@ static void run_expire(struct turn *turn)
 	struct slice keys[EXPIRE_KEYS_PER_TURN];
 	size_t count = store_due(turn->stores[turn->shard], turn->now_ms, turn_arena(turn), keys,
 		EXPIRE_KEYS_PER_TURN);
+	struct engine *engine = turn->request->state;
+	const struct engine_expiry *expiry = &engine->expiry;
 	for (size_t i = 0; i < count; i++)
-		turn_delete(turn, turn->shard, keys[i]);
+		if (!expiry->expire || !expiry->expire(turn, keys[i]))
+			turn_delete(turn, turn->shard, keys[i]);
+	if (expiry->look)
+		expiry->look(turn);
 	if (count) {
-		struct engine *engine = turn->request->state;
 		atomic_fetch_add_explicit(&engine->expired_keys, count, memory_order_relaxed);
 	}
 }
@@ -147,7 +182,6 @@ static const struct command expire_command = {
 
 void engine_expire(struct engine *engine, uint16_t self)
 {
-	struct port *port = &engine->ports[self];
 	engine_tick(engine, self);
 	if (self >= engine->worker_count || engine_admission(engine) != GATE_OPEN)
 		return;
@@ -157,14 +191,7 @@ void engine_expire(struct engine *engine, uint16_t self)
 			if (engine->shards[i].held_by || engine->shards[i].first)
 				break;
 			uint64_t before = engine->expired_keys;
-			struct request *request = request_take(&port->pool);
-			request->command = &expire_command;
-			request->home = self;
-			request->state = engine;
-			request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-			request->shards[0] = i;
-			request->shard_count = 1;
-			engine_submit(engine, self, &request);
+			engine_submit_own(engine, self, i, &expire_command, engine, NULL);
 			if (engine->expired_keys - before < EXPIRE_KEYS_PER_TURN)
 				break;
 		}

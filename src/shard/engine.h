@@ -18,7 +18,9 @@
 
 struct checkpoint;
 struct objects;
+struct sessions;
 struct shard;
+struct turn;
 
 struct port {
 	struct mailbox mailbox;
@@ -35,6 +37,15 @@ struct port {
 	bool appended;           /* a turn here wrote to the log since somebody cleared this */
 	bool awaits_gate;        /* something besides replies waits for the gate to release more */
 	struct objects *objects; /* object/'s; NULL in an engine without */
+	uint16_t any_next;       /* the shard that ROUTE_ANY gets next */
+};
+
+/* What is more than a key that is deleted when its time has come. */
+struct engine_expiry {
+	/* In a turn of the key's shard. True: seen to; false: it is none of its own. */
+	bool (*expire)(struct turn *turn, struct slice key);
+	/* Behind that, in every such turn, whatever was due. */
+	void (*look)(struct turn *turn);
 };
 
 struct engine {
@@ -45,7 +56,10 @@ struct engine {
 	struct gate *gate;
 	struct checkpoint *checkpoint;
 	struct shard *shards;
-	struct store **stores; /* by shard */
+	struct store **stores;     /* by shard */
+	struct sessions *sessions; /* session/'s, by shard; NULL in an engine without */
+	struct engine_expiry expiry;
+	uint16_t (*handle_slot)(struct slice key); /* for COMMAND_HANDLES; NULL: as any key */
 	uint16_t shard_count;
 	struct port *ports;
 	uint16_t port_count;   /* the checkpoint's included */
@@ -87,6 +101,10 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **reques
 void engine_resume(struct engine *engine, uint16_t self, struct request **request);
 /* Handles everything in the port's mailbox. Returns how many requests it handled. */
 size_t engine_deliver(struct engine *engine, uint16_t self);
+/* As engine_submit, for the server's own request on one shard (`run` is its command's): it is given
+ * back to the port's pool, or to `told`, by itself. */
+void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
+	const struct command *command, void *state, void (*told)(struct request *request));
 /* Deletes what has fallen due in the port's shards, in bounded steps. */
 void engine_expire(struct engine *engine, uint16_t self);
 

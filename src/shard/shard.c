@@ -84,9 +84,12 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.stores = engine->stores,
 		.shard_total = engine->shard_count,
 		.shard = request->shards[0],
-		.continue_at = -1,
+		.continue_at = TURN_NOWHERE,
+		.port = self,
 		.config = engine->config,
 		.objects = port->objects,
+		.sessions = engine->sessions,
+		.may_write = engine_admission(engine) == GATE_OPEN,
 	};
 	port->in_turn = true;
 	request->command->run(&turn);
@@ -105,7 +108,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
 	count_turn(&engine->shards[turn.shard], &turn);
-	assert(turn.continue_at < 0 || request->shard_count == 1);
+	assert(turn.continue_at == TURN_NOWHERE || request->shard_count == 1);
 	request->walk_next = turn.continue_at;
 }
 
@@ -171,7 +174,7 @@ static void refuse(struct request *request)
 	request->reply.size = 0;
 	request->failed = true;
 	request->releasing = true;
-	request->walk_next = -1;
+	request->walk_next = TURN_NOWHERE;
 	writer_error(&writer, ERROR_OVERLOADED);
 }
 
@@ -245,6 +248,20 @@ static void park(struct request *request)
 	parked(request);
 }
 
+/* The shards of the next turn. */
+static void go_on_at(const struct engine *engine, struct request *request)
+{
+	request->releasing = false;
+	if (request->walk_next != TURN_EVERYWHERE) {
+		request->shards[0] = (uint16_t)request->walk_next;
+		return;
+	}
+	request->shards = arena_alloc(&request->arena, engine->shard_count * sizeof(uint16_t));
+	for (uint16_t i = 0; i < engine->shard_count; i++)
+		request->shards[i] = i;
+	request->shard_count = engine->shard_count;
+}
+
 void shard_advance(struct engine *engine, uint16_t self, struct request *request)
 {
 	for (;;) {
@@ -262,10 +279,9 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 			park(request);
 			return;
 		}
-		if (request->walk_next < 0)
+		if (request->walk_next == TURN_NOWHERE)
 			break;
-		request->shards[0] = (uint16_t)request->walk_next;
-		request->releasing = false;
+		go_on_at(engine, request);
 		if (request->elapsed_ns - request->walk_ns > WALK_NS_MAX) {
 			request->walk_ns = request->elapsed_ns;
 			travel(engine, engine->shards[request->shards[0]].worker, request,

@@ -27,6 +27,10 @@ enum table {
 	TABLE_FAILED = 0x06,
 	TABLE_CLASS = 0x07,
 	TABLE_CRON = 0x08,
+	/* Of sessions: session/session_key.h */
+	TABLE_SESSION = 0x09,
+	TABLE_SESSION_USER = 0x0a,
+	TABLE_SESSION_COUNT = 0x0b,
 };
 
 /* Tables that only the tree (LMDB) knows; a store key never starts with them. */

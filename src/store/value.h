@@ -11,11 +11,12 @@
 /* Written to disk: numbers are never reused (include/holdfast/store_format.h). */
 enum value_type {
 	VALUE_NONE = 0,
-	VALUE_NUMBER = 1, /* 8 bytes, little endian: the server's own bookkeeping */
-	VALUE_STRING = 2, /* a plain Redis string */
-	VALUE_BYTES = 3,  /* an object's storage value that is a string */
-	VALUE_PACKED = 4, /* one of any other type, and other packed facts (object/packed.h) */
-	VALUE_OBJECT = 5, /* an object's record (object/record.h) */
+	VALUE_NUMBER = 1,  /* 8 bytes, little endian: the server's own bookkeeping */
+	VALUE_STRING = 2,  /* a plain Redis string */
+	VALUE_BYTES = 3,   /* an object's storage value that is a string */
+	VALUE_PACKED = 4,  /* one of any other type, and other packed facts (object/packed.h) */
+	VALUE_OBJECT = 5,  /* an object's record (object/record.h) */
+	VALUE_SESSION = 6, /* what is known of a session's id (session/session_record.h) */
 };
 
 struct value {

@@ -1,0 +1,38 @@
+/*
+ * wake_timer: see wake_timer.h.
+ *
+ * Threads: the loop's.
+ */
+#include "net/wake_timer.h"
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct wake_timer *timer = handle->data;
+	engine_tick(timer->engine, timer->port);
+	timer->run(timer->context, timer->port);
+}
+
+void wake_timer_init(struct wake_timer *timer, struct uv_loop_s *loop, struct engine *engine,
+	uint16_t port, void (*run)(void *context, uint16_t port), void *context)
+{
+	*timer = (struct wake_timer){
+		.engine = engine, .port = port, .run = run, .context = context
+	};
+	uv_timer_init(loop, &timer->timer);
+	timer->timer.data = timer;
+}
+
+void wake_timer_in(struct wake_timer *timer, int64_t delay_ms)
+{
+	if (timer->closed)
+		return;
+	/* The loop's own idea of now is as old as the event it is in. */
+	uv_update_time(timer->timer.loop);
+	uv_timer_start(&timer->timer, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+}
+
+void wake_timer_close(struct wake_timer *timer)
+{
+	timer->closed = true;
+	uv_close((uv_handle_t *)&timer->timer, NULL);
+}

@@ -1,0 +1,186 @@
+/*
+ * lease_commands: SESSION.LEASE, COMMIT, RELEASE: of the callers who find a session's access token
+ * about to expire, one refreshes it and the others get what it brought.
+ *
+ *   LEASE --> [token, ms]                                      the caller refreshes
+ *         --> [nil, ms left]                                   somebody else does
+ *         --(WAIT)--> parked --> [nil, 0, data]                the holder has committed
+ *                            --> [token, ms]                   the holder gave up: the next does it
+ *   COMMIT: data is merged, the lease ends, who waits is told, in one turn
+ *
+ * A lease is of the session, not of its id: it outlives SESSION.ROTATE.
+ *
+ * Threads: the turn's.
+ */
+#include "session/commands.h"
+
+#include "net/connection.h"
+#include "session/options.h"
+
+#define LEASE_MS_DEFAULT 10000
+
+/* What a LEASE keeps from turn to turn. */
+struct lease_call {
+	struct session_wait wait;
+	struct session_options options;
+	uint64_t serial; /* of the session whose lease it waits for */
+};
+
+static uint64_t client_of(const struct turn *turn)
+{
+	const struct connection *connection = turn->request->connection;
+	return connection ? connection->id : 0;
+}
+
+static void write_held(struct turn *turn, int64_t left_ms)
+{
+	writer_array(&turn->writer, 2);
+	writer_null(&turn->writer);
+	writer_integer(&turn->writer, left_ms);
+}
+
+static void write_granted(struct turn *turn, const struct lease_grant *grant)
+{
+	/* Its connection's end is the lease's. */
+	turn->request->leases = true;
+	writer_array(&turn->writer, 2);
+	writer_bulk_text(&turn->writer, grant->token);
+	writer_integer(&turn->writer, grant->ms);
+}
+
+/* --- LEASE ---------------------------------------------------------------------------------------
+ */
+
+static void ask(
+	struct turn *turn, struct lease_call *call, struct session *session, int64_t wait_ms)
+{
+	struct lease_table *leases = sessions_leases(turn->sessions, session->shard);
+	struct lease_terms terms = {
+		.duration_ms = call->options.lease_ms,
+		.wait_ms = wait_ms,
+		.holder = client_of(turn),
+	};
+	struct lease_grant grant;
+	call->serial = session->record.serial;
+	enum lease_answer answer =
+		lease_ask(leases, session_subject(session), turn_argument(turn, 2), &terms,
+			&call->wait.waiter, sessions_lease_ms(turn->sessions), &grant);
+	if (answer == LEASE_NOW)
+		write_granted(turn, &grant);
+	else if (answer == LEASE_HELD)
+		write_held(turn, grant.ms);
+	else
+		session_wait_begin(turn, &call->wait);
+	sessions_leases_used(turn);
+}
+
+/* The wait is over, one way or another. The session may be another by now, or none. */
+static void answer_wait(struct turn *turn, struct lease_call *call, struct session *session)
+{
+	struct lease_table *leases = sessions_leases(turn->sessions, call->wait.shard);
+	struct slice subject = slice_of(&call->serial, sizeof(call->serial));
+	const struct lease_grant *grant = &call->wait.waiter.grant;
+	bool same = session->state == SESSION_LIVE && session->record.serial == call->serial;
+	if (call->wait.stopped) {
+		turn_error(turn, ERROR_SHUTTING_DOWN);
+	} else if (call->wait.outcome == LEASE_GRANTED && same) {
+		write_granted(turn, grant);
+	} else if (call->wait.outcome == LEASE_GRANTED) {
+		lease_release(leases, subject, turn_argument(turn, 2), slice_text(grant->token),
+			sessions_lease_ms(turn->sessions));
+		writer_null_array(&turn->writer);
+	} else if (!same) {
+		writer_null_array(&turn->writer);
+	} else if (call->wait.outcome == LEASE_FILLED) {
+		writer_array(&turn->writer, 3);
+		writer_null(&turn->writer);
+		writer_integer(&turn->writer, 0);
+		writer_bulk(&turn->writer, session->record.data);
+	} else {
+		/* It may be free by now; without waiting any more. */
+		ask(turn, call, session, 0);
+	}
+	sessions_leases_used(turn);
+}
+
+void session_lease(struct turn *turn)
+{
+	struct lease_call *call = turn->request->state;
+	struct slice id = turn_argument(turn, 1);
+	struct session session;
+	if (call == NULL) {
+		call = arena_alloc(turn_arena(turn), sizeof(*call));
+		if (!session_id_check(turn, id) ||
+			!session_purpose_check(turn, turn_argument(turn, 2)) ||
+			!session_options_parse(turn, 3, OPTION_MS | OPTION_WAIT, &call->options))
+			return;
+		if (!(call->options.given & OPTION_MS))
+			call->options.lease_ms = LEASE_MS_DEFAULT;
+		session_wait_init(&call->wait, turn);
+		turn->request->state = call;
+	}
+	bool live = session_open(&session, turn, id);
+	if (live)
+		session_touch(&session);
+	if (call->wait.told)
+		answer_wait(turn, call, &session);
+	else if (live)
+		ask(turn, call, &session, call->options.wait_ms);
+	else
+		writer_null_array(&turn->writer);
+}
+
+/* --- COMMIT and RELEASE
+ * ---------------------------------------------------------------------------
+ */
+
+/* The session whose lease the token may hold; false: answered with an error. */
+static bool open_leased(struct turn *turn, struct session *session)
+{
+	if (!session_id_check(turn, turn_argument(turn, 1)) ||
+		!session_purpose_check(turn, turn_argument(turn, 2)))
+		return false;
+	if (!session_open(session, turn, turn_argument(turn, 1))) {
+		turn_error(turn, "%s",
+			session->state == SESSION_GONE ? ERROR_SESSION_GONE : ERROR_LEASE_LOST);
+		return false;
+	}
+	return true;
+}
+
+void session_commit(struct turn *turn)
+{
+	struct slice token = turn_argument(turn, 3), json = turn_argument(turn, 4);
+	struct slice purpose = turn_argument(turn, 2);
+	struct session session;
+	if (!session_json_check(turn, json) || !open_leased(turn, &session))
+		return;
+	struct lease_table *leases = sessions_leases(turn->sessions, session.shard);
+	int64_t now_ms = sessions_lease_ms(turn->sessions);
+	if (!lease_holds(leases, session_subject(&session), purpose, token, now_ms)) {
+		turn_error(turn, ERROR_LEASE_LOST);
+		return;
+	}
+	if (!session_merge(&session, json, false))
+		return;
+	session.record.version++;
+	session.record.updated_ms = turn->now_ms;
+	session_put(&session);
+	lease_commit(leases, session_subject(&session), purpose, token, now_ms);
+	sessions_leases_used(turn);
+	writer_integer(&turn->writer, (int64_t)session.record.version);
+}
+
+void session_release(struct turn *turn)
+{
+	struct session session;
+	if (!open_leased(turn, &session))
+		return;
+	if (lease_release(sessions_leases(turn->sessions, session.shard), session_subject(&session),
+		    turn_argument(turn, 2), turn_argument(turn, 3),
+		    sessions_lease_ms(turn->sessions)))
+		writer_ok(&turn->writer);
+	else
+		turn_error(turn, ERROR_LEASE_LOST);
+	sessions_leases_used(turn);
+}

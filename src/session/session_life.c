@@ -1,0 +1,185 @@
+/*
+ * session_life: uses of sessions, and their ends.
+ *
+ * The store's index of what falls due has each session at the end that was written with it. A use
+ * moves the end in memory (touches.h) as far as the record's bound; only beyond it is the session
+ * written again. So when the index says that a session is due, its end may be later: it is then
+ * kept in a heap until that has come, and looked at again, until it has either ended or been
+ * written anew (then the index knows it again).
+ *
+ * After a restart memory knows of no use: sessions of earlier runs end at their bound, which is
+ * where the last unwritten use could have moved them at the most.
+ *
+ * Threads: whoever holds the shard.
+ */
+#include "session/sessions_private.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "config/config.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Ends that one turn sees to; more are for the next. */
+#define ENDS_PER_TURN 256
+
+/* --- the heap
+ * -------------------------------------------------------------------------------------
+ */
+
+static void later_swap(struct shard_sessions *shard, size_t a, size_t b)
+{
+	struct later moved = shard->later[a];
+	shard->later[a] = shard->later[b];
+	shard->later[b] = moved;
+}
+
+static void later_push(struct shard_sessions *shard, struct slice key, int64_t at_ms)
+{
+	if (shard->later_count == shard->later_capacity) {
+		shard->later_capacity = shard->later_capacity ? 2 * shard->later_capacity : 16;
+		shard->later =
+			memory_resize(shard->later, shard->later_capacity * sizeof(struct later));
+	}
+	char *copy = memory_zeroed(key.size);
+	memcpy(copy, key.data, key.size);
+	size_t at = shard->later_count++;
+	shard->later[at] = (struct later){ at_ms, slice_of(copy, key.size) };
+	for (; at > 0 && shard->later[at].at_ms < shard->later[(at - 1) / 2].at_ms;
+		at = (at - 1) / 2)
+		later_swap(shard, at, (at - 1) / 2);
+}
+
+/* The memory of the key is the caller's. */
+static struct later later_pop(struct shard_sessions *shard)
+{
+	struct later first = shard->later[0];
+	shard->later[0] = shard->later[--shard->later_count];
+	for (size_t at = 0;;) {
+		size_t least = at;
+		for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++)
+			if (child < shard->later_count &&
+				shard->later[child].at_ms < shard->later[least].at_ms)
+				least = child;
+		if (least == at)
+			return first;
+		later_swap(shard, at, least);
+		at = least;
+	}
+}
+
+void later_free_all(struct shard_sessions *shard)
+{
+	for (size_t i = 0; i < shard->later_count; i++)
+		memory_free((char *)(uintptr_t)shard->later[i].key.data);
+	memory_free(shard->later);
+	shard->later = NULL;
+	shard->later_count = shard->later_capacity = 0;
+}
+
+/* --- uses
+ * -----------------------------------------------------------------------------------------
+ */
+
+int64_t session_end_of(const struct sessions *sessions, uint16_t shard, uint64_t hash,
+	const struct value *value, const struct session_record *record)
+{
+	const struct touch *touch = touches_find(&sessions->shards[shard].touches, hash);
+	if (touch)
+		return touch->end_ms;
+	return record->boot == sessions->boot ? value->expire_ms : record->bound_ms;
+}
+
+static bool has_room(const struct session *session, const struct shard_sessions *shard)
+{
+	uint64_t most =
+		(uint64_t)session->turn->config->touch_bytes_max / session->turn->shard_total;
+	return touches_find(&shard->touches, session->hash) ||
+		touches_bytes(&shard->touches, true) <= most;
+}
+
+void session_touch(struct session *session)
+{
+	struct turn *turn = session->turn;
+	const struct session_record *record = &session->record;
+	struct shard_sessions *shard = shard_sessions_of(turn, session->shard);
+	int64_t end_ms = turn->now_ms + record->ttl_ms;
+	if (record->absolute_ms != 0 && end_ms > record->absolute_ms)
+		end_ms = record->absolute_ms;
+	/* One of an earlier run ended at its bound, for want of knowledge that this use brings. */
+	bool was_guessed = record->boot != turn->sessions->boot &&
+		touches_find(&shard->touches, session->hash) == NULL;
+	if (end_ms == session->end_ms || (end_ms < session->end_ms && !was_guessed))
+		return;
+	bool fits = end_ms <= record->bound_ms && has_room(session, shard);
+	if (!fits && turn->may_write) {
+		shard->figures.touches_written++;
+		session_put(session);
+		return;
+	}
+	/* With a full disk memory alone has to know. */
+	shard->figures.touches_kept++;
+	touches_take(&shard->touches, session->hash)->end_ms = end_ms;
+	session->end_ms = end_ms;
+}
+
+/* --- ends
+ * -----------------------------------------------------------------------------------------
+ */
+
+/* What the index or the heap has named. */
+static void look_at(struct turn *turn, struct slice key)
+{
+	struct session session = { .turn = turn, .shard = turn->shard };
+	struct shard_sessions *shard = shard_sessions_of(turn, turn->shard);
+	struct session_name name;
+	struct value value;
+	uint64_t key_hash_of;
+	bool parsed = key_parse_session(key, &key_hash_of, &name);
+	assert(parsed);
+	if (!session_read(&session, &name, &value) || value.expire_ms > turn->now_ms)
+		return;
+	if (session.record.kind != SESSION_FORMAT_KIND_SESSION) {
+		turn_delete(turn, turn->shard, key);
+		touches_remove(&shard->touches, session.hash);
+		return;
+	}
+	session.user_before = session.record.user;
+	session.end_ms =
+		session_end_of(turn->sessions, turn->shard, session.hash, &value, &session.record);
+	if (session.end_ms <= turn->now_ms) {
+		session.state = SESSION_ABSENT;
+		session_end(&session);
+		return;
+	}
+	struct touch *touch = touches_take(&shard->touches, session.hash);
+	touch->end_ms = session.end_ms;
+	if (!touch->waits)
+		later_push(shard, key, session.end_ms);
+	touch->waits = true;
+}
+
+bool sessions_expire(struct turn *turn, struct slice key)
+{
+	if (key.data[0] != TABLE_SESSION)
+		return false;
+	look_at(turn, key);
+	return true;
+}
+
+void sessions_look(struct turn *turn)
+{
+	struct shard_sessions *shard = shard_sessions_of(turn, turn->shard);
+	for (int i = 0; i < ENDS_PER_TURN && shard->later_count > 0; i++) {
+		if (shard->later[0].at_ms > turn->now_ms)
+			break;
+		struct later due = later_pop(shard);
+		struct touch *touch = touches_find(&shard->touches, hash_bytes(due.key));
+		if (touch)
+			touch->waits = false;
+		look_at(turn, due.key);
+		memory_free((char *)(uintptr_t)due.key.data);
+	}
+	session_waits_look(turn);
+}

@@ -1,0 +1,501 @@
+/*
+ * sessions: see sessions.h. Finding, writing and ending one session within a turn.
+ *
+ *   sessions.c       one session: its record, its user's index, the shard's count
+ *   session_life.c   uses, and what happens when its time has come
+ *   session_wait.c   requests that wait for a lease; clients that are gone; the server's stop
+ *   session_key.c, session_record.c   the bytes
+ *
+ * A session's record, its entry in the index of its user and the shard's count are always changed
+ * together, in one turn: they agree after any crash.
+ *
+ * What is in memory (uses, leases) is changed at once, while the turn may still fail. All of that
+ * is on the safe side: a use that was not answered lengthens the life, a lease that ended too early
+ * is asked for again.
+ *
+ * Threads: see sessions.h.
+ */
+#include "session/sessions_private.h"
+
+#include "base/fault.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "config/config.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <string.h>
+
+#define NAMES_FIRST 64
+
+/* --- one that is stored
+ * ---------------------------------------------------------------------------
+ */
+
+bool session_read(struct session *session, const struct session_name *name, struct value *value)
+{
+	struct key key;
+	session->name = *name;
+	key_of_session(&key, name);
+	session->hash = hash_bytes(key_slice(&key));
+	session->is_stored = turn_peek(session->turn, session->shard, key_slice(&key), value);
+	if (!session->is_stored)
+		return false;
+	if (!session_record_decode(value->data, &session->record))
+		fault("the record of a session is damaged");
+	return true;
+}
+
+/* What stands under the name, without following a changed id. */
+static void judge(struct session *session, const struct value *value)
+{
+	const struct session_record *record = &session->record;
+	int64_t now_ms = session->turn->now_ms;
+	session->state = SESSION_ABSENT;
+	if (record->kind != SESSION_FORMAT_KIND_SESSION) {
+		if (value->expire_ms > now_ms)
+			session->state = SESSION_GONE;
+		return;
+	}
+	session->user_before = record->user;
+	session->end_ms = session_end_of(
+		session->turn->sessions, session->shard, session->hash, value, record);
+	if (session->end_ms > now_ms)
+		session->state = SESSION_LIVE;
+}
+
+/* One step only: the id before the one before means nothing any more. */
+static void follow(struct session *session, struct slice id)
+{
+	struct session_record rotated = session->record;
+	struct session old = *session;
+	struct value value;
+	if (rotated.grace_end_ms <= session->turn->now_ms)
+		return;
+	if (session_read(session, &rotated.successor, &value))
+		judge(session, &value);
+	if (!session->is_stored || session->state != SESSION_LIVE) {
+		*session = old;
+		return;
+	}
+	session->by_old_id = true;
+	if (rotated.successor.form == SESSION_FORMAT_PLAIN) {
+		session->new_id = rotated.successor.bytes;
+	} else if (id.size > 0) {
+		char *text = arena_alloc(turn_arena(session->turn), SESSION_DIGEST_BYTES);
+		session_mask(id, rotated.masked_id, text);
+		session->new_id = slice_of(text, SESSION_DIGEST_BYTES);
+	}
+}
+
+static bool settle(struct session *session, const struct value *value, struct slice id)
+{
+	judge(session, value);
+	if (session->state == SESSION_GONE && session->record.kind == SESSION_FORMAT_KIND_ROTATED)
+		follow(session, id);
+	bool live = session->state == SESSION_LIVE;
+	*(live ? &session->turn->hits : &session->turn->misses) += 1;
+	return live;
+}
+
+static void prepare(struct session *session, struct turn *turn, uint16_t shard)
+{
+	assert(turn->sessions);
+	*session = (struct session){ .turn = turn, .shard = shard };
+}
+
+bool session_open(struct session *session, struct turn *turn, struct slice id)
+{
+	struct value value = { 0 };
+	uint8_t form = turn->config->session_hashing ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
+	uint8_t other = form == SESSION_FORMAT_PLAIN ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
+	struct session_name name = session_name_of(id, form, turn_arena(turn));
+	assert(id.size > 0 && id.size <= LIMIT_KEY_BYTES);
+	prepare(session, turn, turn_shard_of(turn, id));
+	if (session_read(session, &name, &value))
+		return settle(session, &value, id);
+	/* It may be from before `session-id-hashing` was changed. */
+	struct session_name before = session_name_of(id, other, turn_arena(turn));
+	if (session_read(session, &before, &value))
+		return settle(session, &value, id);
+	session_read(session, &name, &value);
+	turn->misses++;
+	return false;
+}
+
+bool session_open_shown(struct session *session, struct turn *turn, struct slice text)
+{
+	struct session_name name;
+	struct value value;
+	if (!session_name_of_handle(text, turn_arena(turn), &name))
+		return session_open(session, turn, text);
+	prepare(session, turn, session_slot(text) % turn->shard_total);
+	return session_read(session, &name, &value) && settle(session, &value, slice_of(NULL, 0));
+}
+
+bool session_open_named(
+	struct session *session, struct turn *turn, uint16_t shard, const struct session_name *name)
+{
+	struct value value;
+	prepare(session, turn, shard);
+	if (session_read(session, name, &value))
+		judge(session, &value);
+	return session->state == SESSION_LIVE;
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static void put_entry(struct session *session, const struct session_record *record,
+	const struct session_name *name, int64_t expire_ms)
+{
+	struct key key;
+	struct value value = {
+		.type = VALUE_SESSION,
+		.expire_ms = expire_ms,
+		.data = session_record_encode(record, turn_arena(session->turn)),
+	};
+	key_of_session(&key, name);
+	turn_put(session->turn, session->shard, key_slice(&key), &value);
+}
+
+static void drop_entry(struct session *session)
+{
+	struct key key;
+	key_of_session(&key, &session->name);
+	turn_delete(session->turn, session->shard, key_slice(&key));
+	touches_remove(&shard_sessions_of(session->turn, session->shard)->touches, session->hash);
+}
+
+static void index_remove(struct session *session)
+{
+	struct key key;
+	if (session->user_before.size == 0)
+		return;
+	key_of_user_session(&key, session->user_before, &session->name);
+	turn_delete(session->turn, session->shard, key_slice(&key));
+	session->user_before = slice_of(NULL, 0);
+}
+
+static void index_add(struct session *session)
+{
+	struct key key;
+	struct value value = { .type = VALUE_BYTES, .data = slice_of("", 0) };
+	struct slice user = session->record.user;
+	if (user.size == 0 || slice_equal(user, session->user_before))
+		return;
+	key_of_user_session(&key, user, &session->name);
+	turn_put(session->turn, session->shard, key_slice(&key), &value);
+	session->user_before = user;
+}
+
+uint64_t session_count(struct turn *turn, uint16_t shard)
+{
+	struct key key;
+	struct value value;
+	uint64_t count;
+	key_of_session_count(&key);
+	if (!turn_peek(turn, shard, key_slice(&key), &value))
+		return 0;
+	assert(value.data.size == sizeof(count));
+	memcpy(&count, value.data.data, sizeof(count));
+	return le64toh(count);
+}
+
+static void count_add(struct session *session, int64_t more)
+{
+	struct turn *turn = session->turn;
+	struct key key;
+	uint64_t count = session_count(turn, session->shard) + (uint64_t)more;
+	assert((int64_t)count >= 0);
+	count = htole64(count);
+	struct value value = {
+		.type = VALUE_NUMBER,
+		.data = arena_copy(turn_arena(turn), slice_of(&count, sizeof(count))),
+	};
+	key_of_session_count(&key);
+	turn_put(turn, session->shard, key_slice(&key), &value);
+}
+
+static void publish(struct session *session, const char *event)
+{
+	turn_publish(session->turn, slice_text(event), session_shown(session));
+}
+
+struct slice session_shown(const struct session *session)
+{
+	return session_name_shown(&session->name, session->shard, turn_arena(session->turn));
+}
+
+struct slice session_subject(const struct session *session)
+{
+	return slice_of(&session->record.serial, sizeof(session->record.serial));
+}
+
+static void void_leases(struct session *session)
+{
+	struct shard_sessions *shard = shard_sessions_of(session->turn, session->shard);
+	/* Who waits is woken on the shard's own thread. */
+	bool elsewhere = session->turn->request->shard_count > 1;
+	lease_void(shard->leases, session_subject(session), elsewhere);
+}
+
+void session_begin(struct session *session)
+{
+	assert(session->state == SESSION_ABSENT);
+	if (session->is_stored && session->record.kind == SESSION_FORMAT_KIND_SESSION)
+		session_end(session);
+	session->is_stored = false;
+	session->state = SESSION_LIVE;
+	session->record = (struct session_record){
+		.kind = SESSION_FORMAT_KIND_SESSION,
+		.created_ms = session->turn->now_ms,
+		.updated_ms = session->turn->now_ms,
+		.data = slice_text("{}"),
+	};
+	random_entropy(&session->record.serial, sizeof(session->record.serial));
+}
+
+void session_put(struct session *session)
+{
+	struct turn *turn = session->turn;
+	struct session_record *record = &session->record;
+	struct shard_sessions *shard = shard_sessions_of(turn, session->shard);
+	bool is_new = !session->is_stored;
+	assert(session->state == SESSION_LIVE && record->ttl_ms > 0);
+	if (!slice_equal(record->user, session->user_before))
+		index_remove(session);
+	index_add(session);
+	int64_t slack_ms = record->ttl_ms * turn->config->touch_percent / 100;
+	session->end_ms = turn->now_ms + record->ttl_ms;
+	record->bound_ms = session->end_ms + slack_ms;
+	if (record->absolute_ms != 0 && record->bound_ms > record->absolute_ms)
+		record->bound_ms = record->absolute_ms;
+	if (session->end_ms > record->bound_ms)
+		session->end_ms = record->bound_ms;
+	record->boot = turn->sessions->boot;
+	put_entry(session, record, &session->name, session->end_ms);
+	session->is_stored = true;
+	struct touch *touch = touches_find(&shard->touches, session->hash);
+	if (touch)
+		touch->end_ms = session->end_ms;
+	if (!is_new)
+		return;
+	count_add(session, 1);
+	shard->figures.created++;
+	publish(session, "session:created");
+}
+
+/* The record's own part is done by the caller. */
+static void leave_books(struct session *session)
+{
+	index_remove(session);
+	count_add(session, -1);
+	void_leases(session);
+	session->state = SESSION_ABSENT;
+}
+
+void session_end(struct session *session)
+{
+	publish(session, "session:expired");
+	leave_books(session);
+	drop_entry(session);
+	session->is_stored = false;
+	shard_sessions_of(session->turn, session->shard)->figures.expired++;
+}
+
+void session_delete(struct session *session)
+{
+	struct turn *turn = session->turn;
+	int64_t tombstone_ms = turn->config->session_tombstone_s * 1000;
+	struct session_record deleted = { .kind = SESSION_FORMAT_KIND_DELETED };
+	assert(session->state == SESSION_LIVE);
+	publish(session, "session:deleted");
+	leave_books(session);
+	if (tombstone_ms > 0)
+		put_entry(session, &deleted, &session->name, turn->now_ms + tombstone_ms);
+	else
+		drop_entry(session);
+	session->state = SESSION_GONE;
+	shard_sessions_of(turn, session->shard)->figures.deleted++;
+}
+
+/* What is left under the old id. */
+static void leave_forward(struct session *session, struct slice old_id, struct slice id,
+	const struct session_name *successor, int64_t grace_ms)
+{
+	struct turn *turn = session->turn;
+	int64_t tombstone_ms = turn->config->session_tombstone_s * 1000;
+	int64_t stands_ms = grace_ms > tombstone_ms ? grace_ms : tombstone_ms;
+	struct session_record rotated = {
+		.kind = SESSION_FORMAT_KIND_ROTATED,
+		.grace_end_ms = turn->now_ms + grace_ms,
+		.successor = *successor,
+	};
+	if (stands_ms == 0) {
+		drop_entry(session);
+		return;
+	}
+	if (successor->form == SESSION_FORMAT_HASHED) {
+		char *masked = arena_alloc(turn_arena(turn), SESSION_DIGEST_BYTES);
+		if (old_id.size > 0)
+			session_mask(old_id, id, masked);
+		else /* by its handle: nobody here knows the id */
+			random_entropy(masked, SESSION_DIGEST_BYTES);
+		rotated.masked_id = slice_of(masked, SESSION_DIGEST_BYTES);
+	}
+	put_entry(session, &rotated, &session->name, turn->now_ms + stands_ms);
+}
+
+void session_rotate(struct session *session, struct slice old_id, struct slice id, int64_t grace_ms)
+{
+	struct turn *turn = session->turn;
+	uint8_t form = turn->config->session_hashing ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
+	struct session_name name = session_name_of(id, form, turn_arena(turn));
+	struct slice shown = session_shown(session);
+	struct key key;
+	assert(session->state == SESSION_LIVE && turn_shard_of(turn, id) == session->shard);
+	index_remove(session);
+	leave_forward(session, old_id, id, &name, grace_ms);
+	session->name = name;
+	key_of_session(&key, &name);
+	session->hash = hash_bytes(key_slice(&key));
+	session_put(session);
+	struct slice new_shown = session_shown(session);
+	struct slice both = arena_format(turn_arena(turn), "%.*s %.*s", (int)shown.size, shown.data,
+		(int)new_shown.size, new_shown.data);
+	turn_publish(turn, slice_text("session:rotated"), both);
+	shard_sessions_of(turn, session->shard)->figures.rotated++;
+}
+
+/* --- the index
+ * ------------------------------------------------------------------------------------
+ */
+
+/* Names of a user's sessions on one shard, gathered first: nothing may be written while a cursor is
+ * open. */
+static struct session_name *gather(
+	struct turn *turn, uint16_t shard, struct slice user, size_t *count)
+{
+	struct arena *arena = turn_arena(turn);
+	size_t capacity = NAMES_FIRST;
+	struct session_name *names = arena_alloc(arena, capacity * sizeof(*names));
+	struct key start, end;
+	struct cursor cursor;
+	struct slice key;
+	struct value value;
+	*count = 0;
+	key_of_user(&start, user);
+	end = start;
+	/* The form follows, which is never above 1. */
+	end.bytes[end.size++] = (char)0xff;
+	cursor_open(&cursor, turn->stores[shard], &turn->request->changes, arena, key_slice(&start),
+		key_slice(&end), false);
+	while (cursor_next(&cursor, &key, &value)) {
+		if (*count == capacity) {
+			struct session_name *more =
+				arena_alloc(arena, 2 * capacity * sizeof(*names));
+			memcpy(more, names, capacity * sizeof(*names));
+			names = more;
+			capacity *= 2;
+		}
+		struct session_name name = key_parse_user_session(key, start.size);
+		name.bytes = arena_copy(arena, name.bytes);
+		names[(*count)++] = name;
+	}
+	cursor_close(&cursor);
+	turn_wait_for_shard(turn, shard);
+	return names;
+}
+
+void session_each_of_user(
+	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context)
+{
+	size_t count;
+	const struct session_name *names = gather(turn, shard, user, &count);
+	for (size_t i = 0; i < count; i++) {
+		struct session session;
+		if (session_open_named(&session, turn, shard, &names[i]))
+			each(context, &session);
+	}
+}
+
+/* --- the whole
+ * ------------------------------------------------------------------------------------
+ */
+
+struct sessions *sessions_new(const struct sessions_options *options)
+{
+	struct engine *engine = options->engine;
+	struct sessions *sessions = memory_zeroed(sizeof(*sessions));
+	sessions->options = *options;
+	sessions->engine = engine;
+	sessions->shards = memory_zeroed(engine->shard_count * sizeof(*sessions->shards));
+	random_entropy(&sessions->boot, sizeof(sessions->boot));
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		uint64_t epoch[2];
+		random_entropy(epoch, sizeof(epoch));
+		sessions->shards[i].leases =
+			lease_table_new(epoch[0], epoch[1], LIMIT_LEASE_WAITERS);
+		sessions->shards[i].look_ms = INT64_MAX;
+	}
+	engine->sessions = sessions;
+	engine->handle_slot = session_slot;
+	engine->expiry = (struct engine_expiry){ sessions_expire, sessions_look };
+	return sessions;
+}
+
+/* Requests that will not run on go back to the pool. */
+static void abandon_waits(struct sessions *sessions, struct shard_sessions *shard)
+{
+	while (shard->waits) {
+		struct session_wait *wait = shard->waits;
+		struct request *request = wait->request;
+		uint16_t port = wait->port;
+		shard->waits = wait->next;
+		lease_cancel(shard->leases, &wait->waiter);
+		request->stage = REQUEST_DONE;
+		request_put(&sessions->engine->ports[port].pool, &request);
+	}
+}
+
+void sessions_free(struct sessions **taken)
+{
+	struct sessions *sessions = *taken;
+	*taken = NULL;
+	if (sessions == NULL)
+		return;
+	for (uint16_t i = 0; i < sessions->engine->shard_count; i++) {
+		struct shard_sessions *shard = &sessions->shards[i];
+		abandon_waits(sessions, shard);
+		lease_table_free(&shard->leases);
+		touches_fini(&shard->touches);
+		later_free_all(shard);
+	}
+	sessions->engine->sessions = NULL;
+	sessions->engine->expiry = (struct engine_expiry){ 0 };
+	memory_free(sessions->shards);
+	memory_free(sessions);
+}
+
+void sessions_add_figures(const struct turn *turn, uint16_t number, struct sessions_figures *out)
+{
+	const struct shard_sessions *shard = shard_sessions_of(turn, number);
+	const struct lease_stats *leases = lease_table_stats(shard->leases);
+	out->created += shard->figures.created;
+	out->expired += shard->figures.expired;
+	out->deleted += shard->figures.deleted;
+	out->rotated += shard->figures.rotated;
+	out->touches_written += shard->figures.touches_written;
+	out->touches_kept += shard->figures.touches_kept;
+	out->touch_bytes += touches_bytes(&shard->touches, false);
+	out->leases.held += leases->held;
+	out->leases.waiting += leases->waiting;
+	out->leases.granted += leases->granted;
+	out->leases.promoted += leases->promoted;
+	out->leases.committed += leases->committed;
+	out->leases.timed_out += leases->timed_out;
+	out->leases.lost_holders += leases->lost_holders;
+	out->leases.waits_timed_out += leases->waits_timed_out;
+}

@@ -1,0 +1,144 @@
+/*
+ * sessions: login sessions within turns, and what is kept of them in memory.
+ *
+ *   session_open(id) -> look at it, change its record -> session_put or session_delete
+ *
+ * All of a session lies in one shard (session/session_key.h), so what one command changes of it,
+ * its user's index included, is one turn's change. What a user has on other shards is found by a
+ * turn that has all of them.
+ *
+ * Life. A use moves a session's end in memory; it is written only when it has moved further than
+ * the end that was written with it (`touch-granularity`), so a crash may lengthen a session, never
+ * shorten it. The exact end is checked at each read. When it has come the session goes by
+ * itself (sessions_expire, sessions_look), within a tick of the loop.
+ *
+ * Threads: what is in memory belongs to the shard, like its store: whoever holds the shard.
+ */
+#ifndef SESSION_SESSIONS_H
+#define SESSION_SESSIONS_H
+
+#include "lease/lease.h"
+#include "request/turn.h"
+#include "session/session_record.h"
+#include "shard/engine.h"
+
+struct sessions;
+
+struct sessions_options {
+	struct engine *engine;
+	/* Calls sessions_run on this port's thread in so many milliseconds; replaces what was asked
+	 * for before. Called on that thread. NULL: the shards' expiry is all that looks at leases.
+	 */
+	void (*wake_in)(void *context, uint16_t port, int64_t ms);
+	void *context;
+};
+
+/* Sets engine->sessions and engine->expiry. */
+struct sessions *sessions_new(const struct sessions_options *options);
+/* Before the engine is closed; requests that still wait go back to their pools. */
+void sessions_free(struct sessions **sessions);
+/* On the port's thread: hands on leases whose time is over. */
+void sessions_run(struct sessions *sessions, uint16_t port);
+/* Every lease that this connection holds ends. On any port's thread. */
+void sessions_forget_client(struct sessions *sessions, uint16_t port, uint64_t client);
+/* The server stops: who waits for a lease on this worker is answered. True while somebody does. */
+bool sessions_drain(struct sessions *sessions, uint16_t port);
+/* What INFO shows. */
+struct sessions_figures {
+	uint64_t created;
+	uint64_t expired;
+	uint64_t deleted;
+	uint64_t rotated;
+	uint64_t touches_written;
+	uint64_t touches_kept;
+	uint64_t touch_bytes;
+	struct lease_stats leases;
+};
+/* Adds those of a held shard. */
+void sessions_add_figures(const struct turn *turn, uint16_t shard, struct sessions_figures *out);
+
+/* --- within a turn ------------------------------------------------------------------------------
+ */
+
+enum session_state {
+	SESSION_ABSENT, /* never there, or expired */
+	SESSION_LIVE,
+	SESSION_GONE, /* deleted, or its id was changed and the grace is over */
+};
+
+struct session {
+	struct turn *turn;
+	uint16_t shard;
+	enum session_state state;
+	struct session_name name; /* as it is stored, or would be */
+	struct session_record record;
+	int64_t end_ms; /* of a live one, exactly */
+	/* the id was changed: the session was found by its old one, and this is the new one if that
+	 * can be told */
+	bool by_old_id;
+	struct slice new_id;
+	/* sessions.c's */
+	struct slice user_before; /* as the index has it */
+	bool is_stored;
+	uint64_t hash; /* of its store key */
+};
+
+/* Finds what an id (1 to LIMIT_KEY_BYTES, checked by the caller) stands for. False when it is not
+ * live. */
+bool session_open(struct session *session, struct turn *turn, struct slice id);
+/* The same for an id or a handle. */
+bool session_open_shown(struct session *session, struct turn *turn, struct slice text);
+/* By name, of a live one on a held shard. */
+bool session_open_named(struct session *session, struct turn *turn, uint16_t shard,
+	const struct session_name *name);
+/* An empty session under the name of an absent one: its record is to be filled in. */
+void session_begin(struct session *session);
+/* Writes the record with a new life from now on. Raises no version. */
+void session_put(struct session *session);
+/* Somebody used it. */
+void session_touch(struct session *session);
+/* It is no more; its id is refused to writers for `session-tombstone`. */
+void session_delete(struct session *session);
+/* The session goes on under `id`, which lies in its shard; `old_id`, by which it was found (empty:
+ * by its handle), works for so long. */
+void session_rotate(
+	struct session *session, struct slice old_id, struct slice id, int64_t grace_ms);
+/* What lists and events show of it. */
+struct slice session_shown(const struct session *session);
+/* The bytes that name it to the lease machine; they live as long as the session structure. */
+struct slice session_subject(const struct session *session);
+
+/* The sessions of a user on one held shard, in no particular order. Returns how many. */
+typedef void (*session_fn)(void *context, struct session *session);
+void session_each_of_user(
+	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context);
+/* How many there are on a shard, those included that have ended within the last tick. */
+uint64_t session_count(struct turn *turn, uint16_t shard);
+
+/* --- leases --------------------------------------------------------------------------------------
+ */
+
+/* The shard's leases, the shard being held. */
+struct lease_table *sessions_leases(struct sessions *sessions, uint16_t shard);
+/* Now, as leases count: monotonic. */
+int64_t sessions_lease_ms(const struct sessions *sessions);
+/* After a turn has used the shard's leases on its worker's thread: asks to be woken. */
+void sessions_leases_used(struct turn *turn);
+/* A request begins or ends to wait; the end answers whether the server stops. */
+struct session_wait {
+	struct lease_waiter waiter;
+	struct session_wait *next; /* of the shard's */
+	struct session_wait *previous;
+	struct sessions *sessions;
+	struct request *request;
+	uint16_t shard;
+	uint16_t port;
+	bool told;
+	bool stopped; /* the server stops */
+	enum lease_outcome outcome;
+};
+void session_wait_init(struct session_wait *wait, struct turn *turn);
+/* Parks the turn's request until the waiter is told. */
+void session_wait_begin(struct turn *turn, struct session_wait *wait);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * What the files of session/ share of a shard's memory.
+ */
+#ifndef SESSION_SESSIONS_PRIVATE_H
+#define SESSION_SESSIONS_PRIVATE_H
+
+#include "session/sessions.h"
+#include "session/touches.h"
+
+/* A session that has to be looked at again: its end was later than the store's index says. */
+struct later {
+	int64_t at_ms;
+	struct slice key; /* own memory */
+};
+
+struct shard_sessions {
+	struct touches touches;
+	struct later *later; /* a heap by at_ms */
+	size_t later_count;
+	size_t later_capacity;
+	struct lease_table *leases;
+	struct session_wait *waits; /* requests parked for a lease */
+	_Atomic int64_t look_ms;    /* when its leases are to be looked at, as they count */
+	struct sessions_figures figures;
+};
+
+struct sessions {
+	struct sessions_options options;
+	struct engine *engine;
+	uint32_t boot;
+	struct shard_sessions *shards;
+	_Atomic uint32_t waiting[LIMIT_WORKERS]; /* requests parked, by port */
+	_Atomic bool stopping;
+};
+
+static inline struct shard_sessions *shard_sessions_of(const struct turn *turn, uint16_t shard)
+{
+	return &turn->sessions->shards[shard];
+}
+
+/* session_life.c */
+/* The end of a stored session. */
+int64_t session_end_of(const struct sessions *sessions, uint16_t shard, uint64_t hash,
+	const struct value *value, const struct session_record *record);
+/* For engine->expiry. */
+bool sessions_expire(struct turn *turn, struct slice key);
+void sessions_look(struct turn *turn);
+void later_free_all(struct shard_sessions *shard);
+
+/* sessions.c */
+/* Its time has come: it goes without a trace. */
+void session_end(struct session *session);
+/* Of what stands under this key. */
+bool session_read(struct session *session, const struct session_name *name, struct value *value);
+
+/* session_wait.c */
+/* In a turn of the shard: time-outs, and the end of all waits when the server stops. */
+void session_waits_look(struct turn *turn);
+
+#endif

@@ -1,0 +1,268 @@
+/*
+ * survey_commands: the SESSION.* commands about many sessions.
+ *
+ * LIST and DELUSER have all shards at once: what they tell of or end are the user's sessions of one
+ * moment, whatever the shards they lie on. SCAN and COUNT go from shard to shard, a bounded part in
+ * a turn; SCAN's cursor is that of SCAN (strings/walk.c): the shard and the hash to go on from.
+ *
+ * Threads: the turn's.
+ */
+#include "session/commands.h"
+
+#include "base/number.h"
+#include "session/options.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SCAN_COUNT_DEFAULT 10
+#define SCAN_SHARDS_MAX    64
+#define SHARD_BITS         (53 - KEY_HASH_BITS)
+
+/* --- LIST and DELUSER
+ * ------------------------------------------------------------------------------
+ */
+
+struct listed {
+	struct slice shown;
+	int64_t created_ms;
+	int64_t updated_ms;
+	int64_t expires_ms;
+	uint64_t version;
+};
+
+struct list {
+	struct turn *turn;
+	struct listed *all;
+	size_t count;
+	size_t capacity;
+};
+
+static void add_to_list(void *context, struct session *session)
+{
+	struct list *list = context;
+	struct arena *arena = turn_arena(list->turn);
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? 2 * list->capacity : 16;
+		struct listed *more = arena_alloc(arena, capacity * sizeof(*more));
+		if (list->count)
+			memcpy(more, list->all, list->count * sizeof(*more));
+		list->all = more;
+		list->capacity = capacity;
+	}
+	list->all[list->count++] = (struct listed){
+		.shown = session_shown(session),
+		.created_ms = session->record.created_ms,
+		.updated_ms = session->record.updated_ms,
+		.expires_ms = session->end_ms,
+		.version = session->record.version,
+	};
+}
+
+/* The oldest first. */
+static int compare_listed(const void *a, const void *b)
+{
+	const struct listed *first = a, *second = b;
+	if (first->created_ms != second->created_ms)
+		return first->created_ms < second->created_ms ? -1 : 1;
+	return slice_compare(first->shown, second->shown);
+}
+
+static void write_listed(struct writer *writer, const struct listed *listed)
+{
+	writer_map(writer, 5);
+	writer_bulk_text(writer, "id");
+	writer_bulk(writer, listed->shown);
+	writer_bulk_text(writer, "version");
+	writer_integer(writer, (int64_t)listed->version);
+	writer_bulk_text(writer, "created");
+	writer_integer(writer, listed->created_ms);
+	writer_bulk_text(writer, "updated");
+	writer_integer(writer, listed->updated_ms);
+	writer_bulk_text(writer, "expires");
+	writer_integer(writer, listed->expires_ms);
+}
+
+void session_list(struct turn *turn)
+{
+	struct list list = { .turn = turn };
+	if (!slice_is(turn_argument(turn, 1), "user")) {
+		turn_error(turn, ERROR_SYNTAX);
+		return;
+	}
+	if (!session_user_check(turn, turn_argument(turn, 2)))
+		return;
+	for (uint16_t i = 0; i < turn->shard_total; i++)
+		session_each_of_user(turn, i, turn_argument(turn, 2), add_to_list, &list);
+	if (list.count > 1)
+		qsort(list.all, list.count, sizeof(*list.all), compare_listed);
+	writer_array(&turn->writer, list.count);
+	for (size_t i = 0; i < list.count; i++)
+		write_listed(&turn->writer, &list.all[i]);
+}
+
+struct ending {
+	struct session kept;
+	bool keeps;
+	int64_t count;
+};
+
+static void end_one(void *context, struct session *session)
+{
+	struct ending *ending = context;
+	if (ending->keeps && ending->kept.record.serial == session->record.serial)
+		return;
+	session_delete(session);
+	ending->count++;
+}
+
+void session_deluser(struct turn *turn)
+{
+	struct ending ending = { .count = 0 };
+	uint32_t count = turn->request->argument_count;
+	struct slice user = turn_argument(turn, 1);
+	if (count != 2 && (count != 4 || !slice_is(turn_argument(turn, 2), "except"))) {
+		turn_error(turn, ERROR_SYNTAX);
+		return;
+	}
+	if (!session_user_check(turn, user) ||
+		(count == 4 && !session_id_check(turn, turn_argument(turn, 3))))
+		return;
+	if (count == 4)
+		ending.keeps = session_open_shown(&ending.kept, turn, turn_argument(turn, 3));
+	for (uint16_t i = 0; i < turn->shard_total; i++)
+		session_each_of_user(turn, i, user, end_one, &ending);
+	writer_integer(&turn->writer, ending.count);
+}
+
+/* --- SCAN and COUNT
+ * --------------------------------------------------------------------------------
+ */
+
+struct scan {
+	struct slice user; /* prefix */
+	bool any_user;     /* sessions without a user too */
+	int64_t left;
+	int32_t shards_left;
+	uint64_t shard;
+	uint64_t hash;
+	struct list found;
+};
+
+static bool scan_parse(struct turn *turn, struct scan *scan)
+{
+	uint64_t cursor;
+	uint32_t count = turn->request->argument_count;
+	*scan = (struct scan){
+		.any_user = true,
+		.left = SCAN_COUNT_DEFAULT,
+		.shards_left = SCAN_SHARDS_MAX,
+	};
+	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
+		turn_error(turn, ERROR_INVALID_CURSOR);
+		return false;
+	}
+	scan->shard = cursor >> KEY_HASH_BITS;
+	scan->hash = cursor & (SESSION_KEY_HASH_RANGE - 1);
+	for (uint32_t i = 2; i < count; i += 2) {
+		struct slice word = turn_argument(turn, i);
+		if (i + 1 == count || (!slice_is(word, "count") && !slice_is(word, "user"))) {
+			turn_error(turn, ERROR_SYNTAX);
+			return false;
+		}
+		if (slice_is(word, "user")) {
+			scan->user = turn_argument(turn, i + 1);
+			scan->any_user = false;
+		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->left) ||
+			scan->left < 1 || scan->left > LIMIT_SESSION_SCAN) {
+			turn_error(turn, ERROR_SESSION_COUNT, LIMIT_SESSION_SCAN);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_wanted(const struct scan *scan, const struct session *session)
+{
+	return scan->any_user ||
+		(session->record.user.size > 0 &&
+			slice_starts_with(session->record.user, scan->user));
+}
+
+/* Looks at so many entries of the shard; those of one hash are looked at together. */
+static void scan_shard(struct turn *turn, struct scan *scan)
+{
+	struct key start, end;
+	struct cursor cursor;
+	struct slice key;
+	struct value value;
+	struct session_name name;
+	uint64_t hash = scan->hash;
+	key_of_session_hash(&start, scan->hash);
+	key_of_session_hash(&end, SESSION_KEY_HASH_RANGE);
+	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
+		key_slice(&start), key_slice(&end), false);
+	bool more = cursor_next(&cursor, &key, &value);
+	while (more && key_parse_session(key, &hash, &name)) {
+		if (scan->left <= 0 && hash != scan->hash)
+			break;
+		struct session session;
+		scan->hash = hash;
+		scan->left--;
+		name.bytes = arena_copy(turn_arena(turn), name.bytes);
+		if (session_open_named(&session, turn, turn->shard, &name) &&
+			is_wanted(scan, &session))
+			add_to_list(&scan->found, &session);
+		more = cursor_next(&cursor, &key, &value);
+	}
+	cursor_close(&cursor);
+	turn_wait_for_shard(turn, turn->shard);
+	scan->hash = hash;
+	if (more)
+		return;
+	scan->shard++;
+	scan->hash = 0;
+}
+
+void session_scan(struct turn *turn)
+{
+	struct scan *scan = turn->request->state;
+	if (scan == NULL) {
+		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
+		if (!scan_parse(turn, scan))
+			return;
+		turn->request->state = scan;
+	}
+	scan->found.turn = turn;
+	if (scan->shard == turn->shard) {
+		scan_shard(turn, scan);
+		scan->shards_left--;
+	}
+	if (scan->left > 0 && scan->shards_left > 0 && scan->shard < turn->shard_total) {
+		turn_continue(turn, (uint16_t)scan->shard);
+		return;
+	}
+	bool ended = scan->shard >= turn->shard_total;
+	writer_array(&turn->writer, 2);
+	writer_bulk_format(&turn->writer, "%llu",
+		ended ? 0ull : (unsigned long long)(scan->shard << KEY_HASH_BITS | scan->hash));
+	writer_array(&turn->writer, scan->found.count);
+	for (size_t i = 0; i < scan->found.count; i++)
+		writer_bulk(&turn->writer, scan->found.all[i].shown);
+}
+
+void session_count_command(struct turn *turn)
+{
+	uint64_t *total = turn->request->state;
+	if (total == NULL) {
+		total = arena_alloc(turn_arena(turn), sizeof(*total));
+		*total = 0;
+		turn->request->state = total;
+	}
+	*total += session_count(turn, turn->shard);
+	turn_wait_for_shard(turn, turn->shard);
+	if (turn->shard + 1 < turn->shard_total)
+		turn_continue(turn, turn->shard + 1);
+	else
+		writer_integer(&turn->writer, (int64_t)*total);
+}
