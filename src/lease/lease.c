@@ -45,6 +45,7 @@ struct lease {
 	struct lease_line line;
 	struct lease_waiter *untold; /* who holds it and was not told yet */
 	uint64_t holder;
+	struct lease_note note;
 	char token[LEASE_TOKEN_BYTES + 1];
 	uint32_t subject_size;
 	uint32_t purpose_size;
@@ -223,6 +224,24 @@ bool lease_release(struct lease_table *table, struct slice subject, struct slice
 	hand_on(table, lease);
 	tell(table);
 	return true;
+}
+
+bool lease_note_set(struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, const struct lease_note *note)
+{
+	struct lease *lease = find_held(table, subject, purpose, token);
+	if (lease)
+		lease->note = *note;
+	return lease != NULL;
+}
+
+bool lease_note_get(const struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, struct lease_note *out)
+{
+	const struct lease *lease = find_held(table, subject, purpose, token);
+	if (lease)
+		*out = lease->note;
+	return lease != NULL;
 }
 
 bool lease_commit(struct lease_table *table, struct slice subject, struct slice purpose,
@@ -405,6 +424,7 @@ static void grant(struct lease_table *table, struct lease *lease, int64_t durati
 {
 	assert(lease->by_holder.place == NULL);
 	lease->holder = holder;
+	lease->note = (struct lease_note){ 0 };
 	if (holder)
 		lease_index_add(
 			&table->by_holder, &lease->by_holder, hash_of_holder(table, holder));

@@ -138,6 +138,15 @@ bool lease_holds(const struct lease_table *table, struct slice subject, struct s
  * False, as in the next two: the token is not the holder's, and nothing happens. */
 bool lease_renew(struct lease_table *table, struct slice subject, struct slice purpose,
 	struct slice token, int64_t ms, int64_t now_ms);
+/* What the caller keeps with a lease as long as this token holds it; a new grant's is zero. By the
+ * time that was passed last. */
+struct lease_note {
+	uint64_t words[2];
+};
+bool lease_note_set(struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, const struct lease_note *note);
+bool lease_note_get(const struct lease_table *table, struct slice subject, struct slice purpose,
+	struct slice token, struct lease_note *out);
 /* The work was not done: the first in line is granted it. */
 bool lease_release(struct lease_table *table, struct slice subject, struct slice purpose,
 	struct slice token, int64_t now_ms);

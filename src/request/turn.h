@@ -14,7 +14,7 @@
 
 struct config;
 struct objects;
-struct sessions;
+struct engine;
 
 struct turn {
 	struct request *request;
@@ -29,8 +29,8 @@ struct turn {
 	int32_t continue_at; /* see turn_continue, as request->walk_next */
 	uint16_t port;       /* of the thread that runs it */
 	const struct config *config;
-	struct objects *objects;   /* what this thread keeps of objects (object/); NULL: nothing */
-	struct sessions *sessions; /* by shard, as stores (session/); NULL: nothing */
+	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
+	struct engine *engine;   /* for what is kept there by shard; NULL: nothing is */
 	bool may_write; /* the log admits: for writes that a reading command can do without */
 };
 

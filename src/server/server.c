@@ -14,11 +14,13 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "command/command.h"
+#include "net/lease_loop.h"
 #include "net/net.h"
 #include "server/data_directory.h"
-#include "session/session_loop.h"
+#include "session/sessions.h"
 #include "shard/checkpoint.h"
 #include "shard/engine.h"
+#include "shard/leases.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -159,8 +161,8 @@ static bool on_drain(void *context, uint16_t loop, bool now)
 	if (loop >= environment->engine->worker_count)
 		return false;
 	bool objects = object_loop_drain(environment->object_loops[loop], now);
-	bool sessions = session_loop_drain(environment->session_loop, loop);
-	return objects || sessions;
+	bool leases = leases_drain(environment->engine->leases, loop);
+	return objects || leases;
 }
 
 static void on_closing(void *context, uint16_t loop)
@@ -169,13 +171,13 @@ static void on_closing(void *context, uint16_t loop)
 	if (loop >= environment->engine->worker_count)
 		return;
 	object_loop_closing(environment->object_loops[loop]);
-	session_loop_closing(environment->session_loop, loop);
+	lease_loop_closing(environment->lease_loop, loop);
 }
 
 static void on_gone(void *context, uint16_t loop, uint64_t client)
 {
 	struct environment *environment = context;
-	session_loop_forget(environment->session_loop, loop, client);
+	leases_forget_client(environment->engine->leases, loop, client);
 }
 
 static int open_net(struct environment *environment, char *error)
@@ -205,7 +207,8 @@ static int open_objects(struct environment *environment, char *error)
 {
 	struct engine *engine = environment->engine;
 	char directory[4096];
-	environment->session_loop = session_loop_new(environment->net, engine);
+	environment->lease_loop = lease_loop_new(environment->net, engine);
+	sessions_new(engine);
 	environment->classes = class_registry_new();
 	class_load_stored(environment->classes, engine->stores[0]);
 	environment->object_loops =
@@ -237,8 +240,9 @@ static void close_objects(struct environment *environment)
 	environment->object_loops = NULL;
 	if (environment->classes)
 		class_registry_free(&environment->classes);
-	if (environment->session_loop)
-		session_loop_free(&environment->session_loop);
+	sessions_free(&environment->engine->sessions);
+	if (environment->lease_loop)
+		lease_loop_free(&environment->lease_loop);
 }
 
 /* What cannot start is taken down the usual way: the loops run once, to close their handles. */

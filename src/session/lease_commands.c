@@ -21,7 +21,7 @@
 
 /* What a LEASE keeps from turn to turn. */
 struct lease_call {
-	struct session_wait wait;
+	struct lease_wait wait;
 	struct session_options options;
 	uint64_t serial; /* of the session whose lease it waits for */
 };
@@ -54,7 +54,7 @@ static void write_granted(struct turn *turn, const struct lease_grant *grant)
 static void ask(
 	struct turn *turn, struct lease_call *call, struct session *session, int64_t wait_ms)
 {
-	struct lease_table *leases = sessions_leases(turn->sessions, session->shard);
+	struct lease_table *leases = leases_of(turn, session->shard);
 	struct lease_terms terms = {
 		.duration_ms = call->options.lease_ms,
 		.wait_ms = wait_ms,
@@ -62,22 +62,21 @@ static void ask(
 	};
 	struct lease_grant grant;
 	call->serial = session->record.serial;
-	enum lease_answer answer =
-		lease_ask(leases, session_subject(session), turn_argument(turn, 2), &terms,
-			&call->wait.waiter, sessions_lease_ms(turn->sessions), &grant);
+	enum lease_answer answer = lease_ask(leases, session_subject(session),
+		turn_argument(turn, 2), &terms, &call->wait.waiter, leases_now_ms(turn), &grant);
 	if (answer == LEASE_NOW)
 		write_granted(turn, &grant);
 	else if (answer == LEASE_HELD)
 		write_held(turn, grant.ms);
 	else
-		session_wait_begin(turn, &call->wait);
-	sessions_leases_used(turn);
+		lease_wait_begin(turn, &call->wait);
+	leases_used(turn);
 }
 
 /* The wait is over, one way or another. The session may be another by now, or none. */
 static void answer_wait(struct turn *turn, struct lease_call *call, struct session *session)
 {
-	struct lease_table *leases = sessions_leases(turn->sessions, call->wait.shard);
+	struct lease_table *leases = leases_of(turn, call->wait.shard);
 	struct slice subject = slice_of(&call->serial, sizeof(call->serial));
 	const struct lease_grant *grant = &call->wait.waiter.grant;
 	bool same = session->state == SESSION_LIVE && session->record.serial == call->serial;
@@ -87,7 +86,7 @@ static void answer_wait(struct turn *turn, struct lease_call *call, struct sessi
 		write_granted(turn, grant);
 	} else if (call->wait.outcome == LEASE_GRANTED) {
 		lease_release(leases, subject, turn_argument(turn, 2), slice_text(grant->token),
-			sessions_lease_ms(turn->sessions));
+			leases_now_ms(turn));
 		writer_null_array(&turn->writer);
 	} else if (!same) {
 		writer_null_array(&turn->writer);
@@ -100,7 +99,7 @@ static void answer_wait(struct turn *turn, struct lease_call *call, struct sessi
 		/* It may be free by now; without waiting any more. */
 		ask(turn, call, session, 0);
 	}
-	sessions_leases_used(turn);
+	leases_used(turn);
 }
 
 void session_lease(struct turn *turn)
@@ -116,7 +115,7 @@ void session_lease(struct turn *turn)
 			return;
 		if (!(call->options.given & OPTION_MS))
 			call->options.lease_ms = LEASE_MS_DEFAULT;
-		session_wait_init(&call->wait, turn);
+		lease_wait_init(&call->wait, turn);
 		turn->request->state = call;
 	}
 	bool live = session_open(&session, turn, id);
@@ -155,8 +154,8 @@ void session_commit(struct turn *turn)
 	struct session session;
 	if (!session_json_check(turn, json) || !open_leased(turn, &session))
 		return;
-	struct lease_table *leases = sessions_leases(turn->sessions, session.shard);
-	int64_t now_ms = sessions_lease_ms(turn->sessions);
+	struct lease_table *leases = leases_of(turn, session.shard);
+	int64_t now_ms = leases_now_ms(turn);
 	if (!lease_holds(leases, session_subject(&session), purpose, token, now_ms)) {
 		turn_error(turn, ERROR_LEASE_LOST);
 		return;
@@ -167,7 +166,7 @@ void session_commit(struct turn *turn)
 	session.record.updated_ms = turn->now_ms;
 	session_put(&session);
 	lease_commit(leases, session_subject(&session), purpose, token, now_ms);
-	sessions_leases_used(turn);
+	leases_used(turn);
 	writer_integer(&turn->writer, (int64_t)session.record.version);
 }
 
@@ -176,11 +175,10 @@ void session_release(struct turn *turn)
 	struct session session;
 	if (!open_leased(turn, &session))
 		return;
-	if (lease_release(sessions_leases(turn->sessions, session.shard), session_subject(&session),
-		    turn_argument(turn, 2), turn_argument(turn, 3),
-		    sessions_lease_ms(turn->sessions)))
+	if (lease_release(leases_of(turn, session.shard), session_subject(&session),
+		    turn_argument(turn, 2), turn_argument(turn, 3), leases_now_ms(turn)))
 		writer_ok(&turn->writer);
 	else
 		turn_error(turn, ERROR_LEASE_LOST);
-	sessions_leases_used(turn);
+	leases_used(turn);
 }

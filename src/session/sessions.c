@@ -3,7 +3,6 @@
  *
  *   sessions.c       one session: its record, its user's index, the shard's count
  *   session_life.c   uses, and what happens when its time has come
- *   session_wait.c   requests that wait for a lease; clients that are gone; the server's stop
  *   session_key.c, session_record.c   the bytes
  *
  * A session's record, its entry in the index of its user and the shard's count are always changed
@@ -60,7 +59,7 @@ static void judge(struct session *session, const struct value *value)
 	}
 	session->user_before = record->user;
 	session->end_ms = session_end_of(
-		session->turn->sessions, session->shard, session->hash, value, record);
+		session->turn->engine->sessions, session->shard, session->hash, value, record);
 	if (session->end_ms > now_ms)
 		session->state = SESSION_LIVE;
 }
@@ -101,7 +100,7 @@ static bool settle(struct session *session, const struct value *value, struct sl
 
 static void prepare(struct session *session, struct turn *turn, uint16_t shard)
 {
-	assert(turn->sessions);
+	assert(turn->engine && turn->engine->sessions);
 	*session = (struct session){ .turn = turn, .shard = shard };
 }
 
@@ -235,10 +234,9 @@ struct slice session_subject(const struct session *session)
 
 static void void_leases(struct session *session)
 {
-	struct shard_sessions *shard = shard_sessions_of(session->turn, session->shard);
 	/* Who waits is woken on the shard's own thread. */
-	bool elsewhere = session->turn->request->shard_count > 1;
-	lease_void(shard->leases, session_subject(session), elsewhere);
+	lease_void(leases_of(session->turn, session->shard), session_subject(session),
+		!leases_are_near(session->turn));
 }
 
 void session_begin(struct session *session)
@@ -274,7 +272,7 @@ void session_put(struct session *session)
 		record->bound_ms = record->absolute_ms;
 	if (session->end_ms > record->bound_ms)
 		session->end_ms = record->bound_ms;
-	record->boot = turn->sessions->boot;
+	record->boot = turn->engine->sessions->boot;
 	put_entry(session, record, &session->name, session->end_ms);
 	session->is_stored = true;
 	struct touch *touch = touches_find(&shard->touches, session->hash);
@@ -425,39 +423,17 @@ void session_each_of_user(
  * ------------------------------------------------------------------------------------
  */
 
-struct sessions *sessions_new(const struct sessions_options *options)
+struct sessions *sessions_new(struct engine *engine)
 {
-	struct engine *engine = options->engine;
 	struct sessions *sessions = memory_zeroed(sizeof(*sessions));
-	sessions->options = *options;
+	assert(engine->leases);
 	sessions->engine = engine;
 	sessions->shards = memory_zeroed(engine->shard_count * sizeof(*sessions->shards));
 	random_entropy(&sessions->boot, sizeof(sessions->boot));
-	for (uint16_t i = 0; i < engine->shard_count; i++) {
-		uint64_t epoch[2];
-		random_entropy(epoch, sizeof(epoch));
-		sessions->shards[i].leases =
-			lease_table_new(epoch[0], epoch[1], LIMIT_LEASE_WAITERS);
-		sessions->shards[i].look_ms = INT64_MAX;
-	}
 	engine->sessions = sessions;
 	engine->handle_slot = session_slot;
-	engine->expiry = (struct engine_expiry){ sessions_expire, sessions_look };
+	engine_add_expiry(engine, (struct engine_expiry){ sessions_expire, sessions_look });
 	return sessions;
-}
-
-/* Requests that will not run on go back to the pool. */
-static void abandon_waits(struct sessions *sessions, struct shard_sessions *shard)
-{
-	while (shard->waits) {
-		struct session_wait *wait = shard->waits;
-		struct request *request = wait->request;
-		uint16_t port = wait->port;
-		shard->waits = wait->next;
-		lease_cancel(shard->leases, &wait->waiter);
-		request->stage = REQUEST_DONE;
-		request_put(&sessions->engine->ports[port].pool, &request);
-	}
 }
 
 void sessions_free(struct sessions **taken)
@@ -468,13 +444,10 @@ void sessions_free(struct sessions **taken)
 		return;
 	for (uint16_t i = 0; i < sessions->engine->shard_count; i++) {
 		struct shard_sessions *shard = &sessions->shards[i];
-		abandon_waits(sessions, shard);
-		lease_table_free(&shard->leases);
 		touches_fini(&shard->touches);
 		later_free_all(shard);
 	}
 	sessions->engine->sessions = NULL;
-	sessions->engine->expiry = (struct engine_expiry){ 0 };
 	memory_free(sessions->shards);
 	memory_free(sessions);
 }
@@ -482,7 +455,6 @@ void sessions_free(struct sessions **taken)
 void sessions_add_figures(const struct turn *turn, uint16_t number, struct sessions_figures *out)
 {
 	const struct shard_sessions *shard = shard_sessions_of(turn, number);
-	const struct lease_stats *leases = lease_table_stats(shard->leases);
 	out->created += shard->figures.created;
 	out->expired += shard->figures.expired;
 	out->deleted += shard->figures.deleted;
@@ -490,12 +462,4 @@ void sessions_add_figures(const struct turn *turn, uint16_t number, struct sessi
 	out->touches_written += shard->figures.touches_written;
 	out->touches_kept += shard->figures.touches_kept;
 	out->touch_bytes += touches_bytes(&shard->touches, false);
-	out->leases.held += leases->held;
-	out->leases.waiting += leases->waiting;
-	out->leases.granted += leases->granted;
-	out->leases.promoted += leases->promoted;
-	out->leases.committed += leases->committed;
-	out->leases.timed_out += leases->timed_out;
-	out->leases.lost_holders += leases->lost_holders;
-	out->leases.waits_timed_out += leases->waits_timed_out;
 }

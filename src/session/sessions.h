@@ -17,32 +17,17 @@
 #ifndef SESSION_SESSIONS_H
 #define SESSION_SESSIONS_H
 
-#include "lease/lease.h"
 #include "request/turn.h"
 #include "session/session_record.h"
-#include "shard/engine.h"
+#include "shard/leases.h"
 
 struct sessions;
 
-struct sessions_options {
-	struct engine *engine;
-	/* Calls sessions_run on this port's thread in so many milliseconds; replaces what was asked
-	 * for before. Called on that thread. NULL: the shards' expiry is all that looks at leases.
-	 */
-	void (*wake_in)(void *context, uint16_t port, int64_t ms);
-	void *context;
-};
-
-/* Sets engine->sessions and engine->expiry. */
-struct sessions *sessions_new(const struct sessions_options *options);
-/* Before the engine is closed; requests that still wait go back to their pools. */
+/* Sets engine->sessions; engine->leases is there. */
+struct sessions *sessions_new(struct engine *engine);
+/* Before the engine is closed. */
 void sessions_free(struct sessions **sessions);
-/* On the port's thread: hands on leases whose time is over. */
-void sessions_run(struct sessions *sessions, uint16_t port);
-/* Every lease that this connection holds ends. On any port's thread. */
-void sessions_forget_client(struct sessions *sessions, uint16_t port, uint64_t client);
-/* The server stops: who waits for a lease on this worker is answered. True while somebody does. */
-bool sessions_drain(struct sessions *sessions, uint16_t port);
+
 /* What INFO shows. */
 struct sessions_figures {
 	uint64_t created;
@@ -52,7 +37,6 @@ struct sessions_figures {
 	uint64_t touches_written;
 	uint64_t touches_kept;
 	uint64_t touch_bytes;
-	struct lease_stats leases;
 };
 /* Adds those of a held shard. */
 void sessions_add_figures(const struct turn *turn, uint16_t shard, struct sessions_figures *out);
@@ -114,31 +98,5 @@ void session_each_of_user(
 	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context);
 /* How many there are on a shard, those included that have ended within the last tick. */
 uint64_t session_count(struct turn *turn, uint16_t shard);
-
-/* --- leases --------------------------------------------------------------------------------------
- */
-
-/* The shard's leases, the shard being held. */
-struct lease_table *sessions_leases(struct sessions *sessions, uint16_t shard);
-/* Now, as leases count: monotonic. */
-int64_t sessions_lease_ms(const struct sessions *sessions);
-/* After a turn has used the shard's leases on its worker's thread: asks to be woken. */
-void sessions_leases_used(struct turn *turn);
-/* A request begins or ends to wait; the end answers whether the server stops. */
-struct session_wait {
-	struct lease_waiter waiter;
-	struct session_wait *next; /* of the shard's */
-	struct session_wait *previous;
-	struct sessions *sessions;
-	struct request *request;
-	uint16_t shard;
-	uint16_t port;
-	bool told;
-	bool stopped; /* the server stops */
-	enum lease_outcome outcome;
-};
-void session_wait_init(struct session_wait *wait, struct turn *turn);
-/* Parks the turn's request until the waiter is told. */
-void session_wait_begin(struct turn *turn, struct session_wait *wait);
 
 #endif

@@ -18,24 +18,18 @@ struct shard_sessions {
 	struct later *later; /* a heap by at_ms */
 	size_t later_count;
 	size_t later_capacity;
-	struct lease_table *leases;
-	struct session_wait *waits; /* requests parked for a lease */
-	_Atomic int64_t look_ms;    /* when its leases are to be looked at, as they count */
 	struct sessions_figures figures;
 };
 
 struct sessions {
-	struct sessions_options options;
 	struct engine *engine;
 	uint32_t boot;
 	struct shard_sessions *shards;
-	_Atomic uint32_t waiting[LIMIT_WORKERS]; /* requests parked, by port */
-	_Atomic bool stopping;
 };
 
 static inline struct shard_sessions *shard_sessions_of(const struct turn *turn, uint16_t shard)
 {
-	return &turn->sessions->shards[shard];
+	return &turn->engine->sessions->shards[shard];
 }
 
 /* session_life.c */
@@ -52,9 +46,5 @@ void later_free_all(struct shard_sessions *shard);
 void session_end(struct session *session);
 /* Of what stands under this key. */
 bool session_read(struct session *session, const struct session_name *name, struct value *value);
-
-/* session_wait.c */
-/* In a turn of the shard: time-outs, and the end of all waits when the server stops. */
-void session_waits_look(struct turn *turn);
 
 #endif

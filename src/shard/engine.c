@@ -159,18 +159,32 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 /* --- expiry --------------------------------------------------------------------------------------
  */
 
+void engine_add_expiry(struct engine *engine, struct engine_expiry expiry)
+{
+	assert(engine->expiry_count < ENGINE_EXPIRIES_MAX);
+	engine->expiries[engine->expiry_count++] = expiry;
+}
+
+static bool is_seen_to(const struct engine *engine, struct turn *turn, struct slice key)
+{
+	for (uint16_t i = 0; i < engine->expiry_count; i++)
+		if (engine->expiries[i].expire && engine->expiries[i].expire(turn, key))
+			return true;
+	return false;
+}
+
 static void run_expire(struct turn *turn)
 {
 	struct slice keys[EXPIRE_KEYS_PER_TURN];
 	size_t count = store_due(turn->stores[turn->shard], turn->now_ms, turn_arena(turn), keys,
 		EXPIRE_KEYS_PER_TURN);
 	struct engine *engine = turn->request->state;
-	const struct engine_expiry *expiry = &engine->expiry;
 	for (size_t i = 0; i < count; i++)
-		if (!expiry->expire || !expiry->expire(turn, keys[i]))
+		if (!is_seen_to(engine, turn, keys[i]))
 			turn_delete(turn, turn->shard, keys[i]);
-	if (expiry->look)
-		expiry->look(turn);
+	for (uint16_t i = 0; i < engine->expiry_count; i++)
+		if (engine->expiries[i].look)
+			engine->expiries[i].look(turn);
 	if (count) {
 		atomic_fetch_add_explicit(&engine->expired_keys, count, memory_order_relaxed);
 	}

@@ -18,6 +18,7 @@
 
 struct checkpoint;
 struct objects;
+struct leases;
 struct sessions;
 struct shard;
 struct turn;
@@ -42,11 +43,13 @@ struct port {
 
 /* What is more than a key that is deleted when its time has come. */
 struct engine_expiry {
-	/* In a turn of the key's shard. True: seen to; false: it is none of its own. */
+	/* In a turn of the key's shard. True: seen to; false: it is none of its own. May be NULL.
+	 */
 	bool (*expire)(struct turn *turn, struct slice key);
-	/* Behind that, in every such turn, whatever was due. */
+	/* Behind that, in every such turn, whatever was due. May be NULL. */
 	void (*look)(struct turn *turn);
 };
+#define ENGINE_EXPIRIES_MAX 4
 
 struct engine {
 	const struct config *config;
@@ -58,7 +61,9 @@ struct engine {
 	struct shard *shards;
 	struct store **stores;     /* by shard */
 	struct sessions *sessions; /* session/'s, by shard; NULL in an engine without */
-	struct engine_expiry expiry;
+	struct leases *leases;     /* leases.h's; NULL in an engine without */
+	struct engine_expiry expiries[ENGINE_EXPIRIES_MAX];
+	uint16_t expiry_count;
 	uint16_t (*handle_slot)(struct slice key); /* for COMMAND_HANDLES; NULL: as any key */
 	uint16_t shard_count;
 	struct port *ports;
@@ -105,6 +110,8 @@ size_t engine_deliver(struct engine *engine, uint16_t self);
  * back to the port's pool, or to `told`, by itself. */
 void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
 	const struct command *command, void *state, void (*told)(struct request *request));
+/* Before the first turn. */
+void engine_add_expiry(struct engine *engine, struct engine_expiry expiry);
 /* Deletes what has fallen due in the port's shards, in bounded steps. */
 void engine_expire(struct engine *engine, uint16_t self);
 

@@ -88,7 +88,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.port = self,
 		.config = engine->config,
 		.objects = port->objects,
-		.sessions = engine->sessions,
+		.engine = engine,
 		.may_write = engine_admission(engine) == GATE_OPEN,
 	};
 	port->in_turn = true;

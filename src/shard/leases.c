@@ -1,0 +1,250 @@
+/*
+ * leases: see leases.h.
+ *
+ * Threads: see leases.h. `look_ms` is what other threads may read of a shard's table.
+ */
+#include "shard/leases.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+
+#include <assert.h>
+
+#define NS_PER_MS 1000000
+
+struct shard_leases {
+	struct lease_table *table;
+	struct lease_wait *waits; /* requests parked */
+	_Atomic int64_t look_ms;  /* when the table is to be looked at */
+};
+
+struct leases {
+	struct leases_options options;
+	struct engine *engine;
+	struct shard_leases *shards;
+	_Atomic uint32_t waiting[LIMIT_WORKERS]; /* requests parked, by port */
+	_Atomic bool stopping;
+};
+
+static void look(struct turn *turn);
+
+/* --- one that waits
+ * -------------------------------------------------------------------------------
+ */
+
+static void unlink_wait(struct lease_wait *wait)
+{
+	struct shard_leases *shard = &wait->leases->shards[wait->shard];
+	*(wait->previous ? &wait->previous->next : &shard->waits) = wait->next;
+	if (wait->next)
+		wait->next->previous = wait->previous;
+	atomic_fetch_sub(&wait->leases->waiting[wait->port], 1);
+}
+
+static void on_told(struct lease_waiter *waiter, enum lease_outcome outcome)
+{
+	struct lease_wait *wait = (struct lease_wait *)waiter;
+	struct request *request = wait->request;
+	wait->told = true;
+	wait->outcome = outcome;
+	unlink_wait(wait);
+	engine_resume(wait->leases->engine, wait->port, &request);
+}
+
+static void on_parked(struct request *request)
+{
+	(void)request; /* on_told finds it through its waiter */
+}
+
+void lease_wait_init(struct lease_wait *wait, struct turn *turn)
+{
+	*wait = (struct lease_wait){
+		.waiter.told = on_told,
+		.leases = turn->engine->leases,
+		.request = turn->request,
+		.shard = turn->shard,
+		.port = turn->port,
+	};
+}
+
+void lease_wait_begin(struct turn *turn, struct lease_wait *wait)
+{
+	struct shard_leases *shard = &wait->leases->shards[wait->shard];
+	assert(turn->shard == wait->shard && turn->port == wait->port);
+	wait->told = false;
+	wait->previous = NULL;
+	wait->next = shard->waits;
+	if (shard->waits)
+		shard->waits->previous = wait;
+	shard->waits = wait;
+	atomic_fetch_add(&wait->leases->waiting[wait->port], 1);
+	turn_park(turn, on_parked);
+}
+
+/* --- a shard's table
+ * ------------------------------------------------------------------------------
+ */
+
+struct lease_table *leases_of(const struct turn *turn, uint16_t shard)
+{
+	assert(turn->engine->leases);
+	return turn->engine->leases->shards[shard].table;
+}
+
+bool leases_are_near(const struct turn *turn)
+{
+	return turn->request->shard_count == 1;
+}
+
+static int64_t now_of(const struct engine *engine)
+{
+	return (int64_t)(clock_monotonic_ns(engine->clock) / NS_PER_MS);
+}
+
+int64_t leases_now_ms(const struct turn *turn)
+{
+	return now_of(turn->engine);
+}
+
+/* The earliest of the port's shards is what the host is asked for. */
+static void ask(struct leases *leases, uint16_t port)
+{
+	const struct engine *engine = leases->engine;
+	int64_t first_ms = INT64_MAX;
+	if (leases->options.wake_in == NULL)
+		return;
+	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count) {
+		int64_t look_ms = leases->shards[i].look_ms;
+		if (look_ms < first_ms)
+			first_ms = look_ms;
+	}
+	if (first_ms == INT64_MAX)
+		return;
+	int64_t now_ms = now_of(engine);
+	leases->options.wake_in(
+		leases->options.context, port, first_ms > now_ms ? first_ms - now_ms : 0);
+}
+
+void leases_used(struct turn *turn)
+{
+	struct leases *leases = turn->engine->leases;
+	struct shard_leases *shard = &leases->shards[turn->shard];
+	int64_t next_ms = lease_next_ms(shard->table);
+	bool sooner = next_ms < shard->look_ms;
+	shard->look_ms = next_ms;
+	if (sooner && leases_are_near(turn))
+		ask(leases, turn->port);
+}
+
+static void look(struct turn *turn)
+{
+	struct leases *leases = turn->engine->leases;
+	struct shard_leases *shard = &leases->shards[turn->shard];
+	while (leases->stopping && shard->waits) {
+		struct lease_wait *wait = shard->waits;
+		lease_cancel(shard->table, &wait->waiter);
+		wait->stopped = true;
+		on_told(&wait->waiter, LEASE_TIMED_OUT);
+	}
+	lease_run(shard->table, now_of(leases->engine));
+	shard->look_ms = lease_next_ms(shard->table);
+}
+
+static const struct command look_command = {
+	.name = "look at leases", .arity = -1, .route = ROUTE_KEYS, .run = look
+};
+
+void leases_run(struct leases *leases, uint16_t port)
+{
+	struct engine *engine = leases->engine;
+	int64_t now_ms = now_of(engine);
+	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count)
+		if (leases->shards[i].look_ms <= now_ms)
+			engine_submit_own(engine, port, i, &look_command, NULL, NULL);
+	ask(leases, port);
+}
+
+/* --- clients that are gone, and the end
+ * -----------------------------------------------------------
+ */
+
+static void forget(struct turn *turn)
+{
+	uint64_t client = (uint64_t)(uintptr_t)turn->request->state;
+	lease_drop_holder(leases_of(turn, turn->shard), client, leases_now_ms(turn));
+	leases_used(turn);
+}
+
+static const struct command forget_command = {
+	.name = "end a client's leases", .arity = -1, .route = ROUTE_KEYS, .run = forget
+};
+
+void leases_forget_client(struct leases *leases, uint16_t port, uint64_t client)
+{
+	assert(client != 0);
+	for (uint16_t i = 0; i < leases->engine->shard_count; i++)
+		engine_submit_own(
+			leases->engine, port, i, &forget_command, (void *)(uintptr_t)client, NULL);
+}
+
+bool leases_drain(struct leases *leases, uint16_t port)
+{
+	struct engine *engine = leases->engine;
+	leases->stopping = true;
+	if (leases->waiting[port] == 0)
+		return false;
+	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count)
+		engine_submit_own(engine, port, i, &look_command, NULL, NULL);
+	return leases->waiting[port] > 0;
+}
+
+/* --- the whole
+ * ------------------------------------------------------------------------------------
+ */
+
+struct leases *leases_new(const struct leases_options *options)
+{
+	struct engine *engine = options->engine;
+	struct leases *leases = memory_zeroed(sizeof(*leases));
+	leases->options = *options;
+	leases->engine = engine;
+	leases->shards = memory_zeroed(engine->shard_count * sizeof(*leases->shards));
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		uint64_t epoch[2];
+		random_entropy(epoch, sizeof(epoch));
+		leases->shards[i].table = lease_table_new(epoch[0], epoch[1], LIMIT_LEASE_WAITERS);
+		leases->shards[i].look_ms = INT64_MAX;
+	}
+	engine->leases = leases;
+	engine_add_expiry(engine, (struct engine_expiry){ .look = look });
+	return leases;
+}
+
+/* Requests that will not run on go back to the pool. */
+static void abandon_waits(struct leases *leases, struct shard_leases *shard)
+{
+	while (shard->waits) {
+		struct lease_wait *wait = shard->waits;
+		struct request *request = wait->request;
+		uint16_t port = wait->port;
+		shard->waits = wait->next;
+		lease_cancel(shard->table, &wait->waiter);
+		request->stage = REQUEST_DONE;
+		request_put(&leases->engine->ports[port].pool, &request);
+	}
+}
+
+void leases_free(struct leases **taken)
+{
+	struct leases *leases = *taken;
+	*taken = NULL;
+	if (leases == NULL)
+		return;
+	for (uint16_t i = 0; i < leases->engine->shard_count; i++) {
+		abandon_waits(leases, &leases->shards[i]);
+		lease_table_free(&leases->shards[i].table);
+	}
+	leases->engine->leases = NULL;
+	memory_free(leases->shards);
+	memory_free(leases);
+}

@@ -1,0 +1,71 @@
+/*
+ * leases: the leases of each shard, and the requests that wait for one.
+ *
+ *   a command asks for a lease --(held)--> parked --(told)--> engine_resume: its handler runs again
+ *
+ * A table of leases belongs to its shard, so all that happens to it happens in turns of the shard:
+ * those of commands, those of the engine's expiry, and those that are submitted here when a lease's
+ * time is over (leases_run) or a client is gone. Who is told in such a turn is resumed in it, and
+ * then stands in the queue of the same shard.
+ *
+ * Threads: a table is whoever's holds the shard; leases_run and leases_drain on their port's.
+ */
+#ifndef SHARD_LEASES_H
+#define SHARD_LEASES_H
+
+#include "lease/lease.h"
+#include "request/turn.h"
+#include "shard/engine.h"
+
+struct leases;
+
+struct leases_options {
+	struct engine *engine;
+	/* Calls leases_run on this port's thread in so many milliseconds; replaces what was asked
+	 * for before. Called on that thread. NULL: the engine's expiry is all that looks. */
+	void (*wake_in)(void *context, uint16_t port, int64_t ms);
+	void *context;
+};
+
+/* Sets engine->leases. */
+struct leases *leases_new(const struct leases_options *options);
+/* Before the engine is closed; requests that still wait go back to their pools. */
+void leases_free(struct leases **leases);
+/* On the port's thread: hands on leases whose time is over. */
+void leases_run(struct leases *leases, uint16_t port);
+/* Every lease that this connection holds ends. On any port's thread. */
+void leases_forget_client(struct leases *leases, uint16_t port, uint64_t client);
+/* The server stops: who waits on this worker is told so. True while somebody does. */
+bool leases_drain(struct leases *leases, uint16_t port);
+
+/* --- within a turn ------------------------------------------------------------------------------
+ */
+
+/* Those of a held shard. On another thread than the shard's worker only lease_holds and lease_void
+ * with `deferred` may be called: see leases_are_near. */
+struct lease_table *leases_of(const struct turn *turn, uint16_t shard);
+/* Whether this is the shard's own thread for sure. */
+bool leases_are_near(const struct turn *turn);
+/* Now, as leases count: monotonic milliseconds. */
+int64_t leases_now_ms(const struct turn *turn);
+/* After the turn has used its shard's leases: asks to be woken. */
+void leases_used(struct turn *turn);
+
+struct lease_wait {
+	struct lease_waiter waiter;
+	struct lease_wait *next; /* of the shard's */
+	struct lease_wait *previous;
+	struct leases *leases;
+	struct request *request;
+	uint16_t shard;
+	uint16_t port;
+	bool told;
+	bool stopped; /* the server stops: told, and not by the lease */
+	enum lease_outcome outcome;
+};
+/* Zeroed memory that lives as long as the request, and the turn that will wait. */
+void lease_wait_init(struct lease_wait *wait, struct turn *turn);
+/* lease_ask has answered LEASE_WAITS: parks the turn's request until it is told. */
+void lease_wait_begin(struct turn *turn, struct lease_wait *wait);
+
+#endif
