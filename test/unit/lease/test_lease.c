@@ -283,6 +283,29 @@ static void a_token_is_good_until_its_deadline_and_never_after(void **state)
 	assert_false(holds("s", &grant, DURATION_MS - 1));
 }
 
+static void a_note_stays_with_its_token_alone(void **state)
+{
+	struct lease_note note = { { 1, 2 } }, found;
+	struct lease_grant grant = take("s", 0, 0), refused;
+	struct slice subject = slice_text("s"), none = slice_text("");
+	struct slice token = slice_text(grant.token);
+	assert_true(lease_note_get(table, subject, none, token, &found));
+	assert_int_equal(found.words[0], 0);
+	assert_true(lease_note_set(table, subject, none, token, &note));
+	assert_true(lease_note_get(table, subject, none, token, &found));
+	assert_memory_equal(&found, &note, sizeof(note));
+	assert_false(lease_note_get(table, subject, none, slice_text("x"), &found));
+	assert_false(lease_note_set(table, slice_text("t"), none, token, &note));
+	struct waiter waiter = new_waiter('a');
+	assert_int_equal(ask("s", &waiter, 0, 1, &refused), LEASE_WAITS);
+	assert_true(lease_release(table, subject, none, token, 2));
+	assert_story("aG");
+	assert_false(lease_note_get(table, subject, none, token, &found));
+	token = slice_text(waiter.lease.grant.token);
+	assert_true(lease_note_get(table, subject, none, token, &found));
+	assert_int_equal(found.words[1], 0);
+}
+
 static void a_renewal_counts_from_now_be_it_longer_or_shorter(void **state)
 {
 	struct lease_grant grant = take("s", 0, 0);
@@ -672,6 +695,7 @@ int main(void)
 		RULE(lets_nobody_in_before_those_in_line),
 		RULE(its_time_ends_it_and_grants_it_to_the_first_in_line),
 		RULE(a_token_is_good_until_its_deadline_and_never_after),
+		RULE(a_note_stays_with_its_token_alone),
 		RULE(a_renewal_counts_from_now_be_it_longer_or_shorter),
 		RULE(only_its_own_token_does_anything),
 		RULE(a_void_ends_every_lease_of_the_subject_whatever_its_purpose),
