@@ -9,6 +9,8 @@
 /* Commands */
 #define ERROR_UNKNOWN_COMMAND    "ERR unknown command '%.*s', with args beginning with: %s"
 #define ERROR_UNKNOWN_SUBCOMMAND "ERR unknown subcommand '%.*s'. Try %s HELP."
+#define ERROR_SUBCOMMAND_ARITY                                                                     \
+	"ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."
 #define ERROR_ARITY              "ERR wrong number of arguments for '%s' command"
 #define ERROR_SYNTAX             "ERR syntax error"
 #define ERROR_NOT_INTEGER        "ERR value is not an integer or out of range"
@@ -46,6 +48,11 @@
 	"RESP protocol version at the same time"
 #define ERROR_NOPROTO     "NOPROTO unsupported protocol version"
 #define ERROR_MAX_CLIENTS "ERR max number of clients reached"
+
+#define ERROR_SUBSCRIBED                                                                           \
+	"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "    \
+	"are allowed in this context"
+#define ERROR_SUBSCRIPTIONS "ERR the subscriptions of one connection exceed 16 MiB"
 
 #define ERROR_HELLO_VERSION      "ERR Protocol version is not an integer or out of range"
 #define ERROR_HELLO_OPTION       "ERR Syntax error in HELLO option '%.*s'"

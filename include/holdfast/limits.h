@@ -40,6 +40,19 @@
 /* Effects of one record; a record is one atomic change. */
 #define LIMIT_RECORD_EFFECTS (4 * 1024 * 1024)
 
+/* Bytes of the events of one turn, channels and messages: they are held in memory until the turn is
+ * committed. */
+#define LIMIT_EVENT_BYTES ((size_t)8 << 20)
+
+/* Bytes of published messages that loops have not yet handed to their subscribers; beyond it
+ * PUBLISH and writes wait. Loops empty their inboxes at each tick, so this is far above what they
+ * leave. */
+#define LIMIT_MESSAGES_WAITING_BYTES ((size_t)64 << 20)
+
+/* Bytes that one client's subscriptions may take: names of channels and patterns, and 256 a
+ * subscription for what stands around it: some 50,000 of usual names. */
+#define LIMIT_SUBSCRIPTIONS_BYTES ((size_t)16 << 20)
+
 /* `env` and `schedule` lines of a configuration: each is looked at by every class that is made and
  * at every wake. */
 #define LIMIT_CONFIG_LINES 10000

@@ -46,6 +46,16 @@ void admin_command_docs(struct connection *connection, struct request *request);
 void admin_command_list(struct connection *connection, struct request *request);
 void admin_command_getkeys(struct connection *connection, struct request *request);
 
+/* pubsub_commands.c */
+void admin_publish(struct connection *connection, struct request *request);
+void admin_subscribe(struct connection *connection, struct request *request);
+void admin_unsubscribe(struct connection *connection, struct request *request);
+void admin_psubscribe(struct connection *connection, struct request *request);
+void admin_punsubscribe(struct connection *connection, struct request *request);
+void admin_pubsub_channels(struct connection *connection, struct request *request);
+void admin_pubsub_numpat(struct connection *connection, struct request *request);
+void admin_pubsub_numsub(struct connection *connection, struct request *request);
+
 /* config_commands.c */
 void admin_config_get(struct connection *connection, struct request *request);
 void admin_config_set(struct connection *connection, struct request *request);

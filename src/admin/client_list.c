@@ -1,6 +1,6 @@
 /*
  * client_list: CLIENT INFO, LIST and KILL: one line a connection, in Redis's fields and order.
- * What has no meaning here (subscriptions, transactions) has Redis's value for none of it.
+ * What has no meaning here (transactions) has Redis's value for none of it.
  *
  * Threads: the asking connection's loop. Other connections are looked at under the clients lock,
  * and only in their shared block; the flags of CLIENT NO-EVICT and NO-TOUCH belong to a
@@ -18,6 +18,8 @@ struct filter {
 	const struct slice *local_address;
 	int64_t age_s_least;
 	bool none; /* a type that no connection here has */
+	bool subscribers_only;
+	bool subscribers_not;
 	bool skip_self;
 };
 
@@ -100,16 +102,22 @@ static void append_line(struct buffer *out, struct connection *connection,
 		atomic_load_explicit(&connection->shared_output_bytes, memory_order_relaxed);
 	int64_t active_ms = atomic_load_explicit(&connection->active_ms, memory_order_relaxed);
 	bool own = connection == self;
-	bool own_flags = own && (connection->no_evict || connection->no_touch);
+	bool subscribed = subscriptions_count(connection) > 0;
+	bool has_flags = subscribed || (own && (connection->no_evict || connection->no_touch));
 	long long age_s = (now_ms - connection->created_ms) / 1000;
 	long long idle_s = active_ms && active_ms < now_ms ? (now_ms - active_ms) / 1000 : 0;
 
-	buffer_format(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s%s%s",
+	buffer_format(out,
+		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s%s%s%s",
 		(unsigned long long)connection->id, connection->address, connection->local_address,
-		connection->fd, connection->name, age_s, own ? 0 : idle_s, own_flags ? "" : "N",
-		own && connection->no_evict ? "e" : "", own && connection->no_touch ? "T" : "");
-	buffer_format(out, " db=%d sub=0 psub=0 ssub=0 multi=-1",
-		atomic_load_explicit(&connection->shared_db, memory_order_relaxed));
+		connection->fd, connection->name, age_s, own ? 0 : idle_s, subscribed ? "P" : "",
+		has_flags ? "" : "N", own && connection->no_evict ? "e" : "",
+		own && connection->no_touch ? "T" : "");
+	const _Atomic uint32_t *subscriptions = connection->shared_subscriptions;
+	buffer_format(out, " db=%d sub=%u psub=%u ssub=0 multi=-1",
+		atomic_load_explicit(&connection->shared_db, memory_order_relaxed),
+		atomic_load_explicit(&subscriptions[SUBSCRIPTION_CHANNEL], memory_order_relaxed),
+		atomic_load_explicit(&subscriptions[SUBSCRIPTION_PATTERN], memory_order_relaxed));
 	buffer_format(out, " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0", input);
 	buffer_format(out, " obl=0 oll=0 omem=%llu tot-mem=%llu events=r", output,
 		input + output + sizeof(*connection));
@@ -123,6 +131,9 @@ static bool matches(const struct filter *filter, const struct connection *connec
 	const struct connection *self, int64_t now_ms)
 {
 	if (filter->none || (filter->skip_self && connection == self))
+		return false;
+	bool subscribed = subscriptions_count(connection) > 0;
+	if (subscribed ? filter->subscribers_not : filter->subscribers_only)
 		return false;
 	if (filter->address && !slice_equal(*filter->address, slice_text(connection->address)))
 		return false;
@@ -244,11 +255,14 @@ static bool read_kill_filter(struct request *request, struct filter *filter)
 	return true;
 }
 
-/* Redis's types; every connection here is a normal one. */
+/* Redis's types; every connection here is a normal one or a subscriber. */
 static bool read_type(struct request *request, struct slice type, struct filter *filter)
 {
-	static const char *const others[] = { "master", "replica", "slave", "pubsub" };
-	if (slice_is(type, "normal"))
+	static const char *const others[] = { "master", "replica", "slave" };
+	filter->none = false;
+	filter->subscribers_not = slice_is(type, "normal");
+	filter->subscribers_only = slice_is(type, "pubsub");
+	if (filter->subscribers_not || filter->subscribers_only)
 		return true;
 	filter->none = true;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {

@@ -196,13 +196,15 @@ static void write_flags(struct writer *writer, const struct command *command)
 		{ COMMAND_READONLY, "readonly" },
 		{ COMMAND_DENYOOM, "denyoom" },
 		{ COMMAND_ADMIN, "admin" },
+		{ COMMAND_PUBSUB, "pubsub" },
 		{ COMMAND_NOSCRIPT, "noscript" },
 		{ COMMAND_LOADING, "loading" },
 		{ COMMAND_STALE, "stale" },
 		{ COMMAND_FAST, "fast" },
 		{ COMMAND_NO_AUTH, "no_auth" },
 	};
-	writer_set(writer, (size_t)__builtin_popcount(command->flags));
+	uint16_t told = command->flags & (uint16_t) ~(COMMAND_SUBSCRIBED | COMMAND_IN_ORDER);
+	writer_set(writer, (size_t)__builtin_popcount(told));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (command->flags & names[i].flag)
 			writer_simple(writer, names[i].name);
@@ -381,6 +383,8 @@ static size_t categories_of(const struct command *command, const char *out[CATEG
 		out[count++] = "@admin";
 	if (command->flags & COMMAND_ADMIN)
 		out[count++] = "@dangerous";
+	if (command->flags & COMMAND_PUBSUB)
+		out[count++] = "@pubsub";
 	out[count++] = command->flags & COMMAND_FAST ? "@fast" : "@slow";
 	if (strcmp(command->group, "string") == 0)
 		out[count++] = "@string";

@@ -75,7 +75,13 @@ void admin_ping(struct connection *connection, struct request *request)
 		return;
 	}
 	struct writer writer = reply_writer(request);
-	if (request->argument_count == 2)
+	if (request->protocol == 2 && subscriptions_count(connection) > 0) {
+		/* A RESP2 client that listens tells replies from messages by their form. */
+		writer_array(&writer, 2);
+		writer_bulk_text(&writer, "pong");
+		writer_bulk(&writer,
+			request->argument_count == 2 ? request->arguments[1] : slice_text(""));
+	} else if (request->argument_count == 2)
 		writer_bulk(&writer, request->arguments[1]);
 	else
 		writer_simple(&writer, "PONG");
@@ -112,6 +118,7 @@ void admin_quit(struct connection *connection, struct request *request)
 
 void admin_reset(struct connection *connection, struct request *request)
 {
+	subscriptions_drop(connection);
 	connection_set_db(connection, 0);
 	connection_set_protocol(connection, 2);
 	connection_set_text(connection, connection->name, slice_text(""));

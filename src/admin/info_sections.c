@@ -175,8 +175,8 @@ static void write_stats(const struct info *info, struct buffer *out)
 		atomic_load_explicit(&environment->engine->expired_keys, memory_order_relaxed));
 	number(out, "evicted_keys", 0);
 	write_keyspace_hits(out, environment->engine);
-	number(out, "pubsub_channels", 0);
-	number(out, "pubsub_patterns", 0);
+	number(out, "pubsub_channels", subscriptions_names(environment->net, SUBSCRIPTION_CHANNEL));
+	number(out, "pubsub_patterns", subscriptions_names(environment->net, SUBSCRIPTION_PATTERN));
 	number(out, "latest_fork_usec", 0);
 	number(out, "total_forks", 0);
 	number(out, "total_error_replies", count_errors(environment));

@@ -32,6 +32,8 @@
 #define ANY_TIME   (COMMAND_LOADING | COMMAND_STALE)
 #define CONNECTION (COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE)
 #define HANDSHAKE  (CONNECTION | COMMAND_FAST | COMMAND_NO_AUTH)
+#define PUBSUB     (COMMAND_PUBSUB | COMMAND_LOADING | COMMAND_STALE)
+#define SUBSCRIBER (PUBSUB | COMMAND_NOSCRIPT | COMMAND_SUBSCRIBED | COMMAND_IN_ORDER)
 #define ADMIN      (COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE)
 
 const struct command command_lines[] = {
@@ -87,14 +89,40 @@ const struct command command_lines[] = {
 	{ "hello", -1, ROUTE_LOCAL, HANDSHAKE, NO_KEYS, NULL, admin_hello, "connection", "6.0.0",
 		"[protover [AUTH username password] [SETNAME clientname]]",
 		"Chooses the protocol version, and may authenticate and name the connection" },
-	{ "ping", -1, ROUTE_LOCAL, COMMAND_FAST, NO_KEYS, NULL, admin_ping, "connection", "1.0.0",
-		"[message]", "Returns PONG or the message" },
-	{ "quit", -1, ROUTE_LOCAL, HANDSHAKE, NO_KEYS, NULL, admin_quit, "connection", "1.0.0", "",
-		"Closes the connection" },
-	{ "reset", 1, ROUTE_LOCAL, HANDSHAKE, NO_KEYS, NULL, admin_reset, "connection", "6.2.0", "",
-		"Makes the connection as it was when it was opened" },
+	{ "ping", -1, ROUTE_LOCAL, COMMAND_FAST | COMMAND_SUBSCRIBED, NO_KEYS, NULL, admin_ping,
+		"connection", "1.0.0", "[message]", "Returns PONG or the message" },
+	{ "quit", -1, ROUTE_LOCAL, HANDSHAKE | COMMAND_SUBSCRIBED, NO_KEYS, NULL, admin_quit,
+		"connection", "1.0.0", "", "Closes the connection" },
+	{ "reset", 1, ROUTE_LOCAL, HANDSHAKE | COMMAND_SUBSCRIBED, NO_KEYS, NULL, admin_reset,
+		"connection", "6.2.0", "", "Makes the connection as it was when it was opened" },
 	{ "select", 2, ROUTE_LOCAL, ANY_TIME | COMMAND_FAST, NO_KEYS, NULL, admin_select,
 		"connection", "1.0.0", "index", "Chooses the database" },
+
+	/* pubsub */
+	{ "psubscribe", -2, ROUTE_LOCAL, SUBSCRIBER, NO_KEYS, NULL, admin_psubscribe, "pubsub",
+		"2.0.0", "pattern [pattern ...]",
+		"Listens to all channels whose names match a pattern" },
+	{ "publish", 3, ROUTE_LOCAL, PUBSUB | COMMAND_FAST | COMMAND_IN_ORDER, NO_KEYS, NULL,
+		admin_publish, "pubsub", "2.0.0", "channel message",
+		"Sends a message to those who listen to a channel, and counts them" },
+	{ "pubsub", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "pubsub", "2.8.0", "",
+		"Holds the commands about channels and their subscribers" },
+	{ "pubsub|channels", -2, ROUTE_LOCAL, PUBSUB, NO_KEYS, NULL, admin_pubsub_channels,
+		"pubsub", "2.8.0", "[pattern]", "Returns the channels that somebody listens to" },
+	{ "pubsub|help", 2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_help, "pubsub", "6.2.0", "",
+		"Lists the subcommands of PUBSUB" },
+	{ "pubsub|numpat", 2, ROUTE_LOCAL, PUBSUB, NO_KEYS, NULL, admin_pubsub_numpat, "pubsub",
+		"2.8.0", "", "Returns how many patterns somebody listens to" },
+	{ "pubsub|numsub", -2, ROUTE_LOCAL, PUBSUB, NO_KEYS, NULL, admin_pubsub_numsub, "pubsub",
+		"2.8.0", "[channel [channel ...]]", "Counts those who listen to channels" },
+	{ "punsubscribe", -1, ROUTE_LOCAL, SUBSCRIBER, NO_KEYS, NULL, admin_punsubscribe, "pubsub",
+		"2.0.0", "[pattern [pattern ...]]",
+		"Ends the subscription to patterns, or to all of them" },
+	{ "subscribe", -2, ROUTE_LOCAL, SUBSCRIBER, NO_KEYS, NULL, admin_subscribe, "pubsub",
+		"2.0.0", "channel [channel ...]", "Listens to channels" },
+	{ "unsubscribe", -1, ROUTE_LOCAL, SUBSCRIBER, NO_KEYS, NULL, admin_unsubscribe, "pubsub",
+		"2.0.0", "[channel [channel ...]]",
+		"Ends the subscription to channels, or to all of them" },
 
 	/* server */
 	{ "bgrewriteaof", 1, ROUTE_LOCAL, ADMIN, NO_KEYS, NULL, admin_bgrewriteaof, "server",

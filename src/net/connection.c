@@ -4,11 +4,12 @@
  *   read --> reader --> dispatch --> run here (ROUTE_LOCAL) or engine_submit --> ... -->
  * connection_done
  *                          |
- *                          '--> blocked: a write that is not admitted now; nothing after it is read
+ *                          '--> blocked: not admitted now; nothing after it is read
  *   connection_done --> order of requests --> `out` with gate marks --> connection_flush --> socket
  *
  * Every request stands in the connection's order from its dispatch on; replies go to `out` from the
- * front of the order only. Replies that wait for the log stand in `out` behind a gate mark.
+ * front of the order only; messages of subscriptions come in between. What waits for the log stands
+ * in `out` behind a gate mark.
  *
  * Life: opened with a socket by its loop; connection_close closes the socket at once, but the
  * memory stays until the last request has come home.
@@ -24,6 +25,7 @@
 #include "resp/writer.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -181,6 +183,7 @@ void connection_close(struct connection *connection)
 	struct net_loop *loop = connection->loop;
 	connection->closing = true;
 	loop_forget(loop, connection);
+	subscriptions_drop(connection);
 	unlink_client(loop, connection);
 	count_unfinished(connection, 0);
 	atomic_fetch_sub(&loop->client_count, 1);
@@ -238,6 +241,38 @@ static bool over_output_limit(struct connection *connection)
 	return unsent > (uint64_t)connection->loop->net->config->client_output_bytes_max;
 }
 
+static void log_unread(struct connection *connection)
+{
+	logline(LOGLINE_WARNING,
+		"Client id=%llu addr=%s dropped: %zu bytes of replies unread, over "
+		"client-output-limit",
+		(unsigned long long)connection->id, connection->address,
+		connection->out.size + connection->writing.size);
+	connection->loop->output_limit_drops++;
+}
+
+/* What was appended to `out` last leaves when `lsn` is released. */
+static void hold_back(struct connection *connection, uint64_t lsn, uint64_t released)
+{
+	if (connection->marks_count == 0 && lsn <= released)
+		connection->out_released = connection->out.size;
+	else
+		add_mark(connection, lsn);
+}
+
+void connection_push(struct connection *connection, struct slice message, uint64_t lsn)
+{
+	if (connection->closing || connection->close_after_reply || connection->kill)
+		return;
+	buffer_append(&connection->out, message.data, message.size);
+	hold_back(connection, lsn, gate_released(connection->loop->net->engine->gate));
+	loop_mark_dirty(connection->loop, connection);
+	if (over_output_limit(connection)) {
+		log_unread(connection);
+		net_kill(connection);
+	}
+}
+
 /* Moves the reply of the order's first request behind the others in `out`. */
 static void emit(struct connection *connection, struct request *request, uint64_t released)
 {
@@ -250,10 +285,7 @@ static void emit(struct connection *connection, struct request *request, uint64_
 	} else {
 		buffer_append(&connection->out, request->reply.data, request->reply.size);
 	}
-	if (connection->marks_count == 0 && request->gate_lsn <= released)
-		connection->out_released = connection->out.size;
-	else
-		add_mark(connection, request->gate_lsn);
+	hold_back(connection, request->gate_lsn, released);
 }
 
 static void flush_order(struct connection *connection)
@@ -270,17 +302,14 @@ static void flush_order(struct connection *connection)
 			emit(connection, request, released);
 		if (request->gate_lsn > gate_durable(loop->net->engine->gate))
 			loop->appended = true;
+		if (request->gate_lsn > connection->gate_lsn)
+			connection->gate_lsn = request->gate_lsn;
 		request_put(pool, &request);
 	}
 	if (connection->closing)
 		return;
 	if (over_output_limit(connection)) {
-		logline(LOGLINE_WARNING,
-			"Client id=%llu addr=%s dropped: %zu bytes of replies unread, over "
-			"client-output-limit",
-			(unsigned long long)connection->id, connection->address,
-			connection->out.size + connection->writing.size);
-		loop->output_limit_drops++;
+		log_unread(connection);
 		connection_close(connection);
 		return;
 	}
@@ -482,12 +511,21 @@ static void submit(struct connection *connection, struct request *request)
 /* True when it was run, refused or submitted; false when it must wait for admission. */
 static bool admit(struct connection *connection, struct request *request)
 {
+	struct net *net = connection->loop->net;
+	if (request->command->flags & COMMAND_IN_ORDER) {
+		/* Messages come besides the replies: only waiting keeps them behind earlier ones.
+		 */
+		if (connection->in_flight > 0 || subscriptions_are_behind(net))
+			return false;
+		run_local(connection, request);
+		return true;
+	}
 	/* Shards keep the order of what they are sent; over several only waiting keeps it. */
 	if (connection->in_flight > 0 && (connection->several_in_flight || is_for_several(request)))
 		return false;
 	if (request->command->flags & COMMAND_WRITE) {
-		enum gate_admission admission = engine_admission(connection->loop->net->engine);
-		if (admission == GATE_BUSY)
+		enum gate_admission admission = engine_admission(net->engine);
+		if (admission == GATE_BUSY || subscriptions_are_behind(net))
 			return false;
 		if (admission == GATE_FULL) {
 			reject(connection, request, ERROR_DISK_FULL);
@@ -545,7 +583,12 @@ static void dispatch(struct connection *connection)
 		answer(connection, request);
 	} else if (!(command->flags & COMMAND_NO_AUTH) && !is_admitted(connection)) {
 		reject(connection, request, ERROR_NOAUTH);
-	} else if (command->route == ROUTE_LOCAL) {
+	} else if (connection->protocol == 2 && !(command->flags & COMMAND_SUBSCRIBED) &&
+		subscriptions_count(connection) > 0) {
+		char error[sizeof(ERROR_SUBSCRIBED) + 64];
+		snprintf(error, sizeof(error), ERROR_SUBSCRIBED, command->name);
+		reject(connection, request, error);
+	} else if (command->route == ROUTE_LOCAL && !(command->flags & COMMAND_IN_ORDER)) {
 		run_local(connection, request);
 	} else if (!admit(connection, request)) {
 		connection->blocked = request;

@@ -6,6 +6,7 @@
 #define NET_CONNECTION_H
 
 #include "base/buffer.h"
+#include "net/subscriptions.h"
 #include "request/request.h"
 #include "resp/reader.h"
 
@@ -52,6 +53,7 @@ struct connection {
 	struct gate_mark *marks; /* where in `out` the gate holds what back */
 	uint32_t marks_count;
 	uint32_t marks_capacity;
+	uint64_t gate_lsn;            /* the highest that its replies have waited for */
 	struct buffer writing;        /* handed to uv_write */
 	struct connection *list_next; /* in the loop's list of `place` */
 	enum connection_place place;
@@ -71,6 +73,9 @@ struct connection {
 	enum connection_reply reply_mode;
 	bool no_evict;
 	bool no_touch;
+	struct subscription *subscriptions_oldest[SUBSCRIPTION_KINDS];
+	struct subscription *subscriptions_newest[SUBSCRIPTION_KINDS];
+	size_t subscription_bytes;
 
 	/* shared: read by any thread under the net's clients lock; texts are written under it */
 	uint64_t id;
@@ -87,6 +92,7 @@ struct connection {
 	_Atomic uint64_t shared_input_bytes;
 	_Atomic uint8_t shared_db;
 	_Atomic uint8_t shared_protocol;
+	_Atomic uint32_t shared_subscriptions[SUBSCRIPTION_KINDS]; /* how many it has */
 	_Atomic bool kill;
 	struct connection *previous;
 	struct connection *next;

@@ -286,6 +286,7 @@ static void on_async(uv_async_t *async)
 	struct net_loop *loop = async->data;
 	if (engine_deliver(loop->net->engine, loop->number) > 0)
 		loop->write_ticks = 0;
+	subscriptions_deliver(loop);
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);
@@ -301,6 +302,8 @@ static void close_idle(struct net_loop *loop)
 		return;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
+		if (subscriptions_count(connection))
+			continue; /* to say nothing is what it is for */
 		if (now_ms - connection->active_ms > timeout_ms && connection_is_idle(connection)) {
 			logline(LOGLINE_VERBOSE, "Closing idle client id=%llu addr=%s",
 				(unsigned long long)connection->id, connection->address);
@@ -361,6 +364,7 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	loop->number = number;
 	loop->stats = memory_zeroed(net->options.commands->count * sizeof(*loop->stats));
 	pthread_mutex_init(&loop->arrivals_lock, NULL);
+	subscriptions_open_loop(loop);
 	int result = uv_loop_init(&loop->uv);
 	if (result < 0)
 		return result;
@@ -391,5 +395,6 @@ void loop_close(struct net_loop *loop)
 	assert(loop->clients == NULL);
 	uv_loop_close(&loop->uv);
 	pthread_mutex_destroy(&loop->arrivals_lock);
+	subscriptions_close_loop(loop);
 	memory_free(loop->stats);
 }

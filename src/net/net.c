@@ -29,6 +29,7 @@ int net_open(struct net **out, const struct net_options *options, char *error, s
 		net->loop_count > net->engine->worker_count ? net->engine->worker_count : 0;
 	net->loops_serving = net->loop_count;
 	net->loops = memory_zeroed(net->loop_count * sizeof(*net->loops));
+	subscriptions_open(net);
 	for (uint16_t i = 0; i < net->loop_count && result == 0; i++)
 		result = loop_open(&net->loops[i], net, i);
 	if (result == 0)
@@ -76,6 +77,7 @@ void net_close(struct net **taken)
 	listener_close_sockets(net);
 	for (uint16_t i = 0; i < net->loop_count; i++)
 		loop_close(&net->loops[i]);
+	subscriptions_close(net);
 	pthread_mutex_destroy(&net->clients_lock);
 	memory_free(net->loops);
 	memory_free(net);

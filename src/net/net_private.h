@@ -1,6 +1,6 @@
 /*
- * The inside of net, shared by its four files: net.c (open, run, stop, figures), listener.c
- * (sockets that accept), loop.c (a thread's tick) and connection.c (one client).
+ * The inside of net, shared by its files: net.c (open, run, stop, figures), listener.c (sockets
+ * that accept), loop.c (a thread's tick), connection.c (one client) and subscriptions.c (messages).
  */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
@@ -42,6 +42,7 @@ struct net_loop {
 	uv_thread_t thread;
 	struct gate_listener listener;
 	struct command_stats *stats; /* by command */
+	struct listeners *listeners; /* subscriptions.c's */
 	struct connection *clients;  /* under net->clients_lock for others */
 	struct connection *dirty;    /* have replies to be flushed this tick */
 	struct connection *gated;    /* have replies that all wait for the gate */
@@ -80,6 +81,7 @@ struct net {
 	int port;
 	char unix_path[108];
 	pthread_mutex_t clients_lock;
+	struct subscriptions *subscriptions;
 	_Atomic uint64_t next_client_id;
 	_Atomic uint64_t connections_received;
 	_Atomic uint64_t connections_rejected;
@@ -117,7 +119,10 @@ void connection_close(struct connection *connection);
 void connection_done(struct connection *connection, struct request *request);
 /* Sends what the gate has released. True when the gate still holds some back. */
 bool connection_flush(struct connection *connection, uint64_t released);
-/* Tries the write that was not admitted again. True when it was admitted. */
+/* Appends a message that nobody may see before `lsn` is released. A connection that would have too
+ * much unread is noted as killed: it is closed later, not within the call. */
+void connection_push(struct connection *connection, struct slice message, uint64_t lsn);
+/* Tries the command that was not admitted again. True when it was admitted. */
 bool connection_unblock(struct connection *connection);
 void connection_stop_reading(struct connection *connection);
 bool connection_is_idle(const struct connection *connection);

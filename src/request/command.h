@@ -36,8 +36,12 @@ enum command_flag {
 	COMMAND_STALE = 1 << 6,
 	COMMAND_DENYOOM = 1 << 7,
 	COMMAND_NOSCRIPT = 1 << 8,
-	COMMAND_SECRET = 1 << 9,   /* its arguments are nobody's to read in logs */
-	COMMAND_HANDLES = 1 << 10, /* its keys may be handles of sessions */
+	COMMAND_PUBSUB = 1 << 9,
+	/* Not told to clients: */
+	COMMAND_SECRET = 1 << 12,     /* its arguments are nobody's to read in logs */
+	COMMAND_HANDLES = 1 << 13,    /* its keys may be handles of sessions */
+	COMMAND_SUBSCRIBED = 1 << 10, /* allowed to a RESP2 connection that has subscriptions */
+	COMMAND_IN_ORDER = 1 << 11,   /* ROUTE_LOCAL: waits for the replies before its own */
 };
 
 typedef void (*command_turn_fn)(struct turn *turn);

@@ -6,6 +6,7 @@
 #include "request/turn.h"
 
 #include "base/hash.h"
+#include "holdfast/limits.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -93,6 +94,18 @@ void turn_wait_for_shard(struct turn *turn, uint16_t shard)
 	uint64_t lsn = store_last_lsn(turn->stores[shard]);
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
+}
+
+bool turn_publish(struct turn *turn, struct slice channel, struct slice message)
+{
+	struct changes *changes = &turn->request->changes;
+	size_t room = LIMIT_EVENT_BYTES - changes->event_bytes;
+	if (!turn->heard)
+		return true;
+	if (channel.size > room || message.size > room - channel.size)
+		return false;
+	changes_tell(changes, channel, message);
+	return true;
 }
 
 void turn_error(struct turn *turn, const char *format, ...)

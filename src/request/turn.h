@@ -28,6 +28,7 @@ struct turn {
 	uint32_t misses;
 	int32_t continue_at; /* see turn_continue, as request->walk_next */
 	uint16_t port;       /* of the thread that runs it */
+	bool heard;          /* somebody subscribes to something: events are kept */
 	const struct config *config;
 	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
 	struct engine *engine;   /* for what is kept there by shard; NULL: nothing is */
@@ -60,6 +61,12 @@ void turn_park(struct turn *turn, void (*parked)(struct request *request));
 /* The reply waits for everything that this shard has written: for listings. */
 void turn_wait_for_shard(struct turn *turn, uint16_t shard);
 
+/* An event of this turn: `message` goes to the subscribers of `channel` after the commit, and none
+ * of them gets it before what this turn wrote and read is durable. Dropped with the turn's changes
+ * when the turn fails. Both are copied. False, and nothing is kept, when the turn's events together
+ * would take more than LIMIT_EVENT_BYTES: the handler answers that with an error of its own. */
+bool turn_publish(struct turn *turn, struct slice channel, struct slice message);
+
 /* Drops the reply so far and answers with an error; the changes will be dropped. */
 void turn_error(struct turn *turn, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -71,13 +78,6 @@ static inline struct arena *turn_arena(struct turn *turn)
 static inline struct slice turn_argument(const struct turn *turn, uint32_t index)
 {
 	return turn->request->arguments[index];
-}
-
-static inline void turn_publish(struct turn *turn, struct slice channel, struct slice message)
-{
-	(void)turn;
-	(void)channel;
-	(void)message;
 }
 
 #endif

@@ -128,6 +128,11 @@ void writer_set(struct writer *writer, size_t count)
 	length_line(writer->out, writer->protocol >= 3 ? '~' : '*', (int64_t)count);
 }
 
+void writer_push(struct writer *writer, size_t count)
+{
+	length_line(writer->out, writer->protocol >= 3 ? '>' : '*', (int64_t)count);
+}
+
 void writer_double(struct writer *writer, double value)
 {
 	char text[DOUBLE_TEXT_MAX];

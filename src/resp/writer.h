@@ -33,6 +33,8 @@ void writer_array(struct writer *writer, size_t count);
 /* `pairs` keys with their values follow. */
 void writer_map(struct writer *writer, size_t pairs);
 void writer_set(struct writer *writer, size_t count);
+/* What comes besides the replies; RESP2: an array. */
+void writer_push(struct writer *writer, size_t count);
 void writer_double(struct writer *writer, double value);
 void writer_boolean(struct writer *writer, bool value);
 /* `format` is three letters, txt or mkd; RESP2: a bulk. */

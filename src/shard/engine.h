@@ -50,6 +50,16 @@ struct engine_expiry {
 	void (*look)(struct turn *turn);
 };
 #define ENGINE_EXPIRIES_MAX 4
+/* Where the events of turns go. Set before the first turn by whoever has subscribers (net/); an
+ * engine without any leaves it empty. */
+struct engine_events {
+	/* On the thread of `port`, after the commit. Nobody may be shown the message before `lsn`
+	 * is released. The slices are valid during the call. */
+	void (*publish)(void *context, uint16_t port, struct slice channel, struct slice message,
+		uint64_t lsn);
+	void *context;
+	_Atomic uint64_t subscriptions; /* 0: nobody listens, and turns keep no events */
+};
 
 struct engine {
 	const struct config *config;
@@ -69,6 +79,7 @@ struct engine {
 	struct port *ports;
 	uint16_t port_count;   /* the checkpoint's included */
 	uint16_t worker_count; /* ports that own shards: shard s belongs to port s % worker_count */
+	struct engine_events events;
 	_Atomic uint64_t overlay_bytes; /* of all shards and generations */
 	_Atomic uint64_t expired_keys;  /* deleted because their time had come */
 };

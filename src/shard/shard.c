@@ -41,12 +41,10 @@ static void count_overlay(struct engine *engine, struct shard *shard)
 static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 {
 	struct changes *changes = &turn->request->changes;
+	if (turn->request->failed)
+		changes_init(changes, changes->arena);
 	if (changes->count == 0)
 		return;
-	if (turn->request->failed) {
-		changes_init(changes, changes->arena);
-		return;
-	}
 	if (record_size(changes->effects, changes->count) > gate_record_bytes_max(engine->gate)) {
 		turn_error(turn, ERROR_CHANGE_SIZE);
 		changes_init(changes, changes->arena);
@@ -57,10 +55,18 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 		const struct effect *effect = &changes->effects[i];
 		store_apply(engine->stores[effect->shard], effect, lsn);
 	}
-	changes_init(changes, changes->arena);
 	engine->ports[self].appended = true;
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
+}
+
+/* Held back like a reply: what a message tells of may have been read, and in an earlier turn. */
+static void publish(struct engine *engine, uint16_t self, const struct request *request)
+{
+	const struct engine_events *events = &engine->events;
+	for (struct event *event = request->changes.events; event; event = event->next)
+		events->publish(
+			events->context, self, event->channel, event->message, request->gate_lsn);
 }
 
 /* Only whoever holds the shard writes these, so plain additions do. */
@@ -90,6 +96,8 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.objects = port->objects,
 		.engine = engine,
 		.may_write = engine_admission(engine) == GATE_OPEN,
+		.heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) >
+			0,
 	};
 	port->in_turn = true;
 	request->command->run(&turn);
@@ -105,6 +113,9 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	port->stamp_ns = ended_ns;
 	if (turn.gate_lsn > request->gate_lsn)
 		request->gate_lsn = turn.gate_lsn;
+	if (request->changes.events)
+		publish(engine, self, request);
+	changes_init(&request->changes, request->changes.arena);
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
 	count_turn(&engine->shards[turn.shard], &turn);

@@ -54,6 +54,21 @@ const struct effect *changes_find(const struct changes *changes, uint16_t shard,
 	return position == POSITION_NONE ? NULL : &changes->effects[position];
 }
 
+void changes_tell(struct changes *changes, struct slice channel, struct slice message)
+{
+	struct event *event = arena_alloc(changes->arena, sizeof(*event));
+	*event = (struct event){
+		.channel = arena_copy(changes->arena, channel),
+		.message = arena_copy(changes->arena, message),
+	};
+	if (changes->events_last)
+		changes->events_last->next = event;
+	else
+		changes->events = event;
+	changes->events_last = event;
+	changes->event_bytes += channel.size + message.size;
+}
+
 struct changes changes_save(const struct changes *changes)
 {
 	struct changes saved = *changes;
@@ -73,6 +88,8 @@ void changes_restore(struct changes *changes, const struct changes *saved)
 	changes->capacity = 0;
 	make_room_for(changes, saved->count);
 	index_all(changes);
+	if (changes->events_last)
+		changes->events_last->next = NULL;
 }
 
 static bool is_of(const struct effect *effect, uint16_t shard, struct slice key)

@@ -1,6 +1,7 @@
 /*
- * changes: what one turn has written so far: applied whole or not at all. Later writes of a key
- * replace earlier ones. Belongs to one request; its memory is the request's arena.
+ * changes: what one turn has written so far, and the events that tell of it: applied whole or not
+ * at all. Later writes of a key replace earlier ones. Belongs to one request; its memory is the
+ * request's arena.
  */
 #ifndef STORE_CHANGES_H
 #define STORE_CHANGES_H
@@ -8,6 +9,13 @@
 #include "base/arena.h"
 #include "log/record.h"
 #include "store/value.h"
+
+/* A message for those who subscribe to its channel. */
+struct event {
+	struct event *next;
+	struct slice channel;
+	struct slice message;
+};
 
 struct changes {
 	struct arena *arena;
@@ -17,6 +25,9 @@ struct changes {
 	size_t bytes;    /* of keys and values, for limits */
 	uint32_t *index; /* open addressing over `effects`, built when there are more than a few */
 	uint32_t index_size;
+	struct event *events; /* in the order they came */
+	struct event *events_last;
+	size_t event_bytes; /* of channels and messages, for limits */
 };
 
 void changes_init(struct changes *changes, struct arena *arena);
@@ -25,8 +36,10 @@ void changes_init(struct changes *changes, struct arena *arena);
 void changes_put(
 	struct changes *changes, uint16_t shard, struct slice key, const struct value *value);
 void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
-/* Remembers what has been written so far, for changes_restore, which forgets everything later. Both
- * cost time in the number of effects; marks are used last taken, first restored. */
+/* Both are copied into the arena. */
+void changes_tell(struct changes *changes, struct slice channel, struct slice message);
+/* Remembers what has been written and told so far, for changes_restore, which forgets everything
+ * later. Both cost time in the number of effects; marks are used last taken, first restored. */
 struct changes changes_save(const struct changes *changes);
 void changes_restore(struct changes *changes, const struct changes *saved);
 /* This turn's latest effect on the shard's key, or NULL. Objects' keys are of one shard each; a

@@ -452,7 +452,7 @@ class Introspection(harness.WireTest):
 
     @harness.only_holdfast
     def test_families_that_do_not_exist_are_unknown(self):
-        for name in ("MULTI", "EXEC", "WATCH", "SUBSCRIBE", "PUBLISH", "MONITOR", "ACL", "EVAL",
+        for name in ("MULTI", "EXEC", "WATCH", "SSUBSCRIBE", "SPUBLISH", "MONITOR", "ACL", "EVAL",
                      "HSET", "SENTINEL", "SWAPDB", "DEBUG", "OBJECTS"):
             reply = self.call(name, "x")
             self.assertEqual(reply, f"ERR unknown command '{name}', with args beginning with: "

@@ -38,7 +38,7 @@ PIPELINES = {
                ["INFO", "server"], ["CLUSTER", "NODES"], ["GET", "__Booksleeve_TieBreak"],
                ["ECHO", b"\x01\x02\x00\xff0123456789ab"],
                ["SUBSCRIBE", "__Booksleeve_MasterChanged"],
-               ["PING"]], {1, 2, 3, 7, 8, 9, 13, 14}),
+               ["PING"]], {1, 2, 3, 7, 8, 9}),
     "phpredis": ([["AUTH", "default", "any"], ["SELECT", "2"], ["ECHO", "id"]], set()),
     "redis-benchmark": ([["CONFIG", "GET", "save"], ["CONFIG", "GET", "appendonly"]], set()),
 }
@@ -61,12 +61,11 @@ class Handshakes(harness.WireTest):
         with resp.Connection(server.port) as connection:
             return connection.pipeline(pipeline)
 
-    @harness.only_holdfast  # Redis answers no ECHO while subscribed
     def test_every_command_of_every_handshake_is_answered_in_order(self):
         for client, (pipeline, _) in PIPELINES.items():
             with self.subTest(client=client), resp.Connection(self.server.port) as connection:
-                replies = connection.pipeline(pipeline + [["ECHO", "the end"]])
-                self.assertEqual(replies[-1], b"the end")
+                replies = connection.pipeline(pipeline + [["PING", "the end"]])
+                self.assertIn(replies[-1], (b"the end", [b"pong", b"the end"]))
                 self.assertTrue(connection.is_silent(0.05), "more replies than commands")
 
     @unittest.skipUnless(shutil.which("redis-server"), "needs redis-server")
@@ -88,7 +87,7 @@ class Handshakes(harness.WireTest):
             for command, reply in zip(pipeline, replies):
                 words = [str(word).upper() for word in command]
                 with self.subTest(client=client, command=command):
-                    if words[0] in ("SENTINEL", "SUBSCRIBE"):
+                    if words[0] == "SENTINEL":
                         self.assertTrue(reply.startswith(b"ERR unknown command '"), reply)
                         self.assertIsInstance(reply, resp.Error)
                     elif words[:2] == ["CLIENT", "MAINT_NOTIFICATIONS"]:

@@ -32,6 +32,7 @@ struct fixture {
 	struct engine_rig rig;
 	struct environment environment;
 	struct net *net;
+	const struct command_set *commands;      /* NULL: the server's */
 	char keys[SHARDS][ENGINE_RIG_KEY_BYTES]; /* one a shard */
 	char received[REPLY_BYTES];
 	uint32_t slow; /* commands that were over the slow log's limit */
@@ -65,7 +66,7 @@ static inline void socket_path(const struct fixture *f, char *out, size_t size)
 static inline int open_net(struct fixture *f)
 {
 	f->environment.engine = f->rig.engine;
-	f->environment.commands = command_table();
+	f->environment.commands = f->commands ? f->commands : command_table();
 	struct net_options options = {
 		.engine = f->rig.engine,
 		.config = &f->rig.config,
@@ -79,9 +80,11 @@ static inline int open_net(struct fixture *f)
 	return result;
 }
 
-static inline struct fixture *fixture_new(uint16_t workers, uint16_t loops)
+static inline struct fixture *fixture_with_commands(
+	const struct command_set *commands, uint16_t workers, uint16_t loops)
 {
 	struct fixture *f = memory_zeroed(sizeof(*f));
+	f->commands = commands;
 	char path[128];
 	engine_rig_init(&f->rig, SHARDS);
 	environment_init(&f->environment, &f->rig.config, &f->rig.clock);
@@ -93,6 +96,11 @@ static inline struct fixture *fixture_new(uint16_t workers, uint16_t loops)
 		engine_rig_key(&f->rig, i, 0, f->keys[i]);
 	assert_int_equal(open_net(f), 0);
 	return f;
+}
+
+static inline struct fixture *fixture_new(uint16_t workers, uint16_t loops)
+{
+	return fixture_with_commands(NULL, workers, loops);
 }
 
 /* Every loop in turn, until nothing can be under way any more. */

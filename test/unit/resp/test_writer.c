@@ -111,6 +111,8 @@ static void writes_containers(void **state)
 	EXPECT(3, writer_map(writer, 7), "%7\r\n");
 	EXPECT(2, writer_set(writer, 3), "*3\r\n");
 	EXPECT(3, writer_set(writer, 3), "~3\r\n");
+	EXPECT(2, writer_push(writer, 3), "*3\r\n");
+	EXPECT(3, writer_push(writer, 3), ">3\r\n");
 }
 
 static void writes_doubles(void **state)

@@ -159,6 +159,47 @@ static void agrees_with_a_plain_array_under_random_writes(void **state)
 	}
 }
 
+/* The events, joined: channel, colon, message, blank. */
+static const char *events_of(const struct changes *changes)
+{
+	static char text[256];
+	size_t size = 0;
+	text[0] = '\0';
+	for (const struct event *event = changes->events; event; event = event->next)
+		size += (size_t)snprintf(text + size, sizeof(text) - size, "%.*s:%.*s ",
+			(int)event->channel.size, event->channel.data, (int)event->message.size,
+			event->message.data);
+	return text;
+}
+
+static void restoring_forgets_the_events_told_since(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct changes changes;
+	arena_init(&arena, 1024);
+	changes_init(&changes, &arena);
+	struct changes start = changes_save(&changes);
+	char message[] = "one";
+	changes_tell(&changes, slice_text("a"), slice_text(message));
+	memset(message, '?', sizeof(message));
+	struct changes saved = changes_save(&changes);
+	for (int i = 0; i < 2; i++) {
+		changes_tell(&changes, slice_text("b"), slice_text("two"));
+		changes_tell(&changes, slice_text(""), slice_text(""));
+		assert_string_equal(events_of(&changes), "a:one b:two : ");
+		assert_int_equal(changes.event_bytes, 8);
+		changes_restore(&changes, &saved);
+		assert_string_equal(events_of(&changes), "a:one ");
+		assert_int_equal(changes.event_bytes, 4);
+	}
+	changes_restore(&changes, &start);
+	assert_string_equal(events_of(&changes), "");
+	changes_tell(&changes, slice_text("c"), slice_text("3"));
+	assert_string_equal(events_of(&changes), "c:3 ");
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +207,7 @@ int main(void)
 		cmocka_unit_test(keeps_only_the_latest_write_of_a_key),
 		cmocka_unit_test(copies_keys_and_borrows_values),
 		cmocka_unit_test(tells_the_same_key_of_two_shards_apart),
+		cmocka_unit_test(restoring_forgets_the_events_told_since),
 		cmocka_unit_test(agrees_with_a_plain_array_under_random_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

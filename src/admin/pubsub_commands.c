@@ -1,0 +1,154 @@
+/*
+ * pubsub_commands: subscribing, publishing, and what can be asked of both. Each channel or pattern
+ * of a command is confirmed by a message of its own, with the number of the connection's
+ * subscriptions after it; in RESP3 these are pushes and the command has no other reply. As in
+ * Redis they come whatever CLIENT REPLY says.
+ *
+ * SUBSCRIBE and its relatives, and PUBLISH, run when everything before them has been answered
+ * (COMMAND_IN_ORDER): a message must not come before the confirmation that announces it, and a
+ * message published behind a write must not be seen before that write.
+ *
+ * Threads: the connection's loop; net/subscriptions.h knows those of the others.
+ */
+#include "admin/admin.h"
+#include "admin/reply.h"
+#include "base/glob.h"
+
+static void subscribe(
+	struct connection *connection, struct request *request, enum subscription_kind kind);
+static void unsubscribe(
+	struct connection *connection, struct request *request, enum subscription_kind kind);
+
+void admin_subscribe(struct connection *connection, struct request *request)
+{
+	subscribe(connection, request, SUBSCRIPTION_CHANNEL);
+}
+
+void admin_psubscribe(struct connection *connection, struct request *request)
+{
+	subscribe(connection, request, SUBSCRIPTION_PATTERN);
+}
+
+void admin_unsubscribe(struct connection *connection, struct request *request)
+{
+	unsubscribe(connection, request, SUBSCRIPTION_CHANNEL);
+}
+
+void admin_punsubscribe(struct connection *connection, struct request *request)
+{
+	unsubscribe(connection, request, SUBSCRIPTION_PATTERN);
+}
+
+void admin_publish(struct connection *connection, struct request *request)
+{
+	uint64_t receivers =
+		subscriptions_publish(connection, request->arguments[1], request->arguments[2]);
+	reply_integer(request, (int64_t)receivers);
+}
+
+struct listing {
+	const struct slice *pattern; /* NULL: all */
+	struct buffer names;         /* as they stand in the reply */
+	size_t count;
+	int protocol;
+};
+
+static void list_channel(void *context, struct slice channel)
+{
+	struct listing *listing = context;
+	struct writer writer = { .out = &listing->names, .protocol = listing->protocol };
+	if (listing->pattern && !glob_match(*listing->pattern, channel, false))
+		return;
+	writer_bulk(&writer, channel);
+	listing->count++;
+}
+
+void admin_pubsub_channels(struct connection *connection, struct request *request)
+{
+	struct slice *arguments = request->arguments;
+	if (request->argument_count > 3) {
+		reply_error(request, ERROR_SUBCOMMAND_ARITY, reply_shown(arguments[1]),
+			arguments[1].data, "PUBSUB");
+		return;
+	}
+	struct listing listing = {
+		.pattern = request->argument_count == 3 ? &arguments[2] : NULL,
+		.protocol = request->protocol,
+	};
+	buffer_init(&listing.names);
+	subscriptions_each_channel(reply_environment(request)->net, list_channel, &listing);
+	struct writer writer = reply_writer(request);
+	writer_array(&writer, listing.count);
+	buffer_append(&request->reply, listing.names.data, listing.names.size);
+	buffer_fini(&listing.names);
+}
+
+/* Pairs in a flat array, in RESP3 too. */
+void admin_pubsub_numsub(struct connection *connection, struct request *request)
+{
+	struct net *net = reply_environment(request)->net;
+	struct writer writer = reply_writer(request);
+	writer_array(&writer, 2 * (size_t)(request->argument_count - 2));
+	for (uint32_t i = 2; i < request->argument_count; i++) {
+		struct slice channel = request->arguments[i];
+		writer_bulk(&writer, channel);
+		writer_integer(&writer, (int64_t)subscriptions_to_channel(net, channel));
+	}
+}
+
+void admin_pubsub_numpat(struct connection *connection, struct request *request)
+{
+	struct net *net = reply_environment(request)->net;
+	reply_integer(request, (int64_t)subscriptions_names(net, SUBSCRIPTION_PATTERN));
+}
+
+/* `name` NULL: there was nothing to end. */
+static void confirm(struct connection *connection, struct request *request, const char *what,
+	const struct slice *name)
+{
+	struct writer writer = reply_writer(request);
+	request->silent = false;
+	writer_push(&writer, 3);
+	writer_bulk_text(&writer, what);
+	if (name)
+		writer_bulk(&writer, *name);
+	else
+		writer_null(&writer);
+	writer_integer(&writer, subscriptions_count(connection));
+}
+
+static void subscribe(
+	struct connection *connection, struct request *request, enum subscription_kind kind)
+{
+	const char *what = kind == SUBSCRIPTION_PATTERN ? "psubscribe" : "subscribe";
+	struct slice *names = request->arguments + 1;
+	uint32_t count = request->argument_count - 1;
+	if (!subscriptions_fit(connection, names, count)) {
+		reply_error(request, ERROR_SUBSCRIPTIONS);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		subscriptions_add(connection, kind, names[i]);
+		confirm(connection, request, what, &names[i]);
+	}
+}
+
+static void unsubscribe(
+	struct connection *connection, struct request *request, enum subscription_kind kind)
+{
+	const char *what = kind == SUBSCRIPTION_PATTERN ? "punsubscribe" : "unsubscribe";
+	struct slice name;
+	for (uint32_t i = 1; i < request->argument_count; i++) {
+		subscriptions_remove(connection, kind, request->arguments[i]);
+		confirm(connection, request, what, &request->arguments[i]);
+	}
+	if (request->argument_count > 1)
+		return;
+	if (!subscriptions_oldest(connection, kind, &name))
+		confirm(connection, request, what, NULL);
+	while (subscriptions_oldest(connection, kind, &name)) {
+		name = arena_copy(&request->arena, name);
+		subscriptions_remove(connection, kind, name);
+		confirm(connection, request, what, &name);
+	}
+}

@@ -1,0 +1,676 @@
+/*
+ * subscriptions: who listens to which channels and patterns, and the way of a message to them.
+ *
+ *   registry (lock)      name -> on how many connections, by loop       asked by publishers
+ *   listeners (a loop)   name -> audience: its connections              asked when it delivers
+ *
+ *   publish: which loops? --> one message, counted --> an inbox a loop --> deliver: frame --> `out`
+ *
+ * A publisher's own loop has an inbox too, and empties it at once; another loop is woken by the
+ * first message in its empty one. Messages enter the inboxes under the lock, so all subscribers see
+ * all messages in one order. A loop empties its inbox before a subscription changes: nobody gets
+ * what was published before, or misses it. Without any subscription publishing is one relaxed read.
+ *
+ * Delivery only appends to connections and closes none, so lists stay as they are meanwhile: a
+ * client over its output limit is noted as killed (connection_push).
+ *
+ * Threads: `struct subscriptions` is shared, under its lock, a leaf; `struct listeners` and the
+ * subscriptions of a connection are their loop's own, but for the inbox.
+ */
+#include "net/net_private.h"
+
+#include "base/glob.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "holdfast/limits.h"
+#include "resp/writer.h"
+
+#include <assert.h>
+
+#define TABLE_SLOTS_FIRST 16
+#define SUBSCRIPTION_COST 256 /* bytes around a name, counted for the limit */
+#define FRAME_KEEP_BYTES  (16 * 1024)
+
+/* A chained hash table of whatever has an entry as its first member. */
+struct entry {
+	struct entry *next;
+	uint64_t hash;
+};
+
+struct hash_table {
+	struct entry **slots;
+	size_t slot_count; /* 0, or a power of two */
+	size_t count;
+};
+
+/* A channel or a pattern that somebody subscribes to. Under the lock, but for its name. */
+struct topic {
+	struct entry entry;
+	struct slice name; /* constant; behind `loops` */
+	uint32_t subscribers;
+	uint32_t loops[]; /* of them, by loop */
+};
+
+/* A topic's subscribers on one loop. */
+struct audience {
+	struct entry entry;
+	struct topic *topic; /* which lives as long as it is counted in it */
+	struct subscription *first;
+};
+
+struct subscription {
+	struct entry entry; /* by audience and connection */
+	struct audience *audience;
+	struct connection *connection;
+	struct subscription *audience_previous;
+	struct subscription *audience_next;
+	struct subscription *previous; /* of the connection: older */
+	struct subscription *next;
+	enum subscription_kind kind;
+};
+
+struct post {
+	struct post *next;
+	struct message *message;
+};
+
+/* One for all loops; its posts, channel and text stand behind it. */
+struct message {
+	_Atomic uint32_t posts_left;
+	uint64_t lsn;
+	struct slice channel;
+	struct slice text;
+	size_t bytes;
+	struct post posts[];
+};
+
+struct subscriptions {
+	pthread_mutex_t lock;
+	struct hash_table topics[SUBSCRIPTION_KINDS];
+	_Atomic uint64_t waiting_bytes; /* in all inboxes */
+};
+
+struct listeners {
+	struct hash_table audiences[SUBSCRIPTION_KINDS];
+	struct hash_table subscriptions;
+	struct buffer frame;
+	bool *reached; /* by loop: what publishing found */
+
+	/* the inbox, under the lock */
+	struct post *inbox_first;
+	struct post *inbox_last;
+	_Atomic bool has_mail;
+};
+
+/* --- tables --------------------------------------------------------------------------------------
+ */
+
+static void table_resize(struct hash_table *table, size_t slot_count)
+{
+	struct entry **slots = memory_zeroed(slot_count * sizeof(*slots));
+	for (size_t i = 0; i < table->slot_count; i++) {
+		for (struct entry *entry = table->slots[i], *next; entry; entry = next) {
+			struct entry **slot = &slots[entry->hash & (slot_count - 1)];
+			next = entry->next;
+			entry->next = *slot;
+			*slot = entry;
+		}
+	}
+	memory_free(table->slots);
+	table->slots = slots;
+	table->slot_count = slot_count;
+}
+
+static void table_put(struct hash_table *table, struct entry *entry, uint64_t hash)
+{
+	if (table->count == table->slot_count)
+		table_resize(table, table->slot_count ? table->slot_count * 2 : TABLE_SLOTS_FIRST);
+	struct entry **slot = &table->slots[hash & (table->slot_count - 1)];
+	entry->hash = hash;
+	entry->next = *slot;
+	*slot = entry;
+	table->count++;
+}
+
+static void table_take(struct hash_table *table, struct entry *entry)
+{
+	struct entry **at = &table->slots[entry->hash & (table->slot_count - 1)];
+	while (*at != entry)
+		at = &(*at)->next;
+	*at = entry->next;
+	table->count--;
+	if (table->count == 0) {
+		memory_free(table->slots);
+		*table = (struct hash_table){ 0 };
+	} else if (table->slot_count > TABLE_SLOTS_FIRST && table->count < table->slot_count / 4) {
+		table_resize(table, table->slot_count / 2);
+	}
+}
+
+/* The chain in which an entry of that hash stands. */
+static struct entry *table_chain(const struct hash_table *table, uint64_t hash)
+{
+	return table->count ? table->slots[hash & (table->slot_count - 1)] : NULL;
+}
+
+/* The first entry of all for NULL; in no order. NULL: no more. */
+static struct entry *table_next(const struct hash_table *table, const struct entry *entry)
+{
+	if (entry && entry->next)
+		return entry->next;
+	size_t slot = entry ? (entry->hash & (table->slot_count - 1)) + 1 : 0;
+	while (slot < table->slot_count && table->slots[slot] == NULL)
+		slot++;
+	return slot < table->slot_count ? table->slots[slot] : NULL;
+}
+
+/* --- the registry, under the lock ----------------------------------------------------------------
+ */
+
+static struct topic *find_topic(const struct hash_table *topics, struct slice name, uint64_t hash)
+{
+	for (struct entry *entry = table_chain(topics, hash); entry; entry = entry->next) {
+		struct topic *topic = (struct topic *)entry;
+		if (entry->hash == hash && slice_equal(topic->name, name))
+			return topic;
+	}
+	return NULL;
+}
+
+static struct topic *make_topic(
+	struct hash_table *topics, struct slice name, uint64_t hash, uint16_t loop_count)
+{
+	size_t size = sizeof(struct topic) + loop_count * sizeof(uint32_t);
+	struct topic *topic = memory_zeroed(size + name.size);
+	char *copy = (char *)topic + size;
+	if (name.size)
+		memcpy(copy, name.data, name.size);
+	topic->name = slice_of(copy, name.size);
+	table_put(topics, &topic->entry, hash);
+	return topic;
+}
+
+static struct topic *count_in(
+	struct net_loop *loop, enum subscription_kind kind, struct slice name, uint64_t hash)
+{
+	struct net *net = loop->net;
+	struct hash_table *topics = &net->subscriptions->topics[kind];
+	pthread_mutex_lock(&net->subscriptions->lock);
+	struct topic *topic = find_topic(topics, name, hash);
+	if (topic == NULL)
+		topic = make_topic(topics, name, hash, net->loop_count);
+	topic->subscribers++;
+	topic->loops[loop->number]++;
+	pthread_mutex_unlock(&net->subscriptions->lock);
+	atomic_fetch_add_explicit(&net->engine->events.subscriptions, 1, memory_order_relaxed);
+	return topic;
+}
+
+static void count_out(struct net_loop *loop, enum subscription_kind kind, struct topic *topic)
+{
+	struct net *net = loop->net;
+	struct hash_table *topics = &net->subscriptions->topics[kind];
+	pthread_mutex_lock(&net->subscriptions->lock);
+	topic->subscribers--;
+	topic->loops[loop->number]--;
+	bool forgotten = topic->subscribers == 0;
+	if (forgotten)
+		table_take(topics, &topic->entry);
+	pthread_mutex_unlock(&net->subscriptions->lock);
+	if (forgotten)
+		memory_free(topic);
+	atomic_fetch_sub_explicit(&net->engine->events.subscriptions, 1, memory_order_relaxed);
+}
+
+static uint64_t count_reached(const struct topic *topic, bool *reached, uint16_t loop_count)
+{
+	for (uint16_t i = 0; i < loop_count; i++)
+		reached[i] |= topic->loops[i] > 0;
+	return topic->subscribers;
+}
+
+/* Who would get a message for the channel: how many, and on which loops. */
+static uint64_t find_reached(struct net *net, struct slice channel, bool *reached)
+{
+	struct subscriptions *subscriptions = net->subscriptions;
+	const struct hash_table *channels = &subscriptions->topics[SUBSCRIPTION_CHANNEL];
+	const struct hash_table *patterns = &subscriptions->topics[SUBSCRIPTION_PATTERN];
+	uint64_t hash = hash_bytes(channel), count = 0;
+	memset(reached, 0, net->loop_count * sizeof(*reached));
+	pthread_mutex_lock(&subscriptions->lock);
+	const struct topic *topic = find_topic(channels, channel, hash);
+	if (topic)
+		count += count_reached(topic, reached, net->loop_count);
+	for (struct entry *entry = NULL; (entry = table_next(patterns, entry)) != NULL;) {
+		topic = (const struct topic *)entry;
+		if (glob_match(topic->name, channel, false))
+			count += count_reached(topic, reached, net->loop_count);
+	}
+	pthread_mutex_unlock(&subscriptions->lock);
+	return count;
+}
+
+/* --- subscribing ---------------------------------------------------------------------------------
+ */
+
+static uint64_t hash_of_pair(const struct audience *audience, const struct connection *connection)
+{
+	const void *pair[2] = { audience, connection };
+	return hash_bytes(slice_of(pair, sizeof(pair)));
+}
+
+static struct audience *find_audience(const struct hash_table *audiences, struct slice name)
+{
+	uint64_t hash = hash_bytes(name);
+	for (struct entry *entry = table_chain(audiences, hash); entry; entry = entry->next) {
+		struct audience *audience = (struct audience *)entry;
+		if (entry->hash == hash && slice_equal(audience->topic->name, name))
+			return audience;
+	}
+	return NULL;
+}
+
+static struct subscription *find_subscription(const struct listeners *listeners,
+	const struct audience *audience, const struct connection *connection)
+{
+	uint64_t hash = hash_of_pair(audience, connection);
+	struct entry *entry = table_chain(&listeners->subscriptions, hash);
+	for (; entry; entry = entry->next) {
+		struct subscription *subscription = (struct subscription *)entry;
+		if (subscription->audience == audience && subscription->connection == connection)
+			return subscription;
+	}
+	return NULL;
+}
+
+static void link_subscription(struct subscription *subscription)
+{
+	struct audience *audience = subscription->audience;
+	struct connection *connection = subscription->connection;
+	enum subscription_kind kind = subscription->kind;
+	subscription->audience_next = audience->first;
+	if (audience->first)
+		audience->first->audience_previous = subscription;
+	audience->first = subscription;
+	subscription->previous = connection->subscriptions_newest[kind];
+	if (subscription->previous)
+		subscription->previous->next = subscription;
+	else
+		connection->subscriptions_oldest[kind] = subscription;
+	connection->subscriptions_newest[kind] = subscription;
+}
+
+static void unlink_subscription(struct subscription *subscription)
+{
+	struct connection *connection = subscription->connection;
+	enum subscription_kind kind = subscription->kind;
+	if (subscription->audience_next)
+		subscription->audience_next->audience_previous = subscription->audience_previous;
+	if (subscription->audience_previous)
+		subscription->audience_previous->audience_next = subscription->audience_next;
+	else
+		subscription->audience->first = subscription->audience_next;
+	if (subscription->next)
+		subscription->next->previous = subscription->previous;
+	else
+		connection->subscriptions_newest[kind] = subscription->previous;
+	if (subscription->previous)
+		subscription->previous->next = subscription->next;
+	else
+		connection->subscriptions_oldest[kind] = subscription->next;
+}
+
+static size_t cost_of(struct slice name)
+{
+	return name.size + SUBSCRIPTION_COST;
+}
+
+bool subscriptions_fit(
+	const struct connection *connection, const struct slice *names, uint32_t count)
+{
+	size_t bytes = connection->subscription_bytes;
+	for (uint32_t i = 0; i < count && bytes <= LIMIT_SUBSCRIPTIONS_BYTES; i++)
+		bytes += cost_of(names[i]);
+	return bytes <= LIMIT_SUBSCRIPTIONS_BYTES;
+}
+
+void subscriptions_add(
+	struct connection *connection, enum subscription_kind kind, struct slice name)
+{
+	struct net_loop *loop = connection->loop;
+	struct listeners *listeners = loop->listeners;
+	subscriptions_deliver(loop);
+	struct audience *audience = find_audience(&listeners->audiences[kind], name);
+	if (audience && find_subscription(listeners, audience, connection))
+		return;
+	uint64_t hash = hash_bytes(name);
+	struct topic *topic = count_in(loop, kind, name, hash);
+	if (audience == NULL) {
+		audience = memory_zeroed(sizeof(*audience));
+		audience->topic = topic;
+		table_put(&listeners->audiences[kind], &audience->entry, hash);
+	}
+	struct subscription *subscription = memory_zeroed(sizeof(*subscription));
+	subscription->audience = audience;
+	subscription->connection = connection;
+	subscription->kind = kind;
+	table_put(&listeners->subscriptions, &subscription->entry,
+		hash_of_pair(audience, connection));
+	link_subscription(subscription);
+	connection->subscription_bytes += cost_of(name);
+	connection->shared_subscriptions[kind]++;
+}
+
+/* Takes and frees. */
+static void remove_one(struct net_loop *loop, struct subscription *subscription)
+{
+	struct listeners *listeners = loop->listeners;
+	struct audience *audience = subscription->audience;
+	struct topic *topic = audience->topic;
+	struct connection *connection = subscription->connection;
+	enum subscription_kind kind = subscription->kind;
+	connection->subscription_bytes -= cost_of(topic->name);
+	connection->shared_subscriptions[kind]--;
+	unlink_subscription(subscription);
+	table_take(&listeners->subscriptions, &subscription->entry);
+	memory_free(subscription);
+	if (audience->first == NULL) {
+		table_take(&listeners->audiences[kind], &audience->entry);
+		memory_free(audience);
+	}
+	count_out(loop, kind, topic);
+}
+
+void subscriptions_remove(
+	struct connection *connection, enum subscription_kind kind, struct slice name)
+{
+	struct net_loop *loop = connection->loop;
+	subscriptions_deliver(loop);
+	const struct audience *audience = find_audience(&loop->listeners->audiences[kind], name);
+	struct subscription *subscription =
+		audience ? find_subscription(loop->listeners, audience, connection) : NULL;
+	if (subscription)
+		remove_one(loop, subscription);
+}
+
+bool subscriptions_oldest(
+	const struct connection *connection, enum subscription_kind kind, struct slice *name)
+{
+	const struct subscription *oldest = connection->subscriptions_oldest[kind];
+	if (oldest)
+		*name = oldest->audience->topic->name;
+	return oldest != NULL;
+}
+
+uint32_t subscriptions_count(const struct connection *connection)
+{
+	uint32_t count = 0;
+	for (int kind = 0; kind < SUBSCRIPTION_KINDS; kind++)
+		count += atomic_load_explicit(
+			&connection->shared_subscriptions[kind], memory_order_relaxed);
+	return count;
+}
+
+void subscriptions_drop(struct connection *connection)
+{
+	for (int kind = 0; kind < SUBSCRIPTION_KINDS; kind++) {
+		while (connection->subscriptions_oldest[kind])
+			remove_one(connection->loop, connection->subscriptions_oldest[kind]);
+	}
+}
+
+/* --- publishing ----------------------------------------------------------------------------------
+ */
+
+static struct message *make_message(
+	struct slice channel, struct slice text, uint64_t lsn, uint32_t posts)
+{
+	size_t head = sizeof(struct message) + posts * sizeof(struct post);
+	size_t bytes = head + channel.size + text.size;
+	struct message *message = memory_alloc(bytes);
+	char *copy = (char *)message + head;
+	if (channel.size)
+		memcpy(copy, channel.data, channel.size);
+	if (text.size)
+		memcpy(copy + channel.size, text.data, text.size);
+	message->posts_left = posts;
+	message->lsn = lsn;
+	message->channel = slice_of(copy, channel.size);
+	message->text = slice_of(copy + channel.size, text.size);
+	message->bytes = bytes;
+	return message;
+}
+
+/* False when it was not empty: its loop is on its way to it already. */
+static bool put_into_inbox(struct listeners *listeners, struct post *post)
+{
+	bool was_empty = listeners->inbox_first == NULL;
+	post->next = NULL;
+	if (was_empty)
+		listeners->inbox_first = post;
+	else
+		listeners->inbox_last->next = post;
+	listeners->inbox_last = post;
+	atomic_store_explicit(&listeners->has_mail, true, memory_order_release);
+	return was_empty;
+}
+
+/* `reached` becomes: whom to wake. */
+static void post_all(struct net *net, struct message *message, bool *reached)
+{
+	struct subscriptions *subscriptions = net->subscriptions;
+	uint32_t posts = message->posts_left, used = 0;
+	atomic_fetch_add_explicit(
+		&subscriptions->waiting_bytes, posts * message->bytes, memory_order_relaxed);
+	pthread_mutex_lock(&subscriptions->lock);
+	for (uint16_t i = 0; i < net->loop_count; i++) {
+		if (!reached[i])
+			continue;
+		struct post *post = &message->posts[used++];
+		post->message = message;
+		reached[i] = put_into_inbox(net->loops[i].listeners, post);
+	}
+	assert(used == posts);
+	pthread_mutex_unlock(&subscriptions->lock);
+}
+
+static uint64_t publish(
+	struct net_loop *self, struct slice channel, struct slice text, uint64_t lsn)
+{
+	struct net *net = self->net;
+	bool *reached = self->listeners->reached;
+	if (atomic_load_explicit(&net->engine->events.subscriptions, memory_order_relaxed) == 0)
+		return 0;
+	uint64_t receivers = find_reached(net, channel, reached);
+	if (receivers == 0)
+		return 0;
+	uint32_t posts = 0;
+	for (uint16_t i = 0; i < net->loop_count; i++)
+		posts += reached[i];
+	post_all(net, make_message(channel, text, lsn, posts), reached);
+	for (uint16_t i = 0; i < net->loop_count; i++) {
+		if (reached[i] && i != self->number)
+			loop_wake(&net->loops[i]);
+	}
+	subscriptions_deliver(self);
+	return receivers;
+}
+
+uint64_t subscriptions_publish(
+	struct connection *connection, struct slice channel, struct slice message)
+{
+	return publish(connection->loop, channel, message, connection->gate_lsn);
+}
+
+/* An event of a turn: see struct engine_events. */
+static void publish_event(
+	void *context, uint16_t port, struct slice channel, struct slice message, uint64_t lsn)
+{
+	struct net *net = context;
+	publish(&net->loops[port], channel, message, lsn);
+}
+
+/* --- delivering ----------------------------------------------------------------------------------
+ */
+
+/* `pattern` NULL: to those who subscribe to the channel itself. */
+static void write_frame(
+	struct buffer *frame, const struct slice *pattern, const struct message *message)
+{
+	struct writer writer = { .out = frame, .protocol = 3 };
+	frame->size = 0;
+	writer_push(&writer, pattern ? 4 : 3);
+	writer_bulk_text(&writer, pattern ? "pmessage" : "message");
+	if (pattern)
+		writer_bulk(&writer, *pattern);
+	writer_bulk(&writer, message->channel);
+	writer_bulk(&writer, message->text);
+}
+
+/* In RESP2 a push is an array of the same elements: its first byte differs. */
+static void push_to_all(
+	const struct audience *audience, struct buffer *frame, const struct message *message)
+{
+	struct subscription *subscription = audience->first;
+	for (; subscription; subscription = subscription->audience_next) {
+		struct connection *connection = subscription->connection;
+		frame->data[0] = connection->protocol >= 3 ? '>' : '*';
+		connection_push(connection, buffer_slice(frame), message->lsn);
+	}
+}
+
+static void deliver(struct listeners *listeners, const struct message *message)
+{
+	const struct hash_table *audiences = listeners->audiences;
+	struct buffer *frame = &listeners->frame;
+	const struct audience *audience =
+		find_audience(&audiences[SUBSCRIPTION_CHANNEL], message->channel);
+	if (audience) {
+		write_frame(frame, NULL, message);
+		push_to_all(audience, frame, message);
+	}
+	struct entry *entry = NULL;
+	while ((entry = table_next(&audiences[SUBSCRIPTION_PATTERN], entry)) != NULL) {
+		audience = (const struct audience *)entry;
+		if (!glob_match(audience->topic->name, message->channel, false))
+			continue;
+		write_frame(frame, &audience->topic->name, message);
+		push_to_all(audience, frame, message);
+	}
+	buffer_clear(frame, FRAME_KEEP_BYTES);
+}
+
+static struct post *take_inbox(struct net *net, struct listeners *listeners)
+{
+	if (!atomic_load_explicit(&listeners->has_mail, memory_order_acquire))
+		return NULL;
+	pthread_mutex_lock(&net->subscriptions->lock);
+	struct post *first = listeners->inbox_first;
+	listeners->inbox_first = listeners->inbox_last = NULL;
+	atomic_store_explicit(&listeners->has_mail, false, memory_order_relaxed);
+	pthread_mutex_unlock(&net->subscriptions->lock);
+	return first;
+}
+
+static void put_away(struct net *net, struct post *post)
+{
+	struct message *message = post->message;
+	atomic_fetch_sub_explicit(
+		&net->subscriptions->waiting_bytes, message->bytes, memory_order_relaxed);
+	if (atomic_fetch_sub_explicit(&message->posts_left, 1, memory_order_acq_rel) == 1)
+		memory_free(message);
+}
+
+void subscriptions_deliver(struct net_loop *loop)
+{
+	struct post *post = take_inbox(loop->net, loop->listeners);
+	while (post) {
+		struct post *next = post->next;
+		deliver(loop->listeners, post->message);
+		put_away(loop->net, post);
+		post = next;
+	}
+}
+
+/* --- figures -------------------------------------------------------------------------------------
+ */
+
+uint64_t subscriptions_names(struct net *net, enum subscription_kind kind)
+{
+	pthread_mutex_lock(&net->subscriptions->lock);
+	uint64_t count = net->subscriptions->topics[kind].count;
+	pthread_mutex_unlock(&net->subscriptions->lock);
+	return count;
+}
+
+uint64_t subscriptions_to_channel(struct net *net, struct slice channel)
+{
+	const struct hash_table *channels = &net->subscriptions->topics[SUBSCRIPTION_CHANNEL];
+	uint64_t hash = hash_bytes(channel);
+	pthread_mutex_lock(&net->subscriptions->lock);
+	const struct topic *topic = find_topic(channels, channel, hash);
+	uint64_t count = topic ? topic->subscribers : 0;
+	pthread_mutex_unlock(&net->subscriptions->lock);
+	return count;
+}
+
+void subscriptions_each_channel(
+	struct net *net, void (*each)(void *context, struct slice channel), void *context)
+{
+	const struct hash_table *channels = &net->subscriptions->topics[SUBSCRIPTION_CHANNEL];
+	pthread_mutex_lock(&net->subscriptions->lock);
+	for (struct entry *entry = NULL; (entry = table_next(channels, entry)) != NULL;)
+		each(context, ((const struct topic *)entry)->name);
+	pthread_mutex_unlock(&net->subscriptions->lock);
+}
+
+bool subscriptions_are_behind(const struct net *net)
+{
+	return atomic_load_explicit(&net->subscriptions->waiting_bytes, memory_order_relaxed) >
+		LIMIT_MESSAGES_WAITING_BYTES;
+}
+
+/* --- opening and closing -------------------------------------------------------------------------
+ */
+
+void subscriptions_open(struct net *net)
+{
+	struct subscriptions *subscriptions = memory_zeroed(sizeof(*subscriptions));
+	pthread_mutex_init(&subscriptions->lock, NULL);
+	net->subscriptions = subscriptions;
+	net->engine->events.context = net;
+	net->engine->events.publish = publish_event;
+}
+
+void subscriptions_close(struct net *net)
+{
+	struct subscriptions *subscriptions = net->subscriptions;
+	assert(net->engine->events.subscriptions == 0 && subscriptions->waiting_bytes == 0);
+	net->engine->events.publish = NULL;
+	net->engine->events.context = NULL;
+	pthread_mutex_destroy(&subscriptions->lock);
+	memory_free(subscriptions);
+	net->subscriptions = NULL;
+}
+
+void subscriptions_open_loop(struct net_loop *loop)
+{
+	struct listeners *listeners = memory_zeroed(sizeof(*listeners));
+	buffer_init(&listeners->frame);
+	listeners->reached = memory_zeroed(loop->net->loop_count * sizeof(bool));
+	loop->listeners = listeners;
+}
+
+void subscriptions_close_loop(struct net_loop *loop)
+{
+	struct listeners *listeners = loop->listeners;
+	assert(listeners->subscriptions.count == 0);
+	for (struct post *post = take_inbox(loop->net, listeners), *next; post; post = next) {
+		next = post->next;
+		put_away(loop->net, post);
+	}
+	buffer_fini(&listeners->frame);
+	memory_free(listeners->reached);
+	memory_free(listeners);
+	loop->listeners = NULL;
+}
