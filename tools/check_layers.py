@@ -9,7 +9,7 @@ import re
 import sys
 
 FOLDERS = ["base", "json", "resp", "log", "store", "config", "request", "lease", "strings", "gate", "shard",
-           "net", "object", "session", "admin", "command", "server"]
+           "net", "object", "session", "cache", "admin", "command", "server"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

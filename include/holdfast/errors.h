@@ -173,6 +173,21 @@
 #define ERROR_LEASE_LOST                                                                           \
 	"LEASELOST the token holds no lease: it has ended, or is of another session or purpose"
 
+/* The cache */
+#define ERROR_CACHE_KEY "ERR a key is 1 to %d bytes long"
+#define ERROR_CACHE_AGE "ERR %s is %d to %lld seconds"
+#define ERROR_CACHE_STALE                                                                          \
+	"ERR stale is the whole age up to which an entry may be served: not below ttl"
+#define ERROR_CACHE_TAGS    "ERR TAGS is a count of 1 to %d and as many tags of 1 to %d bytes"
+#define ERROR_CACHE_TAG     "ERR a tag is 1 to %d bytes long"
+#define ERROR_CACHE_PREFIX  "ERR a prefix is 1 to %d bytes long"
+#define ERROR_CACHE_BETA    "ERR EARLY is a number above 0 and up to 1000"
+#define ERROR_CACHE_COUNT   "ERR COUNT is 1 to %d"
+#define ERROR_CACHE_LEASE   "ERR LEASE is 1 to %d milliseconds"
+#define ERROR_CACHE_RETRY   "ERR RETRY is 0 to %d milliseconds"
+#define ERROR_CACHE_MESSAGE "ERR MESSAGE is up to %d bytes long"
+#define ERROR_CACHE_MGET    "ERR CACHE.MGET takes up to %d keys"
+
 #define ERROR_OVERLOADED    "OVERLOADED too many requests are waiting; try again later"
 #define ERROR_SHUTTING_DOWN "ERR the server is shutting down"
 

@@ -132,6 +132,30 @@
 /* Entries that one SESSION.SCAN looks at. */
 #define LIMIT_SESSION_SCAN 10000
 
+/* The age to which an entry of the cache may be served, in milliseconds: 366 days. Invalidations
+ * are remembered as long, because no entry is older. */
+#define LIMIT_CACHE_AGE_MS (366ll * 86400 * 1000)
+
+/* How long an origin's Retry-After keeps it from being asked, in milliseconds: a day, because by
+ * then a slip of its clock or of its configuration should have been noticed. */
+#define LIMIT_CACHE_RETRY_MS (86400ll * 1000)
+
+/* Tags of one entry of the cache and bytes of a tag: an entry is checked against each of its tags
+ * after every invalidation. */
+#define LIMIT_CACHE_TAGS      32
+#define LIMIT_CACHE_TAG_BYTES 255
+
+/* Groups of keys (up to the first colon) that the cache keeps figures of, a shard. */
+#define LIMIT_CACHE_GROUPS      1000
+#define LIMIT_CACHE_GROUP_BYTES 64
+
+/* Keys of one CACHE.SCAN or CACHE.MGET. */
+#define LIMIT_CACHE_SCAN 10000
+#define LIMIT_CACHE_MGET 10000
+
+/* Bytes of the message of CACHE.FAIL, kept with the entry in memory. */
+#define LIMIT_CACHE_MESSAGE_BYTES 256
+
 /* How long a given-up run is remembered for DO.ALARMS, in milliseconds: thirty days. */
 #define LIMIT_FAILED_LIFE_MS (30ll * 86400 * 1000)
 

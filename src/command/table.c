@@ -9,6 +9,7 @@
 #include "command/table.h"
 
 #include "admin/admin.h"
+#include "cache/commands.h"
 #include "object/commands.h"
 #include "session/commands.h"
 #include "strings/strings.h"
@@ -389,6 +390,48 @@ const struct command command_lines[] = {
 	{ "do.wake", -3, ROUTE_WALK, GROW, NO_KEYS, do_wake, NULL, "object", "0.1.0",
 		"class method [PREFIX prefix] [ARGS arg [arg ...]]",
 		"Sends a call to every object of a class" },
+
+	/* cache */
+	{ "cache.absent", -3, ROUTE_KEYS, GROW | COMMAND_RELAXED, ONE_KEY, cache_absent_command,
+		NULL, "cache", "0.1.0", "key token [TTL seconds]",
+		"Ends a lease with the news that there is no value, and remembers that" },
+	{ "cache.del", -2, ROUTE_KEYS, WRITE, ALL_KEYS, cache_del_command, NULL, "cache", "0.1.0",
+		"key [key ...]", "Deletes entries and voids their leases" },
+	{ "cache.fail", -3, ROUTE_KEYS, WRITE | COMMAND_RELAXED, ONE_KEY, cache_fail_command, NULL,
+		"cache", "0.1.0", "key token [RETRY milliseconds] [MESSAGE text]",
+		"Ends a lease without a result: the next who waits tries" },
+	{ "cache.fill", -4, ROUTE_KEYS, GROW | COMMAND_RELAXED, ONE_KEY, cache_fill_command, NULL,
+		"cache", "0.1.0",
+		"key token value [TTL seconds] [STALE seconds] [JITTER seconds] "
+		"[TAGS count tag [tag ...]]",
+		"Ends a lease with a value, which all who wait get" },
+	{ "cache.get", 2, ROUTE_KEYS, READ_FAST | COMMAND_RELAXED, ONE_KEY, cache_get_command, NULL,
+		"cache", "0.1.0", "key", "Returns a fresh value" },
+	{ "cache.info", 2, ROUTE_KEYS, READ | COMMAND_RELAXED, ONE_KEY, cache_info_command, NULL,
+		"cache", "0.1.0", "key", "Describes an entry" },
+	{ "cache.invalidate", -3, ROUTE_ANY, WRITE, NO_KEYS, cache_invalidate_command, NULL,
+		"cache", "0.1.0", "<TAG tag | PREFIX prefix | KEY key> [SOFT]",
+		"Makes entries gone, or stale, at once" },
+	{ "cache.mget", -2, ROUTE_KEYS, READ_FAST | COMMAND_RELAXED, ALL_KEYS, cache_mget_command,
+		NULL, "cache", "0.1.0", "key [key ...]", "Returns fresh values of several keys" },
+	{ "cache.renew", 4, ROUTE_KEYS, READ | COMMAND_RELAXED, ONE_KEY, cache_renew_command, NULL,
+		"cache", "0.1.0", "key token milliseconds", "Makes a lease end so long from now" },
+	{ "cache.scan", -2, ROUTE_WALK, READ | COMMAND_RELAXED, NO_KEYS, cache_scan_command, NULL,
+		"cache", "0.1.0", "cursor [PREFIX prefix] [COUNT count]",
+		"Goes through the keys of the cache in steps" },
+	{ "cache.set", -3, ROUTE_KEYS, GROW | COMMAND_RELAXED, ONE_KEY, cache_set_command, NULL,
+		"cache", "0.1.0",
+		"key value [TTL seconds] [STALE seconds] [JITTER seconds] "
+		"[TAGS count tag [tag ...]] [NX]",
+		"Sets an entry and voids its lease" },
+	{ "cache.stats", -1, ROUTE_WALK, READ | COMMAND_RELAXED, NO_KEYS, cache_stats_command, NULL,
+		"cache", "0.1.0", "[prefix | PREFIXES]",
+		"Returns figures of the cache, or of keys with a prefix" },
+	{ "cache.swr", -2, ROUTE_KEYS, READ | COMMAND_RELAXED, ONE_KEY, cache_swr_command, NULL,
+		"cache", "0.1.0",
+		"key [ttl stale] [WAIT milliseconds] [LEASE milliseconds] [EARLY beta] "
+		"[CALL class id method]",
+		"Returns what is there, and makes one caller refresh it" },
 
 	/* session */
 	{ "session.commit", 5, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_commit, NULL,

@@ -62,6 +62,9 @@ struct config {
 	_Atomic int64_t session_hashing;     /* `session-id-hashing` */
 	_Atomic int64_t touch_percent;       /* `touch-granularity` */
 	_Atomic int64_t touch_bytes_max;     /* `touch-memory`, of all shards */
+	/* the cache */
+	_Atomic int64_t cache_memory_bytes; /* `cache-memory`: of the hot tier, all shards */
+	_Atomic int64_t cache_disk_bytes;   /* `cache-disk`: of all entries, all shards */
 	/* watching */
 	_Atomic int64_t loglevel; /* enum logline_level */
 	_Atomic int64_t slowlog_us;

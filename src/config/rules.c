@@ -87,6 +87,28 @@ int rule_schedule(const struct slice *words, size_t count, char *error, size_t e
 	return 0;
 }
 
+/* The words behind the first two are not shown: headers hold secrets. */
+int rule_cache_origin(const struct slice *words, size_t count, char *error, size_t error_size)
+{
+	if (count < 2) {
+		snprintf(error, error_size, "a line is PREFIX URL [\"Name: value\" ...]");
+		return -EINVAL;
+	}
+	if (words[0].size == 0 || words[0].size > LIMIT_KEY_BYTES)
+		return refuse(error, error_size, words[0], "is not the prefix of a key");
+	if (!slice_starts_with(words[1], slice_text("http://")) &&
+		!slice_starts_with(words[1], slice_text("https://")))
+		return refuse(error, error_size, words[1], "is not an http or https URL");
+	for (size_t i = 2; i < count; i++) {
+		const char *colon = memchr(words[i].data, ':', words[i].size);
+		if (colon != NULL && colon != words[i].data)
+			continue;
+		snprintf(error, error_size, "header %zu is not of the form \"Name: value\"", i - 1);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* NULL, or what is wrong with the word. */
 static const char *fetch_allow_complaint(struct slice word)
 {

@@ -17,5 +17,7 @@ int rule_fetch_allow(const struct slice *words, size_t count, char *error, size_
 int rule_env(const struct slice *words, size_t count, char *error, size_t error_size);
 /* "CRON" CLASS METHOD [PREFIX p]. */
 int rule_schedule(const struct slice *words, size_t count, char *error, size_t error_size);
+/* PREFIX URL [header ...], a header being `Name: value`. */
+int rule_cache_origin(const struct slice *words, size_t count, char *error, size_t error_size);
 
 #endif

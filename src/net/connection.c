@@ -531,9 +531,11 @@ static bool admit(struct connection *connection, struct request *request)
 			reject(connection, request, ERROR_DISK_FULL);
 			return true;
 		}
-	} else {
-		connection->loop->write_ticks = 0;
 	}
+	/* Who waits for no sync must not wait for one that the loop makes itself. */
+	if (!(request->command->flags & COMMAND_WRITE) ||
+		(request->command->flags & COMMAND_RELAXED))
+		connection->loop->write_ticks = 0;
 	submit(connection, request);
 	return true;
 }

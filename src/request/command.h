@@ -38,10 +38,11 @@ enum command_flag {
 	COMMAND_NOSCRIPT = 1 << 8,
 	COMMAND_PUBSUB = 1 << 9,
 	/* Not told to clients: */
-	COMMAND_SECRET = 1 << 12,     /* its arguments are nobody's to read in logs */
-	COMMAND_HANDLES = 1 << 13,    /* its keys may be handles of sessions */
 	COMMAND_SUBSCRIBED = 1 << 10, /* allowed to a RESP2 connection that has subscriptions */
 	COMMAND_IN_ORDER = 1 << 11,   /* ROUTE_LOCAL: waits for the replies before its own */
+	COMMAND_SECRET = 1 << 12,     /* its arguments are nobody's to read in logs */
+	COMMAND_HANDLES = 1 << 13,    /* its keys may be handles of sessions */
+	COMMAND_RELAXED = 1 << 14,    /* its reply waits for no disk */
 };
 
 typedef void (*command_turn_fn)(struct turn *turn);

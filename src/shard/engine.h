@@ -16,6 +16,7 @@
 #include "request/mailbox.h"
 #include "store/store.h"
 
+struct cache;
 struct checkpoint;
 struct objects;
 struct leases;
@@ -72,6 +73,7 @@ struct engine {
 	struct store **stores;     /* by shard */
 	struct sessions *sessions; /* session/'s, by shard; NULL in an engine without */
 	struct leases *leases;     /* leases.h's; NULL in an engine without */
+	struct cache *cache;       /* cache/'s; NULL in an engine without */
 	struct engine_expiry expiries[ENGINE_EXPIRIES_MAX];
 	uint16_t expiry_count;
 	uint16_t (*handle_slot)(struct slice key); /* for COMMAND_HANDLES; NULL: as any key */

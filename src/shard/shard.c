@@ -111,7 +111,8 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns += ended_ns - port->stamp_ns;
 	port->stamp_ns = ended_ns;
-	if (turn.gate_lsn > request->gate_lsn)
+	bool relaxed = request->command->flags & COMMAND_RELAXED;
+	if (!relaxed && turn.gate_lsn > request->gate_lsn)
 		request->gate_lsn = turn.gate_lsn;
 	if (request->changes.events)
 		publish(engine, self, request);

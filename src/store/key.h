@@ -31,6 +31,11 @@ enum table {
 	TABLE_SESSION = 0x09,
 	TABLE_SESSION_USER = 0x0a,
 	TABLE_SESSION_COUNT = 0x0b,
+	/* Of the cache: cache/cache_key.h */
+	TABLE_CACHE = 0x0c,
+	TABLE_CACHE_LINE = 0x0d,
+	TABLE_CACHE_MARK = 0x0e,
+	TABLE_CACHE_SUMS = 0x0f,
 };
 
 /* Tables that only the tree (LMDB) knows; a store key never starts with them. */

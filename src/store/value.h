@@ -16,6 +16,7 @@ enum value_type {
 	VALUE_BYTES = 3,   /* an object's storage value that is a string */
 	VALUE_PACKED = 4,  /* one of any other type, and other packed facts (object/packed.h) */
 	VALUE_OBJECT = 5,  /* an object's record (object/record.h) */
+	VALUE_CACHE = 7,   /* an entry of the cache (cache/cache_record.h) */
 	VALUE_SESSION = 6, /* what is known of a session's id (session/session_record.h) */
 };
 

@@ -1,0 +1,662 @@
+/*
+ * cache: see cache.h.
+ *
+ * An entry, its place in the line and the sums are always changed together, in one turn. The line
+ * names an entry by its key and the place at which it first stood; the record has that place too,
+ * so what the line names is known to be the same entry wherever it has been moved since. A place
+ * whose entry has gone is dropped when its turn comes.
+ *
+ * In memory `facts.checked` is the number of the latest invalidation that the entry was checked
+ * against, `facts.queued` the shard's next place when it was last used.
+ *
+ * Threads: see cache.h.
+ */
+#include "cache/cache.h"
+
+#include "base/fault.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "cache/cache_key.h"
+#include "cache/hot.h"
+#include "cache/origin.h"
+#include "config/config.h"
+#include "shard/leases.h"
+
+#include <assert.h>
+#include <endian.h>
+
+#define CACHE_SOFT    0x80 /* of facts.flags, beside those of the record */
+#define LINE_STEPS    16   /* places that one write looks at when the disk's part is full */
+#define SUBJECT_FIRST 'c'
+/* Numbers of invalidations that a crash may have lost, and that entries may have seen. */
+#define NUMBERS_SKIPPED ((uint64_t)1 << 20)
+
+static const struct slice latest_name = { "latest", 6 };
+
+struct shard_cache {
+	struct hot *hot;
+	struct stats *stats;
+	struct random random;
+	uint64_t line_first; /* no place below it is taken */
+	uint64_t place_seen; /* the shard's next place, for `facts.queued` */
+	uint64_t evictions;  /* of hot, as counted in stats */
+	uint32_t groups;     /* that have sums */
+};
+
+struct cache {
+	struct engine *engine;
+	struct origins *origins[LIMIT_WORKERS]; /* by port */
+	struct marks *marks;
+	struct shard_cache *shards;
+};
+
+static struct shard_cache *shard_of(const struct turn *turn)
+{
+	return &turn->engine->cache->shards[turn->shard];
+}
+
+/* The key's shard: the turn's but for commands of several keys. */
+static struct shard_cache *shard_of_key(const struct turn *turn, struct slice key, uint16_t *shard)
+{
+	*shard = turn->request->shard_count == 1 ? turn->shard : turn_shard_of(turn, key);
+	return &turn->engine->cache->shards[*shard];
+}
+
+struct origins *cache_origins(const struct turn *turn)
+{
+	return turn->engine->cache->origins[turn->port];
+}
+
+void cache_set_origins(struct engine *engine, uint16_t port, struct origins *origins)
+{
+	engine->cache->origins[port] = origins;
+}
+
+struct marks *cache_marks(const struct turn *turn)
+{
+	return turn->engine->cache->marks;
+}
+
+struct stats *cache_stats(const struct turn *turn)
+{
+	return shard_of(turn)->stats;
+}
+
+double cache_random(const struct turn *turn)
+{
+	uint64_t number = random_next(&shard_of(turn)->random) >> 11;
+	return ((double)number + 1) / (double)((uint64_t)1 << 53);
+}
+
+struct slice cache_subject(struct turn *turn, struct slice key)
+{
+	char *bytes = arena_alloc(turn_arena(turn), key.size + 1);
+	bytes[0] = SUBJECT_FIRST;
+	memcpy(bytes + 1, key.data, key.size);
+	return slice_of(bytes, key.size + 1);
+}
+
+/* --- sums ----------------------------------------------------------------------------------------
+ */
+
+static bool read_sums(struct turn *turn, uint16_t shard, struct slice group, struct cache_sums *out)
+{
+	struct key key;
+	struct value value;
+	uint64_t numbers[4];
+	key_of_cache_sums(&key, group);
+	*out = (struct cache_sums){ .next_place = 1 };
+	if (!turn_peek(turn, shard, key_slice(&key), &value))
+		return false;
+	assert(value.data.size == sizeof(numbers));
+	memcpy(numbers, value.data.data, sizeof(numbers));
+	*out = (struct cache_sums){ le64toh(numbers[0]), le64toh(numbers[1]), le64toh(numbers[2]),
+		le64toh(numbers[3]) };
+	return true;
+}
+
+void cache_sums(struct turn *turn, uint16_t shard, struct slice group, struct cache_sums *out)
+{
+	read_sums(turn, shard, group, out);
+}
+
+static void write_sums(
+	struct turn *turn, uint16_t shard, struct slice group, const struct cache_sums *sums)
+{
+	struct key key;
+	uint64_t numbers[4] = { htole64(sums->entries), htole64(sums->bytes),
+		htole64(sums->lasting), htole64(sums->next_place) };
+	struct value value = {
+		.type = VALUE_BYTES,
+		.data = arena_copy(turn_arena(turn), slice_of(numbers, sizeof(numbers))),
+	};
+	key_of_cache_sums(&key, group);
+	turn_put(turn, shard, key_slice(&key), &value);
+}
+
+static size_t size_of(struct slice key, const struct cache_record *record)
+{
+	return key.size + CACHE_FORMAT_HEADER_BYTES + record->tags.size + record->etag.size +
+		record->last_modified.size + record->value.size;
+}
+
+static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, struct slice key,
+	const struct cache_record *record, int sign)
+{
+	struct cache_sums sums;
+	read_sums(turn, shard, group, &sums);
+	assert(sign > 0 || sums.entries > 0);
+	sums.entries += (uint64_t)(int64_t)sign;
+	sums.bytes += (uint64_t)((int64_t)size_of(key, record) * sign);
+	if (record->flags & CACHE_FORMAT_FLAG_LASTING)
+		sums.lasting += (uint64_t)(int64_t)sign;
+	write_sums(turn, shard, group, &sums);
+}
+
+static void count_entry(struct turn *turn, uint16_t shard, struct slice key,
+	const struct cache_record *record, int sign)
+{
+	add_to_sums(turn, shard, slice_of(NULL, 0), key, record, sign);
+	if (record->flags & CACHE_FORMAT_FLAG_GROUPED)
+		add_to_sums(turn, shard, cache_group_of(key), key, record, sign);
+}
+
+/* Whether the key's group has sums, or may get some. */
+static bool is_grouped(struct turn *turn, uint16_t shard, struct slice key)
+{
+	struct shard_cache *state = &turn->engine->cache->shards[shard];
+	struct slice group = cache_group_of(key);
+	struct cache_sums sums;
+	if (group.size == 0)
+		return false;
+	if (read_sums(turn, shard, group, &sums))
+		return true;
+	if (state->groups >= LIMIT_CACHE_GROUPS)
+		return false;
+	state->groups++;
+	return true;
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+static bool read_record(struct turn *turn, uint16_t shard, struct slice key,
+	struct cache_record *out, int64_t *expire_ms)
+{
+	struct key store_key;
+	struct value value;
+	key_of_cache(&store_key, key);
+	if (!turn_peek(turn, shard, key_slice(&store_key), &value))
+		return false;
+	if (!cache_record_decode(value.data, out))
+		fault("an entry of the cache is damaged");
+	*expire_ms = value.expire_ms;
+	return true;
+}
+
+bool cache_read(struct turn *turn, struct slice key, struct cache_record *out)
+{
+	uint16_t shard;
+	int64_t expire_ms;
+	shard_of_key(turn, key, &shard);
+	return read_record(turn, shard, key, out, &expire_ms) && expire_ms > turn->now_ms;
+}
+
+static struct hot_entry *keep_in_memory(struct turn *turn, struct shard_cache *state,
+	struct slice key, uint64_t hash, const struct cache_record *record)
+{
+	hot_limit(state->hot, (size_t)(turn->config->cache_memory_bytes / turn->shard_total));
+	struct hot_entry *entry = hot_put(state->hot, key, hash, record->value, record->tags);
+	uint64_t evictions = hot_figures(state->hot).evictions;
+	stats_add(state->stats, slice_of(NULL, 0), STAT_EVICTIONS_MEMORY,
+		evictions - state->evictions);
+	state->evictions = evictions;
+	if (entry == NULL)
+		return NULL;
+	entry->facts = (struct hot_facts){
+		.filled_ms = record->filled_ms,
+		.ttl_ms = record->ttl_ms,
+		.stale_ms = record->stale_ms,
+		.error_ms = record->error_ms,
+		.delta_ms = record->delta_ms,
+		.sequence = record->sequence,
+		.checked = record->sequence,
+		.flags = record->flags & (CACHE_FORMAT_FLAG_ABSENT | CACHE_FORMAT_FLAG_LASTING),
+	};
+	return entry;
+}
+
+static void fill_in(struct cache_entry *out, const struct hot_facts *facts, int64_t now_ms)
+{
+	out->absent = facts->flags & CACHE_FORMAT_FLAG_ABSENT;
+	out->soft = facts->flags & CACHE_SOFT;
+	out->age_ms = now_ms > facts->filled_ms ? now_ms - facts->filled_ms : 0;
+	out->ttl_ms = facts->ttl_ms;
+	out->stale_ms = facts->stale_ms;
+	out->error_ms = facts->error_ms;
+	out->delta_ms = facts->delta_ms;
+	out->filled_ms = facts->filled_ms;
+	out->failed_until_ms = facts->failed_until_ms;
+	out->flags = facts->flags;
+}
+
+/* False: invalidated for good. */
+static bool check_marks(
+	struct turn *turn, struct hot_facts *facts, struct slice key, struct slice tags)
+{
+	struct marks *marks = cache_marks(turn);
+	uint64_t latest = marks_latest(marks);
+	if (facts->checked >= latest)
+		return true;
+	struct mark mark = marks_of(marks, key, tags);
+	if (mark.hard > facts->sequence)
+		return false;
+	if (mark.soft > facts->sequence)
+		facts->flags |= CACHE_SOFT;
+	facts->checked = latest;
+	return true;
+}
+
+static int64_t keep_ms(int64_t ttl_ms, int64_t stale_ms, int64_t error_ms)
+{
+	int64_t keep = ttl_ms > stale_ms ? ttl_ms : stale_ms;
+	return keep > error_ms ? keep : error_ms;
+}
+
+static bool find_in_memory(struct turn *turn, struct shard_cache *state, struct slice key,
+	uint64_t hash, struct cache_entry *out, bool whatever_age)
+{
+	struct hot_entry *entry = hot_find(state->hot, key, hash);
+	if (entry == NULL)
+		return false;
+	struct hot_facts *facts = &entry->facts;
+	fill_in(out, facts, turn->now_ms);
+	if (!check_marks(turn, facts, key, entry->tags) ||
+		(!whatever_age &&
+			out->age_ms >= keep_ms(facts->ttl_ms, facts->stale_ms, facts->error_ms)))
+		return false;
+	out->soft = facts->flags & CACHE_SOFT;
+	facts->queued = state->place_seen;
+	out->tags = entry->tags;
+	out->value = entry->value;
+	out->from_memory = out->found = true;
+	return true;
+}
+
+static void drop(
+	struct turn *turn, uint16_t shard, struct slice key, const struct cache_record *record);
+
+static bool find_in_store(struct turn *turn, struct shard_cache *state, uint16_t shard,
+	struct slice key, uint64_t hash, struct cache_entry *out)
+{
+	struct cache_record record;
+	int64_t expire_ms;
+	if (!read_record(turn, shard, key, &record, &expire_ms) || expire_ms <= turn->now_ms)
+		return false;
+	struct hot_facts facts = {
+		.sequence = record.sequence,
+		.checked = record.sequence,
+		.flags = record.flags & (CACHE_FORMAT_FLAG_ABSENT | CACHE_FORMAT_FLAG_LASTING),
+		.filled_ms = record.filled_ms,
+		.ttl_ms = record.ttl_ms,
+		.stale_ms = record.stale_ms,
+		.error_ms = record.error_ms,
+		.delta_ms = record.delta_ms,
+	};
+	if (!check_marks(turn, &facts, key, record.tags)) {
+		if (turn->may_write)
+			drop(turn, shard, key, &record);
+		return false;
+	}
+	fill_in(out, &facts, turn->now_ms);
+	/* What is put into memory is a copy: the record lives as long as the turn. */
+	struct hot_entry *entry = keep_in_memory(turn, state, key, hash, &record);
+	if (entry) {
+		facts.queued = state->place_seen;
+		entry->facts = facts;
+	}
+	out->tags = record.tags;
+	out->value = record.value;
+	out->found = true;
+	return true;
+}
+
+bool cache_find(struct turn *turn, struct slice key, struct cache_entry *out)
+{
+	uint16_t shard;
+	struct shard_cache *state = shard_of_key(turn, key, &shard);
+	uint64_t hash = hash_bytes(key);
+	*out = (struct cache_entry){ 0 };
+	if (find_in_memory(turn, state, key, hash, out, false)) {
+		stats_add(state->stats, key, STAT_HITS_MEMORY, 1);
+		turn->hits++;
+		return true;
+	}
+	*out = (struct cache_entry){ 0 };
+	if (find_in_store(turn, state, shard, key, hash, out)) {
+		stats_add(state->stats, key, STAT_HITS_DISK, 1);
+		turn->hits++;
+		return true;
+	}
+	turn->misses++;
+	return false;
+}
+
+bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *out)
+{
+	uint16_t shard;
+	struct shard_cache *state = shard_of_key(turn, key, &shard);
+	*out = (struct cache_entry){ 0 };
+	if (find_in_memory(turn, state, key, hash_bytes(key), out, true))
+		return true;
+	return cache_find(turn, key, out);
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static void drop(
+	struct turn *turn, uint16_t shard, struct slice key, const struct cache_record *record)
+{
+	struct key store_key;
+	count_entry(turn, shard, key, record, -1);
+	key_of_cache(&store_key, key);
+	turn_delete(turn, shard, key_slice(&store_key));
+	key_of_cache_place(&store_key, record->place);
+	turn_delete(turn, shard, key_slice(&store_key));
+	hot_remove(turn->engine->cache->shards[shard].hot, key, hash_bytes(key));
+}
+
+/* The line's entry: the place at which its entry first stood, and the key. */
+static void stand_in_line(
+	struct turn *turn, uint16_t shard, uint64_t place, uint64_t first_place, struct slice key)
+{
+	struct key store_key;
+	char *bytes = arena_alloc(turn_arena(turn), sizeof(first_place) + key.size);
+	uint64_t number = htole64(first_place);
+	memcpy(bytes, &number, sizeof(number));
+	memcpy(bytes + sizeof(number), key.data, key.size);
+	struct value value = {
+		.type = VALUE_BYTES,
+		.data = slice_of(bytes, sizeof(number) + key.size),
+	};
+	key_of_cache_place(&store_key, place);
+	turn_put(turn, shard, key_slice(&store_key), &value);
+}
+
+static uint64_t take_place(struct turn *turn, uint16_t shard)
+{
+	struct cache_sums sums;
+	read_sums(turn, shard, slice_of(NULL, 0), &sums);
+	uint64_t place = sums.next_place++;
+	write_sums(turn, shard, slice_of(NULL, 0), &sums);
+	turn->engine->cache->shards[shard].place_seen = sums.next_place;
+	return place;
+}
+
+/* The first in the line at or behind `from`; its key lies in the arena. */
+static bool first_in_line(struct turn *turn, uint16_t shard, uint64_t from, uint64_t *place,
+	uint64_t *first_place, struct slice *key)
+{
+	struct key start, end;
+	struct cursor cursor;
+	struct slice store_key;
+	struct value value;
+	key_of_cache_place(&start, from);
+	key_of_table_end(&end, TABLE_CACHE_LINE);
+	cursor_open(&cursor, turn->stores[shard], &turn->request->changes, turn_arena(turn),
+		key_slice(&start), key_slice(&end), false);
+	bool found = cursor_next(&cursor, &store_key, &value) &&
+		key_parse_cache_place(store_key, place) && value.data.size > sizeof(*first_place);
+	if (found) {
+		memcpy(first_place, value.data.data, sizeof(*first_place));
+		*first_place = le64toh(*first_place);
+		*key = arena_copy(turn_arena(turn),
+			slice_of(value.data.data + sizeof(*first_place),
+				value.data.size - sizeof(*first_place)));
+	}
+	cursor_close(&cursor);
+	return found;
+}
+
+/* One place of the line is looked at; false when there is none. */
+static bool evict_step(struct turn *turn, uint16_t shard, bool last_chance)
+{
+	struct shard_cache *state = &turn->engine->cache->shards[shard];
+	uint64_t place, first_place;
+	struct slice key;
+	struct cache_record record;
+	struct key store_key;
+	int64_t expire_ms;
+	if (!first_in_line(turn, shard, state->line_first, &place, &first_place, &key))
+		return false;
+	state->line_first = place + 1;
+	key_of_cache_place(&store_key, place);
+	turn_delete(turn, shard, key_slice(&store_key));
+	if (!read_record(turn, shard, key, &record, &expire_ms) || record.place != first_place)
+		return true;
+	const struct hot_entry *hot = hot_peek(state->hot, key, hash_bytes(key));
+	if (hot && hot->facts.queued > place && !last_chance) {
+		stand_in_line(turn, shard, take_place(turn, shard), first_place, key);
+		return true;
+	}
+	drop(turn, shard, key, &record);
+	stats_add(state->stats, key, STAT_EVICTIONS_DISK, 1);
+	return true;
+}
+
+/* Makes room, some steps at a time. */
+static void bound_disk(struct turn *turn, uint16_t shard)
+{
+	uint64_t most = (uint64_t)turn->config->cache_disk_bytes / turn->shard_total;
+	struct cache_sums sums;
+	for (int i = 0; i < LINE_STEPS; i++) {
+		read_sums(turn, shard, slice_of(NULL, 0), &sums);
+		if (sums.bytes <= most || !evict_step(turn, shard, i >= LINE_STEPS / 2))
+			return;
+	}
+}
+
+void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
+{
+	uint16_t shard;
+	struct shard_cache *state = shard_of_key(turn, key, &shard);
+	struct cache_record before;
+	int64_t expire_ms, keep = keep_ms(record->ttl_ms, record->stale_ms, record->error_ms);
+	bool replaces = read_record(turn, shard, key, &before, &expire_ms);
+	if (keep <= 0) {
+		if (replaces)
+			drop(turn, shard, key, &before);
+		keep_in_memory(turn, state, key, hash_bytes(key), record);
+		return;
+	}
+	record->flags &= (uint8_t)~CACHE_FORMAT_FLAG_GROUPED;
+	if (is_grouped(turn, shard, key))
+		record->flags |= CACHE_FORMAT_FLAG_GROUPED;
+	if (replaces) {
+		count_entry(turn, shard, key, &before, -1);
+		record->place = before.place;
+	} else {
+		record->place = take_place(turn, shard);
+		stand_in_line(turn, shard, record->place, record->place, key);
+	}
+	count_entry(turn, shard, key, record, 1);
+	struct key store_key;
+	struct value value = {
+		.type = VALUE_CACHE,
+		.expire_ms = record->filled_ms + keep,
+		.data = cache_record_encode(record, turn_arena(turn)),
+	};
+	key_of_cache(&store_key, key);
+	turn_put(turn, shard, key_slice(&store_key), &value);
+	struct hot_entry *entry = keep_in_memory(turn, state, key, hash_bytes(key), record);
+	if (entry)
+		entry->facts.queued = state->place_seen;
+	bound_disk(turn, shard);
+}
+
+bool cache_remove(struct turn *turn, struct slice key)
+{
+	uint16_t shard;
+	struct shard_cache *state = shard_of_key(turn, key, &shard);
+	struct cache_entry entry;
+	struct cache_record record;
+	int64_t expire_ms;
+	bool served = cache_find(turn, key, &entry);
+	if (read_record(turn, shard, key, &record, &expire_ms))
+		drop(turn, shard, key, &record);
+	else
+		hot_remove(state->hot, key, hash_bytes(key));
+	return served;
+}
+
+void cache_note_failure(struct turn *turn, struct slice key, int64_t until_ms)
+{
+	struct hot_entry *entry = hot_peek(shard_of(turn)->hot, key, hash_bytes(key));
+	if (entry)
+		entry->facts.failed_until_ms = until_ms;
+}
+
+uint64_t cache_memory_bytes(const struct turn *turn, uint16_t shard)
+{
+	return hot_bytes(turn->engine->cache->shards[shard].hot);
+}
+
+/* --- what falls due
+ * -------------------------------------------------------------------------------
+ */
+
+/* For engine->expiries. */
+static bool expire(struct turn *turn, struct slice store_key)
+{
+	uint64_t hash;
+	uint8_t kind;
+	struct slice key;
+	struct cache_record record;
+	int64_t expire_ms;
+	if (key_parse_cache_mark(store_key, &kind, &key)) {
+		marks_forget(cache_marks(turn), kind, key);
+		return false;
+	}
+	if (!key_parse_cache(store_key, &hash, &key))
+		return false;
+	if (read_record(turn, turn->shard, key, &record, &expire_ms) && expire_ms <= turn->now_ms)
+		drop(turn, turn->shard, key, &record);
+	return true;
+}
+
+/* --- invalidations
+ * --------------------------------------------------------------------------------
+ */
+
+static void put_mark(struct turn *turn, uint8_t kind, struct slice name, const struct mark *mark,
+	int64_t expire_ms)
+{
+	struct key key;
+	uint64_t numbers[2] = { htole64(mark->hard), htole64(mark->soft) };
+	struct value value = {
+		.type = VALUE_BYTES,
+		.expire_ms = expire_ms,
+		.data = arena_copy(turn_arena(turn), slice_of(numbers, sizeof(numbers))),
+	};
+	key_of_cache_mark(&key, kind, name);
+	turn_put(turn, turn->shard, key_slice(&key), &value);
+}
+
+void cache_invalidate(struct turn *turn, uint8_t kind, struct slice name, bool soft)
+{
+	assert(turn->shard == 0);
+	struct mark mark = marks_add(cache_marks(turn), kind, name, soft);
+	struct mark latest = { .hard = marks_latest(cache_marks(turn)) };
+	put_mark(turn, kind, name, &mark, turn->now_ms + LIMIT_CACHE_AGE_MS);
+	put_mark(turn, CACHE_FORMAT_MARK_LATEST, latest_name, &latest, 0);
+}
+
+static void load_marks(struct cache *cache, struct store *store)
+{
+	struct arena arena;
+	struct key start, end;
+	struct cursor cursor;
+	struct slice store_key, name;
+	struct value value;
+	uint8_t kind;
+	arena_init(&arena, 4096);
+	start = (struct key){ .size = 1, .bytes = { TABLE_CACHE_MARK } };
+	key_of_table_end(&end, TABLE_CACHE_MARK);
+	cursor_open(&cursor, store, NULL, &arena, key_slice(&start), key_slice(&end), false);
+	while (cursor_next(&cursor, &store_key, &value)) {
+		uint64_t numbers[2];
+		if (!key_parse_cache_mark(store_key, &kind, &name) ||
+			value.data.size != sizeof(numbers))
+			fault("an invalidation of the cache is damaged");
+		memcpy(numbers, value.data.data, sizeof(numbers));
+		struct mark mark = { le64toh(numbers[0]), le64toh(numbers[1]) };
+		marks_restore(cache->marks, kind, name, &mark);
+	}
+	cursor_close(&cursor);
+	arena_fini(&arena);
+	struct mark skipped = { .hard = marks_latest(cache->marks) + NUMBERS_SKIPPED };
+	marks_restore(cache->marks, CACHE_FORMAT_MARK_LATEST, latest_name, &skipped);
+}
+
+static void load_groups(struct cache *cache, uint16_t number)
+{
+	struct arena arena;
+	struct key start, end;
+	struct cursor cursor;
+	struct slice store_key;
+	struct value value;
+	arena_init(&arena, 4096);
+	start = (struct key){ .size = 1, .bytes = { TABLE_CACHE_SUMS } };
+	key_of_table_end(&end, TABLE_CACHE_SUMS);
+	cursor_open(&cursor, cache->engine->stores[number], NULL, &arena, key_slice(&start),
+		key_slice(&end), false);
+	while (cursor_next(&cursor, &store_key, &value))
+		cache->shards[number].groups += store_key.size > 1;
+	cursor_close(&cursor);
+	arena_fini(&arena);
+}
+
+/* --- the whole
+ * ------------------------------------------------------------------------------------
+ */
+
+struct cache *cache_new(struct engine *engine)
+{
+	struct cache *cache = memory_zeroed(sizeof(*cache));
+	assert(engine->leases);
+	cache->engine = engine;
+	cache->marks = marks_new();
+	cache->shards = memory_zeroed(engine->shard_count * sizeof(*cache->shards));
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		struct shard_cache *shard = &cache->shards[i];
+		uint64_t seed;
+		random_entropy(&seed, sizeof(seed));
+		random_seed(&shard->random, seed);
+		shard->hot =
+			hot_new((size_t)(engine->config->cache_memory_bytes / engine->shard_count));
+		shard->stats = stats_new();
+		load_groups(cache, i);
+	}
+	load_marks(cache, engine->stores[0]);
+	engine->cache = cache;
+	engine_add_expiry(engine, (struct engine_expiry){ .expire = expire });
+	return cache;
+}
+
+void cache_free(struct cache **taken)
+{
+	struct cache *cache = *taken;
+	*taken = NULL;
+	if (cache == NULL)
+		return;
+	for (uint16_t i = 0; i < cache->engine->shard_count; i++) {
+		hot_free(&cache->shards[i].hot);
+		stats_free(&cache->shards[i].stats);
+	}
+	marks_free(&cache->marks);
+	cache->engine->cache = NULL;
+	memory_free(cache->shards);
+	memory_free(cache);
+}

@@ -1,0 +1,261 @@
+/*
+ * entry_commands: CACHE.SET, GET, MGET, DEL, INFO, INVALIDATE: entries as such. Who refreshes what
+ * is swr_commands.c's.
+ *
+ * SET, DEL and an invalidation void the lease of a key: whoever fetched meanwhile fetched something
+ * older, and its FILL is refused. For tags and prefixes the FILL itself finds that out, by the
+ * number of the invalidation (marks.h).
+ *
+ * Threads: the turn's.
+ */
+#include "cache/commands.h"
+
+#include "cache/cache.h"
+#include "cache/options.h"
+#include "shard/leases.h"
+
+/* The lives that a command gives; without TTL the entry is kept as long as any may be. */
+static bool set_lives(
+	struct turn *turn, const struct cache_options *options, struct cache_record *record)
+{
+	bool has_ttl = options->given & CACHE_OPTION_TTL;
+	record->ttl_ms = has_ttl ? options->ttl_ms : LIMIT_CACHE_AGE_MS;
+	record->stale_ms = record->ttl_ms;
+	if (!has_ttl)
+		record->flags |= CACHE_FORMAT_FLAG_LASTING;
+	if (options->given & CACHE_OPTION_STALE)
+		record->stale_ms = options->stale_ms;
+	if (!cache_stale_check(turn, record->ttl_ms, record->stale_ms))
+		return false;
+	cache_jitter(turn, options->jitter_ms, record);
+	return true;
+}
+
+void cache_jitter(const struct turn *turn, int64_t jitter_ms, struct cache_record *record)
+{
+	int64_t more = (int64_t)((double)jitter_ms * (1 - cache_random(turn)));
+	bool lasting = record->flags & CACHE_FORMAT_FLAG_LASTING;
+	if (jitter_ms == 0 || lasting)
+		return;
+	record->ttl_ms += more;
+	record->stale_ms += more;
+	if (record->error_ms)
+		record->error_ms += more;
+}
+
+static void void_lease(struct turn *turn, struct slice key)
+{
+	uint16_t shard = turn_shard_of(turn, key);
+	lease_void(leases_of(turn, shard), cache_subject(turn, key), !leases_are_near(turn));
+	if (leases_are_near(turn))
+		leases_used(turn);
+}
+
+void cache_set_command(struct turn *turn)
+{
+	struct cache_options options;
+	struct cache_entry entry;
+	struct slice key = turn_argument(turn, 1);
+	if (!cache_key_check(turn, key) ||
+		!cache_options_parse(turn, 3,
+			CACHE_OPTION_TTL | CACHE_OPTION_STALE | CACHE_OPTION_JITTER |
+				CACHE_OPTION_TAGS | CACHE_OPTION_NX,
+			&options))
+		return;
+	struct cache_record record = {
+		.filled_ms = turn->now_ms,
+		.sequence = marks_latest(cache_marks(turn)),
+		.tag_count = (uint8_t)options.tag_count,
+		.tags = options.tags,
+		.value = turn_argument(turn, 2),
+	};
+	if (!set_lives(turn, &options, &record))
+		return;
+	stats_add(cache_stats(turn), key, STAT_SETS, 1);
+	if ((options.given & CACHE_OPTION_NX) && cache_find(turn, key, &entry)) {
+		writer_null(&turn->writer);
+		return;
+	}
+	cache_put(turn, key, &record);
+	void_lease(turn, key);
+	writer_ok(&turn->writer);
+}
+
+/* What a plain read gets: a fresh value. */
+static bool is_fresh(const struct cache_entry *entry)
+{
+	return entry->found && !entry->absent && !entry->soft && entry->age_ms < entry->ttl_ms;
+}
+
+static void write_value(struct turn *turn, struct slice key)
+{
+	struct cache_entry entry;
+	bool fresh = cache_find(turn, key, &entry) && is_fresh(&entry);
+	struct stats *stats = cache_stats(turn);
+	stats_add(stats, key, STAT_GETS, 1);
+	stats_add(stats, key, fresh ? STAT_FRESH : STAT_MISS, 1);
+	if (fresh)
+		writer_bulk(&turn->writer, entry.value);
+	else
+		writer_null(&turn->writer);
+}
+
+void cache_get_command(struct turn *turn)
+{
+	if (cache_key_check(turn, turn_argument(turn, 1)))
+		write_value(turn, turn_argument(turn, 1));
+}
+
+static bool check_keys(struct turn *turn)
+{
+	for (uint32_t i = 1; i < turn->request->argument_count; i++)
+		if (!cache_key_check(turn, turn_argument(turn, i)))
+			return false;
+	return true;
+}
+
+void cache_mget_command(struct turn *turn)
+{
+	uint32_t count = turn->request->argument_count - 1;
+	if (count > LIMIT_CACHE_MGET) {
+		turn_error(turn, ERROR_CACHE_MGET, LIMIT_CACHE_MGET);
+		return;
+	}
+	if (!check_keys(turn))
+		return;
+	writer_array(&turn->writer, count);
+	for (uint32_t i = 1; i <= count; i++)
+		write_value(turn, turn_argument(turn, i));
+}
+
+void cache_del_command(struct turn *turn)
+{
+	int64_t deleted = 0;
+	if (!check_keys(turn))
+		return;
+	for (uint32_t i = 1; i < turn->request->argument_count; i++) {
+		struct slice key = turn_argument(turn, i);
+		deleted += cache_remove(turn, key);
+		void_lease(turn, key);
+		stats_add(cache_stats(turn), key, STAT_DELETES, 1);
+	}
+	writer_integer(&turn->writer, deleted);
+}
+
+/* --- INFO ----------------------------------------------------------------------------------------
+ */
+
+static const char *state_of(const struct cache_entry *entry, int64_t now_ms)
+{
+	if (entry->absent)
+		return "absent";
+	if (!entry->soft && entry->age_ms < entry->ttl_ms)
+		return "fresh";
+	return entry->failed_until_ms > now_ms ? "failed" : "stale";
+}
+
+static void write_number(struct writer *writer, const char *name, int64_t number)
+{
+	writer_bulk_text(writer, name);
+	writer_integer(writer, number);
+}
+
+static void write_tags(struct writer *writer, struct slice tags)
+{
+	struct slice rest = tags, tag;
+	uint32_t count = 0;
+	while (cache_tag_next(&rest, &tag))
+		count++;
+	writer_bulk_text(writer, "tags");
+	writer_array(writer, count);
+	while (cache_tag_next(&tags, &tag))
+		writer_bulk(writer, tag);
+}
+
+void cache_info_command(struct turn *turn)
+{
+	struct cache_entry entry;
+	struct writer *writer = &turn->writer;
+	struct slice key = turn_argument(turn, 1);
+	if (!cache_key_check(turn, key))
+		return;
+	if (!cache_find(turn, key, &entry)) {
+		writer_null(writer);
+		return;
+	}
+	writer_map(writer, 8);
+	writer_bulk_text(writer, "state");
+	writer_bulk_text(writer, state_of(&entry, turn->now_ms));
+	write_number(writer, "age-ms", entry.age_ms);
+	write_number(writer, "ttl-ms", entry.flags & CACHE_FORMAT_FLAG_LASTING ? -1 : entry.ttl_ms);
+	write_number(writer, "stale-ms", entry.stale_ms);
+	write_number(writer, "fetch-ms", entry.delta_ms);
+	write_number(writer, "bytes", (int64_t)(key.size + entry.value.size));
+	writer_bulk_text(writer, "tier");
+	writer_bulk_text(writer, entry.from_memory ? "memory" : "disk");
+	write_tags(writer, entry.tags);
+}
+
+/* --- INVALIDATE ----------------------------------------------------------------------------------
+ */
+
+static void invalidate_key(struct turn *turn, struct slice key, bool soft)
+{
+	struct cache_record record;
+	uint16_t shard = turn_shard_of(turn, key);
+	if (!cache_key_check(turn, key))
+		return;
+	if (shard != turn->shard) {
+		turn_continue(turn, shard);
+		return;
+	}
+	if (!soft) {
+		cache_remove(turn, key);
+	} else if (cache_read(turn, key, &record)) {
+		/* Stale from now on, for as long as it would have been served. */
+		int64_t age_ms = turn->now_ms - record.filled_ms;
+		if (record.ttl_ms > age_ms)
+			record.ttl_ms = age_ms > 0 ? age_ms : 0;
+		record.flags &= (uint8_t)~CACHE_FORMAT_FLAG_LASTING;
+		record.sequence = marks_latest(cache_marks(turn));
+		cache_put(turn, key, &record);
+	}
+	void_lease(turn, key);
+	stats_add(cache_stats(turn), key, STAT_INVALIDATIONS, 1);
+	writer_ok(&turn->writer);
+}
+
+static void invalidate_many(struct turn *turn, uint8_t kind, struct slice name, bool soft)
+{
+	size_t most = kind == CACHE_FORMAT_MARK_TAG ? LIMIT_CACHE_TAG_BYTES : LIMIT_KEY_BYTES;
+	if (name.size == 0 || name.size > most) {
+		turn_error(turn,
+			kind == CACHE_FORMAT_MARK_TAG ? ERROR_CACHE_TAG : ERROR_CACHE_PREFIX,
+			(int)most);
+		return;
+	}
+	if (turn->shard != 0) {
+		turn_continue(turn, 0);
+		return;
+	}
+	cache_invalidate(turn, kind, name, soft);
+	stats_add(cache_stats(turn), slice_of(NULL, 0), STAT_INVALIDATIONS, 1);
+	writer_ok(&turn->writer);
+}
+
+void cache_invalidate_command(struct turn *turn)
+{
+	struct slice what = turn_argument(turn, 1), name = turn_argument(turn, 2);
+	uint32_t count = turn->request->argument_count;
+	bool soft = count == 4 && slice_is(turn_argument(turn, 3), "soft");
+	if (count > 4 || (count == 4 && !soft))
+		turn_error(turn, ERROR_SYNTAX);
+	else if (slice_is(what, "tag"))
+		invalidate_many(turn, CACHE_FORMAT_MARK_TAG, name, soft);
+	else if (slice_is(what, "prefix"))
+		invalidate_many(turn, CACHE_FORMAT_MARK_PREFIX, name, soft);
+	else if (slice_is(what, "key"))
+		invalidate_key(turn, name, soft);
+	else
+		turn_error(turn, ERROR_SYNTAX);
+}

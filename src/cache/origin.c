@@ -1,0 +1,549 @@
+/*
+ * origin: see origin.h.
+ *
+ * An order's way: line -> running (a fetch, or a call of the server's own) -> settling (a turn of
+ * the key's shard) -> freed. Where it is in the store is read in the turn that orders, what comes
+ * of it is written in the turn that settles; between them it knows nothing but its token, which may
+ * be void by then.
+ *
+ * A source is what is paused when it fails: a `cache-origin` line, or a class.
+ *
+ * Threads: see origin.h.
+ */
+#include "cache/origin.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "cache/freshness.h"
+#include "cache/holder.h"
+#include "config/config.h"
+#include "net/wake_timer.h"
+#include "object/commands.h"
+#include "object/fetch.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RUNNING_MAX       64
+#define ORDERS_MAX        100000
+#define SOURCES_MAX       1000
+#define HEADERS_MAX       16
+#define PAUSE_MS_FIRST    1000
+#define PAUSE_MS_MAX      60000
+#define TTL_MS_DEFAULT    60000
+#define STALE_MS_DEFAULT  600000
+#define ABSENT_MS_DEFAULT 60000
+
+struct source {
+	struct source *next;
+	bool is_class;
+	struct slice prefix; /* of keys, or the class's name */
+	struct slice url;
+	struct fetch_header headers[HEADERS_MAX];
+	uint32_t header_count;
+	int64_t paused_until_ms; /* wall clock; 0: it answers */
+	int64_t pause_ms;        /* the last pause */
+};
+
+enum outcome { FAILED, FILLED, ABSENT, RENEWED };
+
+struct job {
+	struct job *next;
+	struct job *previous; /* of those that run */
+	struct origins *origins;
+	struct source *source;
+	struct arena arena;
+	struct origin_order order;
+	struct slice etag;
+	struct slice last_modified;
+	struct fetch fetch;
+	bool fetching;
+	int64_t begun_ms;
+	/* what came of it */
+	enum outcome outcome;
+	struct buffer value;
+	int64_t retry_ms;
+	struct freshness freshness;
+};
+
+struct origins {
+	struct engine *engine;
+	uint16_t port;
+	bool closed;
+	struct wake_timer timer;
+	struct fetcher *fetcher;
+	struct source *sources;
+	uint32_t source_count;
+	struct job *line_first;
+	struct job *line_last;
+	uint32_t line_count;
+	struct job *running;
+	uint32_t running_count;
+};
+
+static void job_free(struct job *job)
+{
+	struct arena arena = job->arena;
+	fetch_clear(&job->fetch);
+	buffer_fini(&job->value);
+	arena_fini(&arena);
+	memory_free(job);
+}
+
+/* --- sources -------------------------------------------------------------------------------------
+ */
+
+static struct slice copy_of(struct slice bytes)
+{
+	char *copy = memory_zeroed(bytes.size + 1);
+	memcpy(copy, bytes.data, bytes.size);
+	return slice_of(copy, bytes.size);
+}
+
+static struct source *source_add(struct origins *origins, struct slice prefix, bool is_class)
+{
+	struct source *source = memory_zeroed(sizeof(*source));
+	source->prefix = copy_of(prefix);
+	source->is_class = is_class;
+	source->next = origins->sources;
+	origins->sources = source;
+	origins->source_count++;
+	return source;
+}
+
+/* `PREFIX URL [header ...]`, a header being `Name: value`. */
+static bool add_line(void *context, const struct slice *words, size_t count)
+{
+	struct origins *origins = context;
+	struct source *source = source_add(origins, words[0], false);
+	source->url = copy_of(words[1]);
+	for (size_t i = 2; i < count && source->header_count < HEADERS_MAX; i++) {
+		struct slice line = copy_of(words[i]);
+		const char *colon = memchr(line.data, ':', line.size);
+		assert(colon);
+		size_t name = (size_t)(colon - line.data), value = name + 1;
+		while (value < line.size && line.data[value] == ' ')
+			value++;
+		source->headers[source->header_count++] = (struct fetch_header){
+			slice_of(line.data, name),
+			slice_of(line.data + value, line.size - value),
+		};
+	}
+	return true;
+}
+
+static void source_free(struct source *source)
+{
+	memory_free((char *)(uintptr_t)source->prefix.data);
+	if (source->url.data)
+		memory_free((char *)(uintptr_t)source->url.data);
+	for (uint32_t i = 0; i < source->header_count; i++)
+		memory_free((char *)(uintptr_t)source->headers[i].name.data);
+	memory_free(source);
+}
+
+/* The longest prefix of the key; or the class. NULL: none. */
+static struct source *source_of(struct origins *origins, const struct origin_order *order)
+{
+	bool is_class = order->class_name.size > 0;
+	struct source *best = NULL;
+	for (struct source *source = origins->sources; source; source = source->next) {
+		if (source->is_class != is_class)
+			continue;
+		bool matches = is_class ? slice_equal(order->class_name, source->prefix)
+					: slice_starts_with(order->key, source->prefix);
+		if (matches && (best == NULL || source->prefix.size > best->prefix.size))
+			best = source;
+	}
+	if (best == NULL && is_class && origins->source_count < SOURCES_MAX)
+		best = source_add(origins, order->class_name, true);
+	return best;
+}
+
+static void pause_source(struct source *source, int64_t now_ms, int64_t retry_ms)
+{
+	source->pause_ms = source->pause_ms ? 2 * source->pause_ms : PAUSE_MS_FIRST;
+	if (source->pause_ms > PAUSE_MS_MAX)
+		source->pause_ms = PAUSE_MS_MAX;
+	int64_t pause_ms = retry_ms > source->pause_ms ? retry_ms : source->pause_ms;
+	source->paused_until_ms = now_ms + (pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX);
+}
+
+/* --- ordering ------------------------------------------------------------------------------------
+ */
+
+static void copy_order(struct job *job, struct turn *turn, const struct origin_order *order)
+{
+	struct arena *arena = &job->arena;
+	struct cache_record record;
+	job->order = *order;
+	job->order.key = arena_copy(arena, order->key);
+	job->order.token = arena_copy(arena, order->token);
+	job->order.class_name = arena_copy(arena, order->class_name);
+	job->order.id = arena_copy(arena, order->id);
+	job->order.method = arena_copy(arena, order->method);
+	if (!cache_read(turn, order->key, &record) || (record.flags & CACHE_FORMAT_FLAG_ABSENT))
+		return;
+	job->etag = arena_copy(arena, record.etag);
+	job->last_modified = arena_copy(arena, record.last_modified);
+}
+
+enum origin_answer origin_refresh(
+	struct turn *turn, const struct origin_order *order, int64_t *retry_ms)
+{
+	struct origins *origins = cache_origins(turn);
+	struct source *source = origins ? source_of(origins, order) : NULL;
+	if (source == NULL || origins->closed)
+		return ORIGIN_NONE;
+	*retry_ms = source->paused_until_ms - turn->now_ms;
+	if (*retry_ms > 0)
+		return ORIGIN_PAUSED;
+	*retry_ms = PAUSE_MS_FIRST;
+	if (origins->line_count >= ORDERS_MAX)
+		return ORIGIN_PAUSED;
+	struct job *job = memory_zeroed(sizeof(*job));
+	job->origins = origins;
+	job->source = source;
+	arena_init(&job->arena, 1024);
+	buffer_init(&job->value);
+	copy_order(job, turn, order);
+	*(origins->line_last ? &origins->line_last->next : &origins->line_first) = job;
+	origins->line_last = job;
+	origins->line_count++;
+	wake_timer_in(&origins->timer, 0);
+	return ORIGIN_TAKEN;
+}
+
+/* --- settling ------------------------------------------------------------------------------------
+ */
+
+/* What is to be stored, but for who fetched it and when. */
+static void lives_of(
+	const struct job *job, const struct cache_record *before, struct cache_record *record)
+{
+	const struct freshness *freshness = &job->freshness;
+	bool had = before->ttl_ms > 0 && !(before->flags & CACHE_FORMAT_FLAG_LASTING);
+	int64_t ttl_ms = had ? before->ttl_ms : TTL_MS_DEFAULT;
+	int64_t stale_ms = had ? before->stale_ms : STALE_MS_DEFAULT;
+	if (job->order.ttl_ms >= 0) {
+		ttl_ms = job->order.ttl_ms;
+		stale_ms = job->order.stale_ms;
+	}
+	bool by_http = job->order.class_name.size == 0;
+	if (by_http && !freshness->storable)
+		return;
+	record->ttl_ms = by_http && freshness->stated ? freshness->ttl_ms : ttl_ms;
+	int64_t base_ms = freshness->stated ? 0 : record->ttl_ms;
+	record->stale_ms = stale_ms > record->ttl_ms ? stale_ms : record->ttl_ms;
+	if (by_http && freshness->has_stale)
+		record->stale_ms = base_ms + freshness->stale_ms;
+	if (by_http && freshness->has_stale_error)
+		record->error_ms = base_ms + freshness->stale_error_ms;
+}
+
+static struct cache_record record_of(struct turn *turn, const struct job *job, bool *good)
+{
+	struct cache_record before = { 0 }, record = { 0 };
+	bool had = cache_read(turn, job->order.key, &before);
+	*good = true;
+	if (job->outcome == ABSENT) {
+		record.flags = CACHE_FORMAT_FLAG_ABSENT;
+		record.ttl_ms = job->freshness.stated && job->freshness.ttl_ms > 0
+			? job->freshness.ttl_ms
+			: ABSENT_MS_DEFAULT;
+		record.stale_ms = record.ttl_ms;
+		return record;
+	}
+	if (job->outcome == RENEWED) {
+		*good = had && !(before.flags & CACHE_FORMAT_FLAG_ABSENT);
+		record.value = before.value;
+		record.tag_count = before.tag_count;
+		record.tags = before.tags;
+	} else {
+		record.value = buffer_slice(&job->value);
+	}
+	lives_of(job, &before, &record);
+	record.etag = job->freshness.etag.size ? job->freshness.etag : before.etag;
+	record.last_modified = job->freshness.last_modified;
+	if (job->outcome == FILLED)
+		record.etag = job->freshness.etag;
+	return record;
+}
+
+static void settle(struct turn *turn)
+{
+	struct job *job = turn->request->state;
+	struct slice key = job->order.key, token = job->order.token;
+	bool good = job->outcome != FAILED;
+	struct cache_record record = { 0 };
+	if (good)
+		record = record_of(turn, job, &good);
+	if (good)
+		holder_put(turn, key, token, &record);
+	else
+		holder_fail(turn, key, token, job->retry_ms);
+	stats_add(cache_stats(turn), key, STAT_ORIGIN_FETCHES, 1);
+	stats_add(cache_stats(turn), key, STAT_ORIGIN_MS,
+		(uint64_t)(turn->now_ms > job->begun_ms ? turn->now_ms - job->begun_ms : 0));
+}
+
+static const struct command settle_command = {
+	.name = "store what an origin answered",
+	.arity = -1,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE | COMMAND_RELAXED,
+	.run = settle,
+};
+
+static void unlink_running(struct job *job)
+{
+	struct origins *origins = job->origins;
+	*(job->previous ? &job->previous->next : &origins->running) = job->next;
+	if (job->next)
+		job->next->previous = job->previous;
+	origins->running_count--;
+}
+
+static void on_settled(struct request *request)
+{
+	struct job *job = request->state;
+	struct origins *origins = job->origins;
+	request_put(&origins->engine->ports[origins->port].pool, &request);
+	unlink_running(job);
+	job_free(job);
+	if (origins->line_first)
+		wake_timer_in(&origins->timer, 0);
+}
+
+/* The exchange is over; not within a turn. */
+static void end_exchange(struct job *job)
+{
+	struct origins *origins = job->origins;
+	int64_t now_ms = clock_wall_ms(origins->engine->clock);
+	if (job->outcome == FAILED) {
+		pause_source(job->source, now_ms, job->retry_ms);
+		job->retry_ms = job->source->paused_until_ms - now_ms;
+	} else {
+		job->source->pause_ms = job->source->paused_until_ms = 0;
+	}
+	engine_submit_own(origins->engine, origins->port,
+		hash_slot(job->order.key) % origins->engine->shard_count, &settle_command, job,
+		on_settled);
+}
+
+/* --- by HTTP -------------------------------------------------------------------------------------
+ */
+
+static bool is_plain(char letter)
+{
+	return letter > ' ' && letter < 0x7f && !strchr("%#\"<>\\^`{|}", letter);
+}
+
+/* The line's URL and what follows its prefix in the key. A key may not climb out of the URL. */
+static bool url_of(struct job *job, struct slice *out)
+{
+	const struct source *source = job->source;
+	struct slice rest = slice_of(job->order.key.data + source->prefix.size,
+		job->order.key.size - source->prefix.size);
+	char *url = arena_alloc(&job->arena, source->url.size + 3 * rest.size);
+	size_t size = source->url.size;
+	memcpy(url, source->url.data, size);
+	for (size_t i = 0; i < rest.size; i++) {
+		if (i + 1 < rest.size && rest.data[i] == '.' && rest.data[i + 1] == '.')
+			return false;
+		if (is_plain(rest.data[i]))
+			url[size++] = rest.data[i];
+		else
+			size += (size_t)sprintf(url + size, "%%%02X", (unsigned char)rest.data[i]);
+	}
+	*out = slice_of(url, size);
+	return true;
+}
+
+static void on_fetched(struct fetch *fetch)
+{
+	struct job *job = fetch->context;
+	struct origins *origins = job->origins;
+	struct slice headers = buffer_slice(&fetch->headers_in);
+	int64_t now_ms = clock_wall_ms(origins->engine->clock);
+	job->fetching = false;
+	engine_tick(origins->engine, origins->port);
+	freshness_read(fetch->status, headers, now_ms, &job->freshness);
+	job->freshness.etag = arena_copy(&job->arena, job->freshness.etag);
+	job->freshness.last_modified = arena_copy(&job->arena, job->freshness.last_modified);
+	job->outcome = FAILED;
+	if (fetch->status == 304)
+		job->outcome = RENEWED;
+	else if (fetch->status == 404 || fetch->status == 410)
+		job->outcome = ABSENT;
+	else if (fetch->status >= 200 && fetch->status < 300)
+		job->outcome = FILLED;
+	if (job->outcome == FILLED)
+		buffer_append(&job->value, fetch->body_in.data, fetch->body_in.size);
+	if (job->outcome == FAILED)
+		job->retry_ms = freshness_retry_ms(headers, now_ms);
+	end_exchange(job);
+}
+
+static void begin_fetch(struct job *job)
+{
+	const struct source *source = job->source;
+	struct fetch_header *headers =
+		arena_alloc(&job->arena, (HEADERS_MAX + 2) * sizeof(*headers));
+	uint32_t count = source->header_count;
+	memcpy(headers, source->headers, count * sizeof(*headers));
+	if (job->etag.size)
+		headers[count++] = (struct fetch_header){ slice_text("If-None-Match"), job->etag };
+	if (job->last_modified.size)
+		headers[count++] = (struct fetch_header){ slice_text("If-Modified-Since"),
+			job->last_modified };
+	job->fetch = (struct fetch){
+		.headers = headers,
+		.header_count = count,
+		.timeout_ms = job->order.lease_ms < LIMIT_FETCH_TIMEOUT_MS ? job->order.lease_ms
+									   : LIMIT_FETCH_TIMEOUT_MS,
+		.redirects_max = 5,
+		.done = on_fetched,
+		.context = job,
+	};
+	if (!url_of(job, &job->fetch.url)) {
+		job->outcome = FAILED;
+		end_exchange(job);
+		return;
+	}
+	job->fetching = true;
+	fetcher_start(job->origins->fetcher, &job->fetch);
+}
+
+/* --- by an object --------------------------------------------------------------------------------
+ */
+
+/* The method's result as RESP2: a string or number is the value, nil is none. */
+static void read_reply(struct job *job, struct slice reply)
+{
+	const char *end = memchr(reply.data, '\r', reply.size);
+	job->outcome = FAILED;
+	if (end == NULL)
+		return;
+	struct slice line = slice_of(reply.data + 1, (size_t)(end - reply.data) - 1);
+	if (reply.data[0] == '$' && line.data[0] == '-') {
+		job->outcome = ABSENT;
+	} else if (reply.data[0] == '$') {
+		job->outcome = FILLED;
+		size_t at = line.size + 3;
+		buffer_append(&job->value, reply.data + at, reply.size - at - 2);
+	} else if (reply.data[0] == ':' || reply.data[0] == '+') {
+		job->outcome = FILLED;
+		buffer_append(&job->value, line.data, line.size);
+	}
+}
+
+static void on_called(struct request *request)
+{
+	struct job *job = request->told_context;
+	struct origins *origins = job->origins;
+	read_reply(job, buffer_slice(&request->reply));
+	request_put(&origins->engine->ports[origins->port].pool, &request);
+	end_exchange(job);
+}
+
+static const struct command call_command = {
+	.name = "do.call",
+	.arity = -4,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE,
+	.key_first = 2,
+	.key_last = 2,
+	.key_step = 1,
+	.run = do_call,
+};
+
+static void begin_call(struct job *job)
+{
+	struct origins *origins = job->origins;
+	struct request *request = request_take(&origins->engine->ports[origins->port].pool);
+	const struct slice words[] = { slice_text("do.call"), job->order.class_name, job->order.id,
+		job->order.method, job->order.key };
+	request->command = &call_command;
+	request->home = origins->port;
+	request->protocol = 2;
+	request->told = on_called;
+	request->told_context = job;
+	request->argument_count = sizeof(words) / sizeof(words[0]);
+	request->arguments = arena_alloc(&request->arena, sizeof(words));
+	for (uint32_t i = 0; i < request->argument_count; i++)
+		request->arguments[i] = arena_copy(&request->arena, words[i]);
+	engine_submit(origins->engine, origins->port, &request);
+}
+
+/* --- running -------------------------------------------------------------------------------------
+ */
+
+static void run(void *context, uint16_t port)
+{
+	struct origins *origins = context;
+	while (origins->line_first && origins->running_count < RUNNING_MAX && !origins->closed) {
+		struct job *job = origins->line_first;
+		origins->line_first = job->next;
+		if (origins->line_first == NULL)
+			origins->line_last = NULL;
+		origins->line_count--;
+		job->next = origins->running;
+		job->previous = NULL;
+		if (origins->running)
+			origins->running->previous = job;
+		origins->running = job;
+		origins->running_count++;
+		job->begun_ms = clock_wall_ms(origins->engine->clock);
+		if (job->order.class_name.size > 0)
+			begin_call(job);
+		else
+			begin_fetch(job);
+	}
+}
+
+struct origins *origins_new(struct engine *engine, uint16_t port, struct uv_loop_s *loop)
+{
+	struct origins *origins = memory_zeroed(sizeof(*origins));
+	struct config *config = (struct config *)(uintptr_t)engine->config;
+	origins->engine = engine;
+	origins->port = port;
+	wake_timer_init(&origins->timer, loop, engine, port, run, origins);
+	origins->fetcher = fetcher_new(loop, config);
+	config_each_line(config, "cache-origin", add_line, origins);
+	cache_set_origins(engine, port, origins);
+	return origins;
+}
+
+void origins_closing(struct origins *origins)
+{
+	origins->closed = true;
+	wake_timer_close(&origins->timer);
+	fetcher_close(origins->fetcher);
+}
+
+static void free_list(struct job *job)
+{
+	while (job) {
+		struct job *next = job->next;
+		job_free(job);
+		job = next;
+	}
+}
+
+void origins_free(struct origins **taken)
+{
+	struct origins *origins = *taken;
+	*taken = NULL;
+	free_list(origins->line_first);
+	free_list(origins->running);
+	while (origins->sources) {
+		struct source *source = origins->sources;
+		origins->sources = source->next;
+		source_free(source);
+	}
+	fetcher_free(&origins->fetcher);
+	cache_set_origins(origins->engine, origins->port, NULL);
+	memory_free(origins);
+}

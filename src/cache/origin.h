@@ -1,0 +1,55 @@
+/*
+ * origin: where the server refreshes entries of the cache by itself: keys under a prefix that a
+ * `cache-origin` line names, by HTTP, and those for which a caller names an object's method
+ * (CACHE.SWR ... CALL).
+ *
+ *   SWR: lease granted -> origin_refresh: an order in the worker's line (in the turn)
+ *   origins_run: as many as may run at once: fetch or call -> the answer -> a turn of the key's
+ * shard fills, fails or finds absent, by the lease's token like any holder
+ *
+ * Answers of HTTP are kept as their headers say (freshness.h); 304 makes the entry fresh again, 404
+ * and 410 are negative entries, 5xx and 429 failures. An origin that fails is asked again after a
+ * pause that doubles, up to a minute; meanwhile who has nothing to serve is told when to retry.
+ *
+ * Threads: each worker has its own, on its thread.
+ */
+#ifndef CACHE_ORIGIN_H
+#define CACHE_ORIGIN_H
+
+#include "request/turn.h"
+#include "shard/engine.h"
+
+struct origins;
+struct uv_loop_s;
+
+struct origin_order {
+	struct slice key;
+	struct slice token;
+	int64_t ttl_ms; /* the lives that the caller named; -1: none */
+	int64_t stale_ms;
+	int64_t lease_ms;
+	struct slice class_name; /* an object's method; empty: by HTTP */
+	struct slice id;
+	struct slice method;
+};
+
+/* One a worker, on its loop; NULL loop: nothing is ever fetched (tests). */
+struct origins *origins_new(struct engine *engine, uint16_t port, struct uv_loop_s *loop);
+/* The loop ends: nothing is begun any more, what runs is dropped. */
+void origins_closing(struct origins *origins);
+void origins_free(struct origins **origins);
+
+enum origin_answer {
+	ORIGIN_NONE,   /* it is the caller's */
+	ORIGIN_TAKEN,  /* the server sees to it */
+	ORIGIN_PAUSED, /* it would, in `retry_ms` again: it has failed lately */
+};
+/* In a turn of the key's shard; the order is copied. */
+enum origin_answer origin_refresh(
+	struct turn *turn, const struct origin_order *order, int64_t *retry_ms);
+
+/* For engine->cache: of each port. */
+struct origins *cache_origins(const struct turn *turn);
+void cache_set_origins(struct engine *engine, uint16_t port, struct origins *origins);
+
+#endif

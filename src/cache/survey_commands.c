@@ -1,0 +1,271 @@
+/*
+ * survey_commands: CACHE.STATS and CACHE.SCAN: from shard to shard, as far as one turn goes.
+ *
+ * SCAN's cursor is that of SCAN (strings/walk.c): the shard, and the hash to go on from.
+ *
+ * Threads: the turn's; the state travels with the request.
+ */
+#include "cache/commands.h"
+
+#include "base/number.h"
+#include "cache/cache.h"
+#include "cache/cache_key.h"
+#include "cache/options.h"
+
+#include <stdlib.h>
+
+#define SCAN_COUNT_DEFAULT 10
+#define SCAN_SHARDS_MAX    64
+
+struct names {
+	struct slice *all;
+	size_t count;
+	size_t capacity;
+};
+
+static void names_add(struct names *names, struct arena *arena, struct slice name)
+{
+	if (names->count == names->capacity) {
+		size_t capacity = names->capacity ? 2 * names->capacity : 32;
+		struct slice *more = arena_alloc(arena, capacity * sizeof(*more));
+		if (names->count)
+			memcpy(more, names->all, names->count * sizeof(*more));
+		names->all = more;
+		names->capacity = capacity;
+	}
+	names->all[names->count++] = arena_copy(arena, name);
+}
+
+/* --- STATS ---------------------------------------------------------------------------------------
+ */
+
+struct survey {
+	struct slice prefix;
+	bool lists; /* STATS PREFIXES */
+	uint64_t counts[STAT_COUNT];
+	struct cache_sums sums;
+	uint64_t memory_bytes;
+	struct names groups;
+};
+
+static void note_group(void *context, struct slice group)
+{
+	struct turn *turn = context;
+	struct survey *survey = turn->request->state;
+	for (size_t i = 0; i < survey->groups.count; i++)
+		if (slice_equal(survey->groups.all[i], group))
+			return;
+	names_add(&survey->groups, turn_arena(turn), group);
+}
+
+/* Groups that have entries, whether or not anything was counted of them in this run. */
+static void look_at_sums(struct turn *turn, struct survey *survey)
+{
+	struct key start, end;
+	struct cursor cursor;
+	struct slice store_key, group;
+	struct value value;
+	struct names found = { 0 };
+	key_of_cache_sums(&start, survey->prefix);
+	key_of_table_end(&end, TABLE_CACHE_SUMS);
+	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
+		key_slice(&start), key_slice(&end), false);
+	while (cursor_next(&cursor, &store_key, &value) && key_parse_cache_sums(store_key, &group))
+		if (group.size > 0 && slice_starts_with(group, survey->prefix))
+			names_add(&found, turn_arena(turn), group);
+	cursor_close(&cursor);
+	for (size_t i = 0; i < found.count; i++) {
+		struct cache_sums sums;
+		cache_sums(turn, turn->shard, found.all[i], &sums);
+		if (sums.entries > 0)
+			note_group(turn, found.all[i]);
+		if (survey->prefix.size == 0)
+			continue;
+		survey->sums.entries += sums.entries;
+		survey->sums.bytes += sums.bytes;
+		survey->sums.lasting += sums.lasting;
+	}
+}
+
+static void write_count(struct writer *writer, const char *name, uint64_t number)
+{
+	writer_bulk_text(writer, name);
+	writer_integer(writer, (int64_t)number);
+}
+
+static void write_survey(struct turn *turn, const struct survey *survey)
+{
+	struct writer *writer = &turn->writer;
+	const uint64_t *counts = survey->counts;
+	uint64_t asked = counts[STAT_GETS] + counts[STAT_SWRS];
+	uint64_t served = counts[STAT_FRESH] + counts[STAT_STALE] + counts[STAT_REFRESH] +
+		counts[STAT_FAILED] + counts[STAT_ABSENT];
+	writer_map(writer, STAT_COUNT + 5);
+	for (int i = 0; i < STAT_COUNT; i++)
+		write_count(writer, stat_names[i], counts[i]);
+	write_count(writer, "entries", survey->sums.entries);
+	write_count(writer, "bytes", survey->sums.bytes);
+	write_count(writer, "without-ttl", survey->sums.lasting);
+	write_count(writer, "memory-bytes", survey->memory_bytes);
+	writer_bulk_text(writer, "hit-rate");
+	writer_bulk_format(writer, "%.2f", asked ? 100 * (double)served / (double)asked : 0.0);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+void cache_stats_command(struct turn *turn)
+{
+	struct survey *survey = turn->request->state;
+	uint32_t arguments = turn->request->argument_count;
+	if (arguments > 2) {
+		turn_error(turn, ERROR_SYNTAX);
+		return;
+	}
+	if (survey == NULL) {
+		survey = arena_alloc(turn_arena(turn), sizeof(*survey));
+		memset(survey, 0, sizeof(*survey));
+		survey->lists = arguments == 2 && slice_is(turn_argument(turn, 1), "prefixes");
+		if (arguments == 2 && !survey->lists)
+			survey->prefix = turn_argument(turn, 1);
+		turn->request->state = survey;
+		if (survey->prefix.size > LIMIT_CACHE_GROUP_BYTES) {
+			turn_error(turn, ERROR_CACHE_PREFIX, LIMIT_CACHE_GROUP_BYTES);
+			return;
+		}
+	}
+	struct cache_sums sums;
+	stats_sum(cache_stats(turn), survey->prefix, survey->counts);
+	stats_each_group(cache_stats(turn), note_group, turn);
+	look_at_sums(turn, survey);
+	if (survey->prefix.size == 0) {
+		cache_sums(turn, turn->shard, survey->prefix, &sums);
+		survey->sums.entries += sums.entries;
+		survey->sums.bytes += sums.bytes;
+		survey->sums.lasting += sums.lasting;
+	}
+	survey->memory_bytes += cache_memory_bytes(turn, turn->shard);
+	if (turn->shard + 1 < turn->shard_total) {
+		turn_continue(turn, turn->shard + 1);
+		return;
+	}
+	if (!survey->lists) {
+		write_survey(turn, survey);
+		return;
+	}
+	if (survey->groups.count > 1)
+		qsort(survey->groups.all, survey->groups.count, sizeof(struct slice),
+			compare_names);
+	writer_array(&turn->writer, survey->groups.count);
+	for (size_t i = 0; i < survey->groups.count; i++)
+		writer_bulk(&turn->writer, survey->groups.all[i]);
+}
+
+/* --- SCAN ----------------------------------------------------------------------------------------
+ */
+
+struct scan {
+	struct slice prefix;
+	int64_t left;
+	int32_t shards_left;
+	uint64_t shard;
+	uint64_t hash;
+	struct names found;
+};
+
+static bool scan_parse(struct turn *turn, struct scan *scan)
+{
+	uint64_t cursor;
+	uint32_t arguments = turn->request->argument_count;
+	*scan = (struct scan){ .left = SCAN_COUNT_DEFAULT, .shards_left = SCAN_SHARDS_MAX };
+	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
+		turn_error(turn, ERROR_INVALID_CURSOR);
+		return false;
+	}
+	scan->shard = cursor >> KEY_HASH_BITS;
+	scan->hash = cursor & (CACHE_HASH_RANGE - 1);
+	for (uint32_t i = 2; i < arguments; i += 2) {
+		struct slice word = turn_argument(turn, i);
+		if (i + 1 == arguments || (!slice_is(word, "count") && !slice_is(word, "prefix"))) {
+			turn_error(turn, ERROR_SYNTAX);
+			return false;
+		}
+		if (slice_is(word, "prefix")) {
+			scan->prefix = turn_argument(turn, i + 1);
+		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->left) ||
+			scan->left < 1 || scan->left > LIMIT_CACHE_SCAN) {
+			turn_error(turn, ERROR_CACHE_COUNT, LIMIT_CACHE_SCAN);
+			return false;
+		}
+	}
+	stats_add(cache_stats(turn), scan->prefix, STAT_SCANS, 1);
+	return true;
+}
+
+/* Whether it may be served at all; its use is not counted as one. */
+static bool is_there(struct turn *turn, struct slice key, const struct value *value)
+{
+	struct cache_record record;
+	if (value->expire_ms <= turn->now_ms || !cache_record_decode(value->data, &record))
+		return false;
+	struct mark mark = marks_of(cache_marks(turn), key, record.tags);
+	return mark.hard <= record.sequence && !(record.flags & CACHE_FORMAT_FLAG_ABSENT);
+}
+
+/* Looks at so many entries of the shard; those of one hash are looked at together. */
+static void scan_shard(struct turn *turn, struct scan *scan)
+{
+	struct key start, end;
+	struct cursor cursor;
+	struct slice store_key, key;
+	struct value value;
+	uint64_t hash = scan->hash;
+	key_of_cache_hash(&start, scan->hash);
+	key_of_cache_hash(&end, CACHE_HASH_RANGE);
+	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
+		key_slice(&start), key_slice(&end), false);
+	bool more = cursor_next(&cursor, &store_key, &value);
+	while (more && key_parse_cache(store_key, &hash, &key)) {
+		if (scan->left <= 0 && hash != scan->hash)
+			break;
+		scan->hash = hash;
+		scan->left--;
+		if (slice_starts_with(key, scan->prefix) && is_there(turn, key, &value))
+			names_add(&scan->found, turn_arena(turn), key);
+		more = cursor_next(&cursor, &store_key, &value);
+	}
+	cursor_close(&cursor);
+	scan->hash = hash;
+	if (more)
+		return;
+	scan->shard++;
+	scan->hash = 0;
+}
+
+void cache_scan_command(struct turn *turn)
+{
+	struct scan *scan = turn->request->state;
+	if (scan == NULL) {
+		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
+		if (!scan_parse(turn, scan))
+			return;
+		turn->request->state = scan;
+	}
+	if (scan->shard == turn->shard) {
+		scan_shard(turn, scan);
+		scan->shards_left--;
+	}
+	if (scan->left > 0 && scan->shards_left > 0 && scan->shard < turn->shard_total) {
+		turn_continue(turn, (uint16_t)scan->shard);
+		return;
+	}
+	bool ended = scan->shard >= turn->shard_total;
+	writer_array(&turn->writer, 2);
+	writer_bulk_format(&turn->writer, "%llu",
+		ended ? 0ull : (unsigned long long)(scan->shard << KEY_HASH_BITS | scan->hash));
+	writer_array(&turn->writer, scan->found.count);
+	for (size_t i = 0; i < scan->found.count; i++)
+		writer_bulk(&turn->writer, scan->found.all[i]);
+}
