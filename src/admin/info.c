@@ -22,6 +22,36 @@ static uint64_t sections_wanted(const struct request *request);
 static bool walks(uint64_t wanted);
 static void write_sections(const struct walk *walk, struct buffer *out);
 
+/* What the shard has of sessions, leases and the cache, in an engine with them. */
+static void add_families(struct turn *turn, struct info *info)
+{
+	const struct engine *engine = turn->engine;
+	uint16_t shard = turn->shard;
+	if (engine->sessions) {
+		info->sessions += session_count(turn, shard);
+		sessions_add_figures(turn, shard, &info->session_figures);
+	}
+	if (engine->leases) {
+		const struct lease_stats *leases = lease_table_stats(leases_of(turn, shard));
+		info->leases.held += leases->held;
+		info->leases.waiting += leases->waiting;
+		info->leases.granted += leases->granted;
+		info->leases.promoted += leases->promoted;
+		info->leases.committed += leases->committed;
+		info->leases.timed_out += leases->timed_out;
+		info->leases.lost_holders += leases->lost_holders;
+		info->leases.waits_timed_out += leases->waits_timed_out;
+	}
+	if (engine->cache) {
+		struct cache_sums sums;
+		cache_sums(turn, shard, slice_of(NULL, 0), &sums);
+		info->cache_sums.entries += sums.entries;
+		info->cache_sums.bytes += sums.bytes;
+		stats_sum(cache_stats(turn), slice_of(NULL, 0), info->cache_counts);
+		info->cache_memory += cache_memory_bytes(turn, shard);
+	}
+}
+
 void admin_info(struct turn *turn)
 {
 	struct request *request = turn->request;
@@ -34,6 +64,7 @@ void admin_info(struct turn *turn)
 		request->state = walk;
 	}
 	if (walks(walk->wanted)) {
+		add_families(turn, &walk->info);
 		for (int db = 0; db < LIMIT_DATABASES; db++) {
 			uint64_t keys, expiring;
 			store_count(turn->stores[turn->shard], (uint8_t)db, &keys, &expiring);

@@ -6,6 +6,8 @@
 
 #include "admin/environment.h"
 #include "base/buffer.h"
+#include "cache/cache.h"
+#include "session/sessions.h"
 
 /* What one INFO is about; gathered before any section is written. */
 struct info {
@@ -14,6 +16,12 @@ struct info {
 	/* by database, summed over the shards */
 	uint64_t keys[LIMIT_DATABASES];
 	uint64_t expiring[LIMIT_DATABASES];
+	uint64_t sessions;
+	struct sessions_figures session_figures;
+	struct lease_stats leases;
+	struct cache_sums cache_sums;
+	uint64_t cache_counts[STAT_COUNT];
+	uint64_t cache_memory;
 	/* summed over the workers */
 	struct objects_figures objects;
 };

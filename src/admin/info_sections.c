@@ -274,6 +274,48 @@ static void write_objects(const struct info *info, struct buffer *out)
 	number(out, "object_class_memory", objects->memory_bytes);
 }
 
+static void write_sessions(const struct info *info, struct buffer *out)
+{
+	const struct sessions_figures *figures = &info->session_figures;
+	number(out, "sessions", info->sessions);
+	number(out, "sessions_created", figures->created);
+	number(out, "sessions_expired", figures->expired);
+	number(out, "sessions_deleted", figures->deleted);
+	number(out, "sessions_rotated", figures->rotated);
+	number(out, "session_touches_written", figures->touches_written);
+	number(out, "session_touches_kept", figures->touches_kept);
+	number(out, "session_touch_memory", figures->touch_bytes);
+}
+
+static void write_leases(const struct info *info, struct buffer *out)
+{
+	number(out, "leases_held", info->leases.held);
+	number(out, "leases_waiting", info->leases.waiting);
+	number(out, "leases_granted", info->leases.granted);
+	number(out, "leases_promoted", info->leases.promoted);
+	number(out, "leases_committed", info->leases.committed);
+	number(out, "leases_timed_out", info->leases.timed_out);
+	number(out, "leases_lost_holders", info->leases.lost_holders);
+	number(out, "lease_waits_timed_out", info->leases.waits_timed_out);
+}
+
+static void write_cache(const struct info *info, struct buffer *out)
+{
+	static const enum cache_stat shown[] = { STAT_GETS, STAT_SWRS, STAT_FRESH, STAT_STALE,
+		STAT_REFRESH, STAT_LEAD, STAT_MISS, STAT_COALESCED, STAT_BUSY, STAT_FAILURES,
+		STAT_EVICTIONS_MEMORY, STAT_EVICTIONS_DISK, STAT_HITS_MEMORY, STAT_HITS_DISK };
+	number(out, "cache_entries", info->cache_sums.entries);
+	number(out, "cache_bytes", info->cache_sums.bytes);
+	number(out, "cache_memory", info->cache_memory);
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		buffer_append_text(out, "cache_");
+		/* INFO's names have underscores. */
+		for (const char *at = stat_names[shown[i]]; *at; at++)
+			buffer_append(out, *at == '-' ? "_" : at, 1);
+		buffer_format(out, ":%" PRIu64 "\r\n", info->cache_counts[shown[i]]);
+	}
+}
+
 static void write_checkpoint(const struct info *info, struct buffer *out)
 {
 	struct checkpoint_stats stats;
@@ -352,6 +394,9 @@ const struct info_section info_sections[] = {
 	{ "Cluster", true, false, write_cluster },
 	{ "Holdfast", true, false, write_holdfast },
 	{ "Objects", true, true, write_objects },
+	{ "Sessions", true, true, write_sessions },
+	{ "Leases", true, true, write_leases },
+	{ "Cache", true, true, write_cache },
 	{ "Keyspace", true, true, write_keyspace },
 };
 const size_t info_sections_count = sizeof(info_sections) / sizeof(info_sections[0]);
