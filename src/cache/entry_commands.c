@@ -56,7 +56,7 @@ void cache_set_command(struct turn *turn)
 	struct cache_options options;
 	struct cache_entry entry;
 	struct slice key = turn_argument(turn, 1);
-	if (!cache_key_check(turn, key) ||
+	if (!cache_key_check(turn, key) || !cache_value_check(turn, turn_argument(turn, 2)) ||
 		!cache_options_parse(turn, 3,
 			CACHE_OPTION_TTL | CACHE_OPTION_STALE | CACHE_OPTION_JITTER |
 				CACHE_OPTION_TAGS | CACHE_OPTION_NX,

@@ -8,9 +8,12 @@
 
 #include "base/number.h"
 #include "cache/cache_record.h"
+#include "shard/engine.h"
 
 #define VALUES_OF_CALL 3
 #define BETA_MAX       1000
+/* Of a record besides the value: keys, tags, sums, and what is evicted with it. */
+#define RECORD_ROOM (256 * 1024)
 
 struct option {
 	const char *word;
@@ -188,6 +191,14 @@ bool cache_options_parse(
 	}
 	bool both = (out->given & CACHE_OPTION_TTL) && (out->given & CACHE_OPTION_STALE);
 	return !both || cache_stale_check(turn, out->ttl_ms, out->stale_ms);
+}
+
+bool cache_value_check(struct turn *turn, struct slice value)
+{
+	if (value.size + RECORD_ROOM <= gate_record_bytes_max(turn->engine->gate))
+		return true;
+	turn_error(turn, ERROR_CHANGE_SIZE);
+	return false;
 }
 
 bool cache_key_check(struct turn *turn, struct slice key)

@@ -396,6 +396,7 @@ void cache_fill_command(struct turn *turn)
 {
 	struct cache_options options;
 	if (!cache_key_check(turn, key_of(turn)) ||
+		!cache_value_check(turn, turn_argument(turn, 3)) ||
 		!cache_options_parse(turn, 4,
 			CACHE_OPTION_TTL | CACHE_OPTION_STALE | CACHE_OPTION_JITTER |
 				CACHE_OPTION_TAGS,

@@ -166,11 +166,11 @@ static void on_closed(uv_handle_t *handle)
 	finish_close(connection);
 }
 
-/* Whoever gave it a lease hands that on. */
+/* Whoever gave it a lease hands that on. When the server stops leases end anyway. */
 static void say_gone(struct connection *connection)
 {
 	struct net_loop *loop = connection->loop;
-	if (!connection->leases)
+	if (!connection->leases || loop->net->stopping)
 		return;
 	connection->leases = false;
 	loop->net->options.gone(loop->net->options.environment, loop->number, connection->id);

@@ -174,6 +174,18 @@ int engine_open(struct engine **out, const struct engine_options *options,
 	return 0;
 }
 
+/* The server's own requests that were on their way when the threads ended. */
+static void empty_mailbox(struct port *port)
+{
+	struct request *request = mailbox_take_all(&port->mailbox);
+	while (request) {
+		struct request *next = request->next;
+		request->stage = REQUEST_DONE;
+		request_put(&port->pool, &request);
+		request = next;
+	}
+}
+
 void engine_close(struct engine **taken)
 {
 	struct engine *engine = *taken;
@@ -190,8 +202,10 @@ void engine_close(struct engine **taken)
 	}
 	if (engine->tree)
 		tree_close(&engine->tree);
-	for (uint16_t i = 0; i < engine->port_count; i++)
+	for (uint16_t i = 0; i < engine->port_count; i++) {
+		empty_mailbox(&engine->ports[i]);
 		request_pool_fini(&engine->ports[i].pool);
+	}
 	memory_free(engine->ports);
 	memory_free(engine->stores);
 	memory_free(engine->shards);
