@@ -154,6 +154,7 @@
 
 /* Sessions and leases */
 #define ERROR_SESSION_ID      "ERR a session's id is 1 to %d bytes long"
+#define ERROR_SESSION_HANDLE  "ERR a session's id does not have the form of a handle"
 #define ERROR_SESSION_USER    "ERR a user's name is 1 to %d bytes long"
 #define ERROR_SESSION_LIFE    "ERR %s is %lld to %lld seconds"
 #define ERROR_SESSION_ENDED   "ERR ABSOLUTE counts from the session's creation and is over already"

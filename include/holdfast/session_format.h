@@ -43,7 +43,8 @@
  *   +------+------+-----------+------+------+
  *   Until `grace end` it means that session; afterwards it is as kind 3. With form 1 the 32 bytes
  * of the new id follow the name, each XORed with SHA-256 of "holdfast successor" and the old id, so
- *   that who has the old id can be told the new one again and nobody else.
+ *   that who has the old id can be told the new one again and nobody else. They are random when the
+ *   session was named by its handle: then nobody can be told.
  *
  *   kind 3, a deleted id: the kind byte alone. It is not given to a session while it stands.
  *

@@ -60,7 +60,7 @@ static bool read_data(struct turn *turn, struct slice value, struct session_opti
 static bool read_id(struct turn *turn, struct slice value, struct session_options *out)
 {
 	out->id = value;
-	return session_id_check(turn, value);
+	return session_id_check(turn, value) && session_new_id_check(turn, value);
 }
 
 static bool read_version(struct turn *turn, struct slice value, struct session_options *out)
@@ -158,6 +158,14 @@ bool session_id_check(struct turn *turn, struct slice id)
 	if (id.size > 0 && id.size <= LIMIT_KEY_BYTES)
 		return true;
 	turn_error(turn, ERROR_SESSION_ID, LIMIT_KEY_BYTES);
+	return false;
+}
+
+bool session_new_id_check(struct turn *turn, struct slice id)
+{
+	if (!session_is_handle(id))
+		return true;
+	turn_error(turn, ERROR_SESSION_HANDLE);
 	return false;
 }
 

@@ -44,6 +44,8 @@ struct session_options {
 bool session_options_parse(
 	struct turn *turn, uint32_t first, uint32_t allowed, struct session_options *out);
 bool session_id_check(struct turn *turn, struct slice id);
+/* Of a session to be made: SESSION.DEL and SESSION.ROTATE would take a handle for one. */
+bool session_new_id_check(struct turn *turn, struct slice id);
 bool session_user_check(struct turn *turn, struct slice user);
 /* JSON of a session: one whole text, not too long. */
 bool session_json_check(struct turn *turn, struct slice json);

@@ -239,7 +239,7 @@ void session_set(struct turn *turn)
 	if (!version_is(&session, &options))
 		return;
 	if (!live) {
-		if (make(&session, &options))
+		if (session_new_id_check(turn, turn_argument(turn, 1)) && make(&session, &options))
 			writer_integer(&turn->writer, (int64_t)session.record.version);
 		return;
 	}
@@ -326,7 +326,7 @@ void session_get(struct turn *turn)
 		return;
 	}
 	struct slice id = turn_argument(turn, 1);
-	if (session.by_old_id)
+	if (session.by_old_id && session.new_id.size > 0)
 		id = session.new_id;
 	writer_map(writer, 7);
 	writer_bulk_text(writer, "id");

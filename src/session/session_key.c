@@ -72,6 +72,11 @@ static int handle_shard(struct slice text)
 	return shard < LIMIT_SHARDS ? shard : -1;
 }
 
+bool session_is_handle(struct slice text)
+{
+	return handle_shard(text) >= 0;
+}
+
 bool session_name_of_handle(struct slice text, struct arena *arena, struct session_name *out)
 {
 	if (handle_shard(text) < 0)
@@ -133,6 +138,21 @@ struct slice session_id_new(uint16_t shard, uint16_t shard_total, struct arena *
 		for (int i = SESSION_ID_RANDOM - 1; ++random[i] == 0;)
 			i--;
 	}
+}
+
+bool session_id_is_made(struct slice id)
+{
+	if (id.size != SESSION_ID_BYTES)
+		return false;
+	for (size_t i = 0; i < id.size; i++) {
+		char letter = id.data[i];
+		bool is_letter =
+			(letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
+		if (!is_letter && !(letter >= '0' && letter <= '9') && letter != '-' &&
+			letter != '_')
+			return false;
+	}
+	return true;
 }
 
 void session_mask(struct slice old_id, struct slice id, char *out)

@@ -28,6 +28,8 @@ struct session_name {
 
 /* The name of an id in this form; a digest lies in the arena. */
 struct session_name session_name_of(struct slice id, uint8_t form, struct arena *arena);
+/* Whether the text has a handle's form: no id may. */
+bool session_is_handle(struct slice text);
 /* False: the text is no handle. */
 bool session_name_of_handle(struct slice text, struct arena *arena, struct session_name *out);
 /* What lists show: the id or the handle; in the arena when it is one. */
@@ -40,6 +42,8 @@ uint16_t session_slot(struct slice id_or_handle);
 /* A new id that lies in this shard, in the arena: 192 random bits less those that name the shard.
  */
 struct slice session_id_new(uint16_t shard, uint16_t shard_total, struct arena *arena);
+/* Whether the text could be one of them. */
+bool session_id_is_made(struct slice id);
 /* `id` XORed with SHA-256 of the old id: only who has one of them can tell the other. Both of
  * SESSION_DIGEST_BYTES; works in both directions. */
 void session_mask(struct slice old_id, struct slice id, char *out);

@@ -84,7 +84,10 @@ static void follow(struct session *session, struct slice id)
 	} else if (id.size > 0) {
 		char *text = arena_alloc(turn_arena(session->turn), SESSION_DIGEST_BYTES);
 		session_mask(id, rotated.masked_id, text);
-		session->new_id = slice_of(text, SESSION_DIGEST_BYTES);
+		struct slice new_id = slice_of(text, SESSION_DIGEST_BYTES);
+		/* Changed by its handle: what stands there is random. */
+		if (session_id_is_made(new_id))
+			session->new_id = new_id;
 	}
 }
 
