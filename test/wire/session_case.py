@@ -52,9 +52,23 @@ def log_position(connection):
     return int(dict(line.split(":", 1) for line in info.splitlines() if ":" in line)["appended_lsn"])
 
 
+# A log file is no smaller than the largest value, and the first write waits for one.
+SMALL = {"max_value_size": "1mb", "log_segment_size": "2mb"}
+
+
+def serve(test, **options):
+    """A running server for one test, which has done its first write."""
+    server = harness.Server(**{**SMALL, **options})
+    test.addCleanup(server.close)
+    connection = server.start().connect()
+    assert connection.command("SET", "first", "write") == b"OK"
+    return server
+
+
 class SessionTest(harness.WireTest):
     """Sessions outlast FLUSHALL, so each test takes ids and users of its own."""
 
+    options = SMALL
     count = 0
 
     def setUp(self):

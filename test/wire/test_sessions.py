@@ -7,7 +7,7 @@ import unittest
 
 import harness
 import resp
-from session_case import GONE, LOST, SessionTest, listed, log_position, pairs, scan_sessions
+from session_case import GONE, LOST, SMALL, SessionTest, listed, pairs, scan_sessions, serve
 from session_case import session_of, shard_of
 
 TEN_YEARS_S = 10 * 365 * 86400
@@ -394,6 +394,8 @@ class Rotating(SessionTest):
 class Refusals(SessionTest):
     """Each leaves the sessions, the lists and the log as they were."""
 
+    options = {"max_value_size": "16mb"}
+
     def setUp(self):
         super().setUp()
         self.identity = self.create("USER", self.user, "DATA", '{"a":1}')
@@ -553,8 +555,6 @@ class Refusals(SessionTest):
 class SmallValues(SessionTest):
     """max-value-size bounds the text of a session too, also what merges make of it."""
 
-    options = {"max_value_size": "1mb"}
-
     def test_what_grows_too_large_is_refused_before_anything_is_done(self):
         identity = self.create("DATA", '{"a":"%s"}' % ("x" * 700000), "TTL", 1000)
         self.call("SESSION.GET", identity)
@@ -568,7 +568,7 @@ class SmallValues(SessionTest):
 
 @harness.only_holdfast
 class Secrets(SessionTest):
-    options = {"slowlog_log_slower_than": 0, "slowlog_max_len": 1000}
+    options = {**SMALL, "slowlog_log_slower_than": 0, "slowlog_max_len": 1000}
 
     def test_ids_and_data_stand_in_no_slowlog(self):
         user = self.user
@@ -632,9 +632,8 @@ class Layouts(harness.Case):
         for options in ({"workers": 1}, {"workers": 4}, {"workers": 2, "io_threads": 2},
                         {"workers": 1, "shards": 1}, {"workers": 3, "shards": 2, "io_threads": 1}):
             with self.subTest(options):
-                server = harness.Server(**options)
-                self.addCleanup(server.close)
-                self.story(server.start())
+                server = serve(self, **options)
+                self.story(server)
                 server.close()
 
 

@@ -11,7 +11,7 @@ import unittest
 
 import harness
 import resp
-from session_case import GONE, LOST, SessionTest, session_of
+from session_case import GONE, LOST, SMALL, SessionTest, serve, session_of
 
 # "At once" is measured against this: far below the leases and waits of these tests.
 PROMPT_S = 15 if harness.SLOW else 3
@@ -309,7 +309,7 @@ class Leases(LeaseTest):
 class Many(LeaseTest):
     """Of all who find a token about to expire, one refreshes it."""
 
-    options = {"workers": 3, "io_threads": 1}
+    options = {**SMALL, "workers": 3, "io_threads": 1}
 
     def test_a_thousand_callers_cause_one_refresh(self):
         harness.raise_file_limit(2 * CALLERS + 200)
@@ -384,9 +384,7 @@ class Many(LeaseTest):
 @harness.only_holdfast
 class Ends(harness.Case):
     def setUp(self):
-        self.server = harness.Server(workers=2)
-        self.addCleanup(self.server.close)
-        self.server.start()
+        self.server = serve(self, workers=2)
 
     def test_a_server_that_stops_answers_who_waits_and_does_not_wait_for_leases(self):
         connection = self.server.connect()
