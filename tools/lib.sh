@@ -32,6 +32,10 @@ need_for_tests() {
 	need_program redis-cli redis-tools
 	need_program node nodejs
 	need_program npm
+	need_program php php-cli
+	need_package php-redis
+	need_program ruby
+	need_package ruby-redis
 	need_program clang-format-14
 }
 

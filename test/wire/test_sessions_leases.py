@@ -204,6 +204,7 @@ class Leases(LeaseTest):
     def test_who_gave_up_waiting_does_not_block_those_behind(self):
         for close in (resp.Connection.close, close_hard):
             with self.subTest(close=close.__name__):
+                self.identity = self.create()
                 token = self.hold()
                 gone = [self.wait() for _ in range(5)]
                 last = self.wait()
@@ -213,9 +214,6 @@ class Leases(LeaseTest):
                 token = self.assert_granted(self.promptly(last))
                 self.ok("SESSION.RELEASE", self.identity, "oauth", token)
                 self.assert_free()
-                self.server.disconnect()
-                self.connection = self.server.connect()
-                self.call = self.connection.command
 
     def test_a_client_that_waits_behind_itself_leaves_nothing_behind(self):
         holder = self.server.connect()
