@@ -147,7 +147,7 @@ static void look(struct turn *turn)
 		on_told(&wait->waiter, LEASE_TIMED_OUT);
 	}
 	lease_run(shard->table, now_of(leases->engine));
-	shard->look_ms = lease_next_ms(shard->table);
+	leases_used(turn);
 }
 
 static const struct command look_command = {
@@ -158,9 +158,14 @@ void leases_run(struct leases *leases, uint16_t port)
 {
 	struct engine *engine = leases->engine;
 	int64_t now_ms = now_of(engine);
-	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count)
-		if (leases->shards[i].look_ms <= now_ms)
-			engine_submit_own(engine, port, i, &look_command, NULL, NULL);
+	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count) {
+		if (leases->shards[i].look_ms > now_ms)
+			continue;
+		/* The look asks again. A shard that is held makes it wait, and to be woken for it
+		 * over and over would keep the loop from what gives the shard back. */
+		leases->shards[i].look_ms = INT64_MAX;
+		engine_submit_own(engine, port, i, &look_command, NULL, NULL);
+	}
 	ask(leases, port);
 }
 

@@ -379,6 +379,33 @@ class Many(LeaseTest):
         self.assert_free()
 
 
+    def test_leases_run_out_while_commands_hold_all_shards(self):
+        """A worker whose lease has run out on a shard that another worker's command holds must go on
+        reading its mailbox: by that the shard comes back."""
+        deadline, failures = time.monotonic() + 1, []
+
+        def work(commands):
+            connection = resp.Connection(self.server.port, timeout=PROMPT_S)
+            try:
+                while time.monotonic() < deadline:
+                    connection.pipeline(commands)
+            except (OSError, resp.Closed) as error:
+                failures.append(repr(error))
+            connection.close()
+        ids = [self.create() for _ in range(20)]
+        surveys = [("SESSION.LIST", "USER", self.user), ("SESSION.DELUSER", self.fresh("user"))]
+        leases = [("SESSION.LEASE", identity, "p", "MS", 1 + i % 3, "WAIT", i % 2)
+                  for i, identity in enumerate(ids)]
+        threads = [threading.Thread(target=work, args=(commands,), daemon=True)
+                   for commands in (surveys, surveys, surveys, leases, leases)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(2 * PROMPT_S)
+        self.assertEqual(failures, [])
+        self.integer(len(ids), "SESSION.EXISTS", *ids)
+
+
 @harness.only_holdfast
 class Ends(harness.Case):
     def setUp(self):
