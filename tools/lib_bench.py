@@ -29,6 +29,7 @@ import time
 KEYS = 200_000
 VALUE_BYTES = 128
 START_SECONDS_MAX = 60
+LOADING_SECONDS_MAX = 600
 STOP_SECONDS_MAX = 60
 PRELOAD_BATCH = 1_000
 REPLY_SECONDS_MAX = 10
@@ -341,10 +342,13 @@ def latency_figures(latencies, seconds):
 # Talking to a server
 
 
-def encode(*arguments):
-    parts = [word if isinstance(word, bytes) else str(word).encode() for word in arguments]
-    bulks = [b"$%d\r\n%s\r\n" % (len(part), part) for part in parts]
-    return b"*%d\r\n" % len(parts) + b"".join(bulks)
+def encode(*words):
+    return b"*%d\r\n" % len(words) + b"".join(map(encode_word, words))
+
+
+def encode_word(word):
+    data = word if isinstance(word, bytes) else str(word).encode()
+    return b"$%d\r\n%s\r\n" % (len(data), data)
 
 
 def key_numbers(load):
@@ -425,17 +429,24 @@ class Server:
         self.log_path = os.path.join(directory, "server.log")
         self.launch()
 
-    def launch(self):
+    def launch(self, *waiting):
+        """Starts the process; `waiting` is what wait_until_it_answers takes."""
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 preexec_fn=pin_to(self.cpus))
         self.pid = self.process.pid
         try:
-            self.wait_until_it_answers()
+            self.wait_until_it_answers(*waiting)
         except BaseException:
             self.__exit__()
             raise
+
+    def seconds_to_answer(self, question, answer):
+        """Starts the stopped server; seconds from then until a reply begins with `answer`."""
+        begin = time.perf_counter()
+        self.launch(question, answer, 0.002, LOADING_SECONDS_MAX)
+        return time.perf_counter() - begin
 
     def __enter__(self):
         return self
@@ -453,6 +464,11 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
+    def kill(self):
+        """As a crash: nothing is asked, nothing is waited for."""
+        self.process.kill()
+        self.process.wait()
+
     def restart(self):
         """The same data in a new process: nothing is left in the server's memory."""
         self.stop()
@@ -467,19 +483,21 @@ class Server:
             if process_cpu_seconds(self.pid) - before <= 0.02:
                 return
 
-    def wait_until_it_answers(self):
-        deadline = time.monotonic() + START_SECONDS_MAX
+    def wait_until_it_answers(self, question=b"PING\r\n", answer=b"+PONG", pause_s=0.02,
+                              seconds_max=START_SECONDS_MAX):
+        """Asks on a new connection each time, until a reply begins with `answer`."""
+        deadline = time.monotonic() + seconds_max
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             try:
                 with self.endpoint.connect(1.0) as connection:
-                    connection.sendall(b"PING\r\n")
-                    if connection.recv(64).startswith(b"+PONG"):
+                    connection.sendall(question)
+                    if connection.recv(64).startswith(answer):
                         return
             except OSError:
                 pass
-            time.sleep(0.02)
+            time.sleep(pause_s)
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             last = log.read()[-500:].strip()
         raise BenchError(f"{self.name} does not answer; its log ends with: {last}")
@@ -517,6 +535,17 @@ def process_cpu_seconds(pid):
     except OSError:
         return math.nan
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def anonymous_bytes(pid):
+    """Resident memory of a process outside the page cache."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        return int(re.search(r"(?m)^RssAnon:\s*(\d+) kB", file.read()).group(1)) * 1024
+
+
+def disk_bytes(directory):
+    """What the files of a directory take on the disk, holes left out."""
+    return sum(512 * path.lstat().st_blocks for path in pathlib.Path(directory).rglob("*"))
 
 
 # -------------------------------------------------------------------------------------------------

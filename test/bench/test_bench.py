@@ -1,6 +1,8 @@
 """tools/bench and tools/compare: what they understand of the load programs and of replies, and
-small runs against Redis, which stands in for every server."""
+small runs against Redis, which stands in for every server; and what they say of many sessions."""
 
+import collections
+import contextlib
 import importlib.machinery
 import importlib.util
 import io
@@ -13,11 +15,14 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import lib_bench as lib  # noqa: E402
+import lib_many  # noqa: E402
+import lib_sessions  # noqa: E402
 
 MEMTIER = """{"ALL STATS": {"Gets": {"Count": 1000, "Ops/sec": 500.0, "Misses/sec": 0.0,
     "Connection Errors": 0, "Average Latency": 1.5, "Max Latency": 4.0,
@@ -31,6 +36,7 @@ needs_servers = unittest.skipUnless(
     shutil.which("redis-server") and shutil.which("redis-benchmark"),
     "redis-server and redis-benchmark are not installed")
 SCRIPT = "return redis.call('incrby', KEYS[1], ARGV[1])"
+HOLDFAST = os.environ.get("HOLDFAST_SERVER") or str(ROOT / "build" / "holdfast-server")
 tools = [tool for tool, program in lib.PROGRAMS.items() if shutil.which(program)]
 
 
@@ -159,6 +165,76 @@ class Judging(unittest.TestCase):
             "| GET c20 | 1.00 / 2.00 / 3.00 / 4.00 | 1.00 / 2.00 / 3.00 / 90.00 | 33.0 |")
 
 
+    def many(self, clean, killed, memory):
+        one = lib_many.Measured()
+        one.clean, one.killed = [clean], [killed]
+        one.started_bytes, one.loaded_bytes, one.disk_bytes = [memory], memory, 5 << 20
+        one.load_seconds = 2.0
+        return one
+
+    def verdicts(self, ours, theirs, count, times):
+        measured = dict(zip(lib_many.TARGETS, (ours, theirs)))
+        _, table, _, logouts = lib_many.tables(measured, times, count)
+        cells = [[cell.strip() for cell in row.split("|")]
+                 for row in table.splitlines()[2:] + logouts.splitlines()[2:]]
+        return [row[-2] for row in cells]
+
+    def test_starts_have_two_goals_and_memory_one(self):
+        theirs = self.many(12.0, 30.0, 1000)
+        times = {True: [10.0, 51.0, 20.0], False: [60.0]}
+        for ours, expected in (
+                (self.many(0.5, 1.5, 200), ["met", "missed", "met", "met"]),
+                (self.many(0.7, 0.9, 201), ["missed", "met", "missed", "missed"])):
+            verdicts = self.verdicts(ours, theirs, lib_many.SESSIONS, times)
+            self.assertEqual(verdicts, [*expected, "", "", "met", "missed"])
+
+    def test_a_few_sessions_are_not_held_against_the_goals(self):
+        one = self.many(1.0, 1.0, 1000)
+        verdicts = self.verdicts(one, one, lib_many.SESSIONS_SMALL, {True: [1.0]})
+        self.assertEqual(verdicts, ["", "", "", "", "", "", "met"])
+
+
+class MadeUpSessions(unittest.TestCase):
+    def test_have_ids_of_their_own_and_users_in_equal_shares(self):
+        sessions = lib_sessions.Sessions(10_000)
+        ids = {lib_sessions.session_id(number) for number in range(10_000)}
+        self.assertEqual(len(ids), 10_000)
+        self.assertEqual({len(one) for one in ids}, {lib_sessions.ID_BYTES})
+        owners = collections.Counter(map(sessions.user_of, range(10_000)))
+        self.assertEqual(set(owners.values()), {lib_sessions.SESSIONS_PER_USER})
+
+    def test_have_json_of_the_size_that_is_asked_for(self):
+        for size in (128, 500):
+            text = lib_sessions.session_json(size)
+            self.assertEqual(len(text), size)
+            self.assertIsInstance(json.loads(text), dict)
+        with self.assertRaisesRegex(lib.BenchError, "at the least"):
+            lib_sessions.session_json(10)
+
+    def test_are_written_by_commands_that_name_them(self):
+        sessions = lib_sessions.Sessions(8, json_bytes=200, ttl_s=60)
+        received = io.BytesIO(lib_sessions.encode_sessions(sessions, range(3, 5)))
+        for number in (3, 4):
+            words = lib.read_reply(received)
+            self.assertEqual(words, [
+                "SESSION.SET", lib_sessions.session_id(number).decode(),
+                lib_sessions.session_json(200).decode(), "TTL", "60", "USER",
+                sessions.user_of(number).decode()])
+        self.assertEqual(received.read(), b"")
+
+    def test_show_how_far_they_are_in_lines_where_there_is_no_terminal(self):
+        out = io.StringIO()
+        progress = lib_sessions.Progress(2000, out)
+        progress.begin -= 20
+        progress.shown -= 20
+        progress.show(1000)
+        progress.show(1001)  # not so soon
+        progress.show(2000, last=True)
+        first, last = out.getvalue().splitlines()
+        self.assertRegex(first, r"^1,000 of 2,000 sessions, 50/s, 20 s, 20 s left$")
+        self.assertRegex(last, r"^2,000 of 2,000 sessions, 100/s, 20 s$")
+
+
 class Readme(unittest.TestCase):
     def setUp(self):
         directory = tempfile.TemporaryDirectory()
@@ -262,6 +338,48 @@ class Running(unittest.TestCase):
         figures = lib.run_load(load, server.endpoint, lib.WORKLOADS[0], server.pid)
         self.assertGreater(figures.cpu_us, 0.5)
         self.assertLess(figures.cpu_us, 1000)
+
+    def test_loads_sessions_and_the_sets_of_their_users(self):
+        server = self.start()
+        command = [ROOT / "tools" / "load-sessions", "1000", "--target", "redis", "--user-index",
+                   "--port", str(server.endpoint.port), "--pipeline", "7", "--connections", "3"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        self.assertRegex(done.stdout, r"^1000 sessions in [\d.]+ s, \d+/s\n$")
+        self.assertIn("1,000 of 1,000 sessions", done.stderr)
+        self.assertEqual(lib.ask(server.endpoint, "DBSIZE"), 1250)
+        sessions = lib_sessions.Sessions(1000)
+        for number in (0, 7, 999):
+            name, user = lib_sessions.session_id(number), sessions.user_of(number)
+            self.assertEqual(lib.ask(server.endpoint, "STRLEN", name), 128)
+            self.assertGreater(lib.ask(server.endpoint, "TTL", name), 600_000)
+            self.assertEqual(lib.ask(server.endpoint, "SISMEMBER", b"sessions:" + user, name), 1)
+
+    def test_a_load_of_sessions_ends_at_the_first_refusal_or_when_its_time_is_over(self):
+        server = self.start("--maxmemory", "1mb")
+        sessions = lib_sessions.Sessions(100_000, target="redis")
+        with self.assertRaisesRegex(lib.BenchError, "not written: -OOM"):
+            lib_sessions.load_sessions(server.endpoint, sessions)
+        lib.ask(server.endpoint, "CONFIG", "SET", "maxmemory", "0")
+        late = lib_sessions.Sessions(100_000, target="redis", seconds_max=0)
+        with self.assertRaisesRegex(lib.BenchError, "given up"):
+            lib_sessions.load_sessions(server.endpoint, late)
+
+    @unittest.skipUnless(os.access(HOLDFAST, os.X_OK), "holdfast-server is not built")
+    def test_starts_both_servers_with_many_sessions_and_logs_users_out(self):
+        commands = {"Holdfast": lib.holdfast_command(HOLDFAST),
+                    "Redis, `always`": lib.redis_command("--appendonly", "yes",
+                                                         "--appendfsync", "always")}
+        with mock.patch.multiple(lib_many, LOGOUTS=1, LOGOUT_SESSIONS=100), \
+                contextlib.redirect_stderr(io.StringIO()):
+            measured, times = lib_many.measure(
+                commands, self.directory, 1000, 1, frozenset(), lambda text: None)
+        for one in measured.values():
+            for seconds in one.clean + one.killed + [one.load_seconds]:
+                self.assertGreater(seconds, 0)
+            for size in [*one.started_bytes, one.loaded_bytes, one.disk_bytes]:
+                self.assertGreater(size, 100_000)
+        self.assertEqual([len(one) for one in times.values()], [1, 1])
+        self.assertEqual(os.listdir(self.directory), [])
 
     def test_a_server_that_does_not_start_is_reported_with_its_own_words(self):
         with self.assertRaisesRegex(lib.BenchError, "Bad directive"):
