@@ -21,7 +21,7 @@ JSON_BYTES_MAX = 65_536
 PIPELINE = 500
 # What a server may have to answer before it is read: the replies of one batch fit into its socket.
 PIPELINE_MAX = 5_000
-CONNECTIONS = 4
+CONNECTIONS = 16
 TTL_SECONDS = 7 * 24 * 3600
 USER_INDEX = b"sessions:"  # before the user in the names of Redis's sets
 LINE_SECONDS, TERMINAL_SECONDS = 10, 0.5
