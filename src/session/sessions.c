@@ -118,10 +118,11 @@ bool session_open(struct session *session, struct turn *turn, struct slice id)
 	if (session_read(session, &name, &value))
 		return settle(session, &value, id);
 	/* It may be from before `session-id-hashing` was changed. */
+	struct session absent = *session;
 	struct session_name before = session_name_of(id, other, turn_arena(turn));
 	if (session_read(session, &before, &value))
 		return settle(session, &value, id);
-	session_read(session, &name, &value);
+	*session = absent;
 	turn->misses++;
 	return false;
 }
