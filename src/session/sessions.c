@@ -256,7 +256,8 @@ void session_begin(struct session *session)
 		.updated_ms = session->turn->now_ms,
 		.data = slice_text("{}"),
 	};
-	random_entropy(&session->record.serial, sizeof(session->record.serial));
+	session->record.serial =
+		random_next(&shard_sessions_of(session->turn, session->shard)->serials);
 }
 
 void session_put(struct session *session)
@@ -434,6 +435,11 @@ struct sessions *sessions_new(struct engine *engine)
 	sessions->engine = engine;
 	sessions->shards = memory_zeroed(engine->shard_count * sizeof(*sessions->shards));
 	random_entropy(&sessions->boot, sizeof(sessions->boot));
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		uint64_t seed;
+		random_entropy(&seed, sizeof(seed));
+		random_seed(&sessions->shards[i].serials, seed);
+	}
 	engine->sessions = sessions;
 	engine->handle_slot = session_slot;
 	engine_add_expiry(engine, (struct engine_expiry){ sessions_expire, sessions_look });

@@ -4,6 +4,7 @@
 #ifndef SESSION_SESSIONS_PRIVATE_H
 #define SESSION_SESSIONS_PRIVATE_H
 
+#include "base/random.h"
 #include "session/sessions.h"
 #include "session/touches.h"
 
@@ -18,6 +19,7 @@ struct shard_sessions {
 	struct later *later; /* a heap by at_ms */
 	size_t later_count;
 	size_t later_capacity;
+	struct random serials; /* of new sessions: seeded by the kernel, and none comes twice */
 	struct sessions_figures figures;
 };
 
