@@ -24,6 +24,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAMES_FIRST 64
@@ -376,14 +377,38 @@ void session_rotate(struct session *session, struct slice old_id, struct slice i
  * ------------------------------------------------------------------------------------
  */
 
+/* One session of a user, and where the store has it. */
+struct gathered {
+	uint64_t place; /* the first bytes of its store key, which order it */
+	struct session_name name;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct gathered *first = a, *second = b;
+	if (first->place != second->place)
+		return first->place < second->place ? -1 : 1;
+	return 0;
+}
+
+static uint64_t place_of(const struct session_name *name)
+{
+	struct key key;
+	uint64_t first;
+	key_of_session(&key, name);
+	assert(key.size >= sizeof(first));
+	memcpy(&first, key.bytes, sizeof(first));
+	return be64toh(first);
+}
+
 /* Names of a user's sessions on one shard, gathered first: nothing may be written while a cursor is
- * open. */
-static struct session_name *gather(
-	struct turn *turn, uint16_t shard, struct slice user, size_t *count)
+ * open. In the order of the store, so that reading many goes through the tree once, not up and down
+ * it. */
+static struct gathered *gather(struct turn *turn, uint16_t shard, struct slice user, size_t *count)
 {
 	struct arena *arena = turn_arena(turn);
 	size_t capacity = NAMES_FIRST;
-	struct session_name *names = arena_alloc(arena, capacity * sizeof(*names));
+	struct gathered *names = arena_alloc(arena, capacity * sizeof(*names));
 	struct key start, end;
 	struct cursor cursor;
 	struct slice key;
@@ -397,18 +422,18 @@ static struct session_name *gather(
 		key_slice(&end), false);
 	while (cursor_next(&cursor, &key, &value)) {
 		if (*count == capacity) {
-			struct session_name *more =
-				arena_alloc(arena, 2 * capacity * sizeof(*names));
+			struct gathered *more = arena_alloc(arena, 2 * capacity * sizeof(*names));
 			memcpy(more, names, capacity * sizeof(*names));
 			names = more;
 			capacity *= 2;
 		}
 		struct session_name name = key_parse_user_session(key, start.size);
 		name.bytes = arena_copy(arena, name.bytes);
-		names[(*count)++] = name;
+		names[(*count)++] = (struct gathered){ place_of(&name), name };
 	}
 	cursor_close(&cursor);
 	turn_wait_for_shard(turn, shard);
+	qsort(names, *count, sizeof(*names), compare_places);
 	return names;
 }
 
@@ -416,10 +441,10 @@ void session_each_of_user(
 	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context)
 {
 	size_t count;
-	const struct session_name *names = gather(turn, shard, user, &count);
+	const struct gathered *names = gather(turn, shard, user, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct session session;
-		if (session_open_named(&session, turn, shard, &names[i]))
+		if (session_open_named(&session, turn, shard, &names[i].name))
 			each(context, &session);
 	}
 }
