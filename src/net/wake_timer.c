@@ -9,7 +9,9 @@ static void on_timer(uv_timer_t *handle)
 {
 	struct wake_timer *timer = handle->data;
 	engine_tick(timer->engine, timer->port);
+	timer->running = true;
 	timer->run(timer->context, timer->port);
+	timer->running = false;
 }
 
 void wake_timer_init(struct wake_timer *timer, struct uv_loop_s *loop, struct engine *engine,
@@ -28,7 +30,10 @@ void wake_timer_in(struct wake_timer *timer, int64_t delay_ms)
 		return;
 	/* The loop's own idea of now is as old as the event it is in. */
 	uv_update_time(timer->timer.loop);
-	uv_timer_start(&timer->timer, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+	/* One that sets itself anew without a delay would keep the loop from everything else. */
+	int64_t least_ms = timer->running ? 1 : 0;
+	uv_timer_start(&timer->timer, on_timer,
+		(uint64_t)(delay_ms > least_ms ? delay_ms : least_ms), 0);
 }
 
 void wake_timer_close(struct wake_timer *timer)

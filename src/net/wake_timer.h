@@ -17,6 +17,7 @@ struct wake_timer {
 	uint16_t port;
 	void (*run)(void *context, uint16_t port);
 	void *context;
+	bool running; /* within `run` */
 	bool closed;
 };
 

@@ -58,8 +58,10 @@ static bool set_life(struct session *session, const struct session_options *opti
 		record->ttl_ms = config->session_ttl_s * 1000;
 	if (is_new && !(options->given & OPTION_ABSOLUTE))
 		absolute_ms = config->session_absolute_s * 1000;
-	if (absolute_ms != 0)
-		record->absolute_ms = record->created_ms + absolute_ms;
+	/* Once there it may come nearer, and never goes away. */
+	int64_t end_ms = record->created_ms + absolute_ms;
+	if (absolute_ms != 0 && (record->absolute_ms == 0 || end_ms < record->absolute_ms))
+		record->absolute_ms = end_ms;
 	if (record->absolute_ms == 0 || record->absolute_ms > turn->now_ms)
 		return true;
 	turn_error(turn, ERROR_SESSION_ENDED);

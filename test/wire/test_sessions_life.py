@@ -157,6 +157,8 @@ class Lives(SessionTest):
         time.sleep(0.02)
         self.integer(3, "SESSION.SET", identity, "3", "ABSOLUTE", 60)
         self.assertEqual(self.session(identity)[b"expires"], created + 60000)
+        self.integer(4, "SESSION.SET", identity, "4", "ABSOLUTE", 1000)
+        self.assertEqual(self.session(identity)[b"expires"], created + 60000)
         new = self.call("SESSION.ROTATE", identity)
         self.assertEqual(self.session(new)[b"expires"], created + 60000)
 
