@@ -4,8 +4,8 @@
  * cache writes into an entry's facts is the cache's own, and no function here reads it.
  *
  * Whoever holds the shard may call; nothing here locks, reads a clock or calls back. An entry and
- * its slices live until the next hot_put, hot_trim or hot_remove, whichever key that names: each
- * may drop any entry. hot_find and hot_peek drop none.
+ * its slices live until the next hot_put of any key or hot_trim, which may drop any entry, or the
+ * hot_remove of its own.
  *
  * Every function but hot_free and hot_check does a bounded amount of work, hot_put one that is
  * proportional to the bytes it is given (it copies them, and drops about as many).
@@ -43,23 +43,24 @@ enum hot_queue {
 	HOT_MAIN,  /* what was used again */
 };
 
+/* What a look-up touches stands first: a line of the processor's cache. */
 struct hot_entry {
 	/* hot's copies, not to be changed */
 	struct slice key;
 	struct slice value;
-	struct slice tags;
 
-	/* the cache's */
-	struct hot_facts facts;
-
-	/* hot.c's own; a test may read the last two */
+	/* hot.c's own; tests read them */
 	struct hot_entry *chain;
-	struct hot_entry *newer;
-	struct hot_entry *older;
 	uint64_t hash;
 	uint32_t charge;
 	uint8_t queue; /* enum hot_queue */
 	uint8_t uses;  /* 0 to 3 */
+	struct hot_entry *newer;
+	struct hot_entry *older;
+
+	/* the cache's; but for the tags, hot's copy like the value */
+	struct slice tags;
+	struct hot_facts facts;
 };
 
 struct hot_figures {
@@ -94,13 +95,12 @@ bool hot_remove(struct hot *hot, struct slice key, uint64_t hash);
 /* Sets the bound of hot_bytes and drops nothing yet: puts, and hot_trim, then work towards it. */
 void hot_limit(struct hot *hot, size_t bytes);
 
-/* Drops at most `steps` entries; true when hot_bytes is within the limit. Each step takes
- * about as long as a few dozen look-ups at most. */
+/* Drops at most `steps` entries; true when hot_bytes is within the limit. Each step takes about as
+ * long as a few dozen look-ups at most. */
 bool hot_trim(struct hot *hot, size_t steps);
 
 /* All memory held, in bytes, as the allocator hands it out: entries with key, value and tags, the
- * table with its ghosts, and the struct itself. An empty tier has its struct alone, which no limit
- * can take away. */
+ * table with its ghosts, and the struct itself, which no limit can take away. */
 size_t hot_bytes(const struct hot *hot);
 size_t hot_count(const struct hot *hot);
 struct hot_figures hot_figures(const struct hot *hot);
