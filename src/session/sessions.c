@@ -116,6 +116,7 @@ bool session_open(struct session *session, struct turn *turn, struct slice id)
 	struct session_name name = session_name_of(id, form, turn_arena(turn));
 	assert(id.size > 0 && id.size <= LIMIT_KEY_BYTES);
 	prepare(session, turn, turn_shard_of(turn, id));
+	session->fresh = name;
 	if (session_read(session, &name, &value))
 		return settle(session, &value, id);
 	/* It may be from before `session-id-hashing` was changed. */
@@ -244,11 +245,25 @@ static void void_leases(struct session *session)
 		!leases_are_near(session->turn));
 }
 
+/* From here on it is stored under this name. */
+static void take_name(struct session *session, const struct session_name *name)
+{
+	struct key key;
+	session->name = *name;
+	key_of_session(&key, name);
+	session->hash = hash_bytes(key_slice(&key));
+}
+
 void session_begin(struct session *session)
 {
 	assert(session->state == SESSION_ABSENT);
 	if (session->is_stored && session->record.kind == SESSION_FORMAT_KIND_SESSION)
 		session_end(session);
+	if (session->name.form != session->fresh.form) {
+		/* What was left of it is from before `session-id-hashing` was changed. */
+		drop_entry(session);
+		take_name(session, &session->fresh);
+	}
 	session->is_stored = false;
 	session->state = SESSION_LIVE;
 	session->record = (struct session_record){
@@ -358,13 +373,10 @@ void session_rotate(struct session *session, struct slice old_id, struct slice i
 	uint8_t form = turn->config->session_hashing ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
 	struct session_name name = session_name_of(id, form, turn_arena(turn));
 	struct slice shown = session_shown(session);
-	struct key key;
 	assert(session->state == SESSION_LIVE && turn_shard_of(turn, id) == session->shard);
 	index_remove(session);
 	leave_forward(session, old_id, id, &name, grace_ms);
-	session->name = name;
-	key_of_session(&key, &name);
-	session->hash = hash_bytes(key_slice(&key));
+	take_name(session, &name);
 	session_put(session);
 	struct slice new_shown = session_shown(session);
 	struct slice both = arena_format(turn_arena(turn), "%.*s %.*s", (int)shown.size, shown.data,

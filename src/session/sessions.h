@@ -62,7 +62,8 @@ struct session {
 	bool by_old_id;
 	struct slice new_id;
 	/* sessions.c's */
-	struct slice user_before; /* as the index has it */
+	struct session_name fresh; /* under which it would be stored now */
+	struct slice user_before;  /* as the index has it */
 	bool is_stored;
 	uint64_t hash; /* of its store key */
 };
