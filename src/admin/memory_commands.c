@@ -7,7 +7,6 @@
 #include "admin/reply.h"
 #include "base/memory.h"
 
-#include <malloc.h>
 
 static void write_number(struct writer *writer, const char *name, uint64_t value);
 static void write_ratio(struct writer *writer, const char *name, uint64_t part, uint64_t whole);
@@ -48,7 +47,7 @@ void admin_memory_stats(struct connection *connection, struct request *request)
 
 void admin_memory_purge(struct connection *connection, struct request *request)
 {
-	malloc_trim(0);
+	memory_give_back(0);
 	reply_ok(request);
 }
 

@@ -51,6 +51,12 @@ size_t memory_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
+void memory_give_back(size_t kept_bytes_max)
+{
+	if (mallinfo2().fordblks > kept_bytes_max)
+		malloc_trim(0);
+}
+
 size_t memory_resident(void)
 {
 	unsigned long total = 0, resident = 0;

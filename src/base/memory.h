@@ -18,6 +18,9 @@ void memory_free(void *memory);
 /* Bytes now handed out by the allocator, for INFO. Walks the allocator's own counters: not for a
  * hot path. */
 size_t memory_used(void);
+/* Gives free memory back to the system when the allocator keeps more than so much. Takes some 100
+ * ms a gigabyte, in which other threads may wait for memory. */
+void memory_give_back(size_t kept_bytes_max);
 /* Resident set of this process in bytes, from /proc/self/statm; 0 when unreadable. */
 size_t memory_resident(void);
 /* Physical memory of the machine in bytes. */

@@ -657,6 +657,7 @@ void cache_free(struct cache **taken)
 	}
 	marks_free(&cache->marks);
 	cache->engine->cache = NULL;
+	engine_drop_expiry(cache->engine);
 	memory_free(cache->shards);
 	memory_free(cache);
 }

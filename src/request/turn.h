@@ -32,7 +32,7 @@ struct turn {
 	const struct config *config;
 	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
 	struct engine *engine;   /* for what is kept there by shard; NULL: nothing is */
-	bool may_write; /* the log admits: for writes that a reading command can do without */
+	bool may_write; /* the disk is not full: for writes that a reading command can do without */
 };
 
 /* The shard of a key or id: its slot modulo the shard count. */

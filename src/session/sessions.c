@@ -495,6 +495,7 @@ void sessions_free(struct sessions **taken)
 		later_free_all(shard);
 	}
 	sessions->engine->sessions = NULL;
+	engine_drop_expiry(sessions->engine);
 	memory_free(sessions->shards);
 	memory_free(sessions);
 }

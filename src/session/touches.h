@@ -1,6 +1,6 @@
 /*
  * touches: uses of sessions that are known in memory only: when each of these sessions ends by its
- * latest use. One table a shard; 16 bytes and some air a session.
+ * latest use. One table a shard; 24 bytes and some air a session.
  *
  * A session is named by a 64-bit hash of its store key: should two share one, the later end would
  * count for both.

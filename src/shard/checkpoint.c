@@ -27,11 +27,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RETRY_NS          500000000u /* after a full disk */
-#define LOOK_MS           20         /* how often the thread looks at the limits */
-#define NICENESS          10         /* of the thread: workers come first */
-#define TRANSACTION_BYTES (4u << 20) /* of overlays, about */
-#define OVERLAY_SHARE     4          /* starts when overlays hold a quarter of their memory */
+#define QUIET_OVERLAY_BYTES (16u << 20)
+#define KEPT_FREE_BYTES     (128u << 20)
+#define RETRY_NS            500000000u /* after a full disk */
+#define LOOK_MS             20         /* how often the thread looks at the limits */
+#define NICENESS            10         /* of the thread: workers come first */
+#define TRANSACTION_BYTES   (4u << 20) /* of overlays, about */
+#define OVERLAY_SHARE       4          /* starts when overlays hold a quarter of their memory */
 
 enum state { IDLE, FREEZING, SETTLING, WRITING, THAWING };
 
@@ -289,6 +291,9 @@ static bool finish(struct checkpoint *checkpoint)
 		lowest = frozen->lsn < lowest ? frozen->lsn : lowest;
 	}
 	gate_recycle(engine->gate, lowest);
+	/* What large overlays have left behind, once there is not much to do. */
+	if (engine->overlay_bytes < QUIET_OVERLAY_BYTES)
+		memory_give_back(KEPT_FREE_BYTES);
 	uint64_t took_ns = clock_monotonic_ns(engine->clock) - checkpoint->begun_ns;
 	checkpoint->tree_lsn = lowest;
 	checkpoint->last_keys = checkpoint->keys;

@@ -165,6 +165,12 @@ void engine_add_expiry(struct engine *engine, struct engine_expiry expiry)
 	engine->expiries[engine->expiry_count++] = expiry;
 }
 
+void engine_drop_expiry(struct engine *engine)
+{
+	assert(engine->expiry_count > 0);
+	engine->expiry_count--;
+}
+
 static bool is_seen_to(const struct engine *engine, struct turn *turn, struct slice key)
 {
 	for (uint16_t i = 0; i < engine->expiry_count; i++)

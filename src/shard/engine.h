@@ -125,6 +125,8 @@ void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
 	const struct command *command, void *state, void (*told)(struct request *request));
 /* Before the first turn. */
 void engine_add_expiry(struct engine *engine, struct engine_expiry expiry);
+/* The one that was added last. */
+void engine_drop_expiry(struct engine *engine);
 /* Deletes what has fallen due in the port's shards, in bounded steps. */
 void engine_expire(struct engine *engine, uint16_t self);
 

@@ -85,10 +85,15 @@ void lease_wait_begin(struct turn *turn, struct lease_wait *wait)
  * ------------------------------------------------------------------------------
  */
 
+struct lease_table *leases_table(struct leases *leases, uint16_t shard)
+{
+	return leases->shards[shard].table;
+}
+
 struct lease_table *leases_of(const struct turn *turn, uint16_t shard)
 {
 	assert(turn->engine->leases);
-	return turn->engine->leases->shards[shard].table;
+	return leases_table(turn->engine->leases, shard);
 }
 
 bool leases_are_near(const struct turn *turn)
@@ -99,6 +104,11 @@ bool leases_are_near(const struct turn *turn)
 static int64_t now_of(const struct engine *engine)
 {
 	return (int64_t)(clock_monotonic_ns(engine->clock) / NS_PER_MS);
+}
+
+int64_t leases_clock_ms(const struct leases *leases)
+{
+	return now_of(leases->engine);
 }
 
 int64_t leases_now_ms(const struct turn *turn)
@@ -250,6 +260,7 @@ void leases_free(struct leases **taken)
 		lease_table_free(&leases->shards[i].table);
 	}
 	leases->engine->leases = NULL;
+	engine_drop_expiry(leases->engine);
 	memory_free(leases->shards);
 	memory_free(leases);
 }

@@ -95,7 +95,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.config = engine->config,
 		.objects = port->objects,
 		.engine = engine,
-		.may_write = engine_admission(engine) == GATE_OPEN,
+		.may_write = engine_admission(engine) != GATE_FULL,
 		.heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) >
 			0,
 	};

@@ -1,0 +1,196 @@
+/*
+ * Requests that wait for a lease of a session: who is told when, and when the host is asked to
+ * look. What the lease machine itself does is test_lease's.
+ */
+#include "session_fixture.h"
+
+static int64_t wanted_ms; /* the latest that was asked for */
+
+static void wake_in(void *context, uint16_t port, int64_t ms)
+{
+	struct world *world = context;
+	wanted_ms = world->rig.now_ms + ms;
+}
+
+static int set_up(void **state)
+{
+	struct world *world = memory_zeroed(sizeof(*world));
+	make_world(world, 2, 1);
+	sessions_free(&world->sessions);
+	leases_free(&world->rig.engine->leases);
+	struct leases_options options = {
+		.engine = world->rig.engine, .wake_in = wake_in, .context = world
+	};
+	leases_new(&options);
+	world->sessions = sessions_new(world->rig.engine);
+	wanted_ms = INT64_MAX;
+	run("session.create", "id", "{a}1", "data", "{\"n\":1}");
+	run("session.create", "id", "{a}2");
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	end_world(world);
+	memory_free(world);
+	return 0;
+}
+
+static void wake(struct world *world)
+{
+	assert_true(wanted_ms <= world->rig.now_ms);
+	wanted_ms = INT64_MAX;
+	engine_tick(world->rig.engine, 0);
+	leases_run(world->rig.engine->leases, 0);
+	engine_rig_deliver(&world->rig);
+}
+
+/* The shards' expiry, with somebody waiting. */
+static void tick(struct world *world)
+{
+	engine_expire(world->rig.engine, 0);
+	engine_rig_deliver(&world->rig);
+}
+
+/* A first one holds it; this one waits. */
+static struct engine_ticket *wait_for(struct world *world, const char *ms, const char *wait_ms)
+{
+	run("session.lease", "{a}1", "p", "ms", ms);
+	struct engine_ticket *ticket = engine_rig_send(
+		&world->rig, 0, "session.lease", "{a}1", "p", "ms", ms, "wait", wait_ms, NULL);
+	assert_false(ticket->done);
+	return ticket;
+}
+
+static void the_host_is_asked_for_the_earliest(void **state)
+{
+	struct world *world = *state;
+	int64_t now_ms = world->rig.now_ms;
+	run("session.lease", "{a}1", "p", "ms", "5000");
+	assert_int_equal(wanted_ms, now_ms + 5000);
+	run("session.lease", "{a}2", "p", "ms", "9000");
+	assert_int_equal(wanted_ms, now_ms + 5000);
+	run("session.lease", "{a}2", "q", "ms", "100");
+	assert_int_equal(wanted_ms, now_ms + 100);
+	engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "40", NULL);
+	assert_int_equal(wanted_ms, now_ms + 40);
+	pass(world, 40);
+	wake(world);
+	assert_int_equal(wanted_ms, now_ms + 100);
+	pass(world, 60);
+	wake(world);
+	assert_int_equal(wanted_ms, now_ms + 5000);
+}
+
+static void who_waits_is_next_when_the_time_is_over(void **state)
+{
+	struct world *world = *state;
+	struct engine_ticket *ticket = wait_for(world, "1000", "5000");
+	pass(world, 999);
+	tick(world);
+	assert_false(ticket->done);
+	pass(world, 1);
+	wake(world);
+	assert_true(ticket->done);
+	assert_int_equal(strncmp(ticket->reply, "*2\r\n$32\r\n", 9), 0);
+}
+
+static void who_waits_in_vain_is_told_who_holds_it(void **state)
+{
+	struct world *world = *state;
+	struct engine_ticket *ticket = wait_for(world, "1000", "400");
+	pass(world, 400);
+	wake(world);
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, "*2\r\n$-1\r\n:600\r\n");
+}
+
+static void the_end_of_the_session_ends_the_wait(void **state)
+{
+	struct world *world = *state;
+	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
+	answers(":1", "session.del", "{a}1");
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, "*-1\r\n");
+}
+
+static void the_end_of_many_sessions_ends_their_waits_at_the_next_tick(void **state)
+{
+	struct world *world = *state;
+	char here[ENGINE_RIG_KEY_BYTES], there[ENGINE_RIG_KEY_BYTES];
+	engine_rig_key(&world->rig, 0, 1, here);
+	engine_rig_key(&world->rig, 1, 1, there);
+	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
+	answers(":1", "session.del", here, there, "{a}1");
+	tick(world);
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, "*-1\r\n");
+}
+
+static void the_time_of_the_session_ends_the_wait(void **state)
+{
+	struct world *world = *state;
+	answers(":1", "session.touch", "{a}1", "ttl", "10");
+	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
+	pass(world, 10000);
+	tick(world);
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, "*-1\r\n");
+}
+
+static void a_changed_id_keeps_its_lease(void **state)
+{
+	struct world *world = *state;
+	const char *granted = run("session.lease", "{a}1", "p");
+	char token[40];
+	snprintf(token, sizeof(token), "%.32s", granted + strlen("*2\r\n$32\r\n"));
+	const char *id = bulk(run("session.rotate", "{a}1", "grace", "10"));
+	struct engine_ticket *ticket =
+		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "1000", NULL);
+	assert_false(ticket->done);
+	answers(":2", "session.commit", id, "p", token, "{\"n\":2}");
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":2}\r\n");
+}
+
+static void who_waits_is_answered_when_the_server_stops(void **state)
+{
+	struct world *world = *state;
+	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
+	assert_false(leases_drain(world->rig.engine->leases, 0));
+	engine_rig_deliver(&world->rig);
+	assert_true(ticket->done);
+	assert_string_equal(ticket->reply, "-ERR the server is shutting down\r\n");
+}
+
+static void who_waits_when_the_engine_is_thrown_away_goes_with_it(void **state)
+{
+	struct world *world = *state;
+	struct engine_ticket *first = wait_for(world, "60000", "60000");
+	struct engine_ticket *second = engine_rig_send(
+		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);
+	sessions_free(&world->sessions);
+	leases_free(&world->rig.engine->leases);
+	assert_false(first->done);
+	assert_false(second->done);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(the_host_is_asked_for_the_earliest),
+		test(who_waits_is_next_when_the_time_is_over),
+		test(who_waits_in_vain_is_told_who_holds_it),
+		test(the_end_of_the_session_ends_the_wait),
+		test(the_end_of_many_sessions_ends_their_waits_at_the_next_tick),
+		test(the_time_of_the_session_ends_the_wait),
+		test(a_changed_id_keeps_its_lease),
+		test(who_waits_is_answered_when_the_server_stops),
+		test(who_waits_when_the_engine_is_thrown_away_goes_with_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
