@@ -3,9 +3,9 @@
  * and is not synced: after a simulated crash it stands as last committed, which is one of the
  * states a real crash may leave.
  *
- * A ticket travels as its request's environment, and as its connection, which the engine only
- * compares with NULL. When an engine is thrown away with requests under way, each of them is in a
- * mailbox or in a shard's queue: from there they go back to a pool.
+ * A ticket travels as its request's environment, and, unless the test has set another, as its
+ * connection, which the engine only compares with NULL. When an engine is thrown away with requests
+ * under way, each of them is in a mailbox or in a shard's queue: from there they go back to a pool.
  *
  * Threads: the test's. Tests with threads of their own send and deliver on one thread a port.
  */
@@ -309,7 +309,7 @@ static struct engine_ticket *send_words(
 	request->protocol = 2;
 	request->home = port;
 	request->environment = ticket;
-	request->connection = (struct connection *)ticket;
+	request->connection = rig->connection ? rig->connection : (struct connection *)ticket;
 	rig->outstanding++;
 	engine_tick(rig->engine, port);
 	engine_submit(rig->engine, port, &request);

@@ -42,6 +42,8 @@ struct engine_rig {
 	struct config config;
 	bool system_disk; /* the kernel's: for tests with threads */
 	int commit_error; /* what the tree's commits end with; 0: they succeed */
+	/* whose commands are; NULL: the tickets', for handlers that look into none */
+	struct connection *connection;
 	/* called when a ticket is done, on its port's thread; NULL: nothing is */
 	void (*on_done)(struct engine_ticket *ticket);
 

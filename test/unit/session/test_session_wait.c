@@ -4,6 +4,9 @@
  */
 #include "session_fixture.h"
 
+#include "net/connection.h"
+
+static struct connection connections[2] = { { .id = 1 }, { .id = 2 } };
 static int64_t wanted_ms; /* the latest that was asked for */
 
 static void wake_in(void *context, uint16_t port, int64_t ms)
@@ -16,6 +19,7 @@ static int set_up(void **state)
 {
 	struct world *world = memory_zeroed(sizeof(*world));
 	make_world(world, 2, 1);
+	world->rig.connection = &connections[0];
 	sessions_free(&world->sessions);
 	leases_free(&world->rig.engine->leases);
 	struct leases_options options = {
@@ -155,6 +159,22 @@ static void a_changed_id_keeps_its_lease(void **state)
 	assert_string_equal(ticket->reply, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":2}\r\n");
 }
 
+static void a_connection_that_goes_leaves_its_leases_to_others(void **state)
+{
+	struct world *world = *state;
+	run("session.lease", "{a}1", "p", "ms", "60000");
+	world->rig.connection = &connections[1];
+	struct engine_ticket *ticket = engine_rig_send(
+		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);
+	sessions_forget_client(world->sessions, 0, connections[1].id + 1);
+	engine_rig_deliver(&world->rig);
+	assert_false(ticket->done);
+	sessions_forget_client(world->sessions, 0, connections[0].id);
+	engine_rig_deliver(&world->rig);
+	assert_true(ticket->done);
+	assert_int_equal(strncmp(ticket->reply, "*2\r\n$32\r\n", 9), 0);
+}
+
 static void who_waits_is_answered_when_the_server_stops(void **state)
 {
 	struct world *world = *state;
@@ -189,6 +209,7 @@ int main(void)
 		test(the_end_of_many_sessions_ends_their_waits_at_the_next_tick),
 		test(the_time_of_the_session_ends_the_wait),
 		test(a_changed_id_keeps_its_lease),
+		test(a_connection_that_goes_leaves_its_leases_to_others),
 		test(who_waits_is_answered_when_the_server_stops),
 		test(who_waits_when_the_engine_is_thrown_away_goes_with_it),
 	};
