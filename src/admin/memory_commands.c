@@ -7,7 +7,6 @@
 #include "admin/reply.h"
 #include "base/memory.h"
 
-
 static void write_number(struct writer *writer, const char *name, uint64_t value);
 static void write_ratio(struct writer *writer, const char *name, uint64_t part, uint64_t whole);
 

@@ -32,8 +32,8 @@ void wake_timer_in(struct wake_timer *timer, int64_t delay_ms)
 	uv_update_time(timer->timer.loop);
 	/* One that sets itself anew without a delay would keep the loop from everything else. */
 	int64_t least_ms = timer->running ? 1 : 0;
-	uv_timer_start(&timer->timer, on_timer,
-		(uint64_t)(delay_ms > least_ms ? delay_ms : least_ms), 0);
+	uv_timer_start(
+		&timer->timer, on_timer, (uint64_t)(delay_ms > least_ms ? delay_ms : least_ms), 0);
 }
 
 void wake_timer_close(struct wake_timer *timer)

@@ -166,10 +166,10 @@ static void a_connection_that_goes_leaves_its_leases_to_others(void **state)
 	world->rig.connection = &connections[1];
 	struct engine_ticket *ticket = engine_rig_send(
 		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);
-	sessions_forget_client(world->sessions, 0, connections[1].id + 1);
+	leases_forget_client(world->rig.engine->leases, 0, connections[1].id + 1);
 	engine_rig_deliver(&world->rig);
 	assert_false(ticket->done);
-	sessions_forget_client(world->sessions, 0, connections[0].id);
+	leases_forget_client(world->rig.engine->leases, 0, connections[0].id);
 	engine_rig_deliver(&world->rig);
 	assert_true(ticket->done);
 	assert_int_equal(strncmp(ticket->reply, "*2\r\n$32\r\n", 9), 0);
