@@ -436,7 +436,7 @@ const struct command command_lines[] = {
 	/* session */
 	{ "session.commit", 5, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_commit, NULL,
 		"session", "0.1.0", "id purpose token json",
-		"Merges into a session's data what the holder of a lease has brought, and ends the lease" },
+		"Ends a lease and merges what its holder brings into the session's data" },
 	{ "session.count", 1, ROUTE_WALK, READ, NO_KEYS, session_count_command, NULL, "session",
 		"0.1.0", "", "Returns the number of sessions" },
 	{ "session.create", -1, ROUTE_ANY, GROW | COMMAND_SECRET, NO_KEYS, session_create, NULL,
