@@ -36,6 +36,8 @@ need_for_tests() {
 	need_package php-redis
 	need_program ruby
 	need_package ruby-redis
+	need_program go golang-go
+	need_package golang-github-gomodule-redigo-dev
 	need_program clang-format-14
 }
 

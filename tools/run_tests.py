@@ -222,9 +222,13 @@ def generated_jobs(build):
               '"$HOLDFAST_SERVER" conf/holdfast.conf --check-config')
     commands = ("diff -u <(sed -n '/^<!-- commands:start/,/^<!-- commands:end/p' README.md | "
                 "sed '1d;$d') <(\"$HOLDFAST_SERVER\" --commands)")
+    examples = ("for file in test/clients/examples/session.{mjs,py,go,php}; do "
+                "/usr/bin/python3 -c 'import sys; sys.exit(open(sys.argv[1]).read() not in "
+                "open(\"README.md\").read())' $file || { echo README.md does not have $file; exit 1; }; done")
     return [Job(f"{build.name} {name}", ["bash", "-c", script], build_environment(build))
             for name, script in (("conf/holdfast.conf is the sample", sample),
-                                 ("README.md lists the commands", commands))]
+                                 ("README.md lists the commands", commands),
+                                 ("README.md has the examples", examples))]
 
 
 def class_jobs(build, factor):

@@ -15,7 +15,11 @@ const examples = [
 	['session.py', '/usr/bin/python3', ['-c', 'import redis'], 'None'],
 	['session.php', 'php', ['-r', 'exit(extension_loaded("redis") ? 0 : 1);'], 'false'],
 	['session.rb', 'ruby', ['-e', 'require "redis"'], 'nil'],
+	['session.go', 'go', ['list', 'github.com/gomodule/redigo/redis'], 'true'],
 ];
+// Debian's Go packages are sources.
+const goEnvironment = { GO111MODULE: 'off', GOPATH: '/usr/share/gocode', GOFLAGS: '-p=1' };
+Object.assign(process.env, goEnvironment);
 
 let server;
 before(async () => (server = await Server.start({ 'session-id-hashing': 'yes' })));
@@ -35,7 +39,8 @@ for (const [name, program, probe, nothing] of examples) {
 	test(`${name} goes from log-in to log-out everywhere`, { skip }, async () => {
 		const path = fileURLToPath(new URL(`examples/${name}`, import.meta.url));
 		const env = { ...process.env, HOLDFAST_PORT: String(server.port) };
-		const { stdout, stderr } = await promisify(execFile)(program, [path], { env, timeout: 60_000 });
+		const words = program === 'go' ? ['run', path] : [path];
+		const { stdout, stderr } = await promisify(execFile)(program, words, { env, timeout: 120_000 });
 		assert.equal(stderr, '');
 		assert.equal(stdout, `cart: book\ntoken: new\nended: 1\nafter: ${nothing}\n`);
 	});
