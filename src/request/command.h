@@ -37,7 +37,7 @@ enum command_flag {
 	COMMAND_DENYOOM = 1 << 7,
 	COMMAND_NOSCRIPT = 1 << 8,
 	COMMAND_PUBSUB = 1 << 9,
-	/* Not told to clients: */
+	/* Not told to clients, from here on: */
 	COMMAND_SUBSCRIBED = 1 << 10, /* allowed to a RESP2 connection that has subscriptions */
 	COMMAND_IN_ORDER = 1 << 11,   /* ROUTE_LOCAL: waits for the replies before its own */
 	COMMAND_SECRET = 1 << 12,     /* its arguments are nobody's to read in logs */
