@@ -57,15 +57,28 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(connection->loop->input, NET_INPUT_BYTES);
 }
 
+/* Whoever gave it a lease hands that on. When the server stops leases end anyway. */
+static void say_gone(struct connection *connection)
+{
+	struct net_loop *loop = connection->loop;
+	if (!connection->leases || loop->net->stopping)
+		return;
+	connection->leases = false;
+	loop->net->options.gone(loop->net->options.environment, loop->number, connection->id);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
 	struct connection *connection = stream->data;
 	if (size == UV_EOF) {
-		/* It will send no more, but may still wait for its replies. */
-		if (connection_is_idle(connection))
+		/* It will send no more, but may still wait for its replies. What it holds by
+		 * leases it cannot bring any more: others need not wait as long as it does. */
+		if (connection_is_idle(connection)) {
 			connection_close(connection);
-		else
+		} else {
+			say_gone(connection);
 			connection_stop_reading(connection);
+		}
 		return;
 	}
 	if (size < 0) {
@@ -164,16 +177,6 @@ static void on_closed(uv_handle_t *handle)
 	connection->uv.handle.data = NULL;
 	connection->fd = -1;
 	finish_close(connection);
-}
-
-/* Whoever gave it a lease hands that on. When the server stops leases end anyway. */
-static void say_gone(struct connection *connection)
-{
-	struct net_loop *loop = connection->loop;
-	if (!connection->leases || loop->net->stopping)
-		return;
-	connection->leases = false;
-	loop->net->options.gone(loop->net->options.environment, loop->number, connection->id);
 }
 
 void connection_close(struct connection *connection)
