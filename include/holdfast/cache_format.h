@@ -25,7 +25,7 @@
  *   +----------+-------+-------+------+------+---------------+-------+
  *
  *   flags     01: a negative entry (CACHE.ABSENT)  02: counted under its group  04: it was set
- *             without a life
+ *             without a life  08: invalidated, and to be served as stale
  *   ttl, stale, error   ages since `filled`: fresh before ttl, then stale before `stale`, and
  * usable before `error` while refreshing it fails sequence  how many invalidations there had been
  * when what it holds was fetched delta     how long that took place     where it stands in the line
@@ -43,6 +43,7 @@
 #define CACHE_FORMAT_FLAG_ABSENT  0x01
 #define CACHE_FORMAT_FLAG_GROUPED 0x02
 #define CACHE_FORMAT_FLAG_LASTING 0x04
+#define CACHE_FORMAT_FLAG_SOFT    0x08
 
 #define CACHE_FORMAT_HEADER_BYTES 64
 #define CACHE_FORMAT_HASH_BYTES   5

@@ -200,7 +200,25 @@ bool cache_read(struct turn *turn, struct slice key, struct cache_record *out)
 	uint16_t shard;
 	int64_t expire_ms;
 	shard_of_key(turn, key, &shard);
-	return read_record(turn, shard, key, out, &expire_ms) && expire_ms > turn->now_ms;
+	return read_record(turn, shard, key, out, &expire_ms) && expire_ms > turn->now_ms &&
+		marks_of(cache_marks(turn), key, out->tags).hard <= out->sequence;
+}
+
+static struct hot_facts facts_of(const struct cache_record *record)
+{
+	struct hot_facts facts = {
+		.filled_ms = record->filled_ms,
+		.ttl_ms = record->ttl_ms,
+		.stale_ms = record->stale_ms,
+		.error_ms = record->error_ms,
+		.delta_ms = record->delta_ms,
+		.sequence = record->sequence,
+		.checked = record->sequence,
+		.flags = record->flags & (CACHE_FORMAT_FLAG_ABSENT | CACHE_FORMAT_FLAG_LASTING),
+	};
+	if (record->flags & CACHE_FORMAT_FLAG_SOFT)
+		facts.flags |= CACHE_SOFT;
+	return facts;
 }
 
 static struct hot_entry *keep_in_memory(struct turn *turn, struct shard_cache *state,
@@ -212,18 +230,8 @@ static struct hot_entry *keep_in_memory(struct turn *turn, struct shard_cache *s
 	stats_add(state->stats, slice_of(NULL, 0), STAT_EVICTIONS_MEMORY,
 		evictions - state->evictions);
 	state->evictions = evictions;
-	if (entry == NULL)
-		return NULL;
-	entry->facts = (struct hot_facts){
-		.filled_ms = record->filled_ms,
-		.ttl_ms = record->ttl_ms,
-		.stale_ms = record->stale_ms,
-		.error_ms = record->error_ms,
-		.delta_ms = record->delta_ms,
-		.sequence = record->sequence,
-		.checked = record->sequence,
-		.flags = record->flags & (CACHE_FORMAT_FLAG_ABSENT | CACHE_FORMAT_FLAG_LASTING),
-	};
+	if (entry)
+		entry->facts = facts_of(record);
 	return entry;
 }
 
@@ -294,16 +302,7 @@ static bool find_in_store(struct turn *turn, struct shard_cache *state, uint16_t
 	int64_t expire_ms;
 	if (!read_record(turn, shard, key, &record, &expire_ms) || expire_ms <= turn->now_ms)
 		return false;
-	struct hot_facts facts = {
-		.sequence = record.sequence,
-		.checked = record.sequence,
-		.flags = record.flags & (CACHE_FORMAT_FLAG_ABSENT | CACHE_FORMAT_FLAG_LASTING),
-		.filled_ms = record.filled_ms,
-		.ttl_ms = record.ttl_ms,
-		.stale_ms = record.stale_ms,
-		.error_ms = record.error_ms,
-		.delta_ms = record.delta_ms,
-	};
+	struct hot_facts facts = facts_of(&record);
 	if (!check_marks(turn, &facts, key, record.tags)) {
 		if (turn->may_write)
 			drop(turn, shard, key, &record);

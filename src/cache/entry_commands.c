@@ -212,12 +212,9 @@ static void invalidate_key(struct turn *turn, struct slice key, bool soft)
 	if (!soft) {
 		cache_remove(turn, key);
 	} else if (cache_read(turn, key, &record)) {
-		/* Stale from now on, for as long as it would have been served. */
-		int64_t age_ms = turn->now_ms - record.filled_ms;
-		if (record.ttl_ms > age_ms)
-			record.ttl_ms = age_ms > 0 ? age_ms : 0;
-		record.flags &= (uint8_t)~CACHE_FORMAT_FLAG_LASTING;
-		record.sequence = marks_latest(cache_marks(turn));
+		/* Stale from now on, for as long as it would have been served. Its lives stay: a
+		 * FILL that gives none takes them over. */
+		record.flags |= CACHE_FORMAT_FLAG_SOFT;
 		cache_put(turn, key, &record);
 	}
 	void_lease(turn, key);
