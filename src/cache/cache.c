@@ -457,8 +457,20 @@ static void bound_disk(struct turn *turn, uint16_t shard)
 	}
 }
 
+static void bound_age(int64_t *age_ms)
+{
+	if (*age_ms > LIMIT_CACHE_AGE_MS)
+		*age_ms = LIMIT_CACHE_AGE_MS;
+}
+
 void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 {
+	/* Invalidations are forgotten when no entry can be old enough; jitter and windows behind a
+	 * ttl add up to more. */
+	bound_age(&record->ttl_ms);
+	bound_age(&record->stale_ms);
+	bound_age(&record->error_ms);
+
 	uint16_t shard;
 	struct shard_cache *state = shard_of_key(turn, key, &shard);
 	struct cache_record before;
