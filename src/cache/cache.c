@@ -445,10 +445,15 @@ static bool evict_step(struct turn *turn, uint16_t shard, bool last_chance)
 	return true;
 }
 
+static uint64_t disk_part(const struct turn *turn)
+{
+	return (uint64_t)turn->config->cache_disk_bytes / turn->shard_total;
+}
+
 /* Makes room, some steps at a time. */
 static void bound_disk(struct turn *turn, uint16_t shard)
 {
-	uint64_t most = (uint64_t)turn->config->cache_disk_bytes / turn->shard_total;
+	uint64_t most = disk_part(turn);
 	struct cache_sums sums;
 	for (int i = 0; i < LINE_STEPS; i++) {
 		read_sums(turn, shard, slice_of(NULL, 0), &sums);
@@ -470,6 +475,9 @@ void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 	bound_age(&record->ttl_ms);
 	bound_age(&record->stale_ms);
 	bound_age(&record->error_ms);
+	/* It alone would be more than there may be. */
+	if (size_of(key, record) > disk_part(turn))
+		record->ttl_ms = record->stale_ms = record->error_ms = 0;
 
 	uint16_t shard;
 	struct shard_cache *state = shard_of_key(turn, key, &shard);
