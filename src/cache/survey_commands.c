@@ -179,6 +179,7 @@ static bool scan_parse(struct turn *turn, struct scan *scan)
 {
 	uint64_t cursor;
 	uint32_t arguments = turn->request->argument_count;
+	bool given[2] = { false, false }; /* PREFIX, COUNT */
 	*scan = (struct scan){ .left = SCAN_COUNT_DEFAULT, .shards_left = SCAN_SHARDS_MAX };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
 		turn_error(turn, ERROR_INVALID_CURSOR);
@@ -188,11 +189,13 @@ static bool scan_parse(struct turn *turn, struct scan *scan)
 	scan->hash = cursor & (CACHE_HASH_RANGE - 1);
 	for (uint32_t i = 2; i < arguments; i += 2) {
 		struct slice word = turn_argument(turn, i);
-		if (i + 1 == arguments || (!slice_is(word, "count") && !slice_is(word, "prefix"))) {
+		bool counts = slice_is(word, "count");
+		if (i + 1 == arguments || (!counts && !slice_is(word, "prefix")) || given[counts]) {
 			turn_error(turn, ERROR_SYNTAX);
 			return false;
 		}
-		if (slice_is(word, "prefix")) {
+		given[counts] = true;
+		if (!counts) {
 			scan->prefix = turn_argument(turn, i + 1);
 		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->left) ||
 			scan->left < 1 || scan->left > LIMIT_CACHE_SCAN) {
