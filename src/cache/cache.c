@@ -327,19 +327,20 @@ bool cache_find(struct turn *turn, struct slice key, struct cache_entry *out)
 	struct shard_cache *state = shard_of_key(turn, key, &shard);
 	uint64_t hash = hash_bytes(key);
 	*out = (struct cache_entry){ 0 };
-	if (find_in_memory(turn, state, key, hash, out, false)) {
-		stats_add(state->stats, key, STAT_HITS_MEMORY, 1);
-		turn->hits++;
+	if (find_in_memory(turn, state, key, hash, out, false))
 		return true;
-	}
 	*out = (struct cache_entry){ 0 };
-	if (find_in_store(turn, state, shard, key, hash, out)) {
-		stats_add(state->stats, key, STAT_HITS_DISK, 1);
-		turn->hits++;
-		return true;
-	}
-	turn->misses++;
-	return false;
+	return find_in_store(turn, state, shard, key, hash, out);
+}
+
+void cache_count_read(
+	struct turn *turn, struct slice key, const struct cache_entry *entry, bool served)
+{
+	turn->hits += served;
+	turn->misses += !served;
+	if (served)
+		stats_add(cache_stats(turn), key,
+			entry->from_memory ? STAT_HITS_MEMORY : STAT_HITS_DISK, 1);
 }
 
 bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *out)

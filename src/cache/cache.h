@@ -50,6 +50,9 @@ struct cache_entry {
 
 /* False when there is none. Counts as a use. */
 bool cache_find(struct turn *turn, struct slice key, struct cache_entry *out);
+/* A read found an entry, or none, that it could serve at once. */
+void cache_count_read(
+	struct turn *turn, struct slice key, const struct cache_entry *entry, bool served);
 /* The entry that a fill has just made, however short its life: for who waited for it. */
 bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *out);
 /* As the store has it, for who refreshes it; false when it does not, or it was invalidated for good.

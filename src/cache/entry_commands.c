@@ -94,6 +94,7 @@ static void write_value(struct turn *turn, struct slice key)
 	struct stats *stats = cache_stats(turn);
 	stats_add(stats, key, STAT_GETS, 1);
 	stats_add(stats, key, fresh ? STAT_FRESH : STAT_MISS, 1);
+	cache_count_read(turn, key, &entry, fresh);
 	if (fresh)
 		writer_bulk(&turn->writer, entry.value);
 	else

@@ -239,7 +239,10 @@ static void step(struct turn *turn, struct swr_call *call, bool waits)
 	bool fresh = found && !entry.soft && entry.age_ms < ttl_ms;
 	bool usable = found && !entry.absent && entry.age_ms < usable_ms;
 	int64_t retry_ms = found ? entry.failed_until_ms - turn->now_ms : 0;
-	bool has_failed = found && !entry.absent && retry_ms > 0;
+	bool has_failed =
+		found && !entry.absent && retry_ms > 0 && (usable || entry.age_ms < entry.error_ms);
+	if (!call->has_waited)
+		cache_count_read(turn, key_of(turn), &entry, fresh || usable || has_failed);
 	if (fresh && entry.absent) {
 		write_valued(turn, "absent", STAT_ABSENT, &entry, NULL, -1);
 	} else if (fresh) {
@@ -247,7 +250,7 @@ static void step(struct turn *turn, struct swr_call *call, bool waits)
 			refresh(turn, call, &entry, true);
 		else
 			write_valued(turn, "fresh", STAT_FRESH, &entry, NULL, -1);
-	} else if (has_failed && (usable || entry.age_ms < entry.error_ms)) {
+	} else if (has_failed) {
 		write_valued(turn, "failed", STAT_FAILED, &entry, NULL, retry_ms);
 	} else if (usable) {
 		refresh(turn, call, &entry, false);
