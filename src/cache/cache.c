@@ -141,16 +141,31 @@ static size_t size_of(struct slice key, const struct cache_record *record)
 		record->last_modified.size + record->value.size;
 }
 
+/* A group without entries has no sums: others get its room. */
+static void forget_group(struct turn *turn, uint16_t shard, struct slice group)
+{
+	struct key key;
+	key_of_cache_sums(&key, group);
+	turn_delete(turn, shard, key_slice(&key));
+	turn->engine->cache->shards[shard].groups--;
+}
+
 static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, struct slice key,
 	const struct cache_record *record, int sign)
 {
 	struct cache_sums sums;
-	read_sums(turn, shard, group, &sums);
+	bool is_new = !read_sums(turn, shard, group, &sums);
 	assert(sign > 0 || sums.entries > 0);
 	sums.entries += (uint64_t)(int64_t)sign;
 	sums.bytes += (uint64_t)((int64_t)size_of(key, record) * sign);
 	if (record->flags & CACHE_FORMAT_FLAG_LASTING)
 		sums.lasting += (uint64_t)(int64_t)sign;
+	if (group.size > 0 && sums.entries == 0) {
+		forget_group(turn, shard, group);
+		return;
+	}
+	if (group.size > 0 && is_new)
+		turn->engine->cache->shards[shard].groups++;
 	write_sums(turn, shard, group, &sums);
 }
 
@@ -165,17 +180,11 @@ static void count_entry(struct turn *turn, uint16_t shard, struct slice key,
 /* Whether the key's group has sums, or may get some. */
 static bool is_grouped(struct turn *turn, uint16_t shard, struct slice key)
 {
-	struct shard_cache *state = &turn->engine->cache->shards[shard];
 	struct slice group = cache_group_of(key);
 	struct cache_sums sums;
-	if (group.size == 0)
-		return false;
-	if (read_sums(turn, shard, group, &sums))
-		return true;
-	if (state->groups >= LIMIT_CACHE_GROUPS)
-		return false;
-	state->groups++;
-	return true;
+	return group.size > 0 &&
+		(read_sums(turn, shard, group, &sums) ||
+			turn->engine->cache->shards[shard].groups < LIMIT_CACHE_GROUPS);
 }
 
 /* --- reading ------------------------------------------------------------------------------------
