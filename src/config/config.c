@@ -317,7 +317,7 @@ static void show_lines(struct config *config, const struct parameter *parameter,
 		first = false;
 		for (size_t i = 0; i < line->count; i++) {
 			buffer_append_text(out, i ? " " : "");
-			if (parameter->hidden && i + 1 == line->count)
+			if (parameter->hidden && i >= PARAMETER_WORDS_SHOWN)
 				buffer_append_text(out, "(hidden)");
 			else
 				line_quote(line->words[i], out);

@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 /* Words of one setting, the name not counted. */
-#define PARAMETER_WORDS_MAX 256
+#define PARAMETER_WORDS_MAX   256
+#define PARAMETER_WORDS_SHOWN 2
 
 enum parameter_kind {
 	PARAMETER_NUMBER,   /* a count of `unit`s */
@@ -36,7 +37,7 @@ struct parameter {
 	const char *const *choices;
 	size_t words_max;    /* of the kinds with several words */
 	rule_fn rule;        /* what the words must be beyond that; NULL: anything */
-	bool hidden;         /* the last word of a line is a secret */
+	bool hidden;         /* a line's words behind PARAMETER_WORDS_SHOWN are secrets */
 	const char *initial; /* the default, as the configuration file writes it */
 	const char *example; /* a line of values that shows what is not plain; NULL: none */
 	const char *text;    /* one sentence or two for the sample file and --help */
