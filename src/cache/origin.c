@@ -189,6 +189,13 @@ static void copy_order(struct job *job, struct turn *turn, const struct origin_o
 	job->last_modified = arena_copy(arena, record.last_modified);
 }
 
+/* A key may not climb out of the URL. */
+static bool climbs(const struct source *source, struct slice key)
+{
+	return !source->is_class &&
+		memmem(key.data + source->prefix.size, key.size - source->prefix.size, "..", 2);
+}
+
 enum origin_answer origin_refresh(
 	struct turn *turn, const struct origin_order *order, int64_t *retry_ms)
 {
@@ -196,6 +203,9 @@ enum origin_answer origin_refresh(
 	struct source *source = origins ? source_of(origins, order) : NULL;
 	if (source == NULL || origins->closed)
 		return ORIGIN_NONE;
+	*retry_ms = PAUSE_MS_MAX;
+	if (climbs(source, order->key))
+		return ORIGIN_PAUSED;
 	*retry_ms = source->paused_until_ms - turn->now_ms;
 	if (*retry_ms > 0)
 		return ORIGIN_PAUSED;
@@ -340,8 +350,8 @@ static bool is_plain(char letter)
 	return letter > ' ' && letter < 0x7f && !strchr("%#\"<>\\^`{|}", letter);
 }
 
-/* The line's URL and what follows its prefix in the key. A key may not climb out of the URL. */
-static bool url_of(struct job *job, struct slice *out)
+/* The line's URL and what follows its prefix in the key. */
+static struct slice url_of(struct job *job)
 {
 	const struct source *source = job->source;
 	struct slice rest = slice_of(job->order.key.data + source->prefix.size,
@@ -350,15 +360,12 @@ static bool url_of(struct job *job, struct slice *out)
 	size_t size = source->url.size;
 	memcpy(url, source->url.data, size);
 	for (size_t i = 0; i < rest.size; i++) {
-		if (i + 1 < rest.size && rest.data[i] == '.' && rest.data[i + 1] == '.')
-			return false;
 		if (is_plain(rest.data[i]))
 			url[size++] = rest.data[i];
 		else
 			size += (size_t)sprintf(url + size, "%%%02X", (unsigned char)rest.data[i]);
 	}
-	*out = slice_of(url, size);
-	return true;
+	return slice_of(url, size);
 }
 
 static void on_fetched(struct fetch *fetch)
@@ -407,11 +414,7 @@ static void begin_fetch(struct job *job)
 		.done = on_fetched,
 		.context = job,
 	};
-	if (!url_of(job, &job->fetch.url)) {
-		job->outcome = FAILED;
-		end_exchange(job);
-		return;
-	}
+	job->fetch.url = url_of(job);
 	job->fetching = true;
 	fetcher_start(job->origins->fetcher, &job->fetch);
 }

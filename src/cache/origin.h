@@ -42,7 +42,7 @@ void origins_free(struct origins **origins);
 enum origin_answer {
 	ORIGIN_NONE,   /* it is the caller's */
 	ORIGIN_TAKEN,  /* the server sees to it */
-	ORIGIN_PAUSED, /* it would, in `retry_ms` again: it has failed lately */
+	ORIGIN_PAUSED, /* it does not for `retry_ms`: it has failed lately, or the key is no path */
 };
 /* In a turn of the key's shard; the order is copied. */
 enum origin_answer origin_refresh(
