@@ -274,10 +274,12 @@ static struct cache_record record_of(struct turn *turn, const struct job *job, b
 		record.value = buffer_slice(&job->value);
 	}
 	lives_of(job, &before, &record);
-	record.etag = job->freshness.etag.size ? job->freshness.etag : before.etag;
+	record.etag = job->freshness.etag;
 	record.last_modified = job->freshness.last_modified;
-	if (job->outcome == FILLED)
-		record.etag = job->freshness.etag;
+	if (job->outcome == RENEWED && record.etag.size == 0)
+		record.etag = before.etag;
+	if (job->outcome == RENEWED && record.last_modified.size == 0)
+		record.last_modified = before.last_modified;
 	return record;
 }
 
@@ -380,7 +382,7 @@ static void on_fetched(struct fetch *fetch)
 	job->freshness.etag = arena_copy(&job->arena, job->freshness.etag);
 	job->freshness.last_modified = arena_copy(&job->arena, job->freshness.last_modified);
 	job->outcome = FAILED;
-	if (fetch->status == 304)
+	if (fetch->status == 304 && (job->etag.size || job->last_modified.size))
 		job->outcome = RENEWED;
 	else if (fetch->status == 404 || fetch->status == 410)
 		job->outcome = ABSENT;
