@@ -229,50 +229,71 @@ static void lead(struct turn *turn, struct swr_call *call, bool waits)
 		wait_or_leave(turn, call, answer, &grant);
 }
 
-static void step(struct turn *turn, struct swr_call *call, bool waits)
-{
+/* What there is, and what it is worth to this caller. */
+struct view {
 	struct cache_entry entry;
-	bool found = cache_find(turn, key_of(turn), &entry);
-	int64_t ttl_ms = limit_of(call->ttl_ms, entry.ttl_ms);
-	int64_t stale_ms = limit_of(call->stale_ms, entry.stale_ms);
-	int64_t usable_ms = stale_ms > ttl_ms ? stale_ms : ttl_ms;
-	bool fresh = found && !entry.soft && entry.age_ms < ttl_ms;
-	bool usable = found && !entry.absent && entry.age_ms < usable_ms;
-	int64_t retry_ms = found ? entry.failed_until_ms - turn->now_ms : 0;
-	bool has_failed =
-		found && !entry.absent && retry_ms > 0 && (usable || entry.age_ms < entry.error_ms);
-	if (!call->has_waited)
-		cache_count_read(turn, key_of(turn), &entry, fresh || usable || has_failed);
-	if (fresh && entry.absent) {
-		write_valued(turn, "absent", STAT_ABSENT, &entry, NULL, -1);
-	} else if (fresh) {
-		if (is_early(turn, call, &entry, ttl_ms))
-			refresh(turn, call, &entry, true);
-		else
-			write_valued(turn, "fresh", STAT_FRESH, &entry, NULL, -1);
-	} else if (has_failed) {
-		write_valued(turn, "failed", STAT_FAILED, &entry, NULL, retry_ms);
-	} else if (usable) {
-		refresh(turn, call, &entry, false);
-	} else {
-		lead(turn, call, waits);
-	}
+	bool fresh;
+	bool usable;
+	bool has_failed; /* and there is a value to serve meanwhile */
+	int64_t ttl_ms;
+	int64_t retry_ms;
+};
+
+static void view_init(struct view *view, struct turn *turn, const struct swr_call *call)
+{
+	struct cache_entry *entry = &view->entry;
+	bool found = cache_find(turn, key_of(turn), entry);
+	view->ttl_ms = limit_of(call->ttl_ms, entry->ttl_ms);
+	int64_t stale_ms = limit_of(call->stale_ms, entry->stale_ms);
+	int64_t usable_ms = stale_ms > view->ttl_ms ? stale_ms : view->ttl_ms;
+	view->fresh = found && !entry->soft && entry->age_ms < view->ttl_ms;
+	view->usable = found && !entry->absent && entry->age_ms < usable_ms;
+	view->retry_ms = found ? entry->failed_until_ms - turn->now_ms : 0;
+	view->has_failed = found && !entry->absent && view->retry_ms > 0 &&
+		(view->usable || entry->age_ms < entry->error_ms);
 }
 
-/* It holds the lease that it has waited for; the entry may have come another way meanwhile. */
+static void write_fresh(struct turn *turn, const struct cache_entry *entry)
+{
+	if (entry->absent)
+		write_valued(turn, "absent", STAT_ABSENT, entry, NULL, -1);
+	else
+		write_valued(turn, "fresh", STAT_FRESH, entry, NULL, -1);
+}
+
+static void step(struct turn *turn, struct swr_call *call, bool waits)
+{
+	struct view view;
+	view_init(&view, turn, call);
+	if (!call->has_waited)
+		cache_count_read(turn, key_of(turn), &view.entry,
+			view.fresh || view.usable || view.has_failed);
+	if (view.fresh && !view.entry.absent && is_early(turn, call, &view.entry, view.ttl_ms))
+		refresh(turn, call, &view.entry, true);
+	else if (view.fresh)
+		write_fresh(turn, &view.entry);
+	else if (view.has_failed)
+		write_valued(turn, "failed", STAT_FAILED, &view.entry, NULL, view.retry_ms);
+	else if (view.usable)
+		refresh(turn, call, &view.entry, false);
+	else
+		lead(turn, call, waits);
+}
+
+/* It holds the lease that it has waited for; the entry may have come another way meanwhile, or be
+ * one that is served now that refreshing it has failed. */
 static void take_over(struct turn *turn, struct swr_call *call)
 {
-	struct cache_entry entry;
+	struct view view;
 	const char *token = call->wait.waiter.grant.token;
 	holder_begin(turn, key_of(turn), slice_text(token));
-	bool found = cache_find(turn, key_of(turn), &entry) && !entry.soft &&
-		entry.age_ms < limit_of(call->ttl_ms, entry.ttl_ms);
-	if (found) {
+	view_init(&view, turn, call);
+	if (view.fresh) {
 		holder_release(turn, key_of(turn), slice_text(token));
-		if (entry.absent)
-			write_valued(turn, "absent", STAT_ABSENT, &entry, NULL, -1);
-		else
-			write_valued(turn, "fresh", STAT_FRESH, &entry, NULL, -1);
+		write_fresh(turn, &view.entry);
+	} else if (view.has_failed) {
+		holder_release(turn, key_of(turn), slice_text(token));
+		write_valued(turn, "failed", STAT_FAILED, &view.entry, NULL, view.retry_ms);
 	} else {
 		/* The token's memory is the waiter's, which may wait again. */
 		struct slice copy = arena_format(turn_arena(turn), "%s%c", token, 0);
@@ -283,12 +304,10 @@ static void take_over(struct turn *turn, struct swr_call *call)
 static void take_filled(struct turn *turn, struct swr_call *call)
 {
 	struct cache_entry entry;
-	if (!cache_find_filled(turn, key_of(turn), &entry))
-		step(turn, call, false);
-	else if (entry.absent)
-		write_valued(turn, "absent", STAT_ABSENT, &entry, NULL, -1);
+	if (cache_find_filled(turn, key_of(turn), &entry))
+		write_fresh(turn, &entry);
 	else
-		write_valued(turn, "fresh", STAT_FRESH, &entry, NULL, -1);
+		step(turn, call, false);
 }
 
 static void answer_wait(struct turn *turn, struct swr_call *call)
