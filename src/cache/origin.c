@@ -189,6 +189,12 @@ static void copy_order(struct job *job, struct turn *turn, const struct origin_o
 	job->last_modified = arena_copy(arena, record.last_modified);
 }
 
+bool origin_knows(const struct turn *turn, const struct origin_order *order)
+{
+	struct origins *origins = cache_origins(turn);
+	return origins && !origins->closed && source_of(origins, order);
+}
+
 /* A key may not climb out of the URL. */
 static bool climbs(const struct source *source, struct slice key)
 {

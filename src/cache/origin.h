@@ -19,6 +19,8 @@
 #include "request/turn.h"
 #include "shard/engine.h"
 
+#include <stdbool.h>
+
 struct origins;
 struct uv_loop_s;
 
@@ -44,6 +46,8 @@ enum origin_answer {
 	ORIGIN_TAKEN,  /* the server sees to it */
 	ORIGIN_PAUSED, /* it does not for `retry_ms`: it has failed lately, or the key is no path */
 };
+/* Whether origin_refresh would have anything to ask: its answer is not ORIGIN_NONE. */
+bool origin_knows(const struct turn *turn, const struct origin_order *order);
 /* In a turn of the key's shard; the order is copied. */
 enum origin_answer origin_refresh(
 	struct turn *turn, const struct origin_order *order, int64_t *retry_ms);

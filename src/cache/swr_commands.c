@@ -40,6 +40,7 @@ struct swr_call {
 	int64_t stale_ms;
 	int64_t until_ms; /* it waits no longer, as leases count */
 	bool has_waited;
+	bool by_server; /* the server refreshes this key by itself */
 };
 
 static const struct slice no_purpose;
@@ -117,7 +118,8 @@ static enum lease_answer ask(
 	struct lease_terms terms = {
 		.duration_ms = call->options.lease_ms,
 		.wait_ms = waits && call->until_ms > now_ms ? call->until_ms - now_ms : 0,
-		.holder = client_of(turn),
+		/* The server's own lease does not end with who happened to ask. */
+		.holder = call->by_server ? 0 : client_of(turn),
 	};
 	enum lease_answer answer = lease_ask(table_of(turn), call->subject, no_purpose, &terms,
 		waits ? &call->wait.waiter : NULL, now_ms, grant);
@@ -126,14 +128,10 @@ static enum lease_answer ask(
 	return answer;
 }
 
-/* Whether the server refreshes this key by itself; the lease is then its own. ORIGIN_PAUSED: it
- * would, but not now: the lease has been handed on. */
-static enum origin_answer hand_to_server(
-	struct turn *turn, struct swr_call *call, const char *token, int64_t *retry_ms)
+static struct origin_order order_of(const struct turn *turn, const struct swr_call *call)
 {
 	struct origin_order order = {
 		.key = key_of(turn),
-		.token = slice_text(token),
 		.ttl_ms = call->ttl_ms,
 		.stale_ms = call->stale_ms,
 		.lease_ms = call->options.lease_ms,
@@ -143,6 +141,16 @@ static enum origin_answer hand_to_server(
 		order.id = call->options.call[1];
 		order.method = call->options.call[2];
 	}
+	return order;
+}
+
+/* Whether the server refreshes this key by itself; the lease is then its own. ORIGIN_PAUSED: it
+ * would, but not now: the lease has been handed on. */
+static enum origin_answer hand_to_server(
+	struct turn *turn, struct swr_call *call, const char *token, int64_t *retry_ms)
+{
+	struct origin_order order = order_of(turn, call);
+	order.token = slice_text(token);
 	enum origin_answer answer = origin_refresh(turn, &order, retry_ms);
 	if (answer == ORIGIN_PAUSED)
 		holder_release(turn, key_of(turn), order.token);
@@ -358,6 +366,8 @@ static struct swr_call *swr_call_new(struct turn *turn)
 		call->options.lease_ms = LEASE_MS_DEFAULT;
 	call->subject = cache_subject(turn, key_of(turn));
 	call->until_ms = leases_now_ms(turn) + call->options.wait_ms;
+	struct origin_order order = order_of(turn, call);
+	call->by_server = origin_knows(turn, &order);
 	lease_wait_init(&call->wait, turn);
 	turn->request->state = call;
 	count(turn, STAT_SWRS);
