@@ -31,6 +31,7 @@
 #define HEADERS_MAX       16
 #define PAUSE_MS_FIRST    1000
 #define PAUSE_MS_MAX      60000
+#define MARGIN_MS_MAX     500
 #define TTL_MS_DEFAULT    60000
 #define STALE_MS_DEFAULT  600000
 #define ABSENT_MS_DEFAULT 60000
@@ -46,7 +47,13 @@ struct source {
 	int64_t pause_ms;        /* the last pause */
 };
 
-enum outcome { FAILED, FILLED, ABSENT, RENEWED };
+enum outcome {
+	FAILED,
+	FILLED,
+	ABSENT,
+	RENEWED,
+	NOT_ASKED, /* a failure that says nothing about the source */
+};
 
 struct job {
 	struct job *next;
@@ -59,6 +66,7 @@ struct job {
 	struct slice last_modified;
 	struct fetch fetch;
 	bool fetching;
+	int64_t ordered_ms; /* wall clock */
 	int64_t begun_ms;
 	/* what came of it */
 	enum outcome outcome;
@@ -224,6 +232,7 @@ enum origin_answer origin_refresh(
 	arena_init(&job->arena, 1024);
 	buffer_init(&job->value);
 	copy_order(job, turn, order);
+	job->ordered_ms = turn->now_ms;
 	*(origins->line_last ? &origins->line_last->next : &origins->line_first) = job;
 	origins->line_last = job;
 	origins->line_count++;
@@ -339,7 +348,10 @@ static void end_exchange(struct job *job)
 {
 	struct origins *origins = job->origins;
 	int64_t now_ms = clock_wall_ms(origins->engine->clock);
-	if (job->outcome == FAILED) {
+	if (job->outcome == NOT_ASKED) {
+		job->outcome = FAILED;
+		job->retry_ms = PAUSE_MS_FIRST;
+	} else if (job->outcome == FAILED) {
 		pause_source(job->source, now_ms, job->retry_ms);
 		job->retry_ms = job->source->paused_until_ms - now_ms;
 	} else {
@@ -401,6 +413,16 @@ static void on_fetched(struct fetch *fetch)
 	end_exchange(job);
 }
 
+/* The exchange ends before the lease does, so that its failure is settled and the source paused
+ * when the lease would go to the next who waits, who would have it asked again. */
+static int64_t time_left_ms(const struct job *job)
+{
+	int64_t lease_ms = job->order.lease_ms;
+	int64_t margin_ms = lease_ms / 10 < MARGIN_MS_MAX ? lease_ms / 10 : MARGIN_MS_MAX;
+	int64_t left_ms = lease_ms - margin_ms - (job->begun_ms - job->ordered_ms);
+	return left_ms < LIMIT_FETCH_TIMEOUT_MS ? left_ms : LIMIT_FETCH_TIMEOUT_MS;
+}
+
 static void begin_fetch(struct job *job)
 {
 	const struct source *source = job->source;
@@ -416,13 +438,18 @@ static void begin_fetch(struct job *job)
 	job->fetch = (struct fetch){
 		.headers = headers,
 		.header_count = count,
-		.timeout_ms = job->order.lease_ms < LIMIT_FETCH_TIMEOUT_MS ? job->order.lease_ms
-									   : LIMIT_FETCH_TIMEOUT_MS,
+		.timeout_ms = time_left_ms(job),
 		.redirects_max = 5,
 		.done = on_fetched,
 		.context = job,
 	};
 	job->fetch.url = url_of(job);
+	/* Its lease ended, or is about to, while it stood in line. */
+	if (job->fetch.timeout_ms < 1) {
+		job->outcome = NOT_ASKED;
+		end_exchange(job);
+		return;
+	}
 	job->fetching = true;
 	fetcher_start(job->origins->fetcher, &job->fetch);
 }
