@@ -55,8 +55,8 @@ void cache_count_read(
 	struct turn *turn, struct slice key, const struct cache_entry *entry, bool served);
 /* The entry that a fill has just made, however short its life: for who waited for it. */
 bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *out);
-/* As the store has it, for who refreshes it; false when it does not, or it was invalidated for good.
- * No use. */
+/* As the store has it, for who refreshes it; false when it does not, or it was invalidated for
+ * good. No use. */
 bool cache_read(struct turn *turn, struct slice key, struct cache_record *out);
 /* Makes or replaces an entry; `place` and the flag for groups are set here. One without a life, or
  * larger than the shard's part of `cache-disk`, is kept for cache_find_filled alone. */
