@@ -1,5 +1,5 @@
 """tools/cache-report and tools/cleanup, against a server in this process that knows just the
-commands they use, and with --strings against a real one."""
+commands they use, and against a real one."""
 
 import importlib.machinery
 import importlib.util
@@ -525,6 +525,83 @@ class Cleanup(Case):
         output, _ = run_tool("cleanup", "--help")
         for code in ("0", "1", "2", "3", "130"):
             self.assertRegex(output, rf"(?s)Exit codes.*\n    {code} +\w")
+
+
+@harness.only_holdfast
+class RealCache(harness.WireTest):
+    """The same tools against the commands that they were written for."""
+
+    def setUp(self):
+        super().setUp()
+        keys = []
+        cursor = b"0"
+        while True:
+            cursor, page = self.call("CACHE.SCAN", cursor, "COUNT", 1000)
+            keys += page
+            if cursor == b"0":
+                break
+        if keys:
+            self.call("CACHE.DEL", *keys)
+
+    def tool(self, name, *words):
+        return run_tool(name, "--port", str(self.server.port), *words)[0]
+
+    def test_report_counts_what_was_done(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "counters.json")
+            self.tool("cache-report", "--since", path)
+            for number in range(10):
+                self.ok("CACHE.SET", f"user:{number}", "12345", "TTL", 100)
+            self.ok("CACHE.SET", "temp:1", "1")
+            for _ in range(5):
+                self.bulk("12345", "CACHE.GET", "user:1")
+            self.null("CACHE.GET", "user:absent")
+            token = self.call("CACHE.SWR", "user:led", "WAIT", 0)[3]
+            self.ok("CACHE.FILL", "user:led", token, "12345", "TTL", 100)
+            self.assertEqual(self.call("CACHE.SWR", "user:led")[0], b"fresh")
+            self.integer(1, "CACHE.DEL", "user:9")
+            self.call("CACHE.INFO", "user:1")
+            report = json.loads(self.tool("cache-report", "--since", path, "--json"))
+        counts = {name: one["count"] for name, one in report["operations"].items()}
+        self.assertEqual(counts, {"reads": 8, "writes": 12, "deletes": 1, "lists": 0})
+        self.assertEqual((report["hit_rate"], report["counted_from"]), (75, "file"))
+        self.assertEqual((report["entries"], report["without_ttl"]), (11, 1))
+        rows = {row["prefix"]: row for row in report["prefixes"]}
+        self.assertEqual(rows["user:"], {
+            "prefix": "user:", "entries": 10, "bytes": 9 * 11 + 13, "without_ttl": 0, "reads": 8,
+            "writes": 11, "hit_rate": 75})
+        self.assertEqual(rows["temp:"], {
+            "prefix": "temp:", "entries": 1, "bytes": 7, "without_ttl": 1, "reads": 0, "writes": 1,
+            "hit_rate": None})
+        self.assertEqual(report["without_ttl_examples"], ["temp:1"])
+        self.assertIn("Cache of 127.0.0.1", self.tool("cache-report"))
+
+    def test_cleanup_takes_the_literal_prefix_and_what_has_no_ttl(self):
+        names = [b"a*[b]\\:1", b"a*[b]\\:2", b"axb\\:1", b"other"]
+        for name in names:
+            self.ok("CACHE.SET", name, "v")
+        self.ok("CACHE.SET", names[0], "v", "TTL", 1000)
+        self.assertIn("would delete 2 cache entries",
+                      self.tool("cleanup", "--prefix", "a*[b]\\", "--dry-run"))
+        self.assertIn("deleted 0 cache entries",
+                      self.tool("cleanup", "--prefix", "a*[b]\\", "--older-than", "1h"))
+        self.assertIn("deleted 1 cache entries",
+                      self.tool("cleanup", "--prefix", "a*[b]\\", "--no-ttl"))
+        self.bulk("v", "CACHE.GET", names[0])
+        self.assertIn("deleted 1 cache entries", self.tool("cleanup", "--prefix", "a*[b]\\"))
+        self.assertEqual(self.call("CACHE.MGET", *names), [None, None, b"v", b"v"])
+
+    def test_cleanup_of_many_leaves_none_and_no_other(self):
+        self.connection.pipeline([
+            ("CACHE.SET", f"{'go' if number % 2 else 'stay'}:{number}", number)
+            for number in range(4000)])
+        output = self.tool("cleanup", "--prefix", "go:", "--batch", "500", "--pause", "0")
+        self.assertIn("deleted 2,000 cache entries", output)
+        cursor, keys = b"1", []
+        while cursor != b"0":
+            cursor, page = self.call("CACHE.SCAN", 0 if cursor == b"1" else cursor, "COUNT", 10_000)
+            keys += page
+        self.assertEqual((len(keys), {key[:5] for key in keys}), (2000, {b"stay:"}))
 
 
 @harness.only_holdfast
