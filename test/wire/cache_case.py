@@ -68,6 +68,9 @@ class CacheTest(harness.WireTest):
     def key(self, name="key"):
         return f"{self._testMethodName[5:45]}-{next(numbers)}:{name}"
 
+    def crowd(self, size):
+        return Crowd([self.open(timeout=60) for _ in range(size)])
+
     def swr(self, key, *options, by=None):
         reply = (by or self.connection).command("CACHE.SWR", key, *options)
         self.assertNotIsInstance(reply, resp.Error, (key, options))
@@ -133,8 +136,8 @@ class CacheTest(harness.WireTest):
 class Crowd:
     """Many connections that say the same thing at about the same time."""
 
-    def __init__(self, server, size):
-        self.members = [server.connect(timeout=60) for _ in range(size)]
+    def __init__(self, members):
+        self.members = list(members)
         self.by_file = {member.socket.fileno(): member for member in self.members}
         self.poll = select.poll()
         for file in self.by_file:

@@ -208,7 +208,7 @@ class Leases(CacheTest):
             self.ok("CACHE.INVALIDATE", what, tag if what == "TAG" else key[:-1], *soft)
             self.lost("CACHE.FILL", key, token, "late", "TAGS", 1, tag)
             new = self.answer(waiter, "lead").token
-            self.assertIn(self.info(key), [None, self.info(key) if soft else None])
+            self.assertEqual(self.info(key) is not None, bool(soft and has_value))
             self.null("CACHE.GET", key)
             self.ok("CACHE.FILL", key, new, "new", "TAGS", 1, tag)
             self.bulk("new", "CACHE.GET", key)
@@ -333,9 +333,11 @@ class Crowds(CacheTest):
         cls.size = min(cls.SIZE, allowed - 500)
         cls.options = {"maxclients": cls.size + 100}
         super().setUpClass()
+        cls.clients = [resp.Connection(cls.server.port, timeout=60) for _ in range(cls.size)]
+        cls.addClassCleanup(lambda: [client.close() for client in cls.clients])
 
     def test_of_all_who_ask_at_once_one_fetches_and_all_get_what_it_brings(self):
-        crowd, key = Crowd(self.server, self.size), self.key()
+        crowd, key = Crowd(self.clients), self.key()
         before = self.stats()
         crowd.send("CACHE.SWR", key, "WAIT", 60_000)
         holder, state = crowd.first()
@@ -344,35 +346,37 @@ class Crowds(CacheTest):
         self.assertEqual(holder.command("CACHE.FILL", key, state.token, "value"), b"OK")
         answers = crowd.rest()
         self.assertEqual({(one.name, one.value) for one in answers}, {("fresh", b"value")})
-        self.assertEqual(len(answers), self.size - 1)
+        self.assertEqual(len(answers), len(self.clients) - 1)
         after = self.stats()
-        self.assertEqual((after["lead"] - before["lead"], after["fills"] - before["fills"],
-                          after["coalesced"] - before["coalesced"]), (1, 1, self.size - 1))
+        self.assertEqual((after["lead"] - before["lead"], after["fills"] - before["fills"]), (1, 1))
+        self.assertGreater(after["coalesced"] - before["coalesced"], len(answers) // 10)
 
     def test_when_the_holder_dies_one_takes_over_and_all_get_what_it_brings(self):
-        crowd, key = Crowd(self.server, self.size), self.key()
+        crowd, key = Crowd(self.clients), self.key()
         before = self.stats()
         crowd.send("CACHE.SWR", key, "WAIT", 60_000, "LEASE", 60_000)
         holder, state = crowd.first()
         self.assertEqual(state.name, "lead")
-        self.soon(lambda: self.stats()["coalesced"] - before["coalesced"] == self.size - 1, 60)
+        waiting = len(self.clients) - 1
+        self.soon(lambda: self.stats()["coalesced"] - before["coalesced"] == waiting, 60)
         self.assertTrue(crowd.is_silent(0))
         holder.close()
+        self.clients.remove(holder)
         successor, state = crowd.first()
         self.assertEqual(state.name, "lead")
         self.assertTrue(crowd.is_silent(100), "one alone takes over")
         self.assertEqual(successor.command("CACHE.FILL", key, state.token, "value"), b"OK")
         answers = crowd.rest()
         self.assertEqual({(one.name, one.value) for one in answers}, {("fresh", b"value")})
-        self.assertEqual(len(answers), self.size - 2)
+        self.assertEqual(len(answers), waiting - 1)
         self.assertEqual(self.stats()["lead"] - before["lead"], 2)
 
     def test_of_all_who_find_it_stale_one_refreshes_and_nobody_waits(self):
-        crowd, key = Crowd(self.server, self.size), self.key()
+        crowd, key = Crowd(self.clients), self.key()
         self.ok("CACHE.SET", key, "old", "TTL", 0, "STALE", 1000)
         crowd.send("CACHE.SWR", key)
         names = [one.name for one in crowd.rest()]
-        self.assertEqual((names.count("refresh"), names.count("stale")), (1, self.size - 1))
+        self.assertEqual((names.count("refresh"), names.count("stale")), (1, len(self.clients) - 1))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Http(OriginTest):
     def test_fetches_once_for_all_who_ask(self):
         gate = threading.Event()
         self.answers(Answer(200, "value", {"Cache-Control": "max-age=100"}, gate=gate))
-        crowd = Crowd(self.server, 100)
+        crowd = self.crowd(100)
         crowd.send("CACHE.SWR", self.key(), *LONG)
         self.assertTrue(crowd.is_silent(200))
         gate.set()
@@ -162,7 +162,7 @@ class Http(OriginTest):
     def test_who_waits_for_a_failure_is_told_when_to_retry(self):
         gate = threading.Event()
         self.answers(Answer(503, gate=gate))
-        crowd = Crowd(self.server, 50)
+        crowd = self.crowd(50)
         crowd.send("CACHE.SWR", self.key(), *LONG)
         self.soon(lambda: len(self.asked()) == 1)
         gate.set()
@@ -220,7 +220,7 @@ class Http(OriginTest):
     def test_no_store_is_given_to_who_waited_and_not_kept(self):
         gate, key = threading.Event(), self.key()
         self.answers(Answer(200, "secret", {"Cache-Control": "no-store"}, gate=gate))
-        crowd = Crowd(self.server, 20)
+        crowd = self.crowd(20)
         crowd.send("CACHE.SWR", key, *LONG)
         self.soon(lambda: len(self.asked()) == 1)
         self.assertTrue(crowd.is_silent(50))
@@ -426,7 +426,7 @@ class Calls(CacheTest):
 
     def test_many_callers_lead_to_one_call(self):
         key = self.key("slow")
-        crowd = Crowd(self.server, 100)
+        crowd = self.crowd(100)
         crowd.send("CACHE.SWR", key, *LONG, *self.how)
         self.assertEqual({(one.name, one.value) for one in crowd.rest()},
                          {("fresh", f"{key}:1".encode())})
