@@ -471,8 +471,8 @@ class Refusals(SessionTest):
             self.refused("ERR MAXPER is 1 to 10000, and needs USER", "SESSION.CREATE", "MAXPER", 1)
             self.refused("ERR MAXPER is 1 to 10000, and needs USER",
                          "SESSION.CREATE", "USER", self.user, "REJECT")
-            for bad in ("0", "600001", "x"):
-                self.refused("ERR MS is 1 to 600000 milliseconds", "SESSION.LEASE", identity, "p", "MS", bad)
+            for bad in ("0", "3600001", "x"):
+                self.refused("ERR MS is 1 to 3600000 milliseconds", "SESSION.LEASE", identity, "p", "MS", bad)
             for bad in ("-1", "60001", "x"):
                 self.refused("ERR WAIT is 0 to 60000 milliseconds",
                              "SESSION.LEASE", identity, "p", "WAIT", bad)
