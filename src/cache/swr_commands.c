@@ -276,7 +276,8 @@ static void step(struct turn *turn, struct swr_call *call, bool waits)
 	if (!call->has_waited)
 		cache_count_read(turn, key_of(turn), &view.entry,
 			view.fresh || view.usable || view.has_failed);
-	if (view.fresh && !view.entry.absent && is_early(turn, call, &view.entry, view.ttl_ms))
+	bool may_refresh = !view.entry.absent && view.retry_ms <= 0;
+	if (view.fresh && may_refresh && is_early(turn, call, &view.entry, view.ttl_ms))
 		refresh(turn, call, &view.entry, true);
 	else if (view.fresh)
 		write_fresh(turn, &view.entry);
