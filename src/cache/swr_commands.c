@@ -290,11 +290,17 @@ static void step(struct turn *turn, struct swr_call *call, bool waits)
 }
 
 /* It holds the lease that it has waited for; the entry may have come another way meanwhile, or be
- * one that is served now that refreshing it has failed. */
+ * one that is served now that refreshing it has failed. What ran between the grant and this turn
+ * may have ended the lease again. */
 static void take_over(struct turn *turn, struct swr_call *call)
 {
 	struct view view;
 	const char *token = call->wait.waiter.grant.token;
+	if (!lease_holds(table_of(turn), call->subject, no_purpose, slice_text(token),
+		    leases_now_ms(turn))) {
+		step(turn, call, true);
+		return;
+	}
 	holder_begin(turn, key_of(turn), slice_text(token));
 	view_init(&view, turn, call);
 	if (view.fresh) {
@@ -316,7 +322,7 @@ static void take_filled(struct turn *turn, struct swr_call *call)
 	if (cache_find_filled(turn, key_of(turn), &entry))
 		write_fresh(turn, &entry);
 	else
-		step(turn, call, false);
+		step(turn, call, true); /* it is gone again */
 }
 
 static void answer_wait(struct turn *turn, struct swr_call *call)
