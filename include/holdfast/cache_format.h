@@ -35,7 +35,8 @@
  * INVALIDATIONS: hard 8 | soft 8: the numbers of the last of each kind; entries with a lower
  * sequence that have the tag, or whose keys start with the prefix, are gone, or stale.
  *
- * SUMS: entries 8 | bytes 8 | entries without a life 8 | next place 8 (of all only)
+ * SUMS: entries 8 | bytes 8 | entries without a life 8 | next place 8 | highest sequence 8 (the last
+ * two of all only)
  */
 #ifndef HOLDFAST_CACHE_FORMAT_H
 #define HOLDFAST_CACHE_FORMAT_H
@@ -48,7 +49,7 @@
 #define CACHE_FORMAT_HEADER_BYTES 64
 #define CACHE_FORMAT_HASH_BYTES   5
 #define CACHE_FORMAT_MARK_BYTES   16
-#define CACHE_FORMAT_SUMS_BYTES   32
+#define CACHE_FORMAT_SUMS_BYTES   40
 #define CACHE_FORMAT_MARK_LATEST  0 /* one, `latest`: how many there were */
 #define CACHE_FORMAT_MARK_TAG     1
 #define CACHE_FORMAT_MARK_PREFIX  2

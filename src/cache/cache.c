@@ -29,9 +29,6 @@
 #define CACHE_SOFT    0x80 /* of facts.flags, beside those of the record */
 #define LINE_STEPS    16   /* places that one write looks at when the disk's part is full */
 #define SUBJECT_FIRST 'c'
-/* Numbers of invalidations that a crash may have lost, and that entries may have seen. */
-#define NUMBERS_SKIPPED ((uint64_t)1 << 20)
-
 static const struct slice latest_name = { "latest", 6 };
 
 struct shard_cache {
@@ -100,19 +97,24 @@ struct slice cache_subject(struct turn *turn, struct slice key)
 /* --- sums ----------------------------------------------------------------------------------------
  */
 
+static void decode_sums(struct slice bytes, struct cache_sums *out)
+{
+	uint64_t numbers[CACHE_FORMAT_SUMS_BYTES / sizeof(uint64_t)];
+	assert(bytes.size == sizeof(numbers));
+	memcpy(numbers, bytes.data, sizeof(numbers));
+	*out = (struct cache_sums){ le64toh(numbers[0]), le64toh(numbers[1]), le64toh(numbers[2]),
+		le64toh(numbers[3]), le64toh(numbers[4]) };
+}
+
 static bool read_sums(struct turn *turn, uint16_t shard, struct slice group, struct cache_sums *out)
 {
 	struct key key;
 	struct value value;
-	uint64_t numbers[4];
 	key_of_cache_sums(&key, group);
 	*out = (struct cache_sums){ .next_place = 1 };
 	if (!turn_peek(turn, shard, key_slice(&key), &value))
 		return false;
-	assert(value.data.size == sizeof(numbers));
-	memcpy(numbers, value.data.data, sizeof(numbers));
-	*out = (struct cache_sums){ le64toh(numbers[0]), le64toh(numbers[1]), le64toh(numbers[2]),
-		le64toh(numbers[3]) };
+	decode_sums(value.data, out);
 	return true;
 }
 
@@ -125,8 +127,8 @@ static void write_sums(
 	struct turn *turn, uint16_t shard, struct slice group, const struct cache_sums *sums)
 {
 	struct key key;
-	uint64_t numbers[4] = { htole64(sums->entries), htole64(sums->bytes),
-		htole64(sums->lasting), htole64(sums->next_place) };
+	uint64_t numbers[] = { htole64(sums->entries), htole64(sums->bytes), htole64(sums->lasting),
+		htole64(sums->next_place), htole64(sums->sequence) };
 	struct value value = {
 		.type = VALUE_BYTES,
 		.data = arena_copy(turn_arena(turn), slice_of(numbers, sizeof(numbers))),
@@ -160,6 +162,8 @@ static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, s
 	sums.bytes += (uint64_t)((int64_t)size_of(key, record) * sign);
 	if (record->flags & CACHE_FORMAT_FLAG_LASTING)
 		sums.lasting += (uint64_t)(int64_t)sign;
+	if (group.size == 0 && sign > 0 && record->sequence > sums.sequence)
+		sums.sequence = record->sequence;
 	if (group.size > 0 && sums.entries == 0) {
 		forget_group(turn, shard, group);
 		return;
@@ -625,24 +629,30 @@ static void load_marks(struct cache *cache, struct store *store)
 	}
 	cursor_close(&cursor);
 	arena_fini(&arena);
-	struct mark skipped = { .hard = marks_latest(cache->marks) + NUMBERS_SKIPPED };
-	marks_restore(cache->marks, CACHE_FORMAT_MARK_LATEST, latest_name, &skipped);
 }
 
-static void load_groups(struct cache *cache, uint16_t number)
+/* An entry may be durable that has seen an invalidation which a crash has lost: its number must not
+ * be given again. */
+static void load_sums(struct cache *cache, uint16_t number)
 {
 	struct arena arena;
 	struct key start, end;
 	struct cursor cursor;
 	struct slice store_key;
 	struct value value;
+	struct cache_sums sums;
+	struct shard_cache *shard = &cache->shards[number];
 	arena_init(&arena, 4096);
 	start = (struct key){ .size = 1, .bytes = { TABLE_CACHE_SUMS } };
 	key_of_table_end(&end, TABLE_CACHE_SUMS);
 	cursor_open(&cursor, cache->engine->stores[number], NULL, &arena, key_slice(&start),
 		key_slice(&end), false);
-	while (cursor_next(&cursor, &store_key, &value))
-		cache->shards[number].groups += store_key.size > 1;
+	while (cursor_next(&cursor, &store_key, &value)) {
+		decode_sums(value.data, &sums);
+		struct mark seen = { .hard = sums.sequence };
+		marks_restore(cache->marks, CACHE_FORMAT_MARK_LATEST, latest_name, &seen);
+		shard->groups += store_key.size > 1;
+	}
 	cursor_close(&cursor);
 	arena_fini(&arena);
 }
@@ -666,7 +676,7 @@ struct cache *cache_new(struct engine *engine)
 		shard->hot =
 			hot_new((size_t)(engine->config->cache_memory_bytes / engine->shard_count));
 		shard->stats = stats_new();
-		load_groups(cache, i);
+		load_sums(cache, i);
 	}
 	load_marks(cache, engine->stores[0]);
 	engine->cache = cache;

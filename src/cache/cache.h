@@ -83,6 +83,7 @@ struct cache_sums {
 	uint64_t bytes;
 	uint64_t lasting; /* entries set without a life */
 	uint64_t next_place;
+	uint64_t sequence; /* the highest that an entry was written with */
 };
 /* Of a held shard's group; of all for the empty one. */
 void cache_sums(struct turn *turn, uint16_t shard, struct slice group, struct cache_sums *out);
