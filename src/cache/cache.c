@@ -524,7 +524,8 @@ void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 	key_of_cache(&store_key, key);
 	turn_put(turn, shard, key_slice(&store_key), &value);
 	struct hot_entry *entry = keep_in_memory(turn, state, key, hash_bytes(key), record);
-	if (entry)
+	/* Coming is no use: the first who came goes first. */
+	if (entry && replaces)
 		entry->facts.queued = state->place_seen;
 	bound_disk(turn, shard);
 }
@@ -649,6 +650,8 @@ static void load_sums(struct cache *cache, uint16_t number)
 		key_slice(&end), false);
 	while (cursor_next(&cursor, &store_key, &value)) {
 		decode_sums(value.data, &sums);
+		if (store_key.size == 1)
+			shard->place_seen = sums.next_place;
 		struct mark seen = { .hard = sums.sequence };
 		marks_restore(cache->marks, CACHE_FORMAT_MARK_LATEST, latest_name, &seen);
 		shard->groups += store_key.size > 1;
