@@ -13,7 +13,8 @@
 #define VALUES_OF_CALL 3
 #define BETA_MAX       1000
 /* Of a record besides the value: keys, tags, sums, and what is evicted with it. */
-#define RECORD_ROOM (256 * 1024)
+#define ROOM_BYTES_MAX (256 * 1024)
+#define ROOM_PART      4
 
 struct option {
 	const char *word;
@@ -195,7 +196,8 @@ bool cache_options_parse(
 
 bool cache_value_check(struct turn *turn, struct slice value)
 {
-	if (value.size + RECORD_ROOM <= gate_record_bytes_max(turn->engine->gate))
+	size_t most = gate_record_bytes_max(turn->engine->gate), room = most / ROOM_PART;
+	if (value.size + (room < ROOM_BYTES_MAX ? room : ROOM_BYTES_MAX) <= most)
 		return true;
 	turn_error(turn, ERROR_CHANGE_SIZE);
 	return false;

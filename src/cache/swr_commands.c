@@ -406,7 +406,7 @@ static void answer_holder(struct turn *turn, bool held)
 		turn_error(turn, ERROR_LEASE_LOST);
 }
 
-/* The lives that the command gives, or the entry had. */
+/* The lives that the command gives, or the entry had: those have their jitter already. */
 static bool fill_lives(
 	struct turn *turn, const struct cache_options *options, struct cache_record *record)
 {
@@ -427,7 +427,8 @@ static bool fill_lives(
 		record->stale_ms = options->stale_ms;
 	if (!cache_stale_check(turn, record->ttl_ms, record->stale_ms))
 		return false;
-	cache_jitter(turn, options->jitter_ms, record);
+	if (options->given & CACHE_OPTION_TTL)
+		cache_jitter(turn, options->jitter_ms, record);
 	return true;
 }
 

@@ -19,6 +19,7 @@
 
 #define ENGINE_RIG_PORTS_MAX 8
 #define ENGINE_RIG_KEY_BYTES 32
+#define ENGINE_RIG_CLIENTS   64
 
 /* One command that was sent. Valid until engine_rig_fini; touched by its port's thread only. */
 struct engine_ticket {
@@ -42,8 +43,10 @@ struct engine_rig {
 	struct config config;
 	bool system_disk; /* the kernel's: for tests with threads */
 	int commit_error; /* what the tree's commits end with; 0: they succeed */
-	/* whose commands are; NULL: the tickets', for handlers that look into none */
+	/* whose commands are; NULL: of one that has `client`, below ENGINE_RIG_CLIENTS, for its id
+	 * and nothing else */
 	struct connection *connection;
+	uint32_t client;
 	/* called when a ticket is done, on its port's thread; NULL: nothing is */
 	void (*on_done)(struct engine_ticket *ticket);
 
