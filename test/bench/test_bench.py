@@ -154,6 +154,33 @@ class Judging(unittest.TestCase):
             self.assertEqual(cells[0][5:8], [f"{ops / 1000:.2f}x", ">= 1.50x", verdict])
             self.assertEqual(cells[1][6:8], ["", ""])
 
+    def test_fresh_hits_of_the_cache_have_a_goal_but_not_its_writes(self):
+        pairs = compare.CACHE_WORKLOADS
+        for ops, verdict in ((900, "met"), (890, "missed")):
+            medians = {(compare.REDIS, theirs): self.figures(1000) for _, theirs in pairs}
+            medians.update({(compare.HOLDFAST, ours.name): self.figures(ops) for ours, _ in pairs})
+            rows = compare.cache_table(medians, pairs).splitlines()[2:]
+            cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+            self.assertEqual([row[2].rsplit(" ", 1)[1] for row in cells],
+                             ["GET", "GET", "SET", "SET"])
+            for row in cells[:2]:
+                self.assertEqual(row[5:8], [f"{ops / 1000:.2f}x", ">= 0.90x", verdict])
+            for row in cells[2:]:
+                self.assertEqual(row[6:8], ["", ""])
+
+    def test_a_miss_gives_no_figures_of_hits(self):
+        good = {"fresh": 5, "swrs": 5, "hits-disk": 0}
+        compare.check_hits(good)
+        for name, number in (("fresh", 4), ("hits-disk", 1)):
+            with self.subTest(name=name), self.assertRaisesRegex(lib.BenchError, "fresh hit"):
+                compare.check_hits({**good, name: number})
+
+    def test_each_workload_of_the_cache_has_one_of_redis_with_the_same_load(self):
+        by_name = {workload.name: workload for workload in lib.WORKLOADS}
+        for ours, theirs in compare.CACHE_WORKLOADS:
+            self.assertEqual((ours.connections, ours.pipeline),
+                             (by_name[theirs].connections, by_name[theirs].pipeline))
+
     def test_neighbours_show_medians_and_the_slowest_of_all_rounds(self):
         rounds = [(self.figures(9), lib.Figures(9, 1, 1, 2, 3, slowest, 5), each)
                   for slowest, each in ((10, 30.0), (90, 33.0), (20, 50.0))]
