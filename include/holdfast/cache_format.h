@@ -35,8 +35,8 @@
  * INVALIDATIONS: hard 8 | soft 8: the numbers of the last of each kind; entries with a lower
  * sequence that have the tag, or whose keys start with the prefix, are gone, or stale.
  *
- * SUMS: entries 8 | bytes 8 | entries without a life 8 | next place 8 | highest sequence 8 (the last
- * two of all only)
+ * SUMS: entries 8 | bytes 8 | entries without a life 8 | next place 8 | highest sequence 8 (the
+ * last two of all only)
  */
 #ifndef HOLDFAST_CACHE_FORMAT_H
 #define HOLDFAST_CACHE_FORMAT_H
