@@ -182,6 +182,7 @@
 #define ERROR_CACHE_TAGS    "ERR TAGS is a count of 1 to %d and as many tags of 1 to %d bytes"
 #define ERROR_CACHE_TAG     "ERR a tag is 1 to %d bytes long"
 #define ERROR_CACHE_PREFIX  "ERR a prefix is 1 to %d bytes long"
+#define ERROR_CACHE_METHOD  "ERR a method's name is 1 to %d bytes long"
 #define ERROR_CACHE_BETA    "ERR EARLY is a number above 0 and up to 1000"
 #define ERROR_CACHE_COUNT   "ERR COUNT is 1 to %d"
 #define ERROR_CACHE_LEASE   "ERR LEASE is 1 to %d milliseconds"

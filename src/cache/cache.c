@@ -29,6 +29,8 @@
 #define CACHE_SOFT    0x80 /* of facts.flags, beside those of the record */
 #define LINE_STEPS    16   /* places that one write looks at when the disk's part is full */
 #define SUBJECT_FIRST 'c'
+/* Of what one read may drop: a read is not to be too large for the log. */
+#define DROPPED_BYTES_MAX 65536
 static const struct slice latest_name = { "latest", 6 };
 
 struct shard_cache {
@@ -208,13 +210,24 @@ static bool read_record(struct turn *turn, uint16_t shard, struct slice key,
 	return true;
 }
 
-bool cache_read(struct turn *turn, struct slice key, struct cache_record *out)
+static bool read_living(struct turn *turn, struct slice key, struct cache_record *out)
 {
 	uint16_t shard;
 	int64_t expire_ms;
 	shard_of_key(turn, key, &shard);
-	return read_record(turn, shard, key, out, &expire_ms) && expire_ms > turn->now_ms &&
+	return read_record(turn, shard, key, out, &expire_ms) && expire_ms > turn->now_ms;
+}
+
+bool cache_read(struct turn *turn, struct slice key, struct cache_record *out)
+{
+	return read_living(turn, key, out) &&
 		marks_of(cache_marks(turn), key, out->tags).hard <= out->sequence;
+}
+
+struct slice cache_tags(struct turn *turn, struct slice key)
+{
+	struct cache_record record;
+	return read_living(turn, key, &record) ? record.tags : slice_of(NULL, 0);
 }
 
 static struct hot_facts facts_of(const struct cache_record *record)
@@ -317,7 +330,11 @@ static bool find_in_store(struct turn *turn, struct shard_cache *state, uint16_t
 		return false;
 	struct hot_facts facts = facts_of(&record);
 	if (!check_marks(turn, &facts, key, record.tags)) {
-		if (turn->may_write)
+		/* By its tags a FILL under way is judged. */
+		bool held = lease_is_held(leases_of(turn, shard), cache_subject(turn, key),
+			slice_of(NULL, 0), leases_now_ms(turn));
+		bool has_room = turn->request->changes.bytes < DROPPED_BYTES_MAX;
+		if (turn->may_write && !held && has_room)
 			drop(turn, shard, key, &record);
 		return false;
 	}

@@ -58,6 +58,8 @@ bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *
 /* As the store has it, for who refreshes it; false when it does not, or it was invalidated for
  * good. No use. */
 bool cache_read(struct turn *turn, struct slice key, struct cache_record *out);
+/* Those of the entry that the store has, be it invalidated. */
+struct slice cache_tags(struct turn *turn, struct slice key);
 /* Makes or replaces an entry; `place` and the flag for groups are set here. One without a life, or
  * larger than the shard's part of `cache-disk`, is kept for cache_find_filled alone. */
 void cache_put(struct turn *turn, struct slice key, struct cache_record *record);

@@ -43,7 +43,10 @@ static bool is_outdated(struct turn *turn, struct slice key, const struct cache_
 	const struct lease_note *note)
 {
 	struct mark mark = marks_of(cache_marks(turn), key, record->tags);
-	return mark.hard > note->words[0] || mark.soft > note->words[0];
+	/* One that does not name its tags again is under those that it had. */
+	struct mark old = marks_of(cache_marks(turn), key, cache_tags(turn, key));
+	return mark.hard > note->words[0] || mark.soft > note->words[0] ||
+		old.hard > note->words[0] || old.soft > note->words[0];
 }
 
 bool holder_put(

@@ -8,6 +8,7 @@
 
 #include "base/number.h"
 #include "cache/cache_record.h"
+#include "object/object_key.h"
 #include "shard/engine.h"
 
 #define VALUES_OF_CALL 3
@@ -131,7 +132,15 @@ static uint32_t read_call(struct turn *turn, uint32_t at, struct cache_options *
 {
 	for (uint32_t i = 0; i < VALUES_OF_CALL; i++)
 		out->call[i] = turn_argument(turn, at + 1 + i);
-	return at + VALUES_OF_CALL;
+	if (!object_class_name_ok(out->call[0]))
+		turn_error(turn, ERROR_CLASS_NAME);
+	else if (out->call[1].size == 0 || out->call[1].size > LIMIT_KEY_BYTES)
+		turn_error(turn, ERROR_ID);
+	else if (out->call[2].size == 0 || out->call[2].size > LIMIT_CLASS_NAME_BYTES)
+		turn_error(turn, ERROR_CACHE_METHOD, LIMIT_CLASS_NAME_BYTES);
+	else
+		return at + VALUES_OF_CALL;
+	return 0;
 }
 
 static uint32_t read_message(struct turn *turn, uint32_t at, struct cache_options *out)
@@ -194,10 +203,15 @@ bool cache_options_parse(
 	return !both || cache_stale_check(turn, out->ttl_ms, out->stale_ms);
 }
 
-bool cache_value_check(struct turn *turn, struct slice value)
+bool cache_value_fits(const struct turn *turn, struct slice value)
 {
 	size_t most = gate_record_bytes_max(turn->engine->gate), room = most / ROOM_PART;
-	if (value.size + (room < ROOM_BYTES_MAX ? room : ROOM_BYTES_MAX) <= most)
+	return value.size + (room < ROOM_BYTES_MAX ? room : ROOM_BYTES_MAX) <= most;
+}
+
+bool cache_value_check(struct turn *turn, struct slice value)
+{
+	if (cache_value_fits(turn, value))
 		return true;
 	turn_error(turn, ERROR_CHANGE_SIZE);
 	return false;

@@ -43,7 +43,8 @@ bool cache_options_parse(
 /* An age in seconds, 0 to LIMIT_CACHE_AGE_MS. */
 bool cache_age_parse(struct turn *turn, const char *what, struct slice text, int64_t *out_ms);
 bool cache_stale_check(struct turn *turn, int64_t ttl_ms, int64_t stale_ms);
-/* A record in the log has room for the value. */
+/* A record in the log has room for the value; the latter answers with an error. */
+bool cache_value_fits(const struct turn *turn, struct slice value);
 bool cache_value_check(struct turn *turn, struct slice value);
 bool cache_key_check(struct turn *turn, struct slice key);
 

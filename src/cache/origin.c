@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "cache/freshness.h"
 #include "cache/holder.h"
+#include "cache/options.h"
 #include "config/config.h"
 #include "net/wake_timer.h"
 #include "object/commands.h"
@@ -25,16 +26,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RUNNING_MAX       64
-#define ORDERS_MAX        100000
-#define SOURCES_MAX       1000
-#define HEADERS_MAX       16
-#define PAUSE_MS_FIRST    1000
-#define PAUSE_MS_MAX      60000
-#define MARGIN_MS_MAX     500
-#define TTL_MS_DEFAULT    60000
-#define STALE_MS_DEFAULT  600000
-#define ABSENT_MS_DEFAULT 60000
+#define RUNNING_MAX        64
+#define ORDERS_MAX         100000
+#define SOURCES_MAX        1000
+#define HEADERS_MAX        16
+#define REDIRECTS_MAX      5
+#define HELD_MS            1
+#define BUSY_MS            10
+#define PAUSE_MS_FIRST     1000
+#define PAUSE_MS_MAX       60000
+#define MARGIN_MS_MAX      500
+#define TTL_MS_DEFAULT     60000
+#define STALE_MS_DEFAULT   600000
+#define ABSENT_MS_DEFAULT  60000
+#define REFUSED_MS_DEFAULT 10000
 
 struct source {
 	struct source *next;
@@ -53,11 +58,14 @@ enum outcome {
 	ABSENT,
 	RENEWED,
 	NOT_ASKED, /* a failure that says nothing about the source */
+	REFUSED,   /* the key alone: a failure where there is a value, else as absent */
 };
 
 struct job {
 	struct job *next;
 	struct job *previous; /* of those that run */
+	struct job *held_next;
+	uint64_t gate_lsn; /* of a call: what its result tells of */
 	struct origins *origins;
 	struct source *source;
 	struct arena arena;
@@ -75,6 +83,15 @@ struct job {
 	struct freshness freshness;
 };
 
+/* So that slow ones of one kind do not stop the other. */
+struct lane {
+	struct job *first; /* in line */
+	struct job *last;
+	uint32_t count;
+	struct job *running;
+	uint32_t running_count;
+};
+
 struct origins {
 	struct engine *engine;
 	uint16_t port;
@@ -83,11 +100,9 @@ struct origins {
 	struct fetcher *fetcher;
 	struct source *sources;
 	uint32_t source_count;
-	struct job *line_first;
-	struct job *line_last;
-	uint32_t line_count;
-	struct job *running;
-	uint32_t running_count;
+	struct source other_classes;
+	struct lane lanes[2]; /* by HTTP, by objects */
+	struct job *held;     /* calls whose record is not durable yet */
 };
 
 static void job_free(struct job *job)
@@ -164,9 +179,12 @@ static struct source *source_of(struct origins *origins, const struct origin_ord
 		if (matches && (best == NULL || source->prefix.size > best->prefix.size))
 			best = source;
 	}
-	if (best == NULL && is_class && origins->source_count < SOURCES_MAX)
-		best = source_add(origins, order->class_name, true);
-	return best;
+	if (best || !is_class)
+		return best;
+	/* Too many to tell apart are one. */
+	if (origins->source_count < SOURCES_MAX)
+		return source_add(origins, order->class_name, true);
+	return &origins->other_classes;
 }
 
 static void pause_source(struct source *source, int64_t now_ms, int64_t retry_ms)
@@ -224,7 +242,8 @@ enum origin_answer origin_refresh(
 	if (*retry_ms > 0)
 		return ORIGIN_PAUSED;
 	*retry_ms = PAUSE_MS_FIRST;
-	if (origins->line_count >= ORDERS_MAX)
+	struct lane *lane = &origins->lanes[source->is_class];
+	if (lane->count >= ORDERS_MAX)
 		return ORIGIN_PAUSED;
 	struct job *job = memory_zeroed(sizeof(*job));
 	job->origins = origins;
@@ -233,9 +252,9 @@ enum origin_answer origin_refresh(
 	buffer_init(&job->value);
 	copy_order(job, turn, order);
 	job->ordered_ms = turn->now_ms;
-	*(origins->line_last ? &origins->line_last->next : &origins->line_first) = job;
-	origins->line_last = job;
-	origins->line_count++;
+	*(lane->last ? &lane->last->next : &lane->first) = job;
+	lane->last = job;
+	lane->count++;
 	wake_timer_in(&origins->timer, 0);
 	return ORIGIN_TAKEN;
 }
@@ -267,24 +286,33 @@ static void lives_of(
 		record->error_ms = base_ms + freshness->stale_error_ms;
 }
 
+static int64_t absent_ms(const struct job *job)
+{
+	if (job->outcome == REFUSED)
+		return REFUSED_MS_DEFAULT;
+	bool stated = job->freshness.stated && job->freshness.ttl_ms > 0;
+	return stated ? job->freshness.ttl_ms : ABSENT_MS_DEFAULT;
+}
+
 static struct cache_record record_of(struct turn *turn, const struct job *job, bool *good)
 {
 	struct cache_record before = { 0 }, record = { 0 };
 	bool had = cache_read(turn, job->order.key, &before);
 	*good = true;
-	if (job->outcome == ABSENT) {
+	if (had && !(before.flags & CACHE_FORMAT_FLAG_ABSENT)) {
+		record.tag_count = before.tag_count;
+		record.tags = before.tags;
+	}
+	*good = job->outcome != REFUSED || !had || (before.flags & CACHE_FORMAT_FLAG_ABSENT);
+	if (job->outcome == ABSENT || job->outcome == REFUSED) {
 		record.flags = CACHE_FORMAT_FLAG_ABSENT;
-		record.ttl_ms = job->freshness.stated && job->freshness.ttl_ms > 0
-			? job->freshness.ttl_ms
-			: ABSENT_MS_DEFAULT;
+		record.ttl_ms = absent_ms(job);
 		record.stale_ms = record.ttl_ms;
 		return record;
 	}
 	if (job->outcome == RENEWED) {
 		*good = had && !(before.flags & CACHE_FORMAT_FLAG_ABSENT);
 		record.value = before.value;
-		record.tag_count = before.tag_count;
-		record.tags = before.tags;
 	} else {
 		record.value = buffer_slice(&job->value);
 	}
@@ -306,10 +334,13 @@ static void settle(struct turn *turn)
 	struct cache_record record = { 0 };
 	if (good)
 		record = record_of(turn, job, &good);
+	/* What the disk has no room for, or no record holds, is a failure. */
+	good = good && turn->may_write && cache_value_fits(turn, record.value);
 	if (good)
 		holder_put(turn, key, token, &record);
 	else
-		holder_fail(turn, key, token, job->retry_ms);
+		holder_fail(turn, key, token,
+			job->retry_ms > 0 ? job->retry_ms : HOLDER_RETRY_MS_DEFAULT);
 	stats_add(cache_stats(turn), key, STAT_ORIGIN_FETCHES, 1);
 	stats_add(cache_stats(turn), key, STAT_ORIGIN_MS,
 		(uint64_t)(turn->now_ms > job->begun_ms ? turn->now_ms - job->begun_ms : 0));
@@ -323,13 +354,18 @@ static const struct command settle_command = {
 	.run = settle,
 };
 
+static struct lane *lane_of(const struct job *job)
+{
+	return &job->origins->lanes[job->source->is_class];
+}
+
 static void unlink_running(struct job *job)
 {
-	struct origins *origins = job->origins;
-	*(job->previous ? &job->previous->next : &origins->running) = job->next;
+	struct lane *lane = lane_of(job);
+	*(job->previous ? &job->previous->next : &lane->running) = job->next;
 	if (job->next)
 		job->next->previous = job->previous;
-	origins->running_count--;
+	lane->running_count--;
 }
 
 static void on_settled(struct request *request)
@@ -337,9 +373,10 @@ static void on_settled(struct request *request)
 	struct job *job = request->state;
 	struct origins *origins = job->origins;
 	request_put(&origins->engine->ports[origins->port].pool, &request);
+	bool more = lane_of(job)->first != NULL;
 	unlink_running(job);
 	job_free(job);
-	if (origins->line_first)
+	if (more)
 		wake_timer_in(&origins->timer, 0);
 }
 
@@ -351,6 +388,8 @@ static void end_exchange(struct job *job)
 	if (job->outcome == NOT_ASKED) {
 		job->outcome = FAILED;
 		job->retry_ms = PAUSE_MS_FIRST;
+	} else if (job->outcome == REFUSED) {
+		job->retry_ms = REFUSED_MS_DEFAULT;
 	} else if (job->outcome == FAILED) {
 		pause_source(job->source, now_ms, job->retry_ms);
 		job->retry_ms = job->source->paused_until_ms - now_ms;
@@ -376,7 +415,8 @@ static struct slice url_of(struct job *job)
 	const struct source *source = job->source;
 	struct slice rest = slice_of(job->order.key.data + source->prefix.size,
 		job->order.key.size - source->prefix.size);
-	char *url = arena_alloc(&job->arena, source->url.size + 3 * rest.size);
+	char *url =
+		arena_alloc(&job->arena, source->url.size + 3 * rest.size + 1); /* sprintf's NUL */
 	size_t size = source->url.size;
 	memcpy(url, source->url.data, size);
 	for (size_t i = 0; i < rest.size; i++) {
@@ -386,6 +426,12 @@ static struct slice url_of(struct job *job)
 			size += (size_t)sprintf(url + size, "%%%02X", (unsigned char)rest.data[i]);
 	}
 	return slice_of(url, size);
+}
+
+/* Of this key, and says nothing of others: not one of time (408, 425) or load (429). */
+static bool is_refusal(int status)
+{
+	return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
 }
 
 static void on_fetched(struct fetch *fetch)
@@ -404,6 +450,8 @@ static void on_fetched(struct fetch *fetch)
 		job->outcome = RENEWED;
 	else if (fetch->status == 404 || fetch->status == 410)
 		job->outcome = ABSENT;
+	else if (is_refusal(fetch->status))
+		job->outcome = REFUSED;
 	else if (fetch->status >= 200 && fetch->status < 300)
 		job->outcome = FILLED;
 	if (job->outcome == FILLED)
@@ -439,7 +487,8 @@ static void begin_fetch(struct job *job)
 		.headers = headers,
 		.header_count = count,
 		.timeout_ms = time_left_ms(job),
-		.redirects_max = 5,
+		.redirects_max = REDIRECTS_MAX,
+		.headers_bound = true,
 		.done = on_fetched,
 		.context = job,
 	};
@@ -477,13 +526,37 @@ static void read_reply(struct job *job, struct slice reply)
 	}
 }
 
+/* Calls whose record is durable are settled; the others are looked at again. */
+static void release_held(struct origins *origins)
+{
+	struct job *list = origins->held;
+	uint64_t released = gate_released(origins->engine->gate);
+	origins->held = NULL;
+	while (list) {
+		struct job *job = list;
+		list = job->held_next;
+		if (job->gate_lsn <= released) {
+			end_exchange(job);
+			continue;
+		}
+		job->held_next = origins->held;
+		origins->held = job;
+	}
+	if (origins->held)
+		wake_timer_in(&origins->timer, HELD_MS);
+}
+
 static void on_called(struct request *request)
 {
 	struct job *job = request->told_context;
 	struct origins *origins = job->origins;
 	read_reply(job, buffer_slice(&request->reply));
+	job->gate_lsn = request->gate_lsn;
 	request_put(&origins->engine->ports[origins->port].pool, &request);
-	end_exchange(job);
+	/* Replies of the cache do not wait: what an object told is held back here. */
+	job->held_next = origins->held;
+	origins->held = job;
+	release_held(origins);
 }
 
 static const struct command call_command = {
@@ -518,26 +591,40 @@ static void begin_call(struct job *job)
 /* --- running -------------------------------------------------------------------------------------
  */
 
+static void begin(struct lane *lane)
+{
+	struct job *job = lane->first;
+	lane->first = job->next;
+	if (lane->first == NULL)
+		lane->last = NULL;
+	lane->count--;
+	job->next = lane->running;
+	job->previous = NULL;
+	if (lane->running)
+		lane->running->previous = job;
+	lane->running = job;
+	lane->running_count++;
+	job->begun_ms = clock_wall_ms(job->origins->engine->clock);
+	if (job->source->is_class)
+		begin_call(job);
+	else
+		begin_fetch(job);
+}
+
 static void run(void *context, uint16_t port)
 {
 	struct origins *origins = context;
-	while (origins->line_first && origins->running_count < RUNNING_MAX && !origins->closed) {
-		struct job *job = origins->line_first;
-		origins->line_first = job->next;
-		if (origins->line_first == NULL)
-			origins->line_last = NULL;
-		origins->line_count--;
-		job->next = origins->running;
-		job->previous = NULL;
-		if (origins->running)
-			origins->running->previous = job;
-		origins->running = job;
-		origins->running_count++;
-		job->begun_ms = clock_wall_ms(origins->engine->clock);
-		if (job->order.class_name.size > 0)
-			begin_call(job);
-		else
-			begin_fetch(job);
+	release_held(origins);
+	for (int i = 0; i < 2; i++) {
+		struct lane *lane = &origins->lanes[i];
+		while (lane->first && lane->running_count < RUNNING_MAX && !origins->closed) {
+			/* What would be written has to wait like all writes. */
+			if (engine_admission(origins->engine) == GATE_BUSY) {
+				wake_timer_in(&origins->timer, BUSY_MS);
+				return;
+			}
+			begin(lane);
+		}
 	}
 }
 
@@ -547,6 +634,7 @@ struct origins *origins_new(struct engine *engine, uint16_t port, struct uv_loop
 	struct config *config = (struct config *)(uintptr_t)engine->config;
 	origins->engine = engine;
 	origins->port = port;
+	origins->other_classes.is_class = true;
 	wake_timer_init(&origins->timer, loop, engine, port, run, origins);
 	origins->fetcher = fetcher_new(loop, config);
 	config_each_line(config, "cache-origin", add_line, origins);
@@ -574,8 +662,10 @@ void origins_free(struct origins **taken)
 {
 	struct origins *origins = *taken;
 	*taken = NULL;
-	free_list(origins->line_first);
-	free_list(origins->running);
+	for (int i = 0; i < 2; i++) {
+		free_list(origins->lanes[i].first);
+		free_list(origins->lanes[i].running);
+	}
 	while (origins->sources) {
 		struct source *source = origins->sources;
 		origins->sources = source->next;

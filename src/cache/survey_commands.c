@@ -16,6 +16,8 @@
 
 #define SCAN_COUNT_DEFAULT 10
 #define SCAN_SHARDS_MAX    64
+/* A large value counts as several entries: a page is read whole. */
+#define SCAN_BYTES_PER_ENTRY 16384
 
 struct names {
 	struct slice *all;
@@ -52,9 +54,6 @@ static void note_group(void *context, struct slice group)
 {
 	struct turn *turn = context;
 	struct survey *survey = turn->request->state;
-	for (size_t i = 0; i < survey->groups.count; i++)
-		if (slice_equal(survey->groups.all[i], group))
-			return;
 	names_add(&survey->groups, turn_arena(turn), group);
 }
 
@@ -77,7 +76,7 @@ static void look_at_sums(struct turn *turn, struct survey *survey)
 	for (size_t i = 0; i < found.count; i++) {
 		struct cache_sums sums;
 		cache_sums(turn, turn->shard, found.all[i], &sums);
-		if (sums.entries > 0)
+		if (sums.entries > 0 && survey->lists)
 			note_group(turn, found.all[i]);
 		if (survey->prefix.size == 0)
 			continue;
@@ -116,6 +115,20 @@ static int compare_names(const void *a, const void *b)
 	return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
+/* Each once: several shards have it. */
+static void write_groups(struct turn *turn, struct names *groups)
+{
+	size_t count = 0;
+	if (groups->count > 1)
+		qsort(groups->all, groups->count, sizeof(struct slice), compare_names);
+	for (size_t i = 0; i < groups->count; i++)
+		if (i == 0 || !slice_equal(groups->all[i], groups->all[i - 1]))
+			groups->all[count++] = groups->all[i];
+	writer_array(&turn->writer, count);
+	for (size_t i = 0; i < count; i++)
+		writer_bulk(&turn->writer, groups->all[i]);
+}
+
 void cache_stats_command(struct turn *turn)
 {
 	struct survey *survey = turn->request->state;
@@ -138,7 +151,8 @@ void cache_stats_command(struct turn *turn)
 	}
 	struct cache_sums sums;
 	stats_sum(cache_stats(turn), survey->prefix, survey->counts);
-	stats_each_group(cache_stats(turn), note_group, turn);
+	if (survey->lists)
+		stats_each_group(cache_stats(turn), note_group, turn);
 	look_at_sums(turn, survey);
 	if (survey->prefix.size == 0) {
 		cache_sums(turn, turn->shard, survey->prefix, &sums);
@@ -155,12 +169,7 @@ void cache_stats_command(struct turn *turn)
 		write_survey(turn, survey);
 		return;
 	}
-	if (survey->groups.count > 1)
-		qsort(survey->groups.all, survey->groups.count, sizeof(struct slice),
-			compare_names);
-	writer_array(&turn->writer, survey->groups.count);
-	for (size_t i = 0; i < survey->groups.count; i++)
-		writer_bulk(&turn->writer, survey->groups.all[i]);
+	write_groups(turn, &survey->groups);
 }
 
 /* --- SCAN ----------------------------------------------------------------------------------------
@@ -234,7 +243,7 @@ static void scan_shard(struct turn *turn, struct scan *scan)
 		if (scan->left <= 0 && hash != scan->hash)
 			break;
 		scan->hash = hash;
-		scan->left--;
+		scan->left -= 1 + (int64_t)(value.data.size / SCAN_BYTES_PER_ENTRY);
 		if (slice_starts_with(key, scan->prefix) && is_there(turn, key, &value))
 			names_add(&scan->found, turn_arena(turn), key);
 		more = cursor_next(&cursor, &store_key, &value);

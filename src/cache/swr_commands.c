@@ -18,6 +18,7 @@
  */
 #include "cache/commands.h"
 
+#include "base/logline.h"
 #include "base/number.h"
 #include "cache/holder.h"
 #include "cache/options.h"
@@ -25,9 +26,12 @@
 #include "net/connection.h"
 #include "shard/leases.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #define WAIT_MS_DEFAULT       5000
+#define CALL_LEASE_MS         (LIMIT_CALL_LIFE_MS + 60000)
+#define SERVER_RETRY_MS       1000
 #define LEASE_MS_DEFAULT      10000
 #define ABSENT_TTL_MS_DEFAULT 60000
 
@@ -111,12 +115,19 @@ static struct lease_table *table_of(const struct turn *turn)
 	return leases_of(turn, turn->shard);
 }
 
+/* A call of an object ends when it ends, and then the lease with it. */
+static int64_t lease_of(const struct swr_call *call)
+{
+	bool calls = call->by_server && (call->options.given & CACHE_OPTION_CALL);
+	return calls ? CALL_LEASE_MS : call->options.lease_ms;
+}
+
 static enum lease_answer ask(
 	struct turn *turn, struct swr_call *call, bool waits, struct lease_grant *grant)
 {
 	int64_t now_ms = leases_now_ms(turn);
 	struct lease_terms terms = {
-		.duration_ms = call->options.lease_ms,
+		.duration_ms = lease_of(call),
 		.wait_ms = waits && call->until_ms > now_ms ? call->until_ms - now_ms : 0,
 		/* The server's own lease does not end with who happened to ask. */
 		.holder = call->by_server ? 0 : client_of(turn),
@@ -201,7 +212,10 @@ static void wait_or_leave(struct turn *turn, struct swr_call *call, enum lease_a
 	const struct lease_grant *grant)
 {
 	if (answer != LEASE_WAITS) {
-		write_valued(turn, "busy", STAT_BUSY, NULL, NULL, grant->ms);
+		/* The server's own lease says little of when it will be done. */
+		bool is_server = call->by_server && grant->ms > SERVER_RETRY_MS;
+		write_valued(turn, "busy", STAT_BUSY, NULL, NULL,
+			is_server ? SERVER_RETRY_MS : grant->ms);
 		return;
 	}
 	if (!call->has_waited)
@@ -470,6 +484,23 @@ void cache_absent_command(struct turn *turn)
 	answer_holder(turn, holder_put(turn, key_of(turn), turn_argument(turn, 2), &record));
 }
 
+/* For a log line: what is not printable is a dot. */
+static struct slice printable(struct turn *turn, struct slice text)
+{
+	char *copy = arena_alloc(turn_arena(turn), text.size + 1);
+	for (size_t i = 0; i < text.size; i++)
+		copy[i] = isprint((unsigned char)text.data[i]) ? text.data[i] : '.';
+	return slice_of(copy, text.size);
+}
+
+static void log_failure(struct turn *turn, struct slice message)
+{
+	struct slice key = printable(turn, key_of(turn));
+	message = printable(turn, message);
+	logline(LOGLINE_VERBOSE, "Refreshing %.*s in the cache failed: %.*s", (int)key.size,
+		key.data, (int)message.size, message.data);
+}
+
 void cache_fail_command(struct turn *turn)
 {
 	struct cache_options options;
@@ -477,9 +508,11 @@ void cache_fail_command(struct turn *turn)
 		!cache_options_parse(turn, 3, CACHE_OPTION_RETRY | CACHE_OPTION_MESSAGE, &options))
 		return;
 	bool given = options.given & CACHE_OPTION_RETRY;
-	answer_holder(turn,
-		holder_fail(turn, key_of(turn), turn_argument(turn, 2),
-			given ? options.retry_ms : HOLDER_RETRY_MS_DEFAULT));
+	bool held = holder_fail(turn, key_of(turn), turn_argument(turn, 2),
+		given ? options.retry_ms : HOLDER_RETRY_MS_DEFAULT);
+	if (held && (options.given & CACHE_OPTION_MESSAGE))
+		log_failure(turn, options.message);
+	answer_holder(turn, held);
 }
 
 void cache_renew_command(struct turn *turn)

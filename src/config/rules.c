@@ -99,6 +99,11 @@ int rule_cache_origin(const struct slice *words, size_t count, char *error, size
 	if (!slice_starts_with(words[1], slice_text("http://")) &&
 		!slice_starts_with(words[1], slice_text("https://")))
 		return refuse(error, error_size, words[1], "is not an http or https URL");
+	/* What follows in a key must not go on with the host's name or port. */
+	const char *host = memmem(words[1].data, words[1].size, "://", 3);
+	size_t rest = words[1].size - (size_t)(host + 3 - words[1].data);
+	if (memchr(host + 3, '/', rest) == NULL)
+		return refuse(error, error_size, words[1], "has no path; end it with /");
 	for (size_t i = 2; i < count; i++) {
 		const char *colon = memchr(words[i].data, ':', words[i].size);
 		if (colon != NULL && colon != words[i].data)

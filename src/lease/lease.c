@@ -199,6 +199,13 @@ bool lease_holds(const struct lease_table *table, struct slice subject, struct s
 	return lease != NULL && lease->timer.at_ms > now_ms;
 }
 
+bool lease_is_held(
+	const struct lease_table *table, struct slice subject, struct slice purpose, int64_t now_ms)
+{
+	const struct lease *lease = find(table, subject, purpose);
+	return lease && lease->timer.at_ms > (now_ms > table->now_ms ? now_ms : table->now_ms);
+}
+
 bool lease_renew(struct lease_table *table, struct slice subject, struct slice purpose,
 	struct slice token, int64_t ms, int64_t now_ms)
 {

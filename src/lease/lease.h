@@ -134,6 +134,9 @@ enum lease_answer lease_ask(struct lease_table *table, struct slice subject, str
  */
 bool lease_holds(const struct lease_table *table, struct slice subject, struct slice purpose,
 	struct slice token, int64_t now_ms);
+/* Whether anybody holds it. */
+bool lease_is_held(const struct lease_table *table, struct slice subject, struct slice purpose,
+	int64_t now_ms);
 /* The lease ends `ms` (1 to LIMIT_LEASE_MS) from now, be that sooner or later than it would have.
  * False, as in the next two: the token is not the holder's, and nothing happens. */
 bool lease_renew(struct lease_table *table, struct slice subject, struct slice purpose,

@@ -247,8 +247,10 @@ static bool begin_hop(struct fetch_exchange *exchange, struct slice url)
 		return false;
 	}
 	bool is_first = exchange->target.url == NULL;
-	if (!is_first && !fetch_target_is_same_origin(&target, &exchange->target))
+	if (!is_first && !fetch_target_is_same_origin(&target, &exchange->target)) {
 		exchange->message.drops_credentials = true;
+		exchange->message.drops_headers |= exchange->fetch->headers_bound;
+	}
 	fetch_target_fini(&exchange->target);
 	exchange->target = target;
 	read_allow_list(fetcher);

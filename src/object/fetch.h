@@ -35,8 +35,9 @@ struct fetch {
 	bool has_body;
 	const struct fetch_header *headers;
 	uint32_t header_count;
-	int64_t timeout_ms;                /* 1 to LIMIT_FETCH_TIMEOUT_MS, over all hops */
-	uint32_t redirects_max;            /* 0: a redirect is an answer like others */
+	int64_t timeout_ms;     /* 1 to LIMIT_FETCH_TIMEOUT_MS, over all hops */
+	uint32_t redirects_max; /* 0: a redirect is an answer like others */
+	bool headers_bound;     /* none of the headers goes to another origin than the first */
 	void (*done)(struct fetch *fetch); /* from the loop, never from within fetcher_start */
 	void *context;
 

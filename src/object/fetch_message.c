@@ -172,7 +172,7 @@ static bool is_sent(const struct fetch_message *message, struct slice name)
 	static const char *const credentials[] = { "authorization", "cookie", NULL };
 	static const char *const content[] = { "content-type", "content-encoding",
 		"content-language", "content-location", NULL };
-	if (message->drops_credentials && is_one_of(name, credentials))
+	if (message->drops_headers || (message->drops_credentials && is_one_of(name, credentials)))
 		return false;
 	return !message->drops_content_headers || !is_one_of(name, content);
 }

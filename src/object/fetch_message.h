@@ -21,6 +21,7 @@ struct fetch_message {
 	bool sends_body;                 /* an empty one too: `Content-Length: 0` */
 	bool drops_content_headers;      /* those that tell of the body that is not sent any more */
 	bool drops_credentials;          /* Authorization and Cookie are another host's */
+	bool drops_headers;              /* all are */
 };
 
 /* From what the fetch asks for. False: it cannot be sent, and in `error` a code word and why. */

@@ -18,6 +18,7 @@
 #include "json/json.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #define VERSION_FIRST 1
 
@@ -113,17 +114,19 @@ static void note_session(void *context, struct session *session)
 	};
 }
 
-static void delete_oldest(struct user_sessions *user)
+static int compare_created(const void *a, const void *b)
 {
-	uint32_t oldest = 0;
+	const struct user_session *first = a, *second = b;
+	if (first->created_ms != second->created_ms)
+		return first->created_ms < second->created_ms ? -1 : 1;
+	return slice_compare(first->name.bytes, second->name.bytes);
+}
+
+static void delete_listed(struct turn *turn, const struct user_session *listed)
+{
 	struct session session;
-	for (uint32_t i = 1; i < user->count; i++)
-		if (user->all[i].created_ms < user->all[oldest].created_ms)
-			oldest = i;
-	struct user_session *found = &user->all[oldest];
-	if (session_open_named(&session, user->turn, found->shard, &found->name))
+	if (session_open_named(&session, turn, listed->shard, &listed->name))
 		session_delete(&session);
-	*found = user->all[--user->count];
 }
 
 /* Makes room for one more; false: answered with an error. The turn has all shards. */
@@ -139,8 +142,9 @@ static bool bound_user(struct turn *turn, const struct session_options *options)
 		turn_error(turn, ERROR_SESSIONS_MAX, user.count);
 		return false;
 	}
-	while (user.count >= options->per_user_max)
-		delete_oldest(&user);
+	qsort(user.all, user.count, sizeof(*user.all), compare_created);
+	for (uint32_t i = 0; i + options->per_user_max <= user.count; i++)
+		delete_listed(turn, &user.all[i]);
 	return true;
 }
 

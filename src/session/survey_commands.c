@@ -17,7 +17,9 @@
 
 #define SCAN_COUNT_DEFAULT 10
 #define SCAN_SHARDS_MAX    64
-#define SHARD_BITS         (53 - KEY_HASH_BITS)
+/* A large session counts as several: a page is read whole. */
+#define SCAN_BYTES_PER_ENTRY 16384
+#define SHARD_BITS           (53 - KEY_HASH_BITS)
 
 /* --- LIST and DELUSER
  * ------------------------------------------------------------------------------
@@ -202,13 +204,14 @@ static void scan_shard(struct turn *turn, struct scan *scan)
 	key_of_session_hash(&end, SESSION_KEY_HASH_RANGE);
 	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
 		key_slice(&start), key_slice(&end), false);
+	cursor.without_data = true; /* they are read by name */
 	bool more = cursor_next(&cursor, &key, &value);
 	while (more && key_parse_session(key, &hash, &name)) {
 		if (scan->left <= 0 && hash != scan->hash)
 			break;
 		struct session session;
 		scan->hash = hash;
-		scan->left--;
+		scan->left -= 1 + (int64_t)(value.data.size / SCAN_BYTES_PER_ENTRY);
 		name.bytes = arena_copy(turn_arena(turn), name.bytes);
 		if (session_open_named(&session, turn, turn->shard, &name) &&
 			is_wanted(scan, &session))

@@ -243,7 +243,15 @@ class Http(OriginTest):
             "Location": f"http://localhost:{self.elsewhere.port}/allowed"}))
         self.gets("fresh", self.key(), *LONG, value="there")
         request, = self.elsewhere.asked("/allowed")
-        self.assertNotIn("authorization", request.headers)
+        for line in HEADERS:
+            self.assertNotIn(line.split(":")[0].lower(), request.headers)
+
+    def test_other_refusals_are_absent_for_a_while_and_pause_nothing(self):
+        self.answers(Answer(403), Answer(200, "other"))
+        self.gets("absent", self.key("a"), *LONG)
+        self.gets("fresh", self.key("b"), *LONG, value="other")
+        info = self.call("CACHE.INFO", self.key("a"))
+        self.assertEqual(info[info.index(b"ttl-ms") + 1], 10_000)
 
     def test_a_slow_origin_ends_with_the_lease(self):
         gate = threading.Event()

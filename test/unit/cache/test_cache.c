@@ -509,6 +509,22 @@ static void a_fill_without_lives_has_those_of_before(void **state)
 	assert_non_null(strstr(ask(world, "cache.info k"), "ttl-ms\r\n:-1\r\n"));
 }
 
+static void a_fill_without_tags_is_judged_by_those_that_the_entry_had(void **state)
+{
+	struct world *world = *state;
+	ask(world, "cache.set k v TTL 1 STALE 100 TAGS 1 t");
+	pass(world, 1000);
+	struct answer answer = swr(world, "k WAIT 0");
+	is_answer(answer, "refresh", "v", 1000);
+	ask(world, "cache.invalidate tag t");
+	assert_string_equal(swr(world, "k WAIT 0").state, "busy");
+	const char *reply = ask(world, "cache.fill k %s late", answer.token);
+	assert_memory_equal(reply, "-LEASELOST", 10);
+	answer = swr(world, "k WAIT 0");
+	assert_string_equal(answer.state, "lead");
+	assert_string_equal(ask(world, "cache.fill k %s new", answer.token), "+OK\r\n");
+}
+
 static void jitter_of_inherited_lives_does_not_add_up(void **state)
 {
 	struct world *world = *state;
@@ -681,6 +697,7 @@ int main(void)
 		WITH(hard_invalidation_makes_gone),
 		WITH(what_is_gone_does_not_come_back_as_stale),
 		WITH(a_fill_without_lives_has_those_of_before),
+		WITH(a_fill_without_tags_is_judged_by_those_that_the_entry_had),
 		WITH(jitter_of_inherited_lives_does_not_add_up),
 		WITH(jitter_never_keeps_longer_than_invalidations_are_remembered),
 		WITH(comes_back_after_a_restart),

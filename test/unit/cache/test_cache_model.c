@@ -484,10 +484,13 @@ static bool holds(int key, const char *token)
 static void stored(int key, const char *reply, bool held, const struct model_entry *entry)
 {
 	const struct model_lease *lease = &m.leases[key];
+	/* What stood there before counts with its tags for as long as the store still has it, which
+	 * the model does not know. */
+	bool before = (lease->outdated_tags & m.entries[key].tags) && is(reply, "-LEASELOST");
 	if (!held) {
 		seen.refused++;
 		check(is(reply, "-LEASELOST"));
-	} else if (lease->outdated || (lease->outdated_tags & entry->tags)) {
+	} else if (before || lease->outdated || (lease->outdated_tags & entry->tags)) {
 		seen.outdated++;
 		check(is(reply, "-LEASELOST"));
 		hand_on(key);
