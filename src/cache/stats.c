@@ -51,6 +51,7 @@ struct group {
 struct stats {
 	uint64_t all[STAT_COUNT];
 	struct group *buckets[BUCKETS];
+	struct group *last; /* counted in: one request counts several times */
 	uint32_t groups;
 };
 
@@ -73,14 +74,19 @@ void stats_free(struct stats **taken)
 	memory_free(stats);
 }
 
-static struct group *group_of(struct stats *stats, struct slice key)
+static struct slice name_of(const struct group *group)
+{
+	return slice_of(group->name, group->size);
+}
+
+static struct group *find_group(struct stats *stats, struct slice key)
 {
 	struct slice name = cache_group_of(key);
 	if (name.size == 0)
 		return NULL;
 	struct group **bucket = &stats->buckets[hash_bytes(name) % BUCKETS];
 	for (struct group *group = *bucket; group; group = group->next)
-		if (slice_equal(slice_of(group->name, group->size), name))
+		if (slice_equal(name_of(group), name))
 			return group;
 	if (stats->groups == LIMIT_CACHE_GROUPS)
 		return NULL;
@@ -90,6 +96,17 @@ static struct group *group_of(struct stats *stats, struct slice key)
 	group->next = *bucket;
 	*bucket = group;
 	stats->groups++;
+	return group;
+}
+
+/* A name ends with its only colon, so what starts with it belongs to it. */
+static struct group *group_of(struct stats *stats, struct slice key)
+{
+	if (stats->last && slice_starts_with(key, name_of(stats->last)))
+		return stats->last;
+	struct group *group = find_group(stats, key);
+	if (group)
+		stats->last = group;
 	return group;
 }
 
@@ -115,7 +132,7 @@ void stats_sum(const struct stats *stats, struct slice prefix, uint64_t out[STAT
 	}
 	for (int i = 0; i < BUCKETS; i++)
 		for (const struct group *group = stats->buckets[i]; group; group = group->next)
-			if (slice_starts_with(slice_of(group->name, group->size), prefix))
+			if (slice_starts_with(name_of(group), prefix))
 				sum(group->counts, out);
 }
 
@@ -123,5 +140,5 @@ void stats_each_group(const struct stats *stats, stats_group_fn each, void *cont
 {
 	for (int i = 0; i < BUCKETS; i++)
 		for (const struct group *group = stats->buckets[i]; group; group = group->next)
-			each(context, slice_of(group->name, group->size));
+			each(context, name_of(group));
 }
