@@ -645,6 +645,11 @@ static void invalidations_are_remembered_for_366_days(void **state)
 {
 	struct world *world = *state;
 	const int64_t half = LIMIT_CACHE_AGE_MS / 2;
+	ask(world, "cache.set l v TAGS 1 u"); /* to the last millisecond of the longest life */
+	ask(world, "cache.invalidate tag u");
+	pass(world, LIMIT_CACHE_AGE_MS - 1);
+	expire(world);
+	is_answer(swr(world, "l WAIT 0 LEASE 1"), "lead", "", NOTHING);
 	ask(world, "cache.invalidate tag t");
 	pass(world, half);
 	expire(world);
