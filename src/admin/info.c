@@ -49,6 +49,7 @@ static void add_families(struct turn *turn, struct info *info)
 		info->cache_sums.bytes += sums.bytes;
 		stats_sum(cache_stats(turn), slice_of(NULL, 0), info->cache_counts);
 		info->cache_memory += cache_memory_bytes(turn, shard);
+		info->cache_marks = marks_count(cache_marks(turn));
 	}
 }
 

@@ -22,6 +22,7 @@ struct info {
 	struct cache_sums cache_sums;
 	uint64_t cache_counts[STAT_COUNT];
 	uint64_t cache_memory;
+	uint64_t cache_marks;
 	/* summed over the workers */
 	struct objects_figures objects;
 };

@@ -307,6 +307,7 @@ static void write_cache(const struct info *info, struct buffer *out)
 	number(out, "cache_entries", info->cache_sums.entries);
 	number(out, "cache_bytes", info->cache_sums.bytes);
 	number(out, "cache_memory", info->cache_memory);
+	number(out, "cache_invalidations_remembered", info->cache_marks);
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
 		buffer_append_text(out, "cache_");
 		/* INFO's names have underscores. */

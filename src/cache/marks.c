@@ -66,6 +66,14 @@ uint64_t marks_latest(const struct marks *marks)
 	return atomic_load_explicit(&marks->latest, memory_order_acquire);
 }
 
+uint64_t marks_count(struct marks *marks)
+{
+	pthread_rwlock_rdlock(&marks->lock);
+	uint64_t count = marks->count;
+	pthread_rwlock_unlock(&marks->lock);
+	return count;
+}
+
 static uint64_t hash_of(uint8_t kind, struct slice name)
 {
 	return hash_bytes_seeded(name, kind);

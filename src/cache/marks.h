@@ -26,6 +26,8 @@ struct marks *marks_new(void);
 void marks_free(struct marks **marks);
 /* How many invalidations there have been. */
 uint64_t marks_latest(const struct marks *marks);
+/* Tags and prefixes that are remembered. */
+uint64_t marks_count(struct marks *marks);
 /* One more of this tag or prefix (CACHE_FORMAT_MARK_...): what is to be stored of it. */
 struct mark marks_add(struct marks *marks, uint8_t kind, struct slice name, bool soft);
 /* As it was stored, at the start. */

@@ -246,6 +246,12 @@ class Http(OriginTest):
         for line in HEADERS:
             self.assertNotIn(line.split(":")[0].lower(), request.headers)
 
+    def test_keys_of_nothing_but_odd_bytes_are_sent_whole(self):
+        self.answers(lambda request: Answer(200, request.path))
+        for size in range(70, 90):
+            state = self.gets("fresh", self.key("%" * size), *LONG)
+            self.assertTrue(state.value.endswith(b"%25" * size), size)
+
     def test_other_refusals_are_absent_for_a_while_and_pause_nothing(self):
         self.answers(Answer(403), Answer(200, "other"))
         self.gets("absent", self.key("a"), *LONG)
