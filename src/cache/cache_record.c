@@ -5,37 +5,11 @@
  */
 #include "cache/cache_record.h"
 
+#include "base/little.h"
 #include "holdfast/limits.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
-
-static void put_16(char *at, uint16_t number)
-{
-	number = htole16(number);
-	memcpy(at, &number, sizeof(number));
-}
-
-static void put_64(char *at, uint64_t number)
-{
-	number = htole64(number);
-	memcpy(at, &number, sizeof(number));
-}
-
-static uint16_t get_16(const char *at)
-{
-	uint16_t number;
-	memcpy(&number, at, sizeof(number));
-	return le16toh(number);
-}
-
-static uint64_t get_64(const char *at)
-{
-	uint64_t number;
-	memcpy(&number, at, sizeof(number));
-	return le64toh(number);
-}
 
 static char *put_bytes(char *at, struct slice bytes)
 {
@@ -52,16 +26,16 @@ struct slice cache_record_encode(const struct cache_record *record, struct arena
 	assert(record->etag.size <= UINT16_MAX && record->last_modified.size <= UINT16_MAX);
 	bytes[0] = (char)record->flags;
 	bytes[1] = (char)record->tag_count;
-	put_16(bytes + 2, (uint16_t)record->etag.size);
-	put_16(bytes + 4, (uint16_t)record->last_modified.size);
-	put_16(bytes + 6, 0);
-	put_64(bytes + 8, (uint64_t)record->filled_ms);
-	put_64(bytes + 16, (uint64_t)record->ttl_ms);
-	put_64(bytes + 24, (uint64_t)record->stale_ms);
-	put_64(bytes + 32, (uint64_t)record->error_ms);
-	put_64(bytes + 40, record->sequence);
-	put_64(bytes + 48, (uint64_t)record->delta_ms);
-	put_64(bytes + 56, record->place);
+	little_put_16(bytes + 2, (uint16_t)record->etag.size);
+	little_put_16(bytes + 4, (uint16_t)record->last_modified.size);
+	little_put_16(bytes + 6, 0);
+	little_put_64(bytes + 8, (uint64_t)record->filled_ms);
+	little_put_64(bytes + 16, (uint64_t)record->ttl_ms);
+	little_put_64(bytes + 24, (uint64_t)record->stale_ms);
+	little_put_64(bytes + 32, (uint64_t)record->error_ms);
+	little_put_64(bytes + 40, record->sequence);
+	little_put_64(bytes + 48, (uint64_t)record->delta_ms);
+	little_put_64(bytes + 56, record->place);
 	char *at = put_bytes(bytes + CACHE_FORMAT_HEADER_BYTES, record->tags);
 	at = put_bytes(at, record->etag);
 	at = put_bytes(at, record->last_modified);
@@ -88,20 +62,20 @@ bool cache_record_decode(struct slice bytes, struct cache_record *out)
 	const char *at = header.data;
 	out->flags = (uint8_t)at[0];
 	out->tag_count = (uint8_t)at[1];
-	out->filled_ms = (int64_t)get_64(at + 8);
-	out->ttl_ms = (int64_t)get_64(at + 16);
-	out->stale_ms = (int64_t)get_64(at + 24);
-	out->error_ms = (int64_t)get_64(at + 32);
-	out->sequence = get_64(at + 40);
-	out->delta_ms = (int64_t)get_64(at + 48);
-	out->place = get_64(at + 56);
+	out->filled_ms = (int64_t)little_get_64(at + 8);
+	out->ttl_ms = (int64_t)little_get_64(at + 16);
+	out->stale_ms = (int64_t)little_get_64(at + 24);
+	out->error_ms = (int64_t)little_get_64(at + 32);
+	out->sequence = little_get_64(at + 40);
+	out->delta_ms = (int64_t)little_get_64(at + 48);
+	out->place = little_get_64(at + 56);
 	struct slice tags = rest;
 	for (uint8_t i = 0; i < out->tag_count; i++)
 		if (!cache_tag_next(&rest, &tag))
 			return false;
 	out->tags = slice_of(tags.data, tags.size - rest.size);
-	if (!take(&rest, get_16(at + 2), &out->etag) ||
-		!take(&rest, get_16(at + 4), &out->last_modified))
+	if (!take(&rest, little_get_16(at + 2), &out->etag) ||
+		!take(&rest, little_get_16(at + 4), &out->last_modified))
 		return false;
 	out->value = rest;
 	return true;

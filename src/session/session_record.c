@@ -5,30 +5,10 @@
  */
 #include "session/session_record.h"
 
+#include "base/little.h"
+
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
-
-static char *put_16(char *at, uint16_t number)
-{
-	number = htole16(number);
-	memcpy(at, &number, sizeof(number));
-	return at + sizeof(number);
-}
-
-static char *put_32(char *at, uint32_t number)
-{
-	number = htole32(number);
-	memcpy(at, &number, sizeof(number));
-	return at + sizeof(number);
-}
-
-static char *put_64(char *at, uint64_t number)
-{
-	number = htole64(number);
-	memcpy(at, &number, sizeof(number));
-	return at + sizeof(number);
-}
 
 static char *put_bytes(char *at, struct slice bytes)
 {
@@ -37,42 +17,21 @@ static char *put_bytes(char *at, struct slice bytes)
 	return at + bytes.size;
 }
 
-static uint16_t get_16(const char *at)
-{
-	uint16_t number;
-	memcpy(&number, at, sizeof(number));
-	return le16toh(number);
-}
-
-static uint32_t get_32(const char *at)
-{
-	uint32_t number;
-	memcpy(&number, at, sizeof(number));
-	return le32toh(number);
-}
-
-static uint64_t get_64(const char *at)
-{
-	uint64_t number;
-	memcpy(&number, at, sizeof(number));
-	return le64toh(number);
-}
-
 static struct slice encode_session(const struct session_record *record, struct arena *arena)
 {
 	size_t size = SESSION_FORMAT_HEADER_BYTES + record->user.size + record->data.size;
 	char *bytes = arena_alloc(arena, size), *at = bytes;
 	*at++ = SESSION_FORMAT_KIND_SESSION;
 	*at++ = 0;
-	at = put_16(at, (uint16_t)record->user.size);
-	at = put_32(at, record->boot);
-	at = put_64(at, record->serial);
-	at = put_64(at, record->version);
-	at = put_64(at, (uint64_t)record->created_ms);
-	at = put_64(at, (uint64_t)record->updated_ms);
-	at = put_64(at, (uint64_t)record->ttl_ms);
-	at = put_64(at, (uint64_t)record->absolute_ms);
-	at = put_64(at, (uint64_t)record->bound_ms);
+	at = little_put_16(at, (uint16_t)record->user.size);
+	at = little_put_32(at, record->boot);
+	at = little_put_64(at, record->serial);
+	at = little_put_64(at, record->version);
+	at = little_put_64(at, (uint64_t)record->created_ms);
+	at = little_put_64(at, (uint64_t)record->updated_ms);
+	at = little_put_64(at, (uint64_t)record->ttl_ms);
+	at = little_put_64(at, (uint64_t)record->absolute_ms);
+	at = little_put_64(at, (uint64_t)record->bound_ms);
 	assert(at == bytes + SESSION_FORMAT_HEADER_BYTES);
 	at = put_bytes(at, record->user);
 	put_bytes(at, record->data);
@@ -88,7 +47,7 @@ static struct slice encode_rotated(const struct session_record *record, struct a
 		(name->form == SESSION_FORMAT_HASHED ? SESSION_DIGEST_BYTES : 0));
 	memset(bytes, 0, 8);
 	bytes[0] = SESSION_FORMAT_KIND_ROTATED;
-	at = put_64(at + 8, (uint64_t)record->grace_end_ms);
+	at = little_put_64(at + 8, (uint64_t)record->grace_end_ms);
 	*at++ = (char)name->form;
 	at = put_bytes(at, name->bytes);
 	put_bytes(at, record->masked_id);
@@ -113,17 +72,17 @@ static bool decode_session(struct slice bytes, struct session_record *out)
 	if (bytes.size < SESSION_FORMAT_HEADER_BYTES)
 		return false;
 	const char *at = bytes.data;
-	size_t user_size = get_16(at + 2);
+	size_t user_size = little_get_16(at + 2);
 	if (bytes.size < SESSION_FORMAT_HEADER_BYTES + user_size)
 		return false;
-	out->boot = get_32(at + 4);
-	out->serial = get_64(at + 8);
-	out->version = get_64(at + 16);
-	out->created_ms = (int64_t)get_64(at + 24);
-	out->updated_ms = (int64_t)get_64(at + 32);
-	out->ttl_ms = (int64_t)get_64(at + 40);
-	out->absolute_ms = (int64_t)get_64(at + 48);
-	out->bound_ms = (int64_t)get_64(at + 56);
+	out->boot = little_get_32(at + 4);
+	out->serial = little_get_64(at + 8);
+	out->version = little_get_64(at + 16);
+	out->created_ms = (int64_t)little_get_64(at + 24);
+	out->updated_ms = (int64_t)little_get_64(at + 32);
+	out->ttl_ms = (int64_t)little_get_64(at + 40);
+	out->absolute_ms = (int64_t)little_get_64(at + 48);
+	out->bound_ms = (int64_t)little_get_64(at + 56);
 	at += SESSION_FORMAT_HEADER_BYTES;
 	out->user = slice_of(at, user_size);
 	out->data = slice_of(at + user_size, bytes.size - SESSION_FORMAT_HEADER_BYTES - user_size);
@@ -136,7 +95,7 @@ static bool decode_rotated(struct slice bytes, struct session_record *out)
 		return false;
 	struct slice rest = slice_of(bytes.data + SESSION_FORMAT_ROTATED_BYTES,
 		bytes.size - SESSION_FORMAT_ROTATED_BYTES);
-	out->grace_end_ms = (int64_t)get_64(bytes.data + 8);
+	out->grace_end_ms = (int64_t)little_get_64(bytes.data + 8);
 	out->successor.form = (uint8_t)bytes.data[16];
 	out->successor.bytes = rest;
 	if (out->successor.form == SESSION_FORMAT_PLAIN)
