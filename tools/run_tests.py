@@ -50,11 +50,12 @@ TOO_DEEP_FOR_TSAN = ["test_objects_sandbox"]
 Job = collections.namedtuple("Job", "label command environment limit_s directory reports",
                              defaults=({}, CHECK_LIMIT_S, ROOT, None))
 
-POINT = re.compile(r"^( *)(ok|not ok)\b *\d* *(?:- *)?(.*?)(?: *# *(SKIP|TODO)\b.*)?$")
+POINT = re.compile(r"^( *)(ok|not ok)\b *\d* *(?:- *)?(.*?)(?: *# *(SKIP|TODO)\b *(.*))?$")
 
 
 def points_of(output):
-    """(verdict, name, remark) of each TAP line. A line that follows deeper ones sums them up."""
+    """(verdict, name, remark, its reason) of each TAP line. A line that follows deeper ones sums them
+    up."""
     points = []
     depth_before = 0
     for indent, *point in (match.groups() for match in map(POINT.match, output.splitlines())
@@ -87,9 +88,9 @@ class Results:
         with self.lock:
             self.seconds[label] = seconds
             failed_before = self.failed
-            for verdict, name, remark in points:
+            for verdict, name, remark, reason in points:
                 if remark == "SKIP":
-                    print(f"skip {label}: {name}")
+                    print(f"skip {label}: {name}: {reason or 'its output says why'}")
                 else:
                     self.tell(verdict == "ok", f"{label}: {name}")
             if code != 0 and self.failed == failed_before:
