@@ -30,8 +30,8 @@ NODE_VERSION_LEAST = 20
 SLOWEST_SHOWN = 8
 
 # Sanitizer builds are slower by `factor`. The thread sanitizer sees nothing in programs that have one
-# thread, so it gets neither the simulators nor the fuzzers nor the unit tests of
-# objects and sessions.
+# thread, so it gets neither the simulators nor the fuzzers nor the unit tests of objects, sessions and
+# the cache (suite `object`).
 Build = collections.namedtuple("Build", "name directory options suites factor")
 BUILDS = [
     Build("release", "build", [], ["unit", "object", "sim", "fuzz", "clients"], 1),
