@@ -188,7 +188,9 @@ struct object *object_take(
 	object->hash = hash;
 	object->slot = slot;
 	link_bucket(objects, object);
-	objects->object_count++;
+	/* Nothing looks for idle ones while there are none. */
+	if (objects->object_count++ == 0)
+		objects_ask(objects);
 	return object;
 }
 

@@ -768,6 +768,20 @@ class Idleness(ObjectTest):
         self.assertTrue(harness.wait_until(
             lambda: self.info("Probe")["instances"] == 0, 10, 0.1))
 
+    def test_the_first_object_of_a_quiet_worker_leaves_too(self):
+        """[79] No wait and no alarm has ever set the worker's timer."""
+        server = harness.Server(workers=1, object_idle_timeout=1).start()
+        self.addCleanup(server.close)
+        client = server.connect()
+        client.command("DO.CLASS", "LOAD", "Probe", PROBE)
+        time.sleep(2)  # what the start had set has run out; the server's clock is the system's
+        self.assertEqual(client.command("DO.CALL", "Probe", "a", "add", 2), 2)
+
+        def is_gone():
+            flat = client.command("DO.INFO", "Probe")
+            return dict(zip(flat[::2], flat[1::2]))[b"instances"] == 0
+        self.assertTrue(harness.wait_until(is_gone, 10, 0.1))
+
 
 if __name__ == "__main__":
     unittest.main()
