@@ -93,7 +93,9 @@ void admin_flush_scripts(struct connection *connection, struct request *request)
 /* READONLY, READWRITE, CLIENT UNPAUSE: what they ask for is so already. */
 void admin_ok(struct connection *connection, struct request *request);
 void admin_cluster(struct connection *connection, struct request *request);
-/* HELP of any container, from the command table. */
+/* HELP of any container, from the command table: its subcommands, or the commands of a family
+ * (`SESSION HELP` lists SESSION.GET and its kin). A family needs two rows: `session`, a group, and
+ * `session|help`. */
 void admin_help(struct connection *connection, struct request *request);
 
 /* slowlog_commands.c */

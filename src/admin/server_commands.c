@@ -10,9 +10,15 @@
 #include "admin/reply.h"
 #include "base/number.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 
+#define HELP_LINE_BYTES 512
+
+static bool is_of_family(const struct command *command, struct slice container);
+static bool is_helped(const struct command *command, struct slice container);
+static size_t put_upper(char *line, struct slice name);
 static bool read_timeout(struct request *request, uint32_t index);
 
 void admin_time(struct connection *connection, struct request *request)
@@ -150,34 +156,58 @@ void admin_help(struct connection *connection, struct request *request)
 {
 	const struct command_set *set = reply_environment(request)->commands;
 	const char *own = request->command->name;
-	size_t prefix = (size_t)(strchr(own, '|') - own) + 1;
+	const struct slice container = slice_of(own, (size_t)(strchr(own, '|') - own));
 	size_t count = 0;
-	for (uint32_t i = 0; i < set->count; i++)
-		count += strncmp(set->commands[i].name, own, prefix) == 0;
-
+	bool family = false;
+	for (uint32_t i = 0; i < set->count; i++) {
+		count += is_helped(&set->commands[i], container);
+		family = family || is_of_family(&set->commands[i], container);
+	}
 	struct writer writer = reply_writer(request);
 	writer_array(&writer, 1 + 2 * count);
-	char line[512];
-	snprintf(line, sizeof(line),
-		"%.*s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", (int)prefix - 1,
-		own);
-	for (char *c = line; *c != ' '; c++)
-		*c = (char)toupper((unsigned char)*c);
+	char line[HELP_LINE_BYTES];
+	size_t size = put_upper(line, container);
+	snprintf(line + size, sizeof(line) - size, "%s",
+		family ? ".<command> [<arg> [value] [opt] ...]. Commands are:"
+		       : " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
 	writer_simple(&writer, line);
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct command *command = &set->commands[i];
-		if (strncmp(command->name, own, prefix) != 0)
+		if (!is_helped(command, container))
 			continue;
-		int name_size = snprintf(line, sizeof(line), "%s", command->name + prefix);
-		for (int c = 0; c < name_size; c++)
-			line[c] = (char)toupper((unsigned char)line[c]);
-		if (*command->syntax)
-			snprintf(line + name_size, sizeof(line) - (size_t)name_size, " %s",
-				command->syntax);
+		/* Commands of a family are called by their whole names. */
+		size = put_upper(
+			line, slice_text(command->name + (family ? 0 : container.size + 1)));
+		snprintf(line + size, sizeof(line) - size, "%s%s", *command->syntax ? " " : "",
+			command->syntax);
 		writer_simple(&writer, line);
 		snprintf(line, sizeof(line), "    %s.", command->summary);
 		writer_simple(&writer, line);
 	}
+}
+
+/* `session.get` is of the family `session`, `client|list` a subcommand of `client`. */
+static bool is_of_family(const struct command *command, struct slice container)
+{
+	return strncmp(command->name, container.data, container.size) == 0 &&
+		command->name[container.size] == '.';
+}
+
+static bool is_helped(const struct command *command, struct slice container)
+{
+	bool subcommand = strncmp(command->name, container.data, container.size) == 0 &&
+		command->name[container.size] == '|';
+	return command->route != ROUTE_GROUP && (subcommand || is_of_family(command, container));
+}
+
+/* The name as people write it: in upper case, with a blank before a subcommand. */
+static size_t put_upper(char *line, struct slice name)
+{
+	assert(name.size < HELP_LINE_BYTES);
+	for (size_t i = 0; i < name.size; i++)
+		line[i] = name.data[i] == '|' ? ' ' : (char)toupper((unsigned char)name.data[i]);
+	line[name.size] = '\0';
+	return name.size;
 }
 
 static bool read_timeout(struct request *request, uint32_t index)

@@ -392,6 +392,8 @@ const struct command command_lines[] = {
 		"Sends a call to every object of a class" },
 
 	/* cache */
+	{ "cache", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "cache", "0.1.0", "",
+		"Holds the help for the commands of the cache" },
 	{ "cache.absent", -3, ROUTE_KEYS, GROW | COMMAND_RELAXED, ONE_KEY, cache_absent_command,
 		NULL, "cache", "0.1.0", "key token [TTL seconds]",
 		"Ends a lease with the news that there is no value, and remembers that" },
@@ -432,8 +434,12 @@ const struct command command_lines[] = {
 		"key [ttl stale] [WAIT milliseconds] [LEASE milliseconds] [EARLY beta] "
 		"[CALL class id method]",
 		"Returns what is there, and makes one caller refresh it" },
+	{ "cache|help", 2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_help, "cache", "0.1.0", "",
+		"Lists the commands of the cache" },
 
 	/* session */
+	{ "session", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "session", "0.1.0", "",
+		"Holds the help for the commands on sessions" },
 	{ "session.commit", 5, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_commit, NULL,
 		"session", "0.1.0", "id purpose token json",
 		"Ends a lease and merges what its holder brings into the session's data" },
@@ -484,6 +490,8 @@ const struct command command_lines[] = {
 	{ "session.update", -3, ROUTE_KEYS, GROW | COMMAND_SECRET, ONE_KEY, session_update, NULL,
 		"session", "0.1.0", "id json [DEEP] [TTL seconds] [IFVERSION version]",
 		"Changes fields of a session's data" },
+	{ "session|help", 2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_help, "session", "0.1.0",
+		"", "Lists the commands on sessions" },
 
 	/* cluster */
 	{ "cluster", -2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_cluster, "cluster", "3.0.0",

@@ -216,6 +216,23 @@ class Configuration(harness.WireTest):
                            container)
 
 
+    @harness.only_holdfast
+    def test_help_lists_the_commands_of_a_family(self):
+        for family in ("SESSION", "CACHE"):
+            reply = self.call(family, "HELP")
+            self.assertEqual(reply[0], f"{family}.<command> [<arg> [value] [opt] ...]. "
+                                       "Commands are:".encode())
+            self.assertTrue(all(isinstance(line, resp.Simple) for line in reply))
+            told = {line.split(b" ")[0].decode() for line in reply[1::2]} - {family}
+            listed = {name.decode().upper() for name in
+                      self.call("COMMAND", "LIST", "FILTERBY", "PATTERN", f"{family}.*")}
+            self.assertEqual(told, listed)
+            self.assertIn(f"{family} HELP".encode(), reply[1::2])
+            self.assertIn(f"{family}.GET".encode(), b" ".join(reply[1::2]))
+            self.fails(f"ERR unknown subcommand 'get'. Try {family} HELP.", family, "get", "k")
+            self.fails(f"ERR wrong number of arguments for '{family.lower()}' command", family)
+
+
 class Rewriting(unittest.TestCase):
     @harness.only_holdfast
     def test_a_rewritten_file_is_read_at_the_next_start(self):
