@@ -18,6 +18,7 @@ void environment_init(struct environment *environment, struct config *config, st
 	environment->latency = latency_new(config, clock);
 	environment->meter = meter_new();
 	environment->started_ms = clock_wall_ms(clock);
+	allowance_read(&environment->allowance, "");
 
 	unsigned char bytes[20];
 	random_entropy(bytes, sizeof(bytes));

@@ -8,6 +8,7 @@
 #include "admin/latency.h"
 #include "admin/meter.h"
 #include "admin/slowlog.h"
+#include "base/allowance.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "net/net.h"
@@ -23,7 +24,8 @@ struct environment {
 	struct latency *latency;
 	struct meter *meter;
 	int64_t started_ms; /* wall clock */
-	char run_id[41];    /* 40 hex digits, new at each start */
+	struct allowance allowance;
+	char run_id[41]; /* 40 hex digits, new at each start */
 	char executable[1024];
 
 	/* set by server/ before the first request */

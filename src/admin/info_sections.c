@@ -78,6 +78,7 @@ static void write_memory(const struct info *info, struct buffer *out)
 		atomic_load_explicit(
 			&info->environment->engine->overlay_bytes, memory_order_relaxed));
 	size(out, "total_system_memory", memory_total());
+	size(out, "allowed_memory", info->environment->allowance.memory_bytes);
 	size(out, "used_memory_lua", 0);
 	size(out, "maxmemory", 0);
 	text(out, "maxmemory_policy", "noeviction");

@@ -42,10 +42,15 @@ struct config_texts {
 	struct setting *lines; /* in the order given; nothing changes them after the start */
 	struct setting **lines_end;
 	uint32_t line_count;
-	char *values[]; /* a row's text; NULL for numbers, constants and lines */
+	uint64_t memory_bytes; /* of which what is "auto" is a share */
+	struct row_value {
+		char *text;     /* NULL for numbers, constants and lines */
+		bool automatic; /* the number follows from memory_bytes */
+	} values[];
 };
 
 static bool is_text(const struct parameter *parameter);
+static bool is_automatic(struct config *config, const struct parameter *parameter);
 static _Atomic int64_t *number_of(struct config *config, const struct parameter *parameter);
 static char **text_of(struct config *config, const char *name);
 static void store(struct config *config, const struct parameter *parameter, struct slice value,
@@ -67,6 +72,7 @@ void config_init(struct config *config)
 	pthread_mutex_init(&config->texts->lock, NULL);
 	arena_init(&config->texts->arena, ARENA_BYTES);
 	config->texts->lines_end = &config->texts->lines;
+	config->texts->memory_bytes = UINT64_MAX;
 	for (size_t i = 0; i < parameters_count; i++) {
 		struct slice value = slice_text(parameters[i].initial);
 		int64_t number = 0;
@@ -80,7 +86,7 @@ void config_init(struct config *config)
 void config_fini(struct config *config)
 {
 	for (size_t i = 0; i < parameters_count; i++)
-		memory_free(config->texts->values[i]);
+		memory_free(config->texts->values[i].text);
 	arena_fini(&config->texts->arena);
 	pthread_mutex_destroy(&config->texts->lock);
 	memory_free(config->texts);
@@ -132,6 +138,34 @@ void config_each_line(struct config *config, const char *name, config_line_fn ea
 		if (line->parameter == parameter && !each(context, line->words, line->count))
 			return;
 	}
+}
+
+void config_derive(struct config *config, uint64_t memory_bytes)
+{
+	config->texts->memory_bytes = memory_bytes;
+	for (size_t i = 0; i < parameters_count; i++) {
+		if (is_automatic(config, &parameters[i]))
+			store(config, &parameters[i], slice_text("auto"), PARAMETER_AUTO);
+	}
+}
+
+uint64_t config_show_derived(struct config *config, struct buffer *out)
+{
+	uint64_t sum = 0;
+	bool first = true;
+	for (size_t i = 0; i < parameters_count; i++) {
+		const struct parameter *parameter = &parameters[i];
+		if (parameter->share == 0)
+			continue;
+		int64_t number = *number_of(config, parameter);
+		sum += (uint64_t)number;
+		if (!is_automatic(config, parameter))
+			continue;
+		buffer_format(out, "%s%s ", first ? "" : ", ", parameter->name);
+		parameter_show(parameter, number, PARAMETER_SHORT, out);
+		first = false;
+	}
+	return sum;
 }
 
 int config_set(struct config *config, struct slice name, struct slice value, char *error,
@@ -214,12 +248,12 @@ void config_show(struct config *config, const struct parameter *parameter,
 		show_lines(config, parameter, out);
 	} else if (is_text(parameter)) {
 		pthread_mutex_lock(&config->texts->lock);
-		buffer_append_text(out, config->texts->values[parameter - parameters]);
+		buffer_append_text(out, config->texts->values[parameter - parameters].text);
 		pthread_mutex_unlock(&config->texts->lock);
+	} else if (style == PARAMETER_SHORT && is_automatic(config, parameter)) {
+		buffer_append_text(out, "auto");
 	} else {
-		int64_t number =
-			atomic_load_explicit(number_of(config, parameter), memory_order_relaxed);
-		parameter_show(parameter, number, style, out);
+		parameter_show(parameter, *number_of(config, parameter), style, out);
 	}
 }
 
@@ -237,9 +271,9 @@ bool config_equals(struct config *config, const struct parameter *parameter,
 	if (parameter_is_number(parameter) &&
 		parameter_read(parameter, buffer_slice(&value), &number, error, sizeof(error)) ==
 			0) {
-		buffer_clear(&value, SIZE_MAX);
-		parameter_show(parameter, number, PARAMETER_PLAIN, &value);
-		equal = slice_equal(buffer_slice(&value), buffer_slice(&now));
+		bool automatic = is_automatic(config, parameter);
+		equal = automatic == (number == PARAMETER_AUTO) &&
+			(automatic || number == *number_of(config, parameter));
 	}
 	buffer_fini(&value);
 	buffer_fini(&now);
@@ -249,6 +283,14 @@ bool config_equals(struct config *config, const struct parameter *parameter,
 static bool is_text(const struct parameter *parameter)
 {
 	return parameter->kind == PARAMETER_TEXT || parameter->kind == PARAMETER_WORDS;
+}
+
+static bool is_automatic(struct config *config, const struct parameter *parameter)
+{
+	pthread_mutex_lock(&config->texts->lock);
+	bool automatic = config->texts->values[parameter - parameters].automatic;
+	pthread_mutex_unlock(&config->texts->lock);
+	return automatic;
 }
 
 static _Atomic int64_t *number_of(struct config *config, const struct parameter *parameter)
@@ -262,7 +304,7 @@ static char **text_of(struct config *config, const char *name)
 	const struct parameter *parameter = parameter_find(slice_text(name));
 	assert(parameter);
 	assert(is_text(parameter));
-	return &config->texts->values[parameter - parameters];
+	return &config->texts->values[parameter - parameters].text;
 }
 
 /* `value` has been read by the row's rules, for numbers with the result `number`. */
@@ -271,13 +313,17 @@ static void store(struct config *config, const struct parameter *parameter, stru
 {
 	pthread_mutex_lock(&config->texts->lock);
 	if (is_text(parameter)) {
-		char **slot = &config->texts->values[parameter - parameters];
+		char **slot = &config->texts->values[parameter - parameters].text;
 		memory_free(*slot);
 		*slot = memory_alloc(value.size + 1);
 		if (value.size)
 			memcpy(*slot, value.data, value.size);
 		(*slot)[value.size] = '\0';
 	} else if (parameter_is_number(parameter)) {
+		struct row_value *row = &config->texts->values[parameter - parameters];
+		row->automatic = number == PARAMETER_AUTO;
+		if (row->automatic)
+			number = parameter_derive(parameter, config->texts->memory_bytes);
 		atomic_store_explicit(number_of(config, parameter), number, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&config->texts->lock);

@@ -75,6 +75,7 @@ struct config {
 	char *file;                 /* absolute path of the configuration file; NULL: none */
 };
 
+/* What is "auto" is worked out for plenty of memory. */
 void config_init(struct config *config);
 void config_fini(struct config *config);
 
@@ -97,6 +98,13 @@ int config_parse_arguments(struct config *config, int argc, char **argv, enum co
 char **config_test_files(int argc, char **argv, int *count);
 /* One file in redis.conf syntax: `name value ...`, `#` comments, quotes as in Redis. */
 int config_parse_file(struct config *config, const char *path, char *error, size_t error_size);
+
+/* Works out anew what is "auto", now and when it is set later, for a process that may use so much
+ * memory. */
+void config_derive(struct config *config, uint64_t memory_bytes);
+/* Appends `overlay-memory 128mb, ...`: what is "auto", with its value in force. Returns the sum of
+ * all that could be, whoever chose it. */
+uint64_t config_show_derived(struct config *config, struct buffer *out);
 
 /* Texts: bind, unixsocket, dir, requirepass, logfile, ... Copies at most size-1 bytes, terminated;
  * returns the full length. An unknown name is a programmer's error. */

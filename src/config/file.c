@@ -123,6 +123,10 @@ void config_write_sample(struct buffer *out)
 			parameter_show_range(parameter, out);
 			buffer_append_text(out, "; ");
 		}
+		if (parameter->share) {
+			parameter_show_auto(parameter, out);
+			buffer_append_text(out, "\n# ");
+		}
 		buffer_append_text(
 			out, parameter->at_run_time ? "also by CONFIG SET" : "read at start");
 		if (parameter->alias)

@@ -6,6 +6,11 @@
  * mislead. The constants at the end are what Redis's tools and libraries ask for when they connect;
  * they say the truth about this server, and a file that sets them to that is welcome.
  *
+ * Sizes of what is held in memory are "auto" unless somebody says otherwise: a share of what the
+ * process may use. The shares leave some 30 % to what is not counted: code, threads, connections,
+ * what the allocator cannot give back, and pages of the data file, which are fast only while they
+ * stay in memory.
+ *
  * Bounds come from what uses the value: 107 bytes fit into a unix socket's address, and a password
  * longer than a stranger's argument could never be sent.
  */
@@ -135,7 +140,9 @@ const struct parameter parameters[] = {
 		.least = 1 * MB,
 		.most = 1 * TB,
 		.unit = "bytes",
-		.initial = "1gb",
+		.share = 8,
+		.auto_most = 1 * GB,
+		.initial = "auto",
 		.at_run_time = true,
 		.text = "Unfinished requests of all clients; beyond it clients with big ones are dropped." },
 	{ .name = "max-value-size",
@@ -204,7 +211,9 @@ const struct parameter parameters[] = {
 		.least = 16 * MB,
 		.most = 1 * TB,
 		.unit = "bytes",
-		.initial = "512mb",
+		.share = 4,
+		.auto_most = 512 * MB,
+		.initial = "auto",
 		.at_run_time = true,
 		.text = "Memory for writes that wait for a checkpoint; at the limit writers are slowed." },
 	{ .name = "checkpoint-interval",
@@ -255,7 +264,9 @@ const struct parameter parameters[] = {
 		.least = 1 * MB,
 		.most = 64 * GB,
 		.unit = "bytes",
-		.initial = "64mb",
+		.share = 32,
+		.auto_most = 64 * MB,
+		.initial = "auto",
 		.at_run_time = true,
 		.text = "Memory of one class on one worker, its objects in memory included; a change "
 			"holds for what is made afterwards." },
@@ -407,7 +418,9 @@ const struct parameter parameters[] = {
 		.least = 1 * MB,
 		.most = 1 * TB,
 		.unit = "bytes",
-		.initial = "128mb",
+		.share = 32,
+		.auto_most = 128 * MB,
+		.initial = "auto",
 		.at_run_time = true,
 		.text = "Memory for uses of sessions that are not written; beyond it each is." },
 
@@ -418,7 +431,9 @@ const struct parameter parameters[] = {
 		.least = 1 * MB,
 		.most = 1 * TB,
 		.unit = "bytes",
-		.initial = "256mb",
+		.share = 8,
+		.auto_most = 256 * MB,
+		.initial = "auto",
 		.at_run_time = true,
 		.text = "Memory for the cache's entries that are used most; all of them are on disk." },
 	{ .name = "cache-disk",
@@ -571,6 +586,10 @@ int parameter_read(const struct parameter *parameter, struct slice value, int64_
 		snprintf(error, error_size, "argument contains a zero byte");
 		return -EINVAL;
 	}
+	if (parameter->share && slice_is(value, "auto")) {
+		*number = PARAMETER_AUTO;
+		return 0;
+	}
 	const char *complaint = read_value(parameter, value, number);
 	if (complaint == NULL && parameter->kind == PARAMETER_WORDS)
 		return read_words(parameter, value, error, error_size);
@@ -627,13 +646,30 @@ void parameter_show_range(const struct parameter *parameter, struct buffer *out)
 	default:
 		break;
 	}
-	buffer_append_text(out, "between ");
+	buffer_append_text(out, parameter->share ? "auto or between " : "between ");
 	parameter_show(parameter, parameter->least, PARAMETER_SHORT, out);
 	buffer_append_text(out, " and ");
 	parameter_show(parameter, parameter->most, PARAMETER_SHORT, out);
 	buffer_append_text(out, " inclusive");
 	if (parameter->kind == PARAMETER_NUMBER && parameter->unit)
 		buffer_format(out, " (%s)", parameter->unit);
+}
+
+void parameter_show_auto(const struct parameter *parameter, struct buffer *out)
+{
+	buffer_format(out, "auto is 1/%lld of the memory that the process may use, at most ",
+		(long long)parameter->share);
+	parameter_show(parameter, parameter->auto_most, PARAMETER_SHORT, out);
+}
+
+/* In whole megabytes, so that it can be read. */
+int64_t parameter_derive(const struct parameter *parameter, uint64_t memory_bytes)
+{
+	uint64_t share = memory_bytes / (uint64_t)parameter->share;
+	if (share > (uint64_t)parameter->auto_most)
+		share = (uint64_t)parameter->auto_most;
+	int64_t bytes = (int64_t)share / MB * MB;
+	return bytes > parameter->least ? bytes : parameter->least;
 }
 
 /* NULL; or what an error says in front of the allowed values. Texts give their size. */

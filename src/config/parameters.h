@@ -15,6 +15,9 @@
 #define PARAMETER_WORDS_MAX   256
 #define PARAMETER_WORDS_SHOWN 2
 
+/* In place of a number: what `share` makes of the memory that the process may use. */
+#define PARAMETER_AUTO INT64_MIN
+
 enum parameter_kind {
 	PARAMETER_NUMBER,   /* a count of `unit`s */
 	PARAMETER_SIZE,     /* bytes, with kb, mb, gb and tb */
@@ -34,6 +37,10 @@ struct parameter {
 	size_t field;     /* of the kinds that are numbers: offset in struct config */
 	int64_t least, most;
 	const char *unit; /* NULL: a plain number */
+	/* May be "auto": one part in `share` of the memory that the process may use, `auto_most` at
+	 * most. 0: may not. Together the shares leave some memory to what has no parameter. */
+	int64_t share;
+	int64_t auto_most;
 	const char *const *choices;
 	size_t words_max;    /* of the kinds with several words */
 	rule_fn rule;        /* what the words must be beyond that; NULL: anything */
@@ -56,11 +63,14 @@ const char *parameter_nearest(struct slice name);
 bool parameter_is_number(const struct parameter *parameter);
 /* How many words one setting may have. */
 size_t parameter_words_max(const struct parameter *parameter);
-/* Reads `value` by the row's rules: 0 and, for numbers, `*number`; or -EINVAL and in `error` what
- * it must be, with range and unit. Of a line only its size is told from this: the rule takes its
- * words. */
+/* Reads `value` by the row's rules: 0 and, for numbers, `*number` (PARAMETER_AUTO for "auto"); or
+ * -EINVAL and in `error` what it must be, with range and unit. Of a line only its size is told from
+ * this: the rule takes its words. */
 int parameter_read(const struct parameter *parameter, struct slice value, int64_t *number,
 	char *error, size_t error_size);
+
+/* What "auto" is when the process may use so much memory. */
+int64_t parameter_derive(const struct parameter *parameter, uint64_t memory_bytes);
 
 enum parameter_style {
 	PARAMETER_PLAIN, /* sizes in bytes: CONFIG GET */
@@ -72,5 +82,7 @@ void parameter_show(const struct parameter *parameter, int64_t number, enum para
 /* Appends what values are allowed: `0 to 86400 seconds`, `always or everysec`; nothing for texts.
  */
 void parameter_show_range(const struct parameter *parameter, struct buffer *out);
+/* Appends what "auto" is, for a row that may be. */
+void parameter_show_auto(const struct parameter *parameter, struct buffer *out);
 
 #endif

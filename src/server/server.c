@@ -61,12 +61,12 @@ static void shut_down(struct environment *environment)
 	net_stop(environment->net);
 }
 
-static int64_t choose_workers(const struct config *config)
+static int64_t choose_workers(const struct config *config, const struct allowance *allowance)
 {
 	if (config->workers)
 		return config->workers;
 	/* Half the cores turn, the other half log, checkpoint and carry the kernel's part. */
-	int64_t chosen = sysconf(_SC_NPROCESSORS_ONLN) / CORES_PER_WORKER;
+	int64_t chosen = allowance->cores / CORES_PER_WORKER;
 	if (chosen > WORKERS_CHOSEN_MAX)
 		chosen = WORKERS_CHOSEN_MAX;
 	return chosen < 1 ? 1 : chosen;
@@ -100,6 +100,25 @@ static const char *plural(uint64_t count)
 	return count == 1 ? "" : "s";
 }
 
+/* What may be used, what follows from it, and whether more than that was asked for. */
+static void say_memory(const struct environment *environment)
+{
+	const struct allowance *allowance = &environment->allowance;
+	struct buffer derived;
+	buffer_init(&derived);
+	uint64_t sum = config_show_derived(environment->config, &derived);
+	unsigned long long most_mb = allowance->memory_bytes >> 20;
+	logline(LOGLINE_NOTICE, "Memory: %llu MB may be used (%s); chosen from that: %.*s", most_mb,
+		allowance->memory_from, derived.size ? (int)derived.size : 7,
+		derived.size ? derived.data : "nothing");
+	if (sum > allowance->memory_bytes)
+		logline(LOGLINE_WARNING,
+			"The bounds of memory in the configuration add up to %llu MB, more than the "
+			"%llu MB that may be used",
+			(unsigned long long)sum >> 20, most_mb);
+	buffer_fini(&derived);
+}
+
 static void say_banner(const struct environment *environment, const char *directory)
 {
 	const struct engine *engine = environment->engine;
@@ -112,6 +131,7 @@ static void say_banner(const struct environment *environment, const char *direct
 	if (engine->shard_count != engine->config->shards)
 		logline(LOGLINE_NOTICE, "The shard count of existing data stays: %u, not %lld",
 			engine->shard_count, (long long)engine->config->shards);
+	say_memory(environment);
 	logline(LOGLINE_NOTICE, "%llu records replayed from the log in %llu ms%s",
 		(unsigned long long)recovery->log.records, (unsigned long long)recovery->elapsed_ms,
 		recovery->log.torn_tail ? "; an unfinished, never confirmed batch was dropped"
@@ -137,7 +157,7 @@ static void note_slow(void *context, const struct request *request)
 static int open_engine(struct environment *environment, const char *directory, char *error)
 {
 	struct config *config = environment->config;
-	int64_t workers = choose_workers(config);
+	int64_t workers = choose_workers(config, &environment->allowance);
 	struct engine_options options = {
 		.config = config,
 		.clock = environment->clock,
@@ -292,6 +312,7 @@ int server_run(struct config *config)
 	char error[ERROR_BYTES] = "", directory[4096], logfile[4096];
 	struct environment environment;
 	environment_init(&environment, config, clock_system());
+	config_derive(config, environment.allowance.memory_bytes);
 	environment.commands = command_table();
 	environment.shutdown = shut_down;
 	logline_set_level((enum logline_level)config->loglevel);

@@ -150,7 +150,8 @@ class Restarts(harness.Case):
         self.server.connect().command("SET", "k", "v")
         self.server.crash()
         text = self.server.log()
-        for word in ("Holdfast", str(self.server.port), "data", "16"):
+        for word in ("Holdfast", str(self.server.port), "data", "16", "MB may be used (",
+                     "overlay-memory"):
             self.assertIn(word, text)
 
     def test_a_unix_socket_serves_too(self):

@@ -109,6 +109,50 @@ static void set_refuses_the_rest_and_changes_nothing(void **state)
 	assert_int_equal(config->idle_timeout_s, 0);
 }
 
+static void what_is_auto_follows_from_the_memory_that_may_be_used(void **state)
+{
+	struct config *config = *state;
+	check_get(config, "overlay-memory", "overlay-memory=536870912 ");
+	config_derive(config, 512 << 20);
+	check_get(config, "overlay-memory", "overlay-memory=134217728 ");
+	check_get(config, "cache-memory", "cache-memory=67108864 ");
+	config_derive(config, 0);
+	check_get(config, "overlay-memory", "overlay-memory=16777216 ");
+	config_derive(config, UINT64_MAX);
+	check_get(config, "overlay-memory", "overlay-memory=536870912 ");
+}
+
+static void what_somebody_chose_stays_until_it_is_auto_again(void **state)
+{
+	struct config *config = *state;
+	config_derive(config, 512 << 20);
+	assert_int_equal(set(config, "overlay-memory", "300mb"), 0);
+	config_derive(config, 256 << 20);
+	check_get(config, "overlay-memory", "overlay-memory=314572800 ");
+	assert_int_equal(set(config, "overlay-memory", "AUTO"), 0);
+	check_get(config, "overlay-memory", "overlay-memory=67108864 ");
+	assert_int_equal(set(config, "max-value-size", "auto"), -EINVAL);
+	assert_int_equal(set(config, "timeout", "auto"), -EINVAL);
+}
+
+static void tells_what_is_derived_and_what_all_of_it_comes_to(void **state)
+{
+	struct config *config = *state;
+	struct buffer out;
+	buffer_init(&out);
+	config_derive(config, 512 << 20);
+	uint64_t sum = config_show_derived(config, &out);
+	buffer_append(&out, "", 1);
+	assert_non_null(strstr(out.data, "overlay-memory 128mb, "));
+	assert_non_null(strstr(out.data, "cache-memory 64mb"));
+	buffer_clear(&out, SIZE_MAX);
+	assert_int_equal(set(config, "overlay-memory", "1gb"), 0);
+	assert_true(config_show_derived(config, &out) == sum + (1024 - 128) * ((uint64_t)1 << 20));
+	buffer_append(&out, "", 1);
+	assert_null(strstr(out.data, "overlay-memory"));
+	buffer_fini(&out);
+}
+
 static int put(struct config *config, const char *name, const char *const *texts, size_t count)
 {
 	struct slice words[8];
@@ -278,6 +322,9 @@ int main(void)
 		TEST(get_takes_a_glob_and_shows_both_names),
 		TEST(set_changes_what_may_change),
 		TEST(set_refuses_the_rest_and_changes_nothing),
+		TEST(what_is_auto_follows_from_the_memory_that_may_be_used),
+		TEST(what_somebody_chose_stays_until_it_is_auto_again),
+		TEST(tells_what_is_derived_and_what_all_of_it_comes_to),
 		TEST(lines_add_up_and_hide_their_secrets),
 		TEST(lines_do_not_change_at_run_time),
 		TEST(lines_have_a_limit),

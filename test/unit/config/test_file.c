@@ -316,6 +316,19 @@ static void a_rewrite_keeps_lines_that_add_up(void **state)
 	check_rewrite(fixture, text);
 }
 
+/* A number that happens to be what "auto" gives here is not "auto" elsewhere. */
+static void a_rewrite_tells_auto_from_the_number_that_it_gives(void **state)
+{
+	struct fixture *fixture = *state;
+	config_derive(&fixture->config, 64 << 20);
+	assert_int_equal(parse(fixture, "overlay-memory 20mb\ncache-memory auto\n"), 0);
+	set(fixture, "overlay-memory", "auto");
+	set(fixture, "input-memory", "8mb");
+	check_rewrite(fixture,
+		"overlay-memory auto\ncache-memory auto\n# Added by CONFIG REWRITE\n"
+		"input-memory 8mb\n");
+}
+
 static void a_rewrite_can_be_read_after_words_were_emptied(void **state)
 {
 	struct fixture *fixture = *state;
@@ -391,6 +404,7 @@ int main(void)
 		TEST(a_rewrite_without_changes_keeps_the_file),
 		TEST(a_rewrite_changes_adds_and_drops),
 		TEST(a_rewrite_keeps_lines_that_add_up),
+		TEST(a_rewrite_tells_auto_from_the_number_that_it_gives),
 		TEST(a_rewrite_can_be_read_after_words_were_emptied),
 		TEST(a_rewritten_file_gives_the_same_values),
 		TEST(a_rewrite_keeps_the_permissions),

@@ -117,6 +117,38 @@ static void errors_name_range_and_unit(void **state)
 	check_error("databases", slice_text("17"), "argument must be '16', which is fixed");
 }
 
+/* What has no parameter needs memory too, and so do pages of the data file. */
+static void the_shares_of_memory_leave_some(void **state)
+{
+	const uint64_t memory_bytes = (uint64_t)4 << 30;
+	uint64_t sum = 0;
+	for (size_t i = 0; i < parameters_count; i++) {
+		const struct parameter *parameter = &parameters[i];
+		if (parameter->share == 0) {
+			assert_string_not_equal(parameter->initial, "auto");
+			continue;
+		}
+		assert_int_equal(parameter->kind, PARAMETER_SIZE);
+		assert_true(parameter->auto_most >= parameter->least);
+		sum += memory_bytes / (uint64_t)parameter->share;
+	}
+	assert_in_range(sum, memory_bytes / 2, memory_bytes / 10 * 7);
+}
+
+static void what_may_be_auto_says_so(void **state)
+{
+	struct buffer out;
+	buffer_init(&out);
+	const struct parameter *parameter = parameter_find(slice_text("overlay-memory"));
+	parameter_show_auto(parameter, &out);
+	buffer_append_text(&out, "; ");
+	parameter_show_range(parameter, &out);
+	assert_true(slice_equal(buffer_slice(&out),
+		slice_text("auto is 1/4 of the memory that the process may use, at most 512mb; "
+			   "auto or between 16mb and 1tb inclusive")));
+	buffer_fini(&out);
+}
+
 static void names_are_found_in_any_case_and_by_alias(void **state)
 {
 	assert_non_null(parameter_find(slice_text("PORT")));
@@ -161,6 +193,8 @@ int main(void)
 		cmocka_unit_test(no_name_stands_for_two),
 		cmocka_unit_test(numbers_end_at_their_bounds),
 		cmocka_unit_test(errors_name_range_and_unit),
+		cmocka_unit_test(the_shares_of_memory_leave_some),
+		cmocka_unit_test(what_may_be_auto_says_so),
 		cmocka_unit_test(names_are_found_in_any_case_and_by_alias),
 		cmocka_unit_test(a_mistyped_name_is_guessed),
 		cmocka_unit_test(sizes_are_shown_in_bytes_or_shortly),
