@@ -1,5 +1,9 @@
 /*
- * json: whether a text is JSON, by the grammar of RFC 8259, and where it stops being so.
+ * json: whether a text is JSON as browsers take it, and where it stops being so. The grammar is
+ * that of RFC 8259 and of JSON.parse, which are one: an escape may be half of a surrogate pair, a
+ * number may be larger than any float. Before the value may stand a byte order mark, as in what a
+ * browser's response.json() reads, and behind it any white space that JavaScript's trimEnd() takes
+ * away.
  *
  *   text   = value, then closings and commas until nothing is open
  *   value  = brackets that open, up to the first scalar or empty container
@@ -8,9 +12,8 @@
  * No recursion: what is open stands in a bit for each level, set for an object.
  *
  * The position of an error is exact: what stands before it could still have become JSON. That holds
- * within characters and escapes as well, so a low surrogate without a high one is wrong from the
- * digit that makes it one. It makes errors easy to test: the same text, cut at the position, just
- * ends too early.
+ * within characters and escapes as well. It makes errors easy to test: the same text, cut at the
+ * position, just ends too early.
  *
  * UTF-8 is that of RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF.
  *
@@ -26,6 +29,7 @@
 struct check {
 	const char *at, *end;
 	const char *why;
+	bool any_bytes; /* strings need not be UTF-8 */
 	unsigned depth;
 	uint64_t objects[(LIMIT_JSON_DEPTH + LEVEL_BITS - 1) / LEVEL_BITS];
 };
@@ -37,7 +41,11 @@ static const bool plain[256] = {
 	['\\' + 1 ... 0x7f] = true,
 };
 
+static bool json_check_as(struct slice text, bool any_bytes, struct json_error *error);
 static bool text_check(struct check *check);
+static bool mark_check(struct check *check);
+static bool end_check(struct check *check);
+static bool far_space_take(struct check *check);
 static bool value_check(struct check *check);
 static bool after_check(struct check *check);
 static bool member_check(struct check *check);
@@ -46,8 +54,7 @@ static bool scalar_check(struct check *check);
 static bool string_check(struct check *check);
 static const char *plain_skip(const char *at, const char *end);
 static bool escape_check(struct check *check);
-static bool surrogates_check(struct check *check);
-static bool hex_check(struct check *check, unsigned count);
+static bool hex_check(struct check *check);
 static bool utf8_check(struct check *check);
 static bool number_check(struct check *check);
 static bool digits_check(struct check *check);
@@ -58,8 +65,24 @@ static bool wrong(struct check *check, const char *why);
 
 bool json_check(struct slice text, struct json_error *error)
 {
+	return json_check_as(text, false, error);
+}
+
+bool json_check_bytes(struct slice text, struct json_error *error)
+{
+	return json_check_as(text, true, error);
+}
+
+bool json_is_object(struct slice text)
+{
+	const char *end = text.data + text.size, *at = json_text_begin(text);
+	return at < end && *at == '{';
+}
+
+static bool json_check_as(struct slice text, bool any_bytes, struct json_error *error)
+{
 	const char *data = text.size > 0 ? text.data : "";
-	struct check check = { .at = data, .end = data + text.size };
+	struct check check = { .at = data, .end = data + text.size, .any_bytes = any_bytes };
 	if (text_check(&check))
 		return true;
 	if (error)
@@ -67,20 +90,70 @@ bool json_check(struct slice text, struct json_error *error)
 	return false;
 }
 
-bool json_is_object(struct slice text)
-{
-	const char *end = text.data + text.size, *at = json_space_skip(text.data, end);
-	return at < end && *at == '{';
-}
-
 static bool text_check(struct check *check)
 {
+	if (!mark_check(check))
+		return false;
 	do {
 		if (!value_check(check) || !after_check(check))
 			return false;
 	} while (check->depth > 0);
-	check->at = json_space_skip(check->at, check->end);
-	return check->at == check->end || wrong(check, "expected the end of the text");
+	return end_check(check);
+}
+
+static bool mark_check(struct check *check)
+{
+	if (!take(check, JSON_BYTE_ORDER_MARK[0]))
+		return true;
+	return (take(check, JSON_BYTE_ORDER_MARK[1]) && take(check, JSON_BYTE_ORDER_MARK[2])) ||
+		wrong(check, "expected a value");
+}
+
+static bool end_check(struct check *check)
+{
+	for (;;) {
+		check->at = json_space_skip(check->at, check->end);
+		if (check->at == check->end)
+			return true;
+		if (!far_space_take(check))
+			return wrong(check, "expected the end of the text");
+	}
+}
+
+/* A character of white space that JavaScript has and JSON has not. When there is none, those of its
+ * bytes that one could begin with are passed. */
+static bool far_space_take(struct check *check)
+{
+	static const struct {
+		uint8_t low[3], high[3];
+		size_t size;
+	} spaces[] = {
+		{ { '\v' }, { '\f' }, 1 },
+		{ { 0xc2, 0xa0 }, { 0xc2, 0xa0 }, 2 },
+		{ { 0xe1, 0x9a, 0x80 }, { 0xe1, 0x9a, 0x80 }, 3 },
+		{ { 0xe2, 0x80, 0x80 }, { 0xe2, 0x80, 0x8a }, 3 },
+		{ { 0xe2, 0x80, 0xa8 }, { 0xe2, 0x80, 0xa9 }, 3 },
+		{ { 0xe2, 0x80, 0xaf }, { 0xe2, 0x80, 0xaf }, 3 },
+		{ { 0xe2, 0x81, 0x9f }, { 0xe2, 0x81, 0x9f }, 3 },
+		{ { 0xe3, 0x80, 0x80 }, { 0xe3, 0x80, 0x80 }, 3 },
+		{ { 0xef, 0xbb, 0xbf }, { 0xef, 0xbb, 0xbf }, 3 },
+	};
+	const uint8_t *bytes = (const uint8_t *)check->at;
+	size_t left = (size_t)(check->end - check->at), passed = 0;
+	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+		size_t same = 0, size = spaces[i].size;
+		while (same < size && same < left && bytes[same] >= spaces[i].low[same] &&
+			bytes[same] <= spaces[i].high[same])
+			same++;
+		if (same == size) {
+			check->at += size;
+			return true;
+		}
+		if (same > passed)
+			passed = same;
+	}
+	check->at += passed;
+	return false;
 }
 
 /* Up to the first scalar, leaving open what it stands in, or empty array or object. */
@@ -173,6 +246,8 @@ static bool string_check(struct check *check)
 		if (take(check, '\\')) {
 			if (!escape_check(check))
 				return false;
+		} else if (check->any_bytes && sees(check, 0x80, 0xff)) {
+			check->at++;
 		} else if (sees(check, 0x80, 0xff)) {
 			if (!utf8_check(check))
 				return false;
@@ -202,34 +277,16 @@ static const char *plain_skip(const char *at, const char *end)
 static bool escape_check(struct check *check)
 {
 	if (take(check, 'u'))
-		return surrogates_check(check);
+		return hex_check(check);
 	if (check->at == check->end || *check->at == '\0' || !strchr("\"\\/bfnrt", *check->at))
 		return wrong(check, "unknown escape");
 	check->at++;
 	return true;
 }
 
-/* From behind the `u`: four digits, and for a high surrogate the escape of a low one. */
-static bool surrogates_check(struct check *check)
+static bool hex_check(struct check *check)
 {
-	if (!take(check, 'd') && !take(check, 'D'))
-		return hex_check(check, 4);
-	bool high = sees(check, '8', '9') || sees(check, 'a', 'b') || sees(check, 'A', 'B');
-	if (sees(check, 'c', 'f') || sees(check, 'C', 'F'))
-		return wrong(check, "unpaired surrogate");
-	if (!hex_check(check, 3))
-		return false;
-	if (!high)
-		return true;
-	bool pair = take(check, '\\') && take(check, 'u') && (take(check, 'd') || take(check, 'D'));
-	if (!pair || (!sees(check, 'c', 'f') && !sees(check, 'C', 'F')))
-		return wrong(check, "unpaired surrogate");
-	return hex_check(check, 3);
-}
-
-static bool hex_check(struct check *check, unsigned count)
-{
-	for (; count > 0; count--) {
+	for (unsigned count = 4; count > 0; count--) {
 		if (!sees(check, '0', '9') && !sees(check, 'a', 'f') && !sees(check, 'A', 'F'))
 			return wrong(check, "expected a hexadecimal digit");
 		check->at++;

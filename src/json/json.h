@@ -17,13 +17,17 @@ struct json_error {
 	const char *why; /* for a client to read; lives for ever */
 };
 
-/* One whole text of RFC 8259 in valid UTF-8: escapes of surrogates in pairs, nothing but white
- * space around the value, at most LIMIT_JSON_DEPTH arrays and objects within each other. Names of
- * an object may repeat. `error` is set when it is false, and may be NULL. */
+/* One whole text of RFC 8259 in valid UTF-8 with at most LIMIT_JSON_DEPTH arrays and objects within
+ * each other. As with JSON.parse names of an object may repeat, and an escape may be a surrogate
+ * without its other half. Before the value may stand a byte order mark and white space, behind it
+ * any white space of JavaScript. `error` is set when it is false, and may be NULL. */
 bool json_check(struct slice text, struct json_error *error);
+/* The same, but strings may have any bytes from 0x80: what a browser's response.json() reads. */
+bool json_check_bytes(struct slice text, struct json_error *error);
 
-/* The rest take text that json_check has accepted, of up to UINT32_MAX bytes in merges. Names are
- * compared after unescaping; of members of one name in an object the last counts. */
+/* The rest take text that either has accepted, of up to UINT32_MAX bytes in merges. Names are
+ * compared after unescaping, half a surrogate pair being the three bytes that UTF-8 would give it;
+ * of members of one name in an object the last counts. */
 
 bool json_is_object(struct slice text);
 

@@ -48,7 +48,7 @@ void json_fields_init(struct json_fields *fields, struct slice patch, bool deep)
 	fields->sorted = NULL;
 	buffer_init(&fields->names);
 	fields->work = (struct json_work){ 0 };
-	const char *at = json_space_skip(patch.data, patch.data + patch.size);
+	const char *at = json_text_begin(patch);
 	uint32_t offset = (uint32_t)(at - patch.data);
 	field_add(fields, (struct json_field){ .start = offset, .value = offset });
 	field_value_read(fields, 0, at, true);

@@ -42,7 +42,7 @@ bool json_find(struct slice text, struct slice path, struct slice *out)
 	search.found = slice_of(NULL, 0);
 	if (!path_split(&search, path))
 		return false;
-	value_search(&search, json_space_skip(text.data, search.end), 0);
+	value_search(&search, json_text_begin(text), 0);
 	if (search.found.data == NULL)
 		return false;
 	*out = search.found;

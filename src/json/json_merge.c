@@ -98,7 +98,7 @@ struct json_work json_merge(struct slice base, struct slice patch, bool deep, st
 static void base_read(struct merge *merge)
 {
 	const char *data = merge->base.data;
-	const char *at = json_space_skip(data, data + merge->base.size);
+	const char *at = json_text_begin(merge->base);
 	edit_add(merge, (struct edit){ .value = (uint32_t)(at - data) });
 	value_edit(merge, 0, at);
 }

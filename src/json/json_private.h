@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word's lowest byte comes first");
 
@@ -36,6 +37,16 @@ static inline const char *json_space_skip(const char *at, const char *end)
 	while (at < end && json_is_space(*at))
 		at++;
 	return at;
+}
+
+#define JSON_BYTE_ORDER_MARK "\xef\xbb\xbf"
+
+/* The value's first byte, behind what may stand before it. */
+static inline const char *json_text_begin(struct slice text)
+{
+	size_t mark = sizeof(JSON_BYTE_ORDER_MARK) - 1;
+	bool marked = text.size >= mark && memcmp(text.data, JSON_BYTE_ORDER_MARK, mark) == 0;
+	return json_space_skip(text.data + (marked ? mark : 0), text.data + text.size);
 }
 
 /* From the opening quote to behind the closing one. `escaped`: whether there is an escape in it. */
@@ -66,7 +77,8 @@ static inline bool json_entry_end(const char **at, const char *end)
 }
 
 /* The bytes that the character or escape at the front of `string` stands for, which it takes; for a
- * character of several bytes written as it is, the first. */
+ * character of several bytes written as it is, the first. Two escapes that are a surrogate pair are
+ * one character; one alone is three bytes, as if UTF-8 had surrogates. */
 size_t json_unescape(struct slice *string, char out[4]);
 
 /* What a merge cost. Both are bounded by the sizes of its texts (the second, times the logarithm of

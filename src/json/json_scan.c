@@ -20,7 +20,8 @@ static const uint8_t marks[256] = {
 };
 
 static const char *nested_skip(const char *at, const char *end);
-static bool is_value_end(char c);
+static bool is_scalar(char c);
+static uint32_t code_take(struct slice *string);
 static uint32_t hex_take(struct slice *string);
 static size_t utf8_write(uint32_t code, char out[4]);
 static void front_drop(struct slice *string, size_t count);
@@ -59,7 +60,7 @@ const char *json_value_skip(const char *at, const char *end)
 		return json_string_skip(at, end, &escaped);
 	if (marks[(uint8_t)*at] == MARK_OPEN)
 		return nested_skip(at, end);
-	while (at < end && !is_value_end(*at))
+	while (at < end && is_scalar(*at))
 		at++;
 	return at;
 }
@@ -86,14 +87,8 @@ size_t json_unescape(struct slice *string, char out[4])
 	assert(string->size > 0);
 	char escape = string->data[0];
 	front_drop(string, 1);
-	if (escape == 'u') {
-		uint32_t code = hex_take(string);
-		if (code >= 0xd800 && code <= 0xdbff) {
-			front_drop(string, 2);
-			code = 0x10000 + ((code - 0xd800) << 10) + (hex_take(string) - 0xdc00);
-		}
-		return utf8_write(code, out);
-	}
+	if (escape == 'u')
+		return utf8_write(code_take(string), out);
 	static const char stands_for[] = "b\bf\fn\nr\rt\t";
 	const char *found = strchr(stands_for, escape);
 	out[0] = found ? found[1] : escape;
@@ -125,9 +120,27 @@ static const char *nested_skip(const char *at, const char *end)
 	return at;
 }
 
-static bool is_value_end(char c)
+/* Of a number or word. */
+static bool is_scalar(char c)
 {
-	return c == ',' || c == '}' || c == ']' || json_is_space(c);
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == 'E' || c == '-' ||
+		c == '+' || c == '.';
+}
+
+/* From behind the `u`. */
+static uint32_t code_take(struct slice *string)
+{
+	uint32_t code = hex_take(string);
+	if (code < 0xd800 || code > 0xdbff || string->size < 6 || string->data[0] != '\\' ||
+		string->data[1] != 'u')
+		return code;
+	struct slice behind = *string;
+	front_drop(&behind, 2);
+	uint32_t low = hex_take(&behind);
+	if (low < 0xdc00 || low > 0xdfff)
+		return code;
+	*string = behind;
+	return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
 }
 
 static uint32_t hex_take(struct slice *string)

@@ -18,13 +18,14 @@ TEXTS = [
     b"{}", b"[]", b"null", b"true", b'""', b"0", b"-0.0", b"1e400", b"1.50", b"123456789012345678901",
     b' {"a" : 1.0 ,\t"b":[ ]}\r\n', b'{"a":1,"a":2}', b'{"z":1,"a":2}', b'"\\u0041\\/\\ud83d\\ude00"',
     '{"name":"Grüße 😀"}'.encode(), b'{"":{"":""}}', b"[" * 100 + b"]" * 100,
+    b'{"a":"\\ud83d","\\uDE00":1e999}', b'\xef\xbb\xbf{"a":1}', b"[1]\x0b\x0c\xc2\xa0\xe2\x80\xa8\n\xef\xbb\xbf",
 ]
 
 # (text, the byte at which it goes wrong)
 BAD_TEXTS = [
     (b"", 0), (b"{", 1), (b"[1,2", 4), (b"tru", 3), (b'{"a":}', 5), (b'{"a":1}x', 7), (b"{'a':1}", 1),
     (b"[1,]", 3), (b"01", 1), (b'"\xff"', 1), (b'"a\nb"', 2), (b"NaN", 0), (b'{"a":1,}', 7),
-    (b"\xef\xbb\xbf{}", 0), (b'"\\x"', 2),
+    (b"\xef\xbb\xbf\xef\xbb\xbf{}", 3), (b'"\\x"', 2), (b"{}\0", 2), (b"{}\xc2\x85", 3), (b"[\v1]", 1),
 ]
 
 # RFC 7396, appendix A, as far as it merges objects: (original, patch, result).

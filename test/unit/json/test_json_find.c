@@ -108,6 +108,16 @@ static void compares_names_after_unescaping(void **state)
 	assert_false(json_find(zero, slice_of("a\0", 2), &out));
 }
 
+static void finds_names_that_are_half_a_surrogate_pair_and_what_stands_behind_a_mark(void **state)
+{
+	assert_finds("{\"\\ud83d\":1}", "\xed\xa0\xbd", "1");
+	assert_finds("{\"\\ud83d\\u0061\":1}", "\xed\xa0\xbd\x61", "1");
+	assert_finds("{\"\\ude00\\ud83d\":1}", "\xed\xb8\x80\xed\xa0\xbd", "1");
+	assert_finds("{\"a\":\"\\ud83d\",\"b\":1e999}", "a", "\"\\ud83d\"");
+	assert_finds("{\"a\":\"\\ud83d\",\"b\":1e999}", "b", "1e999");
+	assert_finds("\xef\xbb\xbf {\"a\":1}\f", "a", "1");
+}
+
 static void takes_the_last_of_members_of_one_name(void **state)
 {
 	assert_finds("{\"a\":1,\"a\":2}", "a", "2");
@@ -162,6 +172,8 @@ int main(void)
 		cmocka_unit_test(takes_an_empty_step_as_the_empty_name),
 		cmocka_unit_test(takes_dots_and_backslashes_literally_behind_a_backslash),
 		cmocka_unit_test(compares_names_after_unescaping),
+		cmocka_unit_test(
+			finds_names_that_are_half_a_surrogate_pair_and_what_stands_behind_a_mark),
 		cmocka_unit_test(takes_the_last_of_members_of_one_name),
 		cmocka_unit_test(is_not_led_astray_by_marks_within_strings),
 		cmocka_unit_test(finds_at_the_deepest_level_and_no_deeper),

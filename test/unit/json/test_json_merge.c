@@ -83,6 +83,31 @@ static void keeps_everything_else_byte_for_byte(void **state)
 	assert_all_merge(merged, COUNT(merged), false);
 }
 
+static void keeps_marks_and_far_white_space_of_the_base_and_halves_of_pairs(void **state)
+{
+	static const struct merged merged[] = {
+		{ "\xef\xbb\xbf{\"a\":\"\\ud83d\"}\f", "\xef\xbb\xbf{\"b\":\"\\udE00\"}\v",
+			"\xef\xbb\xbf{\"a\":\"\\ud83d\",\"b\":\"\\udE00\"}\f" },
+		{ "{\"\\ud83d\":1,\"\\ude00\":2}", "{\"\\uD83D\":3}",
+			"{\"\\ud83d\":3,\"\\ude00\":2}" },
+		{ "{\"\\ud83d\":1,\"\\ud83d\\ude00\":2}", "{\"\xf0\x9f\x98\x80\":3}",
+			"{\"\\ud83d\":1,\"\\ud83d\\ude00\":3}" },
+	};
+	static const struct merged whole[] = {
+		{ "1\v", "2", "2\v" },
+		{ "\xef\xbb\xbf"
+		  "1\xc2\xa0",
+			"\xef\xbb\xbf[2]\xe2\x80\xa8", "\xef\xbb\xbf[2]\xc2\xa0" },
+		{ "1",
+			"\xef\xbb\xbf"
+			"2\f",
+			"2" },
+	};
+	assert_all_merge(merged, COUNT(merged), false);
+	assert_all_merge(merged, COUNT(merged), true);
+	assert_all_merge(whole, COUNT(whole), true);
+}
+
 static void compares_names_of_both_after_unescaping(void **state)
 {
 	static const struct merged merged[] = {
@@ -394,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replaces_fields_in_place_and_appends_new_ones_in_order),
 		cmocka_unit_test(keeps_everything_else_byte_for_byte),
+		cmocka_unit_test(keeps_marks_and_far_white_space_of_the_base_and_halves_of_pairs),
 		cmocka_unit_test(compares_names_of_both_after_unescaping),
 		cmocka_unit_test(drops_earlier_members_of_a_replaced_name),
 		cmocka_unit_test(gives_the_examples_of_rfc_7396),
