@@ -1,14 +1,23 @@
 /*
  * logline: each line is formatted on the caller's stack and written by one write(2), so lines of
  * several threads never mix and a crash loses none. Redis's layout: `pid:M time mark text`.
+ *
+ * A file that was moved or removed (logrotate) is noticed by the next line, which looks whether the
+ * path still names what is open: Redis opens the file for each line to the same end. The new file
+ * takes over the number of the old descriptor, so whoever is about to write to it needs no lock.
+ * While no new file can be made, lines go on to where they went.
  */
 #include "base/logline.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,16 +26,54 @@
 
 static atomic_int level_least = LOGLINE_NOTICE;
 static atomic_int output = STDOUT_FILENO;
+static char *output_path; /* NULL: standard output; set before there are threads */
+static pthread_mutex_t reopen_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int open_output(void)
+{
+	return open(output_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
 
 int logline_open(const char *path)
 {
+	free(output_path);
+	output_path = NULL;
 	if (path[0] == '\0')
 		return 0;
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
+	output_path = strdup(path);
+	int fd = output_path ? open_output() : -1;
+	if (fd < 0) {
+		int error = errno;
+		free(output_path);
+		output_path = NULL;
+		return -error;
+	}
 	atomic_store(&output, fd);
 	return 0;
+}
+
+int logline_reopen(void)
+{
+	if (output_path == NULL)
+		return 0;
+	int result = 0;
+	pthread_mutex_lock(&reopen_lock);
+	int fd = open_output();
+	if (fd < 0 || dup3(fd, atomic_load(&output), O_CLOEXEC) < 0)
+		result = -errno;
+	if (fd >= 0)
+		close(fd);
+	pthread_mutex_unlock(&reopen_lock);
+	return result;
+}
+
+static bool was_moved(void)
+{
+	struct stat named, opened;
+	if (output_path == NULL || fstat(atomic_load(&output), &opened) != 0)
+		return false;
+	return stat(output_path, &named) != 0 || named.st_ino != opened.st_ino ||
+		named.st_dev != opened.st_dev;
 }
 
 void logline_set_level(enum logline_level level)
@@ -56,6 +103,8 @@ void logline(enum logline_level level, const char *format, ...)
 	if (size > sizeof(line) - 2)
 		size = sizeof(line) - 2;
 	line[size++] = '\n';
+	if (was_moved())
+		logline_reopen();
 	ssize_t written = write(atomic_load(&output), line, size);
 	(void)written; /* nowhere left to say it */
 }

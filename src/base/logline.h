@@ -9,8 +9,12 @@
 
 enum logline_level { LOGLINE_DEBUG, LOGLINE_VERBOSE, LOGLINE_NOTICE, LOGLINE_WARNING };
 
-/* `path` "" is standard output. 0, or negative errno when the file cannot be opened. */
+/* `path` "" is standard output. 0, or negative errno when the file cannot be opened. Before there
+ * are threads. */
 int logline_open(const char *path);
+/* Opens the file of that path anew, for whoever has moved it. 0; or negative errno, and lines go on
+ * to the old one. */
+int logline_reopen(void);
 /* Lines below `level` are not written; safe from every thread at any time. */
 void logline_set_level(enum logline_level level);
 /* One line; safe from every thread. `format` has no newline. */

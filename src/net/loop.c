@@ -281,6 +281,14 @@ static void drain(struct net_loop *loop)
 	}
 }
 
+static void reload(struct net_loop *loop)
+{
+	struct net *net = loop->net;
+	if (loop->number == 0 && net->options.reload && atomic_exchange(&net->reloading, false) &&
+		!net->stopping)
+		net->options.reload(net->options.environment);
+}
+
 static void on_async(uv_async_t *async)
 {
 	struct net_loop *loop = async->data;
@@ -290,6 +298,7 @@ static void on_async(uv_async_t *async)
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);
+	reload(loop);
 	if (loop->net->stopping)
 		drain(loop);
 }

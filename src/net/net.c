@@ -70,6 +70,12 @@ void net_stop(struct net *net)
 		loop_wake(&net->loops[i]);
 }
 
+void net_reload(struct net *net)
+{
+	net->reloading = true;
+	loop_wake(&net->loops[0]);
+}
+
 void net_close(struct net **taken)
 {
 	struct net *net = *taken;

@@ -35,6 +35,8 @@ struct net_options {
 	/* The server is stopping: begin nothing new. True while something still runs; with `now` it
 	 * has to end at once. */
 	bool (*drain)(void *environment, uint16_t loop, bool now);
+	/* net_reload was called; on the first loop. */
+	void (*reload)(void *environment);
 	/* The loop ends: close its handles. */
 	void (*closing)(void *environment, uint16_t loop);
 };
@@ -47,6 +49,8 @@ void net_run(struct net *net);
 /* Any thread, and signal-safe: stops accepting, lets running requests end and their replies leave,
  * then net_run returns. */
 void net_stop(struct net *net);
+/* Any thread, and signal-safe: options.reload is called soon, once for all who asked meanwhile. */
+void net_reload(struct net *net);
 void net_close(struct net **net);
 
 /* The libuv loop of a loop: to put handles on it before net_run, or on its thread. */

@@ -88,6 +88,7 @@ struct net {
 	_Atomic uint64_t unfinished_bytes; /* in the readers of all clients */
 	_Atomic uint32_t loops_serving;    /* not yet drained */
 	_Atomic bool stopping;
+	_Atomic bool reloading; /* asked for, and not begun */
 };
 
 /* listener.c */

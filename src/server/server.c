@@ -5,7 +5,7 @@
  * loops run loops end -> checkpoint thread ends -> a last checkpoint, stepped here -> gate ends ->
  * engine closes
  *
- * Threads: the main thread runs the first loop. Signals only wake the loops (net_stop).
+ * Threads: the main thread runs the first loop. Signals only wake the loops (net_stop, net_reload).
  */
 #include "server/server.h"
 
@@ -41,19 +41,65 @@ static struct net *signalled_net;
 
 static void on_signal(int number)
 {
-	(void)number;
-	if (signalled_net)
+	if (signalled_net && number == SIGHUP)
+		net_reload(signalled_net);
+	else if (signalled_net)
 		net_stop(signalled_net);
 }
 
+/* Unless somebody, a profiler perhaps, waits for it. */
+static void ignore_signal(int number)
+{
+	struct sigaction action;
+	if (sigaction(number, NULL, &action) != 0 || action.sa_handler != SIG_DFL)
+		return;
+	action = (struct sigaction){ .sa_handler = SIG_IGN };
+	sigaction(number, &action, NULL);
+}
+
+/* What others send to ask for something that this server does not know must not end it. */
+static void ignore_signals(void)
+{
+	static const int numbers[] = { SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
+		SIGPROF, SIGIO, SIGPWR };
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		ignore_signal(numbers[i]);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		ignore_signal(number);
+}
+
+/* Whoever started the server may have had these ignored or blocked, as a shell does for what it
+ * runs in the background. */
 static void set_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	sigset_t handled;
+	sigemptyset(&handled);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		sigaction(numbers[i], &action, NULL);
+		sigaddset(&handled, numbers[i]);
+	}
+	pthread_sigmask(SIG_UNBLOCK, &handled, NULL);
+}
+
+static void reopen_log(struct config *config)
+{
+	if (config_text_is_empty(config, "logfile"))
+		return;
+	int result = logline_reopen();
+	if (result < 0)
+		logline(LOGLINE_WARNING, "SIGHUP: the log file cannot be opened again: %s",
+			strerror(-result));
+	else
+		logline(LOGLINE_NOTICE, "SIGHUP: the log file is opened again");
+}
+
+/* SIGHUP: what comes from files is taken from them again. On the first loop's thread. */
+static void on_reload(void *context)
+{
+	struct environment *environment = context;
+	reopen_log(environment->config);
 }
 
 static void shut_down(struct environment *environment)
@@ -214,6 +260,7 @@ static int open_net(struct environment *environment, char *error)
 		.gone = on_gone,
 		.released = on_released,
 		.drain = on_drain,
+		.reload = on_reload,
 		.closing = on_closing,
 	};
 	return net_open(&environment->net, &options, error, ERROR_BYTES);
@@ -311,6 +358,7 @@ int server_run(struct config *config)
 {
 	char error[ERROR_BYTES] = "", directory[4096], logfile[4096];
 	struct environment environment;
+	ignore_signals();
 	environment_init(&environment, config, clock_system());
 	config_derive(config, environment.allowance.memory_bytes);
 	environment.commands = command_table();

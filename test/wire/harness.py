@@ -25,6 +25,23 @@ sys.path.insert(0, str(ROOT / "test" / "support"))
 
 import resp  # noqa: E402
 
+
+
+def have_the_usual_signals():
+    """Tests send signals and wait for processes: whatever started them may have had some ignored or
+    blocked, as a shell has SIGINT for what it runs in the background, and what is ignored is passed
+    on to every process that they start."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+                   signal.SIGCHLD):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+have_the_usual_signals()
+
 START_SECONDS = 60
 STOP_SECONDS = 60
 PROGRAM = os.environ.get("HOLDFAST_SERVER", str(ROOT / "build" / "holdfast-server"))

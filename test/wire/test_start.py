@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -164,6 +165,45 @@ class Restarts(harness.Case):
         with resp.Connection(0, path=path) as connection:
             self.assertEqual(connection.command("GET", "k"), b"v")
 
+    @harness.only_holdfast
+    def test_a_log_file_that_was_moved_is_made_anew(self):
+        def text(path):
+            with open(path) as file:
+                return file.read()
+        moved = self.server.log_path + ".1"
+        os.rename(self.server.log_path, moved)
+        self.server.process.send_signal(signal.SIGHUP)
+        self.assertTrue(harness.wait_until(lambda: os.path.exists(self.server.log_path)))
+        self.assertTrue(harness.wait_until(lambda: "SIGHUP" in text(self.server.log_path)))
+        # Without a signal the next line finds out.
+        os.rename(self.server.log_path, moved)
+        self.server.stop()
+        self.assertIn("Stopped", text(self.server.log_path))
+        self.assertNotIn("Stopped", text(moved))
+        self.server.start()
+
+    def test_signals_that_ask_for_nothing_do_not_end_it(self):
+        connection = self.server.connect()
+        for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE", "SIGWINCH"):
+            if harness.IS_REDIS and name in ("SIGUSR1", "SIGUSR2", "SIGALRM"):
+                continue
+            self.server.process.send_signal(getattr(signal, name))
+            self.assertEqual(connection.command("SET", "k", name), b"OK")
+
+    @harness.only_holdfast
+    def test_what_its_parent_ignores_ends_it_all_the_same(self):
+        """A shell has SIGINT ignored for what it runs in the background."""
+        self.server.stop()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.server.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self.server.process.send_signal(signal.SIGINT)
+        self.assertEqual(self.server.process.wait(harness.STOP_SECONDS), 0)
+        self.server.process = None
+        self.server.start()
+
     def test_connections_in_the_middle_of_things_do_not_hold_up_the_end(self):
         half = resp.Connection(self.server.port)
         half.send_bytes(b"*3\r\n$3\r\nSET\r\n")
@@ -175,6 +215,25 @@ class Restarts(harness.Case):
             self.assertTrue(connection.is_closed())
             connection.close()
         self.server.start()
+
+
+class Surroundings(unittest.TestCase):
+    def test_tests_have_the_usual_signals_whatever_started_them(self):
+        """As a background job of a shell, with others blocked."""
+        def spoil():
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+        script = ("import signal, subprocess, sys, harness\n"
+                  "child = subprocess.Popen(['sleep', '60'])\n"
+                  "child.send_signal(getattr(signal, sys.argv[1]))\n"
+                  "print(child.wait(10), signal.getsignal(signal.SIGINT) "
+                  "== signal.default_int_handler)\n")
+        for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+            done = subprocess.run([sys.executable, "-B", "-c", script, name], preexec_fn=spoil,
+                                  env=dict(os.environ, PYTHONPATH=os.path.dirname(harness.__file__)),
+                                  stdout=subprocess.PIPE, timeout=LINE_SECONDS, text=True)
+            self.assertEqual(done.stdout, f"{-getattr(signal, name)} True\n")
 
 
 class Kills(harness.Case):

@@ -162,6 +162,46 @@ static void stops_when_told_and_keeps_what_it_had(void **state)
 	}
 }
 
+/* A shell ignores SIGINT for what it runs in the background; others block signals. */
+static void stops_whatever_its_parent_had_ignored_or_blocked(void **state)
+{
+	static const int numbers[] = { SIGTERM, SIGINT };
+	struct fixture *f = *state;
+	for (int i = 0; i < 2; i++) {
+		sigset_t blocked, before;
+		sigemptyset(&blocked);
+		sigaddset(&blocked, numbers[i]);
+		pthread_sigmask(SIG_BLOCK, &blocked, &before);
+		signal(numbers[i], SIG_IGN);
+		start(f, NULL, NULL);
+		signal(numbers[i], SIG_DFL);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		int server = connect_to(f);
+		ask(server, "PING\r\n", "+PONG\r\n");
+		assert_int_equal(stop(f, numbers[i]), 0);
+		close(server);
+	}
+}
+
+static void other_signals_do_not_end_it(void **state)
+{
+	static const int numbers[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM,
+		SIGPROF, SIGIO, SIGPWR, SIGWINCH, SIGURG, SIGCHLD, SIGCONT };
+	struct fixture *f = *state;
+	start(f, NULL, NULL);
+	int server = connect_to(f);
+	ask(server, "PING\r\n", "+PONG\r\n");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		assert_int_equal(kill(f->child, numbers[i]), 0);
+		ask(server, "PING\r\n", "+PONG\r\n");
+	}
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		assert_int_equal(kill(f->child, number), 0);
+	ask(server, "PING\r\n", "+PONG\r\n");
+	assert_int_equal(stop(f, SIGTERM), 0);
+	close(server);
+}
+
 static void keeps_what_it_confirmed_when_it_is_killed(void **state)
 {
 	struct fixture *f = *state;
@@ -226,9 +266,15 @@ static void a_log_file_that_cannot_be_written_is_a_reason_not_to_start(void **st
 
 int main(void)
 {
+	/* Children are waited for, and have the usual signals, whatever started the tests. */
+	static const int numbers[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		signal(numbers[i], SIG_DFL);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(stops_when_told_and_keeps_what_it_had),
+		TEST(stops_whatever_its_parent_had_ignored_or_blocked),
+		TEST(other_signals_do_not_end_it),
 		TEST(keeps_what_it_confirmed_when_it_is_killed),
 		TEST(shutdown_is_a_way_to_stop_it),
 		TEST(a_directory_in_use_is_a_reason_not_to_start),
