@@ -66,9 +66,9 @@
 /* Tables within tables in a stored or sent value: packing and JSON recurse. */
 #define LIMIT_PACKED_DEPTH 64
 
-/* Bytes of JSON that json.decode and imports take: parsing is not interrupted, and holds all values
- * in memory at once: 22 times the text for [0,0,...], 80 times for [{},{},...], which must stay
- * below 1 GiB. */
+/* Bytes of JSON that json.decode and imports take: reading is not interrupted, and an import holds
+ * all values in memory at once: 22 times the text for [0,0,...], 80 times for [{},{},...], which
+ * must stay below 1 GiB. */
 #define LIMIT_JSON_BYTES ((size_t)8 << 20)
 
 /* Arrays and objects within each other in JSON that is kept as text: merging recurses, and others

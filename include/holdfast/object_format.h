@@ -18,7 +18,10 @@
  *   | 5    | varint: size   | bytes |                                 string, any bytes
  *   +------+----------------+-------+-------+-----------+-----------+
  *   | 6    | varint: items  | varint: pairs | items ... | pairs ... | table
+ *   | 7    | varint: items  | varint: pairs | items ... | pairs ... | table that is an object
  *   +------+----------------+---------------+-----------+-----------+
+ *   | 8    |                                                          json.null
+ *   +------+
  *
  * - varint: an unsigned number of 64 bits, 7 bits a byte, the lowest first; all bytes but the last
  *   have bit 80 set. It is as short as it can be: its last byte is 0 only in the number 0.
@@ -29,6 +32,7 @@
  * without a value. A pair is a key and a value, one after the other; pairs are in no order. A key
  * is a boolean, an integer, a float other than NaN, or a string. A pair whose value is nil is as
  * good as absent for Lua and a null in JSON.
+ * - A table without pairs is an array in JSON, an object is one always.
  * - Integer 1 and float 1.0 are different values; as keys they are the same one.
  * - At most 64 tables lie within each other. A stored value is one value and nothing behind it.
  *
@@ -110,6 +114,8 @@
 #define OBJECT_FORMAT_FLOAT   4
 #define OBJECT_FORMAT_STRING  5
 #define OBJECT_FORMAT_TABLE   6
+#define OBJECT_FORMAT_OBJECT  7
+#define OBJECT_FORMAT_NULL    8
 
 #define OBJECT_FORMAT_FLOAT_BYTES      8
 #define OBJECT_FORMAT_VARINT_BYTES_MAX 10

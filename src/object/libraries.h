@@ -2,7 +2,8 @@
  * libraries: what a class finds beyond Lua's own: json, crypto, time, log, env. See README's
  * chapter on classes for their functions.
  *
- *   json.encode(value) json.decode(text) json.null
+ *   json.encode(value) json.decode(text, {null = "nil", big_numbers = "text"}) json.null
+ *   json.object([table]) a table that is an object also when it is empty
  *   crypto.random(n) crypto.random_hex(n) crypto.uuid() crypto.sha256(s) crypto.hmac_sha256(key, s)
  *     (raw bytes) crypto.hex(s) crypto.base64(s) crypto.base64url(s) crypto.from_base64(s) (both
  *     alphabets) crypto.equal(a, b) (constant time)

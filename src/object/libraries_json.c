@@ -4,9 +4,12 @@
  *
  *   encode: Lua value -> packed -> JSON         decode: JSON -> packed -> Lua value
  *
- * nil and json.null, the light userdata NULL, are written as null. null is read as nil: such a
- * field of an object is absent, and an item of an array leaves a hole, while the items behind it
- * keep their places. A text may be as long as LIMIT_JSON_BYTES, read or written.
+ * null is read as json.null, the light userdata NULL, so that nothing is lost: an array keeps its
+ * length, an object its fields. Objects are marked as such (lua_value_mark_object), so that an
+ * empty one does not become an array. decode's options: null = "nil" reads null as nil (a field is
+ * absent, an item leaves a hole while those behind it keep their places), big_numbers = "text"
+ * numbers as strings that a Lua number cannot hold. A text may be as long as LIMIT_JSON_BYTES, read
+ * or written.
  *
  * The bytes in between stand in buffers that Lua knows nothing of, so the work is done in a
  * protected call, and they are freed whatever it ended in. An error then gets the place in the
@@ -18,6 +21,7 @@
 
 #include "base/buffer.h"
 #include "holdfast/limits.h"
+#include "object/lua_keys.h"
 #include "object/lua_value.h"
 #include "object/packed.h"
 #include "object/sandbox.h"
@@ -28,28 +32,43 @@
 
 static int json_encode(lua_State *L);
 static int json_decode(lua_State *L);
+static int json_object(lua_State *L);
+
+/* Made as if by a class, so that a class may give such a table a metatable of its own. */
+static void make_object_mark(lua_State *L)
+{
+	lua_createtable(L, 0, 0);
+	lua_createtable(L, 0, 0);
+	sandbox_set_metatable(L, -2);
+	lua_getmetatable(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_JSON_OBJECT);
+	lua_pop(L, 1);
+}
 
 void libraries_push_json(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "encode", json_encode },
 		{ "decode", json_decode },
+		{ "object", json_object },
 		{ NULL, NULL },
 	};
+	make_object_mark(L);
 	luaL_newlib(L, functions);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 }
 
 struct conversion {
+	struct packed_json_options options;
 	struct buffer packed;
 	struct buffer text;
 };
 
 /* `work` gets argument 1 and a light userdata of a struct conversion. */
-static int convert(lua_State *L, lua_CFunction work)
+static int convert(lua_State *L, lua_CFunction work, struct packed_json_options options)
 {
-	struct conversion conversion;
+	struct conversion conversion = { .options = options };
 	luaL_checkstack(L, 8, "json");
 	lua_settop(L, 1);
 	buffer_init(&conversion.packed);
@@ -86,7 +105,7 @@ static int encode(lua_State *L)
 static int json_encode(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	return convert(L, encode);
+	return convert(L, encode, (struct packed_json_options){ 0 });
 }
 
 static int decode(lua_State *L)
@@ -97,14 +116,65 @@ static int decode(lua_State *L)
 	text.data = lua_tolstring(L, 1, &text.size);
 	if (text.size <= LIMIT_JSON_BYTES)
 		sandbox_charge(L, text.size / DECODE_CHARGE_BYTES);
-	if (packed_from_json(text, &conversion->packed, error, sizeof(error)) < 0)
+	if (packed_from_json(
+		    text, &conversion->options, &conversion->packed, error, sizeof(error)) < 0)
 		return luaL_error(L, "json.decode: %s", error);
 	lua_value_push(L, buffer_slice(&conversion->packed));
 	return 1;
 }
 
+/* An option that has one value: whether it is given. Pops the value, leaves the key. */
+static bool take_option(lua_State *L, const char *name, const char *value)
+{
+	const char *key = lua_tostring(L, -2);
+	if (strcmp(key, name) != 0)
+		return false;
+	if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), value) != 0)
+		luaL_error(L, "json.decode: %s is \"%s\" or left out", name, value);
+	lua_pop(L, 1);
+	return true;
+}
+
+static struct packed_json_options read_options(lua_State *L)
+{
+	struct packed_json_options options = { 0 };
+	if (lua_isnoneornil(L, 2))
+		return options;
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	for (lua_pushnil(L); lua_next(L, 2);) {
+		if (lua_type(L, -2) != LUA_TSTRING)
+			luaL_error(L, "json.decode: options are texts by name");
+		if (take_option(L, "null", "nil"))
+			options.null_as_nil = true;
+		else if (take_option(L, "big_numbers", "text"))
+			options.big_numbers_as_text = true;
+		else
+			luaL_error(L, "json.decode: unknown option '%s'", lua_tostring(L, -2));
+	}
+	return options;
+}
+
+/* json.decode(text, {null = "nil", big_numbers = "text"}) */
 static int json_decode(lua_State *L)
 {
 	luaL_checkstring(L, 1);
-	return convert(L, decode);
+	return convert(L, decode, read_options(L));
+}
+
+/* json.object([table]): the table, a new one without one, is an object also when it is empty. */
+static int json_object(lua_State *L)
+{
+	lua_settop(L, 1);
+	if (lua_isnil(L, 1))
+		lua_createtable(L, 0, 0);
+	luaL_checktype(L, -1, LUA_TTABLE);
+	if (lua_getmetatable(L, -1)) {
+		lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_JSON_OBJECT);
+		if (!lua_rawequal(L, -1, -2))
+			return luaL_error(L, "json.object: the table has a metatable");
+		lua_pop(L, 2);
+	}
+	lua_value_mark_object(L, -1);
+	return 1;
 }

@@ -5,7 +5,8 @@
 #ifndef OBJECT_LUA_KEYS_H
 #define OBJECT_LUA_KEYS_H
 
-extern const char lua_key_base_class, lua_key_class, lua_key_metatable, lua_key_storage;
+extern const char lua_key_base_class, lua_key_class, lua_key_metatable, lua_key_storage,
+	lua_key_json_object;
 
 /* The table that every class has behind it. */
 #define LUA_KEY_BASE_CLASS (&lua_key_base_class)
@@ -16,5 +17,7 @@ extern const char lua_key_base_class, lua_key_class, lua_key_metatable, lua_key_
 #define LUA_KEY_METATABLE (&lua_key_metatable)
 /* The metatable of self.storage. */
 #define LUA_KEY_STORAGE (&lua_key_storage)
+/* The metatable of tables that are JSON objects (lua_value.h). */
+#define LUA_KEY_JSON_OBJECT (&lua_key_json_object)
 
 #endif

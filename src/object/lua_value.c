@@ -6,6 +6,9 @@
  * told from one that is merely in two places: the latter is packed twice. A table is walked twice,
  * since the counts stand in front: its sequence is what lies before the first nil from 1 on.
  *
+ * What tells a JSON object from an array when it is empty is its metatable, one for all of a state.
+ * It says nothing else, so code that gives the table another changes no more than that.
+ *
  * Errors leave by longjmp. Nothing is held that this would leak: what is packed grows in the
  * caller's buffer, what is built lies on the Lua stack. The work is charged to the turn by item and
  * by size, because no instruction is counted here.
@@ -15,12 +18,15 @@
 #include "object/lua_value.h"
 
 #include "holdfast/limits.h"
+#include "object/lua_keys.h"
 #include "object/packed.h"
 #include "object/sandbox.h"
 
 #include <assert.h>
 #include <lauxlib.h>
 #include <limits.h>
+
+const char lua_key_json_object = 0;
 
 #define CHARGE_BYTES 64 /* copied for about the cost of one instruction */
 
@@ -35,6 +41,7 @@ struct packing {
 static void pack_value(lua_State *L, int index, struct packing *packing);
 static void pack_string(lua_State *L, int index, struct packing *packing);
 static void pack_table(lua_State *L, int index, struct packing *packing);
+static bool is_object(lua_State *L, int index);
 static void path_enter(lua_State *L, int index, struct packing *packing);
 static lua_Integer sequence_count(lua_State *L, int index);
 static uint64_t pairs_count(lua_State *L, int index, lua_Integer items);
@@ -81,14 +88,29 @@ void lua_value_push_stored(lua_State *L, const struct value *value)
 		lua_value_push(L, value->data);
 }
 
+void lua_value_mark_object(lua_State *L, int index)
+{
+	index = lua_absindex(L, index);
+	luaL_checkstack(L, 3, "a table cannot be marked");
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_JSON_OBJECT) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_createtable(L, 0, 0);
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, LUA_KEY_JSON_OBJECT);
+	}
+	lua_setmetatable(L, index);
+}
+
 static void pack_value(lua_State *L, int index, struct packing *packing)
 {
 	struct buffer *out = packing->out;
 	int type = lua_type(L, index);
 	bool is_null = type == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
 	sandbox_charge(L, 1);
-	if (type == LUA_TNIL || is_null)
+	if (type == LUA_TNIL)
 		packed_add_nil(out);
+	else if (is_null)
+		packed_add_null(out);
 	else if (type == LUA_TBOOLEAN)
 		packed_add_boolean(out, lua_toboolean(L, index));
 	else if (type == LUA_TNUMBER && lua_isinteger(L, index))
@@ -117,9 +139,13 @@ static void pack_string(lua_State *L, int index, struct packing *packing)
 static void pack_table(lua_State *L, int index, struct packing *packing)
 {
 	path_enter(L, index, packing);
-	luaL_checkstack(L, 3, "a table cannot be stored");
+	luaL_checkstack(L, 4, "a table cannot be stored");
 	lua_Integer items = sequence_count(L, index);
-	packed_add_table(packing->out, (uint64_t)items, pairs_count(L, index, items));
+	uint64_t pairs = pairs_count(L, index, items);
+	if (is_object(L, index))
+		packed_add_object(packing->out, (uint64_t)items, pairs);
+	else
+		packed_add_table(packing->out, (uint64_t)items, pairs);
 	for (lua_Integer i = 1; i <= items; i++) {
 		lua_rawgeti(L, index, i);
 		pack_value(L, lua_gettop(L), packing);
@@ -135,6 +161,16 @@ static void pack_table(lua_State *L, int index, struct packing *packing)
 		lua_pop(L, 1);
 	}
 	packing->depth--;
+}
+
+static bool is_object(lua_State *L, int index)
+{
+	if (!lua_getmetatable(L, index))
+		return false;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_JSON_OBJECT);
+	bool is_marked = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return is_marked;
 }
 
 static void path_enter(lua_State *L, int index, struct packing *packing)
@@ -216,7 +252,11 @@ static void push_value(lua_State *L, struct slice *rest)
 		push_string(L, item.bytes);
 		break;
 	case PACKED_TABLE:
+	case PACKED_OBJECT:
 		push_table(L, &item, rest);
+		break;
+	case PACKED_NULL:
+		lua_pushlightuserdata(L, NULL);
 		break;
 	}
 }
@@ -234,6 +274,8 @@ static void push_table(lua_State *L, const struct packed_item *table, struct sli
 		push_value(L, rest);
 		lua_rawset(L, -3);
 	}
+	if (table->kind == PACKED_OBJECT)
+		lua_value_mark_object(L, -1);
 }
 
 static void push_string(lua_State *L, struct slice bytes)

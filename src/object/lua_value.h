@@ -12,11 +12,11 @@
 #include <lua.h>
 
 /* Appends the value at `index` packed. Raises an error for what cannot be stored: functions,
- * threads, userdata (json.null is nil), tables that contain themselves or nest deeper than
+ * threads, userdata (json.null is none), tables that contain themselves or nest deeper than
  * LIMIT_PACKED_DEPTH, keys that are not strings, numbers or booleans, more than `bytes_max` bytes
- * in all. `out` then holds rubbish, nothing is leaked. Metatables are not looked at. Charges the
- * turn by item and by size (sandbox_charge), as pushing does. json.null is the light userdata
- * NULL. */
+ * in all. `out` then holds rubbish, nothing is leaked. Of metatables only the mark of a JSON object
+ * is looked at. Charges the turn by item and by size (sandbox_charge), as pushing does. json.null
+ * is the light userdata NULL. */
 void lua_value_pack(lua_State *L, int index, struct buffer *out, size_t bytes_max);
 /* Pushes one value; the bytes must be packed_is_whole. */
 void lua_value_push(lua_State *L, struct slice packed);
@@ -25,5 +25,7 @@ void lua_value_push(lua_State *L, struct slice packed);
 void lua_value_to_stored(
 	lua_State *L, int index, struct buffer *scratch, size_t bytes_max, struct value *out);
 void lua_value_push_stored(lua_State *L, const struct value *value);
+/* Marks the table at `index` as a JSON object: by a metatable that has no metamethods. */
+void lua_value_mark_object(lua_State *L, int index);
 
 #endif

@@ -24,6 +24,8 @@ static_assert(PACKED_INTEGER == OBJECT_FORMAT_INTEGER, "a kind is its tag");
 static_assert(PACKED_FLOAT == OBJECT_FORMAT_FLOAT, "a kind is its tag");
 static_assert(PACKED_STRING == OBJECT_FORMAT_STRING, "a kind is its tag");
 static_assert(PACKED_TABLE == OBJECT_FORMAT_TABLE, "a kind is its tag");
+static_assert(PACKED_OBJECT == OBJECT_FORMAT_OBJECT, "a kind is its tag");
+static_assert(PACKED_NULL == OBJECT_FORMAT_NULL, "a kind is its tag");
 static_assert(sizeof(double) == OBJECT_FORMAT_FLOAT_BYTES, "binary64");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are copied as they are");
 
@@ -32,12 +34,18 @@ static void varint_add(struct buffer *out, uint64_t value);
 static bool varint_take(struct slice *rest, uint64_t *out);
 static bool bytes_take(struct slice *rest, uint64_t size, struct slice *out);
 static bool body_take(struct slice *rest, struct packed_item *out);
+static bool is_table(const struct packed_item *item);
 static bool value_is_whole(struct slice *rest, unsigned depth);
 static bool key_is_whole(struct slice *rest);
 
 void packed_add_nil(struct buffer *out)
 {
 	tag_add(out, PACKED_NIL);
+}
+
+void packed_add_null(struct buffer *out)
+{
+	tag_add(out, PACKED_NULL);
 }
 
 void packed_add_boolean(struct buffer *out, bool value)
@@ -71,11 +79,18 @@ void packed_add_table(struct buffer *out, uint64_t items, uint64_t pairs)
 	varint_add(out, pairs);
 }
 
+void packed_add_object(struct buffer *out, uint64_t items, uint64_t pairs)
+{
+	tag_add(out, PACKED_OBJECT);
+	varint_add(out, items);
+	varint_add(out, pairs);
+}
+
 bool packed_take(struct slice *rest, struct packed_item *out)
 {
 	struct slice left = *rest, tag;
 	*out = (struct packed_item){ 0 };
-	if (!bytes_take(&left, 1, &tag) || (uint8_t)tag.data[0] > PACKED_TABLE)
+	if (!bytes_take(&left, 1, &tag) || (uint8_t)tag.data[0] > PACKED_NULL)
 		return false;
 	out->kind = (enum packed_kind)tag.data[0];
 	if (!body_take(&left, out))
@@ -142,6 +157,7 @@ static bool body_take(struct slice *rest, struct packed_item *out)
 	case PACKED_NIL:
 	case PACKED_FALSE:
 	case PACKED_TRUE:
+	case PACKED_NULL:
 		return true;
 	case PACKED_INTEGER:
 		if (!varint_take(rest, &number))
@@ -156,10 +172,16 @@ static bool body_take(struct slice *rest, struct packed_item *out)
 	case PACKED_STRING:
 		return varint_take(rest, &number) && bytes_take(rest, number, &out->bytes);
 	case PACKED_TABLE:
+	case PACKED_OBJECT:
 		return varint_take(rest, &out->items) && varint_take(rest, &out->pairs) &&
 			out->items <= rest->size && out->pairs <= (rest->size - out->items) / 2;
 	}
 	return false;
+}
+
+static bool is_table(const struct packed_item *item)
+{
+	return item->kind == PACKED_TABLE || item->kind == PACKED_OBJECT;
 }
 
 /* Takes one value that lies within `depth` tables. */
@@ -168,7 +190,7 @@ static bool value_is_whole(struct slice *rest, unsigned depth)
 	struct packed_item item;
 	if (!packed_take(rest, &item))
 		return false;
-	if (item.kind != PACKED_TABLE)
+	if (!is_table(&item))
 		return true;
 	if (depth == LIMIT_PACKED_DEPTH)
 		return false;
@@ -186,7 +208,8 @@ static bool value_is_whole(struct slice *rest, unsigned depth)
 static bool key_is_whole(struct slice *rest)
 {
 	struct packed_item key;
-	if (!packed_take(rest, &key) || key.kind == PACKED_NIL || key.kind == PACKED_TABLE)
+	if (!packed_take(rest, &key) || key.kind == PACKED_NIL || key.kind == PACKED_NULL ||
+		is_table(&key))
 		return false;
 	return key.kind != PACKED_FLOAT || !isnan(key.number);
 }

@@ -4,7 +4,9 @@
  * other is packed (VALUE_PACKED). The bytes are on disk: they are described in
  * include/holdfast/object_format.h.
  *
- * A table is its sequence (1 .. n) followed by its other pairs.
+ * A table is its sequence (1 .. n) followed by its other pairs. One that was a JSON object, or that
+ * a class has called one (json.object), is an object also when it is empty. json.null is a value of
+ * its own: nil is no value at all.
  */
 #ifndef OBJECT_PACKED_H
 #define OBJECT_PACKED_H
@@ -24,15 +26,19 @@ enum packed_kind {
 	PACKED_FLOAT,
 	PACKED_STRING,
 	PACKED_TABLE,
+	PACKED_OBJECT, /* a table too */
+	PACKED_NULL,
 };
 
 void packed_add_nil(struct buffer *out);
+void packed_add_null(struct buffer *out);
 void packed_add_boolean(struct buffer *out, bool value);
 void packed_add_integer(struct buffer *out, int64_t value);
 void packed_add_float(struct buffer *out, double value);
 void packed_add_string(struct buffer *out, struct slice bytes);
 /* `items` values follow, then `pairs` times a key and its value. */
 void packed_add_table(struct buffer *out, uint64_t items, uint64_t pairs);
+void packed_add_object(struct buffer *out, uint64_t items, uint64_t pairs);
 
 struct packed_item {
 	enum packed_kind kind;
@@ -51,22 +57,33 @@ bool packed_is_whole(struct slice packed);
 
 /* The functions below that read packed bytes want them packed_is_whole. */
 
-/* As JSON. A table with pairs is an object (keys as text, in byte order; the sequence under "1",
- * "2", ...), one without an array, an empty one []. Numbers that JSON lacks are null; each byte
- * that is not part of UTF-8 becomes U+FFFD. A float always shows that it is one (1.0). */
+/* As JSON. An object, and a table with pairs, is an object (keys as text, in byte order; the
+ * sequence under "1", "2", ...), any other table an array, an empty one []. nil and numbers that
+ * JSON lacks are null; each byte that is not part of UTF-8 becomes U+FFFD. A float always shows
+ * that it is one (1.0). */
 void packed_to_json(struct slice packed, struct buffer *out);
-/* RFC 8259. Objects become tables (of two equal keys the last holds), null becomes nil (and is left
- * out of objects, false never). Integers within 64 bits stay integers, others become floats.
- * 0; or -EINVAL, `out` as it was and in `error` what is wrong at which byte: also text of more than
- * LIMIT_JSON_BYTES, nesting beyond LIMIT_PACKED_DEPTH, numbers beyond floats and \u0000 in a key.
- */
-int packed_from_json(struct slice text, struct buffer *out, char *error, size_t error_size);
 
-/* As a reply: nil null; booleans, integers, strings as such; floats RESP3 doubles; a table without
- * pairs an array, any other a map (as in packed_to_json, keys as bulk strings). */
+struct packed_json_options {
+	/* Integers beyond 64 bits, numbers beyond floats and those of whose digits a float would
+	 * lose some become strings, as they are written. Otherwise they become floats. */
+	bool big_numbers_as_text;
+	/* null becomes nil: absent in an object, a hole in an array. */
+	bool null_as_nil;
+};
+
+/* What json_check takes. Objects stay objects (of two equal keys the last holds), integers within
+ * 64 bits integers. `options` may be NULL. 0; or -EINVAL, `out` as it was and in `error` what is
+ * wrong at which byte: also text of more than LIMIT_JSON_BYTES and nesting beyond
+ * LIMIT_PACKED_DEPTH. */
+int packed_from_json(struct slice text, const struct packed_json_options *options,
+	struct buffer *out, char *error, size_t error_size);
+
+/* As a reply: nil and null are null; booleans, integers, strings as such; floats RESP3 doubles; a
+ * table that is an array in packed_to_json an array, any other a map (keys as bulk strings). */
 void packed_write(struct slice packed, struct writer *writer);
 /* A storage value as text: a string as it is, integers and floats in decimal (as in JSON, and inf,
- * -inf, nan), booleans `true` and `false`, nil `null`, tables as JSON. Appended to `out`. */
+ * -inf, nan), booleans `true` and `false`, nil and null `null`, tables as JSON. Appended to `out`.
+ */
 void packed_show_value(const struct value *value, struct buffer *out);
 
 #endif

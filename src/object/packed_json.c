@@ -1,67 +1,69 @@
 /*
- * packed_json: JSON read into packed bytes. jansson parses, and this file turns its values into
- * packed ones.
+ * packed_json: JSON read into packed bytes.
  *
- *   text -> json_loadb -> value_add (depth bounded) -> packed bytes
+ *   text -> json_check -> json_read, an item at a time -> packed bytes
  *
- * jansson's values stand in memory all at once: what that may cost is why LIMIT_JSON_BYTES is what
- * it is. It takes \u0000 in strings, but not in the keys of objects. It overlooks a zero byte
- * behind a number, so those are looked for first: JSON has none.
+ * What is JSON is json_check's to say. json_read tells of each array and object how much is in it,
+ * which is what a packed table begins with, so nothing is moved or held but what it counted.
  *
- * jansson refuses integers beyond 64 bits, which JSON has and services send. When it does, such
- * integers are given a ".0" in a copy of the text, and it is asked again: they become floats, as
- * the same digits would in Lua.
+ * An integer beyond 64 bits is a float, as the same digits would be in Lua, and a number beyond
+ * floats is an infinity, as in JavaScript; who wants neither asks for text.
  *
- * No state; any thread.
+ * Recursion is bounded by LIMIT_PACKED_DEPTH. No state; any thread.
  */
 #include "object/packed.h"
 
 #include "base/number.h"
 #include "holdfast/limits.h"
+#include "json/json.h"
+#include "json/json_read.h"
 
-#include <ctype.h>
+#include <assert.h>
 #include <errno.h>
-#include <jansson.h>
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#define WIDE_DIGITS 19 /* an integer of fewer digits fits into 64 bits */
+#define DIGITS_MAX 40 /* of a number that is compared with its float; a longer one loses some */
 
-static json_t *json_parse(struct slice text, json_error_t *error);
-static void wide_integers_mark(struct slice text, struct buffer *out);
-static size_t string_size(struct slice text);
-static size_t number_size(struct slice text);
-static bool is_wide_integer(struct slice text);
-static bool value_add(json_t *json, unsigned depth, struct buffer *out);
-static bool array_add(json_t *array, unsigned depth, struct buffer *out);
-static bool object_add(json_t *object, unsigned depth, struct buffer *out);
+struct reading {
+	struct json_reader reader;
+	const struct packed_json_options *options;
+	struct buffer *out;
+	struct buffer scratch;
+};
 
-int packed_from_json(struct slice text, struct buffer *out, char *error, size_t error_size)
+static bool value_add(struct reading *reading, const struct json_item *item, unsigned depth);
+static bool array_add(struct reading *reading, const struct json_item *array, unsigned depth);
+static bool object_add(struct reading *reading, const struct json_item *object, unsigned depth);
+static void number_add(struct reading *reading, struct slice text);
+static bool is_integer(struct slice text);
+static bool keeps_digits(double number, struct slice text);
+static size_t digits_take(struct slice text, char out[DIGITS_MAX]);
+
+int packed_from_json(struct slice text, const struct packed_json_options *options,
+	struct buffer *out, char *error, size_t error_size)
 {
+	static const struct packed_json_options none;
+	struct json_error wrong;
 	if (text.size > LIMIT_JSON_BYTES) {
 		snprintf(error, error_size, "longer than %zu bytes", LIMIT_JSON_BYTES);
 		return -EINVAL;
 	}
-	const char *zero = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
-	if (zero) {
-		snprintf(error, error_size, "zero byte at byte %zu", (size_t)(zero - text.data));
+	if (!json_check(text, &wrong)) {
+		snprintf(error, error_size, "%s at byte %zu", wrong.why, wrong.position);
 		return -EINVAL;
 	}
-	json_error_t wrong;
-	json_t *json = json_parse(text, &wrong);
-	if (json == NULL && json_error_code(&wrong) == json_error_numeric_overflow) {
-		struct buffer marked;
-		buffer_init(&marked);
-		wide_integers_mark(text, &marked);
-		json = json_parse(buffer_slice(&marked), &wrong);
-		buffer_fini(&marked);
-	}
-	if (json == NULL) {
-		snprintf(error, error_size, "%s at byte %d", wrong.text, wrong.position);
-		return -EINVAL;
-	}
+	struct reading reading = { .options = options ? options : &none, .out = out };
+	struct json_item item;
 	size_t start = out->size;
-	bool added = value_add(json, 0, out);
-	json_decref(json);
+	json_reader_init(&reading.reader, text);
+	bool read = json_read(&reading.reader, &item);
+	assert(read);
+	bool added = value_add(&reading, &item, 0);
+	json_reader_fini(&reading.reader);
+	buffer_fini(&reading.scratch);
 	if (added)
 		return 0;
 	out->size = start;
@@ -69,114 +71,124 @@ int packed_from_json(struct slice text, struct buffer *out, char *error, size_t 
 	return -EINVAL;
 }
 
-static json_t *json_parse(struct slice text, json_error_t *error)
+/* The item lies within `depth` others. False when it nests too deeply. */
+static bool value_add(struct reading *reading, const struct json_item *item, unsigned depth)
 {
-	const char *data = text.size > 0 ? text.data : "";
-	return json_loadb(data, text.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, error);
-}
-
-/* Copies the text with ".0" behind every integer beyond 64 bits. */
-static void wide_integers_mark(struct slice text, struct buffer *out)
-{
-	while (text.size > 0) {
-		bool is_number = isdigit((unsigned char)text.data[0]) || text.data[0] == '-';
-		size_t size = 1;
-		if (text.data[0] == '"')
-			size = string_size(text);
-		else if (is_number)
-			size = number_size(text);
-		buffer_append(out, text.data, size);
-		if (is_number && is_wide_integer(slice_of(text.data, size)))
-			buffer_append(out, ".0", 2);
-		text = slice_of(text.data + size, text.size - size);
-	}
-}
-
-/* Bytes of the string at the front, quotes included; to the end when it is not closed. */
-static size_t string_size(struct slice text)
-{
-	for (size_t i = 1; i < text.size; i++) {
-		if (text.data[i] == '"')
-			return i + 1;
-		if (text.data[i] == '\\')
-			i++;
-	}
-	return text.size;
-}
-
-static size_t number_size(struct slice text)
-{
-	size_t size = 1;
-	while (size < text.size && text.data[size] && strchr("0123456789+-.eE", text.data[size]))
-		size++;
-	return size;
-}
-
-static bool is_wide_integer(struct slice text)
-{
-	int64_t number;
-	size_t sign = text.data[0] == '-';
-	for (size_t i = sign; i < text.size; i++) {
-		if (!isdigit((unsigned char)text.data[i]))
-			return false;
-	}
-	return text.size - sign >= WIDE_DIGITS && !number_parse_i64(text, &number);
-}
-
-/* `json` lies within `depth` others. False when it nests too deeply. */
-static bool value_add(json_t *json, unsigned depth, struct buffer *out)
-{
-	switch (json_typeof(json)) {
-	case JSON_NULL:
-		packed_add_nil(out);
+	struct buffer *out = reading->out;
+	switch (item->kind) {
+	case JSON_ITEM_NULL:
+		if (reading->options->null_as_nil)
+			packed_add_nil(out);
+		else
+			packed_add_null(out);
 		return true;
-	case JSON_FALSE:
-	case JSON_TRUE:
-		packed_add_boolean(out, json_is_true(json));
+	case JSON_ITEM_FALSE:
+	case JSON_ITEM_TRUE:
+		packed_add_boolean(out, item->kind == JSON_ITEM_TRUE);
 		return true;
-	case JSON_INTEGER:
-		packed_add_integer(out, json_integer_value(json));
+	case JSON_ITEM_NUMBER:
+		number_add(reading, item->text);
 		return true;
-	case JSON_REAL:
-		packed_add_float(out, json_real_value(json));
+	case JSON_ITEM_STRING:
+	case JSON_ITEM_NAME:
+		packed_add_string(out, json_item_text(item, &reading->scratch));
 		return true;
-	case JSON_STRING:
-		packed_add_string(out, slice_of(json_string_value(json), json_string_length(json)));
-		return true;
-	case JSON_ARRAY:
-		return depth < LIMIT_PACKED_DEPTH && array_add(json, depth + 1, out);
-	case JSON_OBJECT:
-		return depth < LIMIT_PACKED_DEPTH && object_add(json, depth + 1, out);
+	case JSON_ITEM_ARRAY:
+		return depth < LIMIT_PACKED_DEPTH && array_add(reading, item, depth + 1);
+	case JSON_ITEM_OBJECT:
+		return depth < LIMIT_PACKED_DEPTH && object_add(reading, item, depth + 1);
 	}
 	return false;
 }
 
-static bool array_add(json_t *array, unsigned depth, struct buffer *out)
+static bool next_add(struct reading *reading, unsigned depth)
 {
-	size_t count = json_array_size(array);
-	packed_add_table(out, count, 0);
-	for (size_t i = 0; i < count; i++) {
-		if (!value_add(json_array_get(array, i), depth, out))
+	struct json_item item;
+	bool read = json_read(&reading->reader, &item);
+	assert(read);
+	return value_add(reading, &item, depth);
+}
+
+static bool array_add(struct reading *reading, const struct json_item *array, unsigned depth)
+{
+	packed_add_table(reading->out, array->count, 0);
+	for (uint32_t i = 0; i < array->count; i++) {
+		if (!next_add(reading, depth))
 			return false;
 	}
 	return true;
 }
 
-static bool object_add(json_t *object, unsigned depth, struct buffer *out)
+static bool object_add(struct reading *reading, const struct json_item *object, unsigned depth)
 {
-	uint64_t pairs = 0;
-	void *at;
-	for (at = json_object_iter(object); at; at = json_object_iter_next(object, at))
-		pairs += !json_is_null(json_object_iter_value(at));
-	packed_add_table(out, 0, pairs);
-	for (at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
-		json_t *value = json_object_iter_value(at);
-		if (json_is_null(value))
-			continue;
-		packed_add_string(
-			out, slice_of(json_object_iter_key(at), json_object_iter_key_len(at)));
-		if (!value_add(value, depth, out))
+	packed_add_object(reading->out, 0, object->count);
+	/* Names and values by turns. */
+	for (uint64_t i = 0; i < 2 * (uint64_t)object->count; i++) {
+		if (!next_add(reading, depth))
 			return false;
 	}
 	return true;
+}
+
+static void number_add(struct reading *reading, struct slice text)
+{
+	struct buffer *scratch = &reading->scratch;
+	bool whole = is_integer(text);
+	int64_t integer;
+	if (whole && slice_equal(text, slice_text("-0")))
+		text = slice_of("0", 1);
+	if (whole && number_parse_i64(text, &integer)) {
+		packed_add_integer(reading->out, integer);
+		return;
+	}
+	scratch->size = 0;
+	buffer_append(scratch, text.data, text.size);
+	buffer_append(scratch, "", 1);
+	double number = strtod(scratch->data, NULL);
+	bool loses = whole || isinf(number) || !keeps_digits(number, text);
+	if (loses && reading->options->big_numbers_as_text)
+		packed_add_string(reading->out, text);
+	else
+		packed_add_float(reading->out, number);
+}
+
+static bool is_integer(struct slice text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] == '.' || text.data[i] == 'e' || text.data[i] == 'E')
+			return false;
+	}
+	return true;
+}
+
+/* Whether a float of this value, written with as many digits, has those of the text. */
+static bool keeps_digits(double number, struct slice text)
+{
+	char given[DIGITS_MAX], kept[DIGITS_MAX + 16], kept_digits[DIGITS_MAX];
+	size_t count = digits_take(text, given);
+	if (count <= DBL_DIG)
+		return true;
+	if (count > DIGITS_MAX)
+		return false;
+	int size = snprintf(kept, sizeof(kept), "%.*e", (int)count - 1, number);
+	size_t kept_count = digits_take(slice_of(kept, (size_t)size), kept_digits);
+	return kept_count == count && memcmp(kept_digits, given, count) == 0;
+}
+
+/* The digits before the exponent from the first to the last that is not 0; their count, which may
+ * be more than there is room for. */
+static size_t digits_take(struct slice text, char out[DIGITS_MAX])
+{
+	size_t count = 0, taken = 0;
+	for (size_t i = 0; i < text.size && text.data[i] != 'e' && text.data[i] != 'E'; i++) {
+		char digit = text.data[i];
+		if (digit < '0' || digit > '9' || (digit == '0' && taken == 0))
+			continue;
+		if (taken < DIGITS_MAX)
+			out[taken] = digit;
+		taken++;
+		if (digit != '0')
+			count = taken;
+	}
+	return count;
 }

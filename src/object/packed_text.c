@@ -1,10 +1,10 @@
 /*
  * packed_text: packed values as others see them: JSON, replies, plain text.
  *
- * A table with pairs becomes an object or a map, its keys as text in byte order. For that the
- * places of its parts are gathered in an arena and sorted; the arena is rewound when the table is
- * written, so what is held is one list for each table on the way down. Keys that differ only in
- * type (1 and "1") have the same text: both are written, nothing is dropped.
+ * An object, or a table with pairs, becomes an object or a map, its keys as text in byte order. For
+ * that the places of its parts are gathered in an arena and sorted; the arena is rewound when the
+ * table is written, so what is held is one list for each table on the way down. Keys that differ
+ * only in type (1 and "1") have the same text: both are written, nothing is dropped.
  *
  * The bytes are packed_is_whole: they were checked or made by this program, and damage on disk is
  * nothing to go on with. Recursion is bounded by LIMIT_PACKED_DEPTH.
@@ -31,6 +31,7 @@ struct part {
 };
 
 static struct packed_item item_take(struct slice *rest);
+static bool is_array(const struct packed_item *table);
 static struct slice value_take(struct slice *rest);
 static struct part *parts_take(
 	struct slice *rest, const struct packed_item *table, struct arena *arena);
@@ -95,6 +96,11 @@ static struct packed_item item_take(struct slice *rest)
 	return item;
 }
 
+static bool is_array(const struct packed_item *table)
+{
+	return table->kind == PACKED_TABLE && table->pairs == 0;
+}
+
 /* A value with all of its parts. */
 static struct slice value_take(struct slice *rest)
 {
@@ -138,7 +144,9 @@ static struct slice key_text(const struct packed_item *key, struct arena *arena)
 	case PACKED_FLOAT:
 		return arena_copy(arena, slice_of(text, float_format(text, key->number)));
 	case PACKED_NIL:
+	case PACKED_NULL:
 	case PACKED_TABLE:
+	case PACKED_OBJECT:
 		break;
 	}
 	assert(!"a key of a whole value");
@@ -160,6 +168,7 @@ static void json_value(struct slice *rest, struct buffer *out, struct arena *are
 	char text[FLOAT_TEXT_MAX];
 	switch (item.kind) {
 	case PACKED_NIL:
+	case PACKED_NULL:
 		buffer_append_text(out, "null");
 		break;
 	case PACKED_FALSE:
@@ -181,10 +190,11 @@ static void json_value(struct slice *rest, struct buffer *out, struct arena *are
 		json_string(item.bytes, out);
 		break;
 	case PACKED_TABLE:
-		if (item.pairs > 0)
-			json_object(rest, &item, out, arena);
-		else
+	case PACKED_OBJECT:
+		if (is_array(&item))
 			json_array(rest, &item, out, arena);
+		else
+			json_object(rest, &item, out, arena);
 		break;
 	}
 }
@@ -289,6 +299,7 @@ static void reply_value(struct slice *rest, struct writer *writer, struct arena 
 	struct packed_item item = item_take(rest);
 	switch (item.kind) {
 	case PACKED_NIL:
+	case PACKED_NULL:
 		writer_null(writer);
 		break;
 	case PACKED_FALSE:
@@ -305,6 +316,7 @@ static void reply_value(struct slice *rest, struct writer *writer, struct arena 
 		writer_bulk(writer, item.bytes);
 		break;
 	case PACKED_TABLE:
+	case PACKED_OBJECT:
 		reply_table(rest, &item, writer, arena);
 		break;
 	}
@@ -313,7 +325,7 @@ static void reply_value(struct slice *rest, struct writer *writer, struct arena 
 static void reply_table(struct slice *rest, const struct packed_item *table, struct writer *writer,
 	struct arena *arena)
 {
-	if (table->pairs == 0) {
+	if (is_array(table)) {
 		writer_array(writer, (size_t)table->items);
 		for (uint64_t i = 0; i < table->items; i++)
 			reply_value(rest, writer, arena);

@@ -19,9 +19,10 @@
  *   a string, true, false
  *   12         an integer of 64 bits           1.5, 1.0, 1e300   a float: with a point or exponent
  *   {"float": "inf"}                           or "-inf", "nan", "-nan"
- *   [ ... ]    a table of the keys 1 to n      null in it: a key without a value
+ *   [ ... ]    a table of the keys 1 to n      null in it, and alone: json.null
  *   {"items": [ ... ], "pairs": [ [key, value], ... ]}   any other table: its keys 1 to n, if it
- *                                              has such, and the rest
+ *                                              has such, and the rest; "object" in place of
+ *                                              "pairs": one that is a JSON object
  *
  * An import is read and judged whole before the object is entered; its writes are one change.
  *

@@ -101,10 +101,6 @@ bool transfer_read_value(
 	const json_t *json, struct arena *arena, struct value *out, const char **why)
 {
 	*out = (struct value){ .type = VALUE_PACKED };
-	if (json_is_null(json)) {
-		*why = "is null";
-		return false;
-	}
 	if (json_is_string(json) || json_object_get(json, "base64")) {
 		out->type = VALUE_BYTES;
 		return transfer_read_string(json, arena, &out->data, why);
@@ -144,6 +140,7 @@ static void write_item(struct buffer *out, struct slice *rest)
 	struct packed_item item = take(rest);
 	switch (item.kind) {
 	case PACKED_NIL:
+	case PACKED_NULL:
 		buffer_append_text(out, "null");
 		break;
 	case PACKED_FALSE:
@@ -162,6 +159,7 @@ static void write_item(struct buffer *out, struct slice *rest)
 		transfer_write_string(out, item.bytes);
 		break;
 	case PACKED_TABLE:
+	case PACKED_OBJECT:
 		write_table(out, &item, rest);
 		break;
 	}
@@ -180,7 +178,8 @@ static void write_items(struct buffer *out, uint64_t count, struct slice *rest)
 
 static void write_table(struct buffer *out, const struct packed_item *table, struct slice *rest)
 {
-	if (table->pairs == 0) {
+	bool is_object = table->kind == PACKED_OBJECT;
+	if (table->pairs == 0 && !is_object) {
 		write_items(out, table->items, rest);
 		return;
 	}
@@ -190,7 +189,7 @@ static void write_table(struct buffer *out, const struct packed_item *table, str
 		write_items(out, table->items, rest);
 		buffer_append_text(out, ",");
 	}
-	buffer_append_text(out, "\"pairs\":[");
+	buffer_append_text(out, is_object ? "\"object\":[" : "\"pairs\":[");
 	for (uint64_t i = 0; i < table->pairs; i++) {
 		if (i > 0)
 			buffer_append_text(out, ",");
@@ -223,7 +222,7 @@ static bool read_item(const json_t *json, struct arena *arena, struct buffer *ou
 {
 	switch (json_typeof(json)) {
 	case JSON_NULL:
-		packed_add_nil(out);
+		packed_add_null(out);
 		return true;
 	case JSON_TRUE:
 	case JSON_FALSE:
@@ -263,21 +262,26 @@ static bool read_table(
 	const json_t *json, struct arena *arena, struct buffer *out, const char **why)
 {
 	const json_t *items = json_object_get(json, "items");
-	const json_t *pairs = json_object_get(json, "pairs");
+	const json_t *object = json_object_get(json, "object");
+	const json_t *pairs = object ? object : json_object_get(json, "pairs");
 	size_t fields = (items != NULL) + (pairs != NULL);
 	if (json_object_size(json) != fields || !json_is_array(pairs) ||
 		(items && !json_is_array(items))) {
 		*why = "has an object that is not {\"base64\": ...}, {\"float\": ...} or "
-		       "{\"items\": [...], \"pairs\": [...]}";
+		       "{\"items\": [...], \"pairs\" or \"object\": [...]}";
 		return false;
 	}
-	packed_add_table(out, json_array_size(items), json_array_size(pairs));
+	if (object)
+		packed_add_object(out, json_array_size(items), json_array_size(pairs));
+	else
+		packed_add_table(out, json_array_size(items), json_array_size(pairs));
 	if (!read_items(items, arena, out, why))
 		return false;
 	for (size_t i = 0; i < json_array_size(pairs); i++) {
 		const json_t *pair = json_array_get(pairs, i);
 		if (!json_is_array(pair) || json_array_size(pair) != 2) {
-			*why = "has \"pairs\" that are not [key, value]";
+			*why = object ? "has an \"object\" of what is not [key, value]"
+				      : "has \"pairs\" that are not [key, value]";
 			return false;
 		}
 		if (!read_items(pair, arena, out, why))

@@ -158,7 +158,7 @@ static void json_goes_there_and_back(void **state)
 		"assert(json.decode('9007199254740993') == 9007199254740993)");
 }
 
-static void null_is_written_for_nil_and_json_null_and_read_as_nil(void **state)
+static void null_is_read_as_json_null_and_written_for_it_and_for_nil(void **state)
 {
 	struct rig *rig = *state;
 	run(rig,
@@ -166,12 +166,67 @@ static void null_is_written_for_nil_and_json_null_and_read_as_nil(void **state)
 		"assert(json.encode(nil) == 'null' and json.encode(json.null) == 'null')\n"
 		"assert(json.encode({ a = json.null }) == '{\"a\":null}')\n"
 		"assert(json.encode({ 1, json.null, 3 }) == '[1,null,3]')\n"
-		"assert(json.decode('null') == nil)\n"
-		"local t = json.decode('{\"a\":null,\"b\":1}')\n"
-		"assert(t.a == nil and t.b == 1)\n"
-		"local count = 0 for _ in pairs(t) do count = count + 1 end assert(count == 1)\n"
+		"assert(json.decode('null') == json.null)\n"
 		"local list = json.decode('[1,null,3]')\n"
-		"assert(list[1] == 1 and list[2] == nil and list[3] == 3)");
+		"assert(#list == 3 and list[2] == json.null)\n"
+		"assert(json.decode('{\"a\":null}').a == json.null)");
+}
+
+static void what_json_says_comes_back(void **state)
+{
+	struct rig *rig = *state;
+	run(rig,
+		"for _, text in ipairs({ '[1,null,3]', '{}', '[]', '{\"x\":null}', 'null',\n"
+		"	'[{},[],[{}]]', '{\"a\":{},\"b\":[]}' }) do\n"
+		"	assert(json.encode(json.decode(text)) == text, text)\n"
+		"end\n"
+		"local t = json.decode('{\"a\":{\"b\":1}}')\n"
+		"t.a.b = nil\n"
+		"assert(json.encode(t) == '{\"a\":{}}')");
+}
+
+static void null_is_nil_on_request(void **state)
+{
+	struct rig *rig = *state;
+	run(rig,
+		"local t = json.decode('{\"a\":null,\"b\":[1,null,3]}', { null = 'nil' })\n"
+		"assert(t.a == nil and t.b[1] == 1 and t.b[2] == nil and t.b[3] == 3)\n"
+		"assert(json.decode('null', { null = 'nil' }) == nil)");
+}
+
+static void numbers_that_do_not_fit_are_text_on_request(void **state)
+{
+	struct rig *rig = *state;
+	run(rig,
+		"local text = '[18446744073709551617,18446744073709551618,0.1]'\n"
+		"local t = json.decode(text, { big_numbers = 'text' })\n"
+		"assert(t[1] == '18446744073709551617' and t[2] == '18446744073709551618')\n"
+		"assert(t[3] == 0.1)\n"
+		"t = json.decode(text)\n"
+		"assert(math.type(t[1]) == 'float')\n"
+		"assert(json.decode('1e999') == math.huge)");
+	raises(rig, "json.decode('1', { big_numbers = 'number' })",
+		"chunk:1: json.decode: big_numbers is \"text\" or left out");
+	raises(rig, "json.decode('1', { nulls = 'nil' })",
+		"chunk:1: json.decode: unknown option 'nulls'");
+	raises(rig, "json.decode('1', 'text')",
+		"chunk:1: bad argument #2 to 'decode' (table expected, got string)");
+}
+
+static void an_object_is_one_when_it_is_empty(void **state)
+{
+	struct rig *rig = *state;
+	run(rig,
+		"assert(json.encode(json.object()) == '{}' and json.encode({}) == '[]')\n"
+		"local t = { a = 1 }\n"
+		"assert(json.object(t) == t)\n"
+		"t.a = nil\n"
+		"assert(json.encode({ t, json.object(t) }) == '[{},{}]')\n"
+		"local other = setmetatable(json.decode('{}'), { __index = { b = 2 } })\n"
+		"assert(other.b == 2)");
+	raises(rig, "json.object(setmetatable({}, {}))",
+		"chunk:1: json.object: the table has a metatable");
+	raises(rig, "json.object(env)", "chunk:1: json.object: the table has a metatable");
 }
 
 static void json_errors_say_where_in_the_class_they_were_made(void **state)
@@ -535,7 +590,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(json_goes_there_and_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-			null_is_written_for_nil_and_json_null_and_read_as_nil, set_up, tear_down),
+			null_is_read_as_json_null_and_written_for_it_and_for_nil, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(what_json_says_comes_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(null_is_nil_on_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			numbers_that_do_not_fit_are_text_on_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_object_is_one_when_it_is_empty, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			json_errors_say_where_in_the_class_they_were_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -141,7 +141,7 @@ static void a_sequence_ends_at_the_first_nil(void **state)
 	check_json(*state, "return {[1] = 1, ['1'] = 2}", "{\"1\":1,\"1\":2}");
 }
 
-static void json_null_is_nil_in_its_place(void **state)
+static void json_null_is_a_value_of_its_own(void **state)
 {
 	struct fixture *fixture = *state;
 	lua_pushlightuserdata(fixture->L, NULL);
@@ -150,12 +150,41 @@ static void json_null_is_nil_in_its_place(void **state)
 	check_json(fixture, "return {1, null, 3}", "[1,null,3]");
 	check_json(fixture, "return {a = null}", "{\"a\":null}");
 	check_refused(fixture, "return {[null] = 1}", "a key of type userdata cannot be stored");
+	assert_null(pack_chunk(fixture, "return {1, null, 3, a = null}"));
+	lua_value_push(fixture->L, buffer_slice(&fixture->scratch));
+	lua_setglobal(fixture->L, "t");
+	evaluate(fixture->L, "return t[2] == null and t[3] == 3 and #t == 3 and t.a == null");
+	assert_true(lua_toboolean(fixture->L, -1));
+	assert_null(pack_chunk(fixture, "return null"));
+	lua_value_push(fixture->L, buffer_slice(&fixture->scratch));
+	assert_int_equal(lua_type(fixture->L, -1), LUA_TLIGHTUSERDATA);
 	lua_value_push(fixture->L, slice_of("\6\3\1\3\2\0\3\4\5\1a\0", 12));
 	lua_setglobal(fixture->L, "t");
 	evaluate(fixture->L,
 		"return t[1] == 1 and t[2] == nil and t[3] == 2 and t.a == nil and "
 		"not next(t, 3)");
 	assert_true(lua_toboolean(fixture->L, -1));
+}
+
+static int mark_object(lua_State *L)
+{
+	lua_value_mark_object(L, 1);
+	return 1;
+}
+
+static void a_table_marked_as_an_object_stays_one(void **state)
+{
+	struct fixture *fixture = *state;
+	lua_pushcfunction(fixture->L, mark_object);
+	lua_setglobal(fixture->L, "object");
+	check_json(fixture, "return object({})", "{}");
+	check_json(fixture, "return {object({}), {}}", "[{},[]]");
+	check_json(fixture, "return object({7, a = object({})})", "{\"1\":7,\"a\":{}}");
+	assert_null(pack_chunk(fixture, "return {object({}), object({a = 1}), {}}"));
+	lua_value_push(fixture->L, buffer_slice(&fixture->scratch));
+	lua_setglobal(fixture->L, "t");
+	check_json(fixture, "t[2].a = nil return t", "[{},{},[]]");
+	check_json(fixture, "return setmetatable(t[1], {})", "[]");
 }
 
 static void metatables_are_not_looked_at(void **state)
@@ -424,7 +453,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_packed_with_their_types),
 		cmocka_unit_test(a_sequence_ends_at_the_first_nil),
-		cmocka_unit_test(json_null_is_nil_in_its_place),
+		cmocka_unit_test(json_null_is_a_value_of_its_own),
+		cmocka_unit_test(a_table_marked_as_an_object_stays_one),
 		cmocka_unit_test(metatables_are_not_looked_at),
 		cmocka_unit_test(a_table_in_two_places_is_packed_twice),
 		cmocka_unit_test(what_cannot_be_stored_is_named),

@@ -205,13 +205,13 @@ static void random_value(struct buffer *out, unsigned depth)
 		packed_add_string(out, random_bytes(bytes, sizeof(bytes)));
 		break;
 	case 4:
-		if (depth > 0)
-			packed_add_nil(out);
-		else
-			packed_add_integer(out, (int64_t)random_next(dice));
+		packed_add_null(out);
 		break;
 	default:
-		packed_add_table(out, items, pairs);
+		if (random_below(dice, 2))
+			packed_add_object(out, items, pairs);
+		else
+			packed_add_table(out, items, pairs);
 		while (items-- > 0)
 			random_value(out, depth + 1);
 		while (pairs-- > 0) {
@@ -383,9 +383,11 @@ static void make_known(struct turn *turn)
 	assert_true(objects_enter(turn, 1, OBJECTS_WRITE, &storage));
 	struct buffer packed;
 	buffer_init(&packed);
-	packed_add_table(&packed, 2, 2);
+	packed_add_table(&packed, 4, 2);
 	packed_add_integer(&packed, -7);
 	packed_add_float(&packed, 1);
+	packed_add_null(&packed);
+	packed_add_object(&packed, 0, 0);
 	packed_add_string(&packed, slice_text("x"));
 	packed_add_boolean(&packed, true);
 	packed_add_boolean(&packed, false);
@@ -421,7 +423,7 @@ static void an_export_looks_as_documented(void **state)
 	static const char right[] =
 		"{\"holdfast-object\":1,\"class\":\"Box\",\"id\":\"id 1\",\"values\":["
 		"[\"a\",{\"base64\":\"/wA=\"}],[\"b\",\"h\xc3\xa9\\u0000\"],"
-		"[{\"base64\":\"/g==\"},{\"items\":[-7,1.0],\"pairs\":"
+		"[{\"base64\":\"/g==\"},{\"items\":[-7,1.0,null,{\"object\":[]}],\"pairs\":"
 		"[[\"x\",true],[false,{\"float\":\"-inf\"}]]}]],"
 		"\"alarm\":{\"at\":1800000000000,\"due\":1800000002000,\"tries\":1},"
 		"\"schedules\":[{\"name\":\"poll\",\"every\":1800000,\"method\":\"poll\","
@@ -521,15 +523,19 @@ static const struct wrong_text {
 		"-BADIMPORT values[0]: the key is not 1 to 2048 bytes long" },
 	{ HEAD "\"values\":[[\"a\",1],[\"b\",2],[\"a\",3]]}",
 		"-BADIMPORT values: a key is there twice" },
-	{ HEAD "\"values\":[[\"a\",null]]}", "-BADIMPORT values[0]: the value is null" },
 	{ HEAD "\"values\":[[\"a\",{}]]}",
 		"-BADIMPORT values[0]: the value has an object that is not {\"base64\": ...}, "
-		"{\"float\": ...} or {\"items\": [...], \"pairs\": [...]}" },
+		"{\"float\": ...} or {\"items\": [...], \"pairs\" or \"object\": [...]}" },
 	{ HEAD "\"values\":[[\"a\",{\"pairs\":[],\"item\":[]}]]}",
 		"-BADIMPORT values[0]: the value has an object that is not {\"base64\": ...}, "
-		"{\"float\": ...} or {\"items\": [...], \"pairs\": [...]}" },
+		"{\"float\": ...} or {\"items\": [...], \"pairs\" or \"object\": [...]}" },
 	{ HEAD "\"values\":[[\"a\",{\"pairs\":[[1]]}]]}",
 		"-BADIMPORT values[0]: the value has \"pairs\" that are not [key, value]" },
+	{ HEAD "\"values\":[[\"a\",{\"object\":[1]}]]}",
+		"-BADIMPORT values[0]: the value has an \"object\" of what is not [key, value]" },
+	{ HEAD "\"values\":[[\"a\",{\"object\":[],\"pairs\":[]}]]}",
+		"-BADIMPORT values[0]: the value has an object that is not {\"base64\": ...}, "
+		"{\"float\": ...} or {\"items\": [...], \"pairs\" or \"object\": [...]}" },
 	{ HEAD "\"values\":[[\"a\",{\"pairs\":[[null,1]]}]]}",
 		"-BADIMPORT values[0]: the value has a key that no table can have, or tables more "
 		"than 64 deep" },
@@ -577,7 +583,7 @@ static const struct wrong_text {
 	{ HEAD "\"schedules\":[{\"name\":\"a\",\"method\":\"m\",\"every\":100,\"next\":1,"
 	       "\"argument\":{\"x\":1}}]}",
 		"-BADIMPORT schedules[0]: field \"argument\" has an object that is not {\"base64\": "
-		"...}, {\"float\": ...} or {\"items\": [...], \"pairs\": [...]}" },
+		"...}, {\"float\": ...} or {\"items\": [...], \"pairs\" or \"object\": [...]}" },
 	{ HEAD "\"life\":{\"expires\":99999999999999}}",
 		"-BADIMPORT life: field \"expires\" is not an integer from 1 to 2015360000000" },
 	{ HEAD "\"life\":{\"expires\":1700000000005,\"sliding\":0}}",
