@@ -20,7 +20,7 @@ need_for_build() {
 	need_program pkg-config
 	local package
 	for package in libuv1-dev libhiredis-dev liblmdb-dev libxxhash-dev libcmocka-dev \
-		liblua5.4-dev libcurl4-openssl-dev libjansson-dev libssl-dev; do
+		liblua5.4-dev libcurl4-openssl-dev zlib1g-dev libjansson-dev libssl-dev; do
 		need_package "$package"
 	done
 }

@@ -102,6 +102,7 @@
 #define ERROR_FETCH_ANSWER_HEAD "TOOLARGE the headers of the answer exceed 65536 bytes"
 #define ERROR_FETCH_REDIRECTS   "NETWORK more redirects than %u"
 #define ERROR_FETCH_NETWORK     "NETWORK '%s:%u': %s"
+#define ERROR_FETCH_ANSWER      "NETWORK the answer of '%s:%u' is of no use: %s"
 
 /* Protocol errors; after one the connection is closed. */
 #define ERROR_PROTOCOL_MULTIBULK_LENGTH "ERR Protocol error: invalid multibulk length"

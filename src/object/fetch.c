@@ -25,6 +25,7 @@
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
 #include "object/fetch_allow.h"
+#include "object/fetch_coding.h"
 #include "object/fetch_message.h"
 
 #include <arpa/inet.h>
@@ -62,6 +63,7 @@ enum stop {
 	STOP_ADDRESS,
 	STOP_BODY_SIZE,
 	STOP_HEADER_SIZE,
+	STOP_CODING,
 };
 
 struct fetch_exchange {
@@ -79,6 +81,10 @@ struct fetch_exchange {
 	CURL *easy;
 	struct curl_slist *headers;
 	size_t header_bytes;
+	bool has_headers; /* all of the answer's */
+	bool has_body;    /* some of it, and `coding` is known */
+	struct fetch_coding *coding;
+	enum fetch_coding_state coding_state;
 	enum stop stop; /* why a callback has ended it */
 	char curl_error[CURL_ERROR_SIZE];
 };
@@ -262,6 +268,8 @@ static bool begin_hop(struct fetch_exchange *exchange, struct slice url)
 	}
 	exchange->any_address = permission == FETCH_ANYWHERE;
 	exchange->header_bytes = 0;
+	exchange->has_headers = exchange->has_body = false;
+	exchange->coding_state = FETCH_CODING_GOOD;
 	exchange->stop = STOP_NOTHING;
 	exchange->curl_error[0] = '\0';
 	exchange->easy = curl_easy_init();
@@ -304,7 +312,9 @@ static void set_options(struct fetch_exchange *exchange)
 	wrong |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
 	/* A look-up that is given up goes on in its own thread; nobody waits for it. */
 	wrong |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1l);
-	wrong |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+	/* Sends the header; undoing is ours (fetch_coding.h). */
+	wrong |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, FETCH_CODINGS);
+	wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0l);
 	wrong |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "holdfast/" HOLDFAST_VERSION);
 	wrong |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers);
 	if (message->sends_body) {
@@ -361,22 +371,39 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 		exchange->stop = STOP_HEADER_SIZE;
 		return 0;
 	}
-	fetch_message_note_header(&exchange->fetch->headers_in, slice_of(bytes, total));
+	fetch_message_note_header(
+		&exchange->fetch->headers_in, slice_of(bytes, total), &exchange->has_headers);
 	return total;
 }
 
-/* The bytes are decoded already, so the limit holds for what a small answer unfolds to. */
+/* The limit holds for what a small answer unfolds to. */
+static enum fetch_coding_state add_to_body(struct fetch_exchange *exchange, struct slice bytes)
+{
+	struct fetch *fetch = exchange->fetch;
+	struct buffer *body = &fetch->body_in;
+	enum fetch_coding_state state = FETCH_CODING_GOOD;
+	size_t bytes_max = (size_t)exchange->body_bytes_max;
+	if (!exchange->has_body)
+		exchange->coding = fetch_coding_new(buffer_slice(&fetch->headers_in), &state);
+	exchange->has_body = true;
+	if (exchange->coding)
+		return fetch_coding_put(exchange->coding, bytes, bytes_max, body);
+	if (bytes.size > bytes_max - body->size)
+		return FETCH_CODING_TOO_LARGE;
+	buffer_append(body, bytes.data, bytes.size);
+	return state;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
 	struct fetch_exchange *exchange = context;
-	struct buffer *body = &exchange->fetch->body_in;
 	size_t total = size * count;
-	if (total > (size_t)exchange->body_bytes_max - body->size) {
-		exchange->stop = STOP_BODY_SIZE;
-		return 0;
-	}
-	buffer_append(body, bytes, total);
-	return total;
+	exchange->coding_state = add_to_body(exchange, slice_of(bytes, total));
+	if (exchange->coding_state == FETCH_CODING_GOOD)
+		return total;
+	exchange->stop =
+		exchange->coding_state == FETCH_CODING_TOO_LARGE ? STOP_BODY_SIZE : STOP_CODING;
+	return 0;
 }
 
 static void set_callbacks(struct fetch_exchange *exchange)
@@ -399,6 +426,31 @@ static void set_callbacks(struct fetch_exchange *exchange)
 /* --- the end of a hop ----------------------------------------------------------------------------
  */
 
+/* What keeps an answer that libcurl is content with from being whole; NULL: nothing. A part that
+ * was not asked for is none (RFC 9110, 15.3.7). */
+static const char *answer_complaint(struct fetch_exchange *exchange, long status)
+{
+	enum fetch_coding_state state = exchange->coding_state;
+	if (exchange->coding && state == FETCH_CODING_GOOD)
+		state = fetch_coding_end(exchange->coding);
+	switch (state) {
+	case FETCH_CODING_UNKNOWN:
+		return "its body is in a coding that was not asked for";
+	case FETCH_CODING_BROKEN:
+		return "its body is not in the coding that it says";
+	case FETCH_CODING_CUT:
+		return "its body is cut off";
+	case FETCH_CODING_TOO_LARGE:
+	case FETCH_CODING_GOOD:
+		break;
+	}
+	if (!exchange->has_headers)
+		return "its headers are cut off";
+	if (status == 206 && !fetch_message_asks_for_part(exchange->fetch))
+		return "it is a part, and the whole was asked for";
+	return fetch_message_framing_complaint(buffer_slice(&exchange->fetch->headers_in));
+}
+
 static void say_failure(struct fetch_exchange *exchange, CURLcode result)
 {
 	struct fetch *fetch = exchange->fetch;
@@ -413,6 +465,9 @@ static void say_failure(struct fetch_exchange *exchange, CURLcode result)
 		return;
 	case STOP_HEADER_SIZE:
 		fail(fetch, ERROR_FETCH_ANSWER_HEAD);
+		return;
+	case STOP_CODING:
+		fail(fetch, ERROR_FETCH_ANSWER, host, port, answer_complaint(exchange, 0));
 		return;
 	case STOP_NOTHING:
 		break;
@@ -449,10 +504,18 @@ static void settle_hop(struct fetch_exchange *exchange, CURLcode result)
 	char *location = NULL;
 	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(exchange->easy, CURLINFO_REDIRECT_URL, &location);
-	if (result != CURLE_OK || status <= 0)
+	if (result != CURLE_OK || status <= 0) {
 		say_failure(exchange, result);
-	else if (fetch->redirects_max == 0 || location == NULL ||
-		!fetch_message_is_redirect((int)status))
+		finish(exchange);
+		return;
+	}
+	const char *complaint = answer_complaint(exchange, status);
+	bool redirects = fetch->redirects_max > 0 && location != NULL &&
+		fetch_message_is_redirect((int)status);
+	if (complaint)
+		fail(fetch, ERROR_FETCH_ANSWER, exchange->target.host, exchange->target.port,
+			complaint);
+	else if (!redirects)
 		fetch->status = (int)status;
 	else if (follow(exchange, (int)status, location))
 		return;
@@ -478,6 +541,7 @@ static void end_hop(struct fetch_exchange *exchange)
 		curl_easy_cleanup(exchange->easy);
 		exchange->easy = NULL;
 	}
+	fetch_coding_free(&exchange->coding);
 	curl_slist_free_all(exchange->headers);
 	exchange->headers = NULL;
 }

@@ -96,16 +96,20 @@ void fetch_message_redirect(struct fetch_message *message, int status)
 	message->drops_content_headers = true;
 }
 
-void fetch_message_note_header(struct buffer *headers, struct slice line)
+void fetch_message_note_header(struct buffer *headers, struct slice line, bool *whole)
 {
+	bool is_ended = line.size > 0 && line.data[line.size - 1] == '\n';
 	while (line.size > 0 && strchr("\r\n", line.data[line.size - 1]))
 		line.size--;
-	if (line.size == 0)
-		return;
 	if (slice_starts_with(line, slice_text("HTTP/"))) {
 		headers->size = 0;
+		*whole = false;
 		return;
 	}
+	bool is_trailer = *whole;
+	*whole |= line.size == 0 && is_ended;
+	if (line.size == 0 || is_trailer)
+		return;
 	if (line.data[0] == ' ' || line.data[0] == '\t') {
 		fold(headers, trim(line));
 		return;
@@ -124,6 +128,39 @@ void fetch_message_note_header(struct buffer *headers, struct slice line)
 	buffer_append(headers, ": ", 2);
 	buffer_append(headers, value.data, value.size);
 	buffer_append(headers, "\n", 1);
+}
+
+bool fetch_message_asks_for_part(const struct fetch *fetch)
+{
+	for (uint32_t i = 0; i < fetch->header_count; i++) {
+		if (slice_is(fetch->headers[i].name, "range"))
+			return true;
+	}
+	return false;
+}
+
+const char *fetch_message_framing_complaint(struct slice headers)
+{
+	struct slice length = { 0 };
+	while (headers.size > 0) {
+		const char *end = memchr(headers.data, '\n', headers.size);
+		assert(end);
+		struct slice line = slice_of(headers.data, (size_t)(end - headers.data));
+		headers = slice_of(end + 1, headers.size - line.size - 1);
+		const char *colon = memchr(line.data, ':', line.size);
+		assert(colon);
+		struct slice name = slice_of(line.data, (size_t)(colon - line.data));
+		struct slice value = trim(slice_of(colon + 1, line.size - name.size - 1));
+		/* Others are for who has asked for them (RFC 9110, 10.1.4). */
+		if (slice_is(name, "transfer-encoding") && !slice_is(value, "chunked"))
+			return "it is in a transfer coding that was not asked for";
+		if (!slice_is(name, "content-length"))
+			continue;
+		if (length.data && !slice_equal(value, length))
+			return "it says two lengths";
+		length = value;
+	}
+	return NULL;
 }
 
 static bool init_method(

@@ -38,7 +38,14 @@ bool fetch_message_is_redirect(int status);
 void fetch_message_redirect(struct fetch_message *message, int status);
 
 /* One line as it arrived, with its end. The line that begins an answer forgets those of an interim
- * one (RFC 9110, 15.2); lines that are no headers are passed over. */
-void fetch_message_note_header(struct buffer *headers, struct slice line);
+ * one (RFC 9110, 15.2); lines that are no headers are passed over, and so are those behind the body
+ * (6.5.1). `*whole` is set by the empty line that ends the headers. */
+void fetch_message_note_header(struct buffer *headers, struct slice line, bool *whole);
+
+/* Whether a part of what the URL names is asked for. */
+bool fetch_message_asks_for_part(const struct fetch *fetch);
+/* What is wrong with how the answer is framed (RFC 9112, 6.3), where libcurl does not mind; NULL:
+ * nothing. */
+const char *fetch_message_framing_complaint(struct slice headers);
 
 #endif

@@ -225,7 +225,7 @@ static void notes_headers_in_lower_case_line_by_line(void **state)
 	buffer_append(&fetch->headers_in, "", 1);
 	assert_string_equal(fetch->headers_in.data,
 		"x-name: Value: Two\nset-cookie: a=1\nset-cookie: b=2\nx-empty: \n"
-		"transfer-encoding: chunked\nx-trailer: End\n");
+		"transfer-encoding: chunked\n");
 	assert_int_equal(fetch->body_in.size, 11);
 	assert_memory_equal(fetch->body_in.data, "hello world", 11);
 }
@@ -244,7 +244,8 @@ static void no_header_line_breaks_the_notes(void **state)
 		for (uint64_t left = random_below(&source, 12); left > 0; left--)
 			buffer_append(&line, bytes + random_below(&source, sizeof(bytes)), 1);
 		buffer_append_text(&line, random_below(&source, 2) ? "\r\n" : "\n");
-		fetch_message_note_header(&headers, buffer_slice(&line));
+		bool whole = false;
+		fetch_message_note_header(&headers, buffer_slice(&line), &whole);
 		buffer_fini(&line);
 		if (round % 16 != 0)
 			continue;
@@ -653,6 +654,77 @@ static void an_answer_that_breaks_off_is_an_error_of_the_network(void **state)
 	}
 }
 
+/* libcurl is content with all of these. */
+static void an_answer_that_is_not_whole_is_an_error(void **state)
+{
+	static const struct {
+		const char *answer;
+		const char *why;
+	} cases[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Le",
+			"headers are cut off" },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "headers are cut off" },
+		{ "HTTP/1.1 404 Not Found\r\nX: y", "headers are cut off" },
+		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n", "headers are cut off" },
+		{ "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\n"
+		  "\x1f\x8b\x08XXXXXXX\x4b\x4c",
+			"body is cut off" },
+		{ "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nhi",
+			"a coding that was not asked for" },
+		{ "HTTP/1.1 200 OK\r\nContent-Encoding: aes128gcm\r\n\r\nhi",
+			"a coding that was not asked for" },
+		{ "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nthis is not gzip",
+			"not in the coding" },
+		{ "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\n"
+		  "Content-Length: 2\r\n\r\nhi",
+			"it is a part" },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 2\r\n\r\nhi",
+			"" /* libcurl may mind */ },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nhello", "" },
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fetch *fetch = prepare(f, 0, "127.0.0.1", 0, "/raw");
+		struct buffer *raw = &f->servers[0].raw;
+		set_raw(f, cases[i].answer);
+		for (size_t at = 0; at < raw->size; at++) {
+			if (raw->data[at] == 'X' && strstr(cases[i].why, "body is cut"))
+				raw->data[at] = '\0';
+		}
+		run(f, fetch);
+		assert_failure(fetch, "NETWORK", cases[i].why);
+	}
+}
+
+static void a_part_is_an_answer_for_who_has_asked_for_one(void **state)
+{
+	static const struct fetch_header header = { { "Range", 5 }, { "bytes=0-1", 9 } };
+	struct fixture *f = *state;
+	struct fetch *fetch = prepare(f, 0, "127.0.0.1", 0, "/raw");
+	set_raw(f, "HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n\r\nhi");
+	fetch->headers = &header;
+	fetch->header_count = 1;
+	run(f, fetch);
+	assert_answer(fetch, 206);
+	assert_true(slice_equal(buffer_slice(&fetch->body_in), slice_text("hi")));
+}
+
+static void an_answer_without_a_body_needs_no_coding(void **state)
+{
+	static const char *const answers[] = {
+		"HTTP/1.1 204 No Content\r\nContent-Encoding: br\r\n\r\n",
+		"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct fetch *fetch = prepare(f, 0, "127.0.0.1", 0, "/raw");
+		set_raw(f, answers[i]);
+		run(f, fetch);
+		assert_answer(fetch, 204);
+		assert_int_equal(fetch->body_in.size, 0);
+	}
+}
+
 /* --- time ----------------------------------------------------------------------------------------
  */
 
@@ -890,6 +962,9 @@ int main(void)
 		TEST(proxies_of_the_environment_are_not_asked),
 		TEST(a_refused_connection_is_an_error_of_the_network),
 		TEST(an_answer_that_breaks_off_is_an_error_of_the_network),
+		TEST(an_answer_that_is_not_whole_is_an_error),
+		TEST(a_part_is_an_answer_for_who_has_asked_for_one),
+		TEST(an_answer_without_a_body_needs_no_coding),
 		TEST(a_slow_answer_times_out),
 		TEST(a_slow_look_up_holds_nothing_up),
 		TEST(the_deadline_is_one_for_all_hops),
