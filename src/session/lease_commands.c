@@ -4,9 +4,14 @@
  *
  *   LEASE --> [token, ms]                                      the caller refreshes
  *         --> [nil, ms left]                                   somebody else does
+ *         --> [nil, 0, data]                                   IFVERSION: the caller's are outdated
  *         --(WAIT)--> parked --> [nil, 0, data]                the holder has committed
  *                            --> [token, ms]                   the holder gave up: the next does it
  *   COMMIT: data is merged, the lease ends, who waits is told, in one turn
+ *
+ * Who has read the data before a commit and asks for the lease behind it would do the work again.
+ * With IFVERSION nobody is granted a lease whose data are of another version than those that it has
+ * read, whether it asks or its turn in line has come.
  *
  * A lease is of the session, not of its id: it outlives SESSION.ROTATE.
  *
@@ -48,12 +53,31 @@ static void write_granted(struct turn *turn, const struct lease_grant *grant)
 	writer_integer(&turn->writer, grant->ms);
 }
 
+static void write_told(struct turn *turn, const struct session *session)
+{
+	writer_array(&turn->writer, 3);
+	writer_null(&turn->writer);
+	writer_integer(&turn->writer, 0);
+	writer_bulk(&turn->writer, session->record.data);
+}
+
 /* --- LEASE ---------------------------------------------------------------------------------------
  */
+
+/* Whether the caller has read what the session's data are now, or does not care. */
+static bool is_current(const struct lease_call *call, const struct session *session)
+{
+	return !(call->options.given & OPTION_IFVERSION) ||
+		call->options.version == session->record.version;
+}
 
 static void ask(
 	struct turn *turn, struct lease_call *call, struct session *session, int64_t wait_ms)
 {
+	if (!is_current(call, session)) {
+		write_told(turn, session);
+		return;
+	}
 	struct lease_table *leases = leases_of(turn, session->shard);
 	struct lease_terms terms = {
 		.duration_ms = call->options.lease_ms,
@@ -82,19 +106,19 @@ static void answer_wait(struct turn *turn, struct lease_call *call, struct sessi
 	bool same = session->state == SESSION_LIVE && session->record.serial == call->serial;
 	if (call->wait.stopped) {
 		turn_error(turn, ERROR_SHUTTING_DOWN);
-	} else if (call->wait.outcome == LEASE_GRANTED && same) {
+	} else if (call->wait.outcome == LEASE_GRANTED && same && is_current(call, session)) {
 		write_granted(turn, grant);
 	} else if (call->wait.outcome == LEASE_GRANTED) {
 		lease_release(leases, subject, turn_argument(turn, 2), slice_text(grant->token),
 			leases_now_ms(turn));
-		writer_null_array(&turn->writer);
+		if (same)
+			write_told(turn, session);
+		else
+			writer_null_array(&turn->writer);
 	} else if (!same) {
 		writer_null_array(&turn->writer);
 	} else if (call->wait.outcome == LEASE_FILLED) {
-		writer_array(&turn->writer, 3);
-		writer_null(&turn->writer);
-		writer_integer(&turn->writer, 0);
-		writer_bulk(&turn->writer, session->record.data);
+		write_told(turn, session);
 	} else {
 		/* It may be free by now; without waiting any more. */
 		ask(turn, call, session, 0);
@@ -111,7 +135,8 @@ void session_lease(struct turn *turn)
 		call = arena_alloc(turn_arena(turn), sizeof(*call));
 		if (!session_id_check(turn, id) ||
 			!session_purpose_check(turn, turn_argument(turn, 2)) ||
-			!session_options_parse(turn, 3, OPTION_MS | OPTION_WAIT, &call->options))
+			!session_options_parse(turn, 3, OPTION_MS | OPTION_WAIT | OPTION_IFVERSION,
+				&call->options))
 			return;
 		if (!(call->options.given & OPTION_MS))
 			call->options.lease_ms = LEASE_MS_DEFAULT;

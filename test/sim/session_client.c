@@ -123,9 +123,9 @@ static void choose_user(struct client *client, struct request *request)
 	add(request, model_user(client->user));
 }
 
-static void choose_version(struct client *client, struct request *request)
+static void choose_version(struct client *client, struct request *request, uint64_t one_in)
 {
-	client->given_version = chance(client->host, 6);
+	client->given_version = chance(client->host, one_in);
 	client->version = model_now(client->host->model, client->id)->version;
 	if (chance(client->host, 3))
 		client->version = below(client->host, 4);
@@ -178,7 +178,7 @@ static void choose_set(struct client *client, struct request *request)
 	client->given_xx = !client->given_nx && chance(host, 6);
 	if (client->given_nx || client->given_xx)
 		add_text(request, client->given_nx ? "NX" : "XX");
-	choose_version(client, request);
+	choose_version(client, request, 6);
 }
 
 static void choose_update(struct client *client, struct request *request)
@@ -193,7 +193,7 @@ static void choose_update(struct client *client, struct request *request)
 	if (client->given_deep)
 		add_text(request, "DEEP");
 	choose_life(client, request, false);
-	choose_version(client, request);
+	choose_version(client, request, 6);
 }
 
 static void choose_get(struct client *client, struct request *request)
@@ -295,6 +295,8 @@ static void choose_lease(struct client *client, struct request *request)
 	client->given_wait = !chance(host, 3);
 	if (client->given_wait)
 		add_number(request, "WAIT", (int64_t)below(host, chance(host, 3) ? 500 : 20000));
+	if (chance(host, 2))
+		choose_version(client, request, 1);
 	request->connection = &host->connections[below(host, CLIENT_CONNECTIONS)];
 }
 

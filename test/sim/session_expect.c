@@ -656,12 +656,15 @@ static void grant(struct client *client, struct turn *turn, uint32_t number, con
 	client->host->promoted += client->waited;
 }
 
-/* Whoever waits is answered when the lease was committed, with what it brought. */
-static void fill(struct client *client, const struct model_cell *cell)
+/* Whoever waits is answered when the lease was committed, with what it brought; who has read
+ * another version whenever it would be granted a lease, or told of one. */
+static void fill(struct client *client, const struct model_cell *cell, bool outdated)
 {
 	const struct client_lease *lease =
 		client_lease_of(client->host, cell->number, client->purpose);
-	if (!client->waited || client->number != cell->number || lease->commits <= client->commits)
+	if (!outdated &&
+		(!client->waited || client->number != cell->number ||
+			lease->commits <= client->commits))
 		wrong("SESSION.LEASE is filled though nothing was committed");
 	say(client, "*3");
 	say(client, "$-1");
@@ -678,8 +681,9 @@ void expect_lease(struct client *client, struct turn *turn)
 	if (live)
 		use(client, turn, found.id);
 	const struct model_cell *cell = model_now(client->host->model, found.id);
+	bool outdated = client->given_version && client->version != cell->version;
 	if (turn->request->parked) {
-		if (!live || client->waited || !client->given_wait)
+		if (!live || client->waited || !client->given_wait || outdated)
 			wrong("SESSION.LEASE waits for nothing");
 		client->waited = true;
 		client->number = cell->number;
@@ -694,8 +698,8 @@ void expect_lease(struct client *client, struct turn *turn)
 	char text[160];
 	snprintf(text, sizeof(text), "%.*s", (int)turn->request->reply.size,
 		turn->request->reply.data);
-	if (strncmp(text, "*3", 2) == 0) {
-		fill(client, cell);
+	if (strncmp(text, "*3", 2) == 0 || outdated) {
+		fill(client, cell, outdated);
 		return;
 	}
 	if (sscanf(text, "*2\r\n$-1\r\n:%lld\r\n", &ms) == 1) {

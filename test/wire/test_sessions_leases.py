@@ -132,6 +132,41 @@ class Leases(LeaseTest):
         self.ok("SESSION.RELEASE", self.identity, "oauth", token)
         self.assert_free()
 
+    def test_who_has_read_old_data_is_told_the_new_and_gets_no_lease(self):
+        version = self.session(self.identity)[b"version"]
+        token, _ = self.call("SESSION.LEASE", self.identity, "oauth", "IFVERSION", version)
+        self.integer(2, "SESSION.COMMIT", self.identity, "oauth", token, '{"access":"new"}')
+        told = [None, 0, b'{"n":0,"access":"new"}']
+        for protocol in (2, 3):
+            late = self.server.connect(protocol=protocol)
+            for options in ((), ("WAIT", LONG_MS), ("MS", 5, "WAIT", 0)):
+                self.assertEqual(late.command("SESSION.LEASE", self.identity, "oauth", *options,
+                                              "IFVERSION", version), told)
+        # Told, though somebody has a lease of the new version, and nobody waits.
+        token, _ = self.call("SESSION.LEASE", self.identity, "oauth", "IFVERSION", version + 1)
+        self.assertIs(type(token), bytes)
+        self.assertEqual(self.call("SESSION.LEASE", self.identity, "oauth", "WAIT", LONG_MS,
+                                   "IFVERSION", version), told)
+        reply = self.call("SESSION.LEASE", self.identity, "oauth", "IFVERSION", version + 1)
+        self.assertEqual((reply[0], len(reply)), (None, 2))
+        self.ok("SESSION.RELEASE", self.identity, "oauth", token)
+        # Without it, or of a session that is none, it is as ever.
+        self.assertIs(type(self.call("SESSION.LEASE", self.identity, "other")[0]), bytes)
+        self.assertIsInstance(
+            self.call("SESSION.LEASE", self.fresh(), "oauth", "IFVERSION", 0), resp.Null)
+        self.fails("ERR IFVERSION is a version, 0 for none",
+                   "SESSION.LEASE", self.identity, "oauth", "IFVERSION", -1)
+        self.fails("ERR syntax error", "SESSION.LEASE", self.identity, "oauth", "IFVERSION")
+
+    def test_who_waits_with_old_data_is_not_granted_the_lease(self):
+        """The holder's lease is over before it has what it fetched, which it saves all the same."""
+        self.hold(ms=1000)
+        outdated = self.wait("IFVERSION", 1)
+        any_data = self.wait()
+        self.integer(2, "SESSION.UPDATE", self.identity, '{"access":"late"}')
+        self.assertEqual(self.promptly(outdated), [None, 0, b'{"n":0,"access":"late"}'])
+        self.assert_granted(self.promptly(any_data))
+
     def test_nobody_overtakes_those_in_line(self):
         token = self.hold()
         first = self.wait()
@@ -329,6 +364,37 @@ class Many(LeaseTest):
             self.assertEqual(self.promptly(connection), [None, 0, b'{"n":0,"access":"fresh"}'])
         self.assertEqual(self.session(self.identity)[b"version"], 2)
         waiting.close()
+
+    def test_a_thousand_callers_with_old_data_cause_one_refresh(self):
+        """All have read the expired token. Some ask before the commit, some while it comes, some
+        behind it, some wait and some do not."""
+        harness.raise_file_limit(2 * CALLERS + 200)
+        random = harness.seeded_random(self.id())
+        version = self.session(self.identity)[b"version"]
+        callers = [self.server.connect() for _ in range(CALLERS)]
+
+        def ask(caller):
+            wait = random.choice([0, LONG_MS])
+            caller.send("SESSION.LEASE", self.identity, "oauth", "MS", LONG_MS, "WAIT", wait,
+                        "IFVERSION", version)
+        holder, *others = callers
+        ask(holder)
+        token = self.assert_granted(self.promptly(holder))
+        for caller in others[:len(others) // 2]:
+            ask(caller)
+        holder.send("SESSION.COMMIT", self.identity, "oauth", token, '{"access":"fresh"}')
+        for caller in others[len(others) // 2:]:
+            ask(caller)
+        self.assertEqual(self.promptly(holder), 2)
+        told = [None, 0, b'{"n":0,"access":"fresh"}']
+        for caller in others:
+            reply = self.promptly(caller)
+            if reply != told:  # it did not wait, and asks again as it is told to
+                self.assertEqual((reply[0], len(reply)), (None, 2))
+                ask(caller)
+                self.assertEqual(self.promptly(caller), told)
+        self.assertEqual(self.session(self.identity)[b"version"], 2)
+        self.assert_free()
 
     def test_whatever_holders_do_there_is_one_at_a_time(self):
         """They commit, release, hang up or forget; each commit counts on from what the one before

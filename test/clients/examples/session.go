@@ -3,57 +3,162 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gomodule/redigo/redis"
 )
 
-func main() {
-	db, err := redis.Dial("tcp", "127.0.0.1:"+os.Getenv("HOLDFAST_PORT"))
+type tokens struct {
+	Access  string `json:"access"`
+	Refresh string `json:"refresh"`
+	Until   int64  `json:"until"`
+}
+
+type login struct {
+	Cart  []string `json:"cart"`
+	OAuth tokens   `json:"oauth"`
+}
+
+func dial() (redis.Conn, error) {
+	return redis.Dial("tcp", "127.0.0.1:"+os.Getenv("HOLDFAST_PORT"))
+}
+
+// SESSION.LEASE may wait: it has a few connections of its own, for which callers stand in line.
+var (
+	db      = &redis.Pool{Dial: dial, MaxIdle: 8, MaxActive: 32, Wait: true}
+	waiting = &redis.Pool{Dial: dial, MaxIdle: 8, MaxActive: 8, Wait: true}
+)
+
+func session(command string, words ...interface{}) (interface{}, error) {
+	conn := db.Get()
+	defer conn.Close()
+	return conn.Do(command, words...)
+}
+
+var (
+	errEnded = errors.New("the session has ended: log in again")
+	errBusy  = errors.New("somebody else is still fetching a new token")
+)
+
+// Of all who find the access token expired, one fetches a new one.
+func accessToken(id string, fetch func(string) (tokens, error)) (string, error) {
+	for tries := 0; tries < 4; tries++ {
+		var read struct {
+			Version int64  `redis:"version"`
+			Data    []byte `redis:"data"`
+		}
+		values, err := redis.Values(session("SESSION.GET", id))
+		if err == redis.ErrNil {
+			return "", errEnded
+		}
+		if err == nil {
+			err = redis.ScanStruct(values, &read)
+		}
+		var data login
+		if err == nil {
+			err = json.Unmarshal(read.Data, &data)
+		}
+		if err != nil || data.OAuth.Until > time.Now().Unix() {
+			return data.OAuth.Access, err
+		}
+		token, err := refresh(id, read.Version, data.OAuth, fetch)
+		if err != nil || token != "" {
+			return token, err
+		}
+	}
+	return "", errBusy
+}
+
+// "": somebody else has fetched it, or still does: look again.
+func refresh(id string, version int64, old tokens, fetch func(string) (tokens, error)) (string, error) {
+	// The lease ends with its connection, which is ours until the new tokens are stored.
+	own := waiting.Get()
+	defer own.Close()
+	reply, err := redis.Values(own.Do("SESSION.LEASE", id, "oauth", "MS", 30000, "WAIT", 5000,
+		"IFVERSION", version))
+	if err == redis.ErrNil {
+		return "", errEnded
+	}
+	if err != nil || reply[0] == nil {
+		return "", err
+	}
+	fresh, err := fetch(old.Refresh)
+	if err != nil { // the next in line tries
+		own.Do("SESSION.RELEASE", id, "oauth", reply[0])
+		return "", err
+	}
+	change, _ := json.Marshal(map[string]tokens{"oauth": fresh})
+	_, err = own.Do("SESSION.COMMIT", id, "oauth", reply[0], change)
+	if err != nil && strings.HasPrefix(err.Error(), "SESSIONGONE") {
+		return "", errEnded
+	}
+	if err != nil && strings.HasPrefix(err.Error(), "LEASELOST") {
+		_, err = own.Do("SESSION.UPDATE", id, change) // it took long; the old tokens work no more
+	}
+	return fresh.Access, err
+}
+
+func check(err error) {
 	if err != nil {
 		panic(err)
 	}
-	defer db.Close()
-
-	// Log-in. It ends after half an hour without use, and after eight hours at the latest.
-	id, _ := redis.String(db.Do("SESSION.CREATE", "USER", "ada", "DATA", `{"cart":[]}`,
-		"TTL", 1800, "ABSOLUTE", 28800))
-
-	// Each request. redis.ErrNil: there is no such session (any more), log in again.
-	var data struct{ Cart []string `json:"cart"` }
-	text, _ := redis.Bytes(db.Do("SESSION.GET", id, "DATA"))
-	json.Unmarshal(text, &data)
-	data.Cart = append(data.Cart, "book")
-	text, _ = json.Marshal(data)
-	db.Do("SESSION.UPDATE", id, text)
-
-	// More rights, another id. Requests that are under way may use the old one for ten seconds.
-	id, _ = redis.String(db.Do("SESSION.ROTATE", id, "GRACE", 10))
-	text, _ = redis.Bytes(db.Do("SESSION.FIELD", id, "cart.0"))
-	var item string
-	json.Unmarshal(text, &item)
-	fmt.Println("cart:", item)
-
-	fmt.Println("token:", refreshAccessToken(db, id, func() string { return "new" }))
-
-	// Log out everywhere.
-	ended, _ := redis.Int(db.Do("SESSION.DELUSER", "ada"))
-	fmt.Println("ended:", ended)
-	_, err = redis.Bytes(db.Do("SESSION.GET", id, "DATA"))
-	fmt.Println("after:", err == redis.ErrNil)
 }
 
-// Of all who find the access token expired, one fetches a new one; the others are told it.
-func refreshAccessToken(db redis.Conn, id string, fetch func() string) string {
-	var told struct{ Token string `json:"token"` }
-	reply, _ := redis.Values(db.Do("SESSION.LEASE", id, "oauth", "WAIT", 5000))
-	if reply[0] == nil {
-		json.Unmarshal(reply[2].([]byte), &told)
-		return told.Token
+func main() {
+	// Log-in. It ends after half an hour without use, and after eight hours at the latest.
+	data := login{Cart: []string{}, OAuth: tokens{Access: "old", Refresh: "works once"}}
+	text, _ := json.Marshal(data)
+	id, err := redis.String(session("SESSION.CREATE", "USER", "ada", "DATA", text,
+		"TTL", 1800, "ABSOLUTE", 28800))
+	check(err)
+
+	// Each request. redis.ErrNil: there is no such session (any more), log in again.
+	text, err = redis.Bytes(session("SESSION.GET", id, "DATA"))
+	check(err)
+	check(json.Unmarshal(text, &data))
+	text, _ = json.Marshal(map[string][]string{"cart": append(data.Cart, "book")})
+	_, err = session("SESSION.UPDATE", id, text)
+	check(err)
+
+	// More rights, another id. Requests that are under way may use the old one for ten seconds.
+	id, err = redis.String(session("SESSION.ROTATE", id, "GRACE", 10))
+	check(err)
+	text, err = redis.Bytes(session("SESSION.FIELD", id, "cart"))
+	check(err)
+	check(json.Unmarshal(text, &data.Cart))
+	fmt.Println("cart:", strings.Join(data.Cart, " "))
+
+	var fetched int32
+	fetch := func(refresh string) (tokens, error) { // would ask the provider
+		atomic.AddInt32(&fetched, 1)
+		return tokens{"new", "after " + refresh, time.Now().Unix() + 3600}, nil
 	}
-	told.Token = fetch()
-	text, _ := json.Marshal(told)
-	db.Do("SESSION.COMMIT", id, "oauth", reply[0], text)
-	return told.Token
+	var callers sync.WaitGroup
+	var told sync.Map
+	for i := 0; i < 1000; i++ {
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
+			token, err := accessToken(id, fetch)
+			check(err)
+			told.Store(token, true)
+		}()
+	}
+	callers.Wait()
+	fmt.Print("token:")
+	told.Range(func(token, _ interface{}) bool { fmt.Print(" ", token); return true })
+	fmt.Println(" fetched:", fetched)
+
+	// Log out everywhere.
+	ended, err := redis.Int(session("SESSION.DELUSER", "ada"))
+	check(err)
+	fmt.Println("ended:", ended)
+	_, err = accessToken(id, fetch)
+	fmt.Println("after:", err == errEnded)
 }

@@ -2,11 +2,25 @@
 import { Redis } from 'ioredis';
 
 const db = new Redis(process.env.HOLDFAST_PORT ?? 6379);
-const waiting = db.duplicate(); // SESSION.LEASE may wait, and what is sent after it with it
+// SESSION.LEASE may wait, and what is sent behind it with it: it has connections of its own.
+const connections = Array.from({ length: 8 }, () => db.duplicate());
+const idle = [...connections];
+const line = [];
+async function withConnection(use) {
+	const own = idle.pop() ?? (await new Promise((take) => line.push(take)));
+	try {
+		return await use(own);
+	} finally {
+		const take = line.shift();
+		if (take) take(own);
+		else idle.push(own);
+	}
+}
 
 // Log-in. It ends after half an hour without use, and after eight hours at the latest.
-let id = await db.call(
-	'SESSION.CREATE', 'USER', 'ada', 'DATA', '{"cart":[]}', 'TTL', 1800, 'ABSOLUTE', 28800);
+const oauth = { access: 'old', refresh: 'works once', until: 0 };
+let id = await db.call('SESSION.CREATE', 'USER', 'ada', 'DATA', JSON.stringify({ cart: [], oauth }),
+	'TTL', 1800, 'ABSOLUTE', 28800);
 
 // Each request. null: there is no such session (any more), log in again.
 const data = JSON.parse(await db.call('SESSION.GET', id, 'DATA'));
@@ -16,19 +30,60 @@ await db.call('SESSION.UPDATE', id, JSON.stringify({ cart: [...data.cart, 'book'
 id = await db.call('SESSION.ROTATE', id, 'GRACE', 10);
 console.log('cart:', ...JSON.parse(await db.call('SESSION.FIELD', id, 'cart')));
 
-// Of all who find the access token expired, one fetches a new one; the others are told it.
-async function refreshAccessToken(fetch) {
-	const [lease, , told] = await waiting.call('SESSION.LEASE', id, 'oauth', 'WAIT', 5000);
-	if (!lease) return JSON.parse(told).token;
-	const token = await fetch();
-	await db.call('SESSION.COMMIT', id, 'oauth', lease, JSON.stringify({ token }));
-	return token;
+// With RESP2 a map is an array of names and values.
+const fieldsOf = (reply) => {
+	if (!Array.isArray(reply)) return reply;
+	return Object.fromEntries(reply.flatMap((name, i) => (i % 2 ? [] : [[name, reply[i + 1]]])));
+};
+
+// The access token; null: the session has ended, log in again. Of all who find it expired, one
+// fetches a new one.
+async function accessToken(id, fetch) {
+	for (let tries = 0; tries < 4; tries++) {
+		const read = await db.call('SESSION.GET', id).then(fieldsOf);
+		if (!read) return null;
+		const { oauth } = JSON.parse(read.data);
+		if (oauth.until > Date.now()) return oauth.access;
+		// The lease ends with its connection, which is ours until the new tokens are stored.
+		const token = await withConnection((own) => refresh(own, id, read.version, oauth, fetch));
+		if (token !== undefined) return token;
+	}
+	throw new Error('somebody else is still fetching a new token');
 }
-const fetch = async () => 'new';
-console.log('token:', ...new Set(await Promise.all([1, 2, 3].map(() => refreshAccessToken(fetch)))));
+
+// undefined: somebody else has fetched it, or still does: look again.
+async function refresh(own, id, version, oauth, fetch) {
+	const reply = await own.call('SESSION.LEASE', id, 'oauth', 'MS', 30_000, 'WAIT', 5000,
+		'IFVERSION', version);
+	if (!reply) return null;
+	if (!reply[0]) return undefined;
+	let fresh;
+	try {
+		fresh = await fetch(oauth.refresh);
+	} catch (error) { // the next in line tries
+		await own.call('SESSION.RELEASE', id, 'oauth', reply[0]).catch(() => {});
+		throw error;
+	}
+	const change = JSON.stringify({ oauth: fresh });
+	try {
+		await own.call('SESSION.COMMIT', id, 'oauth', reply[0], change);
+	} catch (error) {
+		if (error.message.startsWith('SESSIONGONE')) return null;
+		if (!error.message.startsWith('LEASELOST')) throw error;
+		await own.call('SESSION.UPDATE', id, change); // it took long; the old tokens work no more
+	}
+	return fresh.access;
+}
+
+let fetched = 0;
+async function fetchTokens(refresh) { // would ask the provider
+	fetched++;
+	return { access: 'new', refresh: `after ${refresh}`, until: Date.now() + 3600_000 };
+}
+const callers = Array.from({ length: 1000 }, () => accessToken(id, fetchTokens));
+console.log('token:', ...new Set(await Promise.all(callers)), 'fetched:', fetched);
 
 // Log out everywhere.
 console.log('ended:', await db.call('SESSION.DELUSER', 'ada'));
-console.log('after:', await db.call('SESSION.GET', id));
-db.disconnect();
-waiting.disconnect();
+console.log('after:', await accessToken(id, fetchTokens));
+for (const connection of [db, ...connections]) connection.disconnect();

@@ -111,6 +111,51 @@ static void who_waits_in_vain_is_told_who_holds_it(void **state)
 	assert_string_equal(ticket->reply, "*2\r\n$-1\r\n:600\r\n");
 }
 
+static void who_has_read_another_version_is_told_the_data(void **state)
+{
+	struct world *world = *state;
+	answers("*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p", "ifversion",
+		"0");
+	answers("*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p", "ifversion",
+		"2", "wait", "1000");
+	answers("*-1", "session.lease", "{a}9", "p", "ifversion", "0");
+	answers("-ERR IFVERSION is a version, 0 for none", "session.lease", "{a}1", "p",
+		"ifversion", "new");
+	/* None of them holds it. */
+	assert_int_equal(
+		strncmp(run("session.lease", "{a}1", "p", "ifversion", "1"), "*2\r\n$32\r\n", 9),
+		0);
+	answers("*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p", "ifversion",
+		"2");
+}
+
+/* The holder lost its lease, and saved what it had brought in another way. */
+static void who_waits_with_outdated_data_is_told_and_not_granted(void **state)
+{
+	struct world *world = *state;
+	run("session.lease", "{a}1", "p", "ms", "1000");
+	struct engine_ticket *tickets[] = {
+		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000",
+			"ifversion", "1", NULL),
+		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000", NULL),
+		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000",
+			"ifversion", "1", NULL),
+	};
+	answers(":2", "session.update", "{a}1", "{\"n\":2}");
+	assert_false(tickets[0]->done || tickets[1]->done || tickets[2]->done);
+	pass(world, 1000);
+	wake(world);
+	engine_rig_deliver(&world->rig);
+	assert_true(tickets[0]->done && tickets[1]->done);
+	assert_string_equal(tickets[0]->reply, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":2}\r\n");
+	/* Who asked for no version is next, and the last waits for it. */
+	assert_int_equal(strncmp(tickets[1]->reply, "*2\r\n$32\r\n", 9), 0);
+	assert_false(tickets[2]->done);
+	pass(world, 8000);
+	wake(world);
+	assert_string_equal(tickets[2]->reply, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":2}\r\n");
+}
+
 static void the_end_of_the_session_ends_the_wait(void **state)
 {
 	struct world *world = *state;
@@ -205,6 +250,8 @@ int main(void)
 		test(the_host_is_asked_for_the_earliest),
 		test(who_waits_is_next_when_the_time_is_over),
 		test(who_waits_in_vain_is_told_who_holds_it),
+		test(who_has_read_another_version_is_told_the_data),
+		test(who_waits_with_outdated_data_is_told_and_not_granted),
 		test(the_end_of_the_session_ends_the_wait),
 		test(the_end_of_many_sessions_ends_their_waits_at_the_next_tick),
 		test(the_time_of_the_session_ends_the_wait),
