@@ -100,8 +100,10 @@
  * in turn, seeded with the hash of those before; the first with the number of words.
  *
  *
- * A CLASS (type 4) is a packed table of three items: version (1 for the first of this name, one
- * more with each that replaces it), time it was loaded, source.
+ * A CLASS (type 4) is a packed table of four items: version (1 for the first of this name, one more
+ * with each that replaces it), time it was loaded, source, and the SHA-256 of the file of its name
+ * in class-dir at that time: zeros when there was none, empty when that is not known. The last may
+ * be missing.
  */
 #ifndef HOLDFAST_OBJECT_FORMAT_H
 #define HOLDFAST_OBJECT_FORMAT_H
@@ -133,6 +135,6 @@
 #define OBJECT_FORMAT_FLAG_LIFE        0x20
 
 #define OBJECT_FORMAT_SCHEDULE_ITEMS 7
-#define OBJECT_FORMAT_CLASS_ITEMS    3
+#define OBJECT_FORMAT_CLASS_ITEMS    4
 
 #endif

@@ -330,6 +330,8 @@ const struct command command_lines[] = {
 		"key start end", "Returns a part of a value" },
 
 	/* object */
+	{ "do", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "object", "0.1.0", "",
+		"Holds the help for the commands on objects" },
 	{ "do.alarms", -2, ROUTE_WALK, READ, NO_KEYS, do_alarms, NULL, "object", "0.1.0",
 		"class [FAILED] [LIMIT count]",
 		"Returns what is due for objects of a class, or the runs that were given up" },
@@ -344,7 +346,10 @@ const struct command command_lines[] = {
 	{ "do.class|list", 2, ROUTE_WALK, READ, NO_KEYS, do_class_list, NULL, "object", "0.1.0", "",
 		"Describes the classes that are loaded" },
 	{ "do.class|load", -4, ROUTE_WALK, GROW, NO_KEYS, do_class_load, NULL, "object", "0.1.0",
-		"name source [REPLACE]", "Loads a class from its Lua source" },
+		"name source [REPLACE]",
+		"Loads a class from its Lua source, which may stand last as well" },
+	{ "do.class|reload", -2, ROUTE_WALK, WRITE, NO_KEYS, do_class_reload, NULL, "object",
+		"0.1.0", "[name]", "Takes classes from the files of class-dir, all or none" },
 	{ "do.class|source", 3, ROUTE_WALK, READ, NO_KEYS, do_class_source, NULL, "object", "0.1.0",
 		"name", "Returns the source of a class" },
 	{ "do.del", -4, ROUTE_KEYS, WRITE, OBJECT, do_del, NULL, "object", "0.1.0",
@@ -390,6 +395,8 @@ const struct command command_lines[] = {
 	{ "do.wake", -3, ROUTE_WALK, GROW, NO_KEYS, do_wake, NULL, "object", "0.1.0",
 		"class method [PREFIX prefix] [ARGS arg [arg ...]]",
 		"Sends a call to every object of a class" },
+	{ "do|help", 2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_help, "object", "0.1.0", "",
+		"Lists the commands on objects" },
 
 	/* cache */
 	{ "cache", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "cache", "0.1.0", "",

@@ -256,8 +256,9 @@ const struct parameter parameters[] = {
 		.kind = PARAMETER_TEXT,
 		.most = PATH_MAX - 1,
 		.initial = "",
-		.text = "Directory of Lua classes, one NAME.lua each, loaded at the start; empty: none. "
-			"A class stored by DO.CLASS LOAD wins over a file of its name." },
+		.text = "Directory of Lua classes, one NAME.lua each, loaded at the start, by "
+			"DO.CLASS RELOAD and SIGHUP; empty: none. Of a file and a DO.CLASS LOAD of "
+			"its name the later one holds." },
 	{ .name = "class-memory",
 		.kind = PARAMETER_SIZE,
 		.field = FIELD(class_memory_bytes),

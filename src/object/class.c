@@ -7,7 +7,7 @@
  * that runs it have let go of it: turns under way end on the version they began with.
  *
  *   DO.CLASS LOAD -> TABLE_CLASS on shard 0 -> committed -> class_publish -> workers see it
- *   start         -> class_load_stored, then class_load_directory for the names that are left
+ *   start         -> class_load_stored, then class_load_directory (object/class_files.h)
  *
  * What TABLE_CLASS holds is described in include/holdfast/object_format.h.
  *
@@ -22,16 +22,8 @@
 #include "object/packed.h"
 
 #include <assert.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <openssl/evp.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define FILE_SUFFIX ".lua"
 
 struct class_registry {
 	pthread_mutex_t lock;
@@ -41,25 +33,10 @@ struct class_registry {
 	size_t capacity;
 };
 
-/* A directory's class files on their way into the registry. */
-struct directory_load {
-	struct class_registry *registry;
-	const char *directory;
-	int64_t now_ms;
-	class_check_fn check;
-	void *context;
-	char *error;
-	size_t error_size;
-};
-
 static struct slice name_of(const struct class *class);
-static struct class *class_new(struct slice name, struct slice source);
+static struct class *class_new(const struct class_given *given);
 static size_t position_of(const struct class_registry *registry, struct slice name, bool *found);
-static bool read_stored(
-	struct slice packed, uint64_t *version, int64_t *loaded_ms, struct slice *source);
-static int is_class_file(const struct dirent *entry);
-static int compare_names(const struct dirent **a, const struct dirent **b);
-static int load_file(struct directory_load *load, const char *file_name);
+static bool read_stored(struct slice packed, struct class_given *out);
 
 struct class_registry *class_registry_new(void)
 {
@@ -108,19 +85,13 @@ void class_release(struct class **taken)
 		memory_free(class);
 }
 
-void class_publish(struct class_registry *registry, struct slice name, struct slice source,
-	uint64_t version, uint64_t lsn, int64_t loaded_ms, bool from_file)
+void class_publish(struct class_registry *registry, const struct class_given *given)
 {
-	struct class *class = class_new(name, source);
-	class->version = version;
-	class->lsn = lsn;
-	class->loaded_ms = loaded_ms;
-	class->from_file = from_file;
-
+	struct class *class = class_new(given);
 	struct class *before = NULL;
 	bool found;
 	pthread_mutex_lock(&registry->lock);
-	size_t at = position_of(registry, name, &found);
+	size_t at = position_of(registry, given->name, &found);
 	if (found) {
 		before = registry->classes[at];
 	} else {
@@ -169,18 +140,18 @@ void class_load_stored(struct class_registry *registry, struct store *store)
 	struct key start = { .size = 1, .bytes = { TABLE_CLASS } }, end = start;
 	struct arena arena;
 	struct cursor cursor;
-	struct slice key, source;
+	struct slice key;
 	struct value value;
 	key_prefix_end(&end);
 	arena_init(&arena, 4096);
 	cursor_open(&cursor, store, NULL, &arena, key_slice(&start), key_slice(&end), false);
 	while (cursor_next(&cursor, &key, &value)) {
 		struct slice name = slice_of(key.data + 1, key.size - 1);
-		uint64_t version;
-		int64_t loaded_ms;
-		if (object_class_name_ok(name) &&
-			read_stored(value.data, &version, &loaded_ms, &source))
-			class_publish(registry, name, source, version, 0, loaded_ms, false);
+		struct class_given given;
+		bool sound = object_class_name_ok(name) && read_stored(value.data, &given);
+		given.name = name;
+		if (sound)
+			class_publish(registry, &given);
 		else
 			logline(LOGLINE_WARNING, "a stored class is damaged and was left out: %.*s",
 				(int)name.size, name.data);
@@ -189,33 +160,11 @@ void class_load_stored(struct class_registry *registry, struct store *store)
 	arena_fini(&arena);
 }
 
-int class_load_directory(struct class_registry *registry, const char *directory, int64_t now_ms,
-	class_check_fn check, void *context, char *error, size_t error_size)
+void class_digest(struct slice source, struct class_digest *out)
 {
-	struct directory_load load = {
-		.registry = registry,
-		.directory = directory,
-		.now_ms = now_ms,
-		.check = check,
-		.context = context,
-		.error = error,
-		.error_size = error_size,
-	};
-	struct dirent **entries;
-	int count = scandir(directory, &entries, is_class_file, compare_names);
-	if (count < 0) {
-		int failed = -errno;
-		snprintf(error, error_size, "%s: %s", directory, strerror(-failed));
-		return failed;
-	}
-	int result = 0;
-	for (int i = 0; i < count; i++) {
-		if (result == 0)
-			result = load_file(&load, entries[i]->d_name);
-		free(entries[i]);
-	}
-	free(entries);
-	return result;
+	unsigned size = 0;
+	int done = EVP_Digest(source.data, source.size, out->bytes, &size, EVP_sha256(), NULL);
+	assert(done == 1 && size == sizeof(out->bytes));
 }
 
 static struct slice name_of(const struct class *class)
@@ -223,17 +172,31 @@ static struct slice name_of(const struct class *class)
 	return slice_text(class->name);
 }
 
-static struct class *class_new(struct slice name, struct slice source)
+static struct slice copy_behind(char **at, struct slice bytes)
 {
-	assert(object_class_name_ok(name));
-	struct class *class = memory_alloc(sizeof(*class) + source.size);
-	char *copy = (char *)(class + 1);
+	struct slice copy = slice_of(*at, bytes.size);
+	if (bytes.size > 0)
+		memcpy(*at, bytes.data, bytes.size);
+	*at += bytes.size;
+	return copy;
+}
+
+static struct class *class_new(const struct class_given *given)
+{
+	assert(object_class_name_ok(given->name));
+	struct class *class = memory_alloc(sizeof(*class) + given->source.size + given->file.size);
+	char *at = (char *)(class + 1);
 	memset(class, 0, sizeof(*class));
 	atomic_init(&class->references, 1);
-	memcpy(class->name, name.data, name.size);
-	if (source.size > 0)
-		memcpy(copy, source.data, source.size);
-	class->source = slice_of(copy, source.size);
+	memcpy(class->name, given->name.data, given->name.size);
+	class->version = given->version;
+	class->lsn = given->lsn;
+	class->loaded_ms = given->loaded_ms;
+	class->from_file = given->from_file;
+	class->file_known = given->file_known;
+	class->file_digest = given->file_digest;
+	class->source = copy_behind(&at, given->source);
+	class->file = copy_behind(&at, given->file);
 	return class;
 }
 
@@ -254,100 +217,26 @@ static size_t position_of(const struct class_registry *registry, struct slice na
 	return low;
 }
 
-static bool read_stored(
-	struct slice packed, uint64_t *version, int64_t *loaded_ms, struct slice *source)
+/* Of the first version of the format the digest is missing. */
+static bool read_stored(struct slice packed, struct class_given *out)
 {
 	struct packed_item table, items[OBJECT_FORMAT_CLASS_ITEMS];
+	*out = (struct class_given){ 0 };
 	if (!packed_take(&packed, &table) || table.kind != PACKED_TABLE ||
-		table.items != OBJECT_FORMAT_CLASS_ITEMS)
+		table.items < OBJECT_FORMAT_CLASS_ITEMS - 1 ||
+		table.items > OBJECT_FORMAT_CLASS_ITEMS)
 		return false;
-	for (int i = 0; i < OBJECT_FORMAT_CLASS_ITEMS; i++)
+	for (uint64_t i = 0; i < table.items; i++)
 		if (!packed_take(&packed, &items[i]))
 			return false;
-	*version = (uint64_t)items[0].integer;
-	*loaded_ms = items[1].integer;
-	*source = items[2].bytes;
+	out->version = (uint64_t)items[0].integer;
+	out->loaded_ms = items[1].integer;
+	out->source = items[2].bytes;
+	if (table.items == OBJECT_FORMAT_CLASS_ITEMS &&
+		items[3].bytes.size == sizeof(out->file_digest)) {
+		out->file_known = true;
+		memcpy(&out->file_digest, items[3].bytes.data, sizeof(out->file_digest));
+	}
 	return items[0].kind == PACKED_INTEGER && items[1].kind == PACKED_INTEGER &&
 		items[2].kind == PACKED_STRING;
-}
-
-/* Hidden files are editors' business. */
-static int is_class_file(const struct dirent *entry)
-{
-	size_t size = strlen(entry->d_name), suffix = strlen(FILE_SUFFIX);
-	return entry->d_name[0] != '.' && size >= suffix &&
-		strcmp(entry->d_name + size - suffix, FILE_SUFFIX) == 0;
-}
-
-static int compare_names(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int complain(struct directory_load *load, const char *file_name, int failed, const char *why)
-{
-	snprintf(load->error, load->error_size, "%s/%s: %s", load->directory, file_name, why);
-	return failed;
-}
-
-/* The whole file into `out`, one byte more than is allowed at the most. 0 or negative errno. */
-static int read_file(const char *path, struct buffer *out)
-{
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return -errno;
-	int failed = 0;
-	while (failed == 0 && out->size <= LIMIT_CLASS_SOURCE_BYTES) {
-		size_t room = LIMIT_CLASS_SOURCE_BYTES + 1 - out->size;
-		ssize_t got = read(file, buffer_reserve(out, room), room);
-		if (got == 0)
-			break;
-		if (got > 0)
-			out->size += (size_t)got;
-		else if (errno != EINTR)
-			failed = -errno;
-	}
-	close(file);
-	return failed;
-}
-
-static int publish_file(
-	struct directory_load *load, const char *file_name, struct slice name, struct slice source)
-{
-	char why[LIMIT_ERROR_BYTES];
-	if (source.size > LIMIT_CLASS_SOURCE_BYTES)
-		return complain(load, file_name, -EFBIG, "a class is at most 1 MiB long");
-	if (!load->check(load->context, name, source, why, sizeof(why)))
-		return complain(load, file_name, -EINVAL, why);
-	class_publish(load->registry, name, source, 0, 0, load->now_ms, true);
-	return 0;
-}
-
-static int load_file(struct directory_load *load, const char *file_name)
-{
-	struct slice name = slice_of(file_name, strlen(file_name) - strlen(FILE_SUFFIX));
-	if (!object_class_name_ok(name))
-		return complain(load, file_name, -EINVAL,
-			"a class name is 1 to 64 letters, digits and underscores, and starts with "
-			"a letter");
-	struct class *stored = class_find(load->registry, name);
-	bool hidden = stored && !stored->from_file;
-	class_release(&stored);
-	if (hidden) {
-		logline(LOGLINE_NOTICE,
-			"class %.*s: the one loaded by command is used, not that of %s/%s",
-			(int)name.size, name.data, load->directory, file_name);
-		return 0;
-	}
-	struct buffer source, path;
-	buffer_init(&source);
-	buffer_init(&path);
-	buffer_format(&path, "%s/%s", load->directory, file_name);
-	buffer_append(&path, "", 1);
-	int failed = read_file(path.data, &source);
-	failed = failed ? complain(load, file_name, failed, strerror(-failed))
-			: publish_file(load, file_name, name, buffer_slice(&source));
-	buffer_fini(&source);
-	buffer_fini(&path);
-	return failed;
 }

@@ -2,7 +2,7 @@
  * class: the registry of classes: name, source, version. One for the server; each worker compiles a
  * class in a state of its own when it first needs it (object/class_state.h), and again when the
  * registry has a newer version. Classes come from DO.CLASS LOAD, which stores them on shard 0, and
- * from the files of `class-dir`; a stored one wins over a file of the same name.
+ * from the files of `class-dir` (object/class_files.h).
  *
  * Threads: any; a lock inside. A `struct class` is never changed once it is published.
  */
@@ -16,16 +16,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CLASS_DIGEST_BYTES 32
+
+/* SHA-256 of a source; all zero: of a file that is not there. */
+struct class_digest {
+	unsigned char bytes[CLASS_DIGEST_BYTES];
+};
+
 struct class
 {
 	_Atomic uint32_t references;
 	char name[LIMIT_CLASS_NAME_BYTES + 1];
-	uint64_t version; /* counts the loads of this name; a file's is 0 */
+	/* Counts the loads of this name; a file's is 0 at the start, and one more with each reload.
+	 */
+	uint64_t version;
 	uint64_t
 		lsn; /* of the record that stored it: replies of its code wait for it; 0: settled */
 	int64_t loaded_ms; /* wall clock */
 	bool from_file;
+	bool file_known;   /* the next two are */
+	struct slice file; /* path of the file of its name in class-dir, empty: there is none */
+	struct class_digest file_digest; /* of that file when this class was loaded */
 	struct slice source;
+};
+
+/* What a class is made from. */
+struct class_given {
+	struct slice name;
+	struct slice source;
+	uint64_t version;
+	uint64_t lsn;
+	int64_t loaded_ms;
+	bool from_file;
+	bool file_known;
+	struct slice file;
+	struct class_digest file_digest;
 };
 
 struct class_registry;
@@ -39,10 +64,8 @@ uint64_t class_registry_revision(const struct class_registry *registry);
 struct class *class_find(struct class_registry *registry, struct slice name);
 /* Takes and nulls the reference. */
 void class_release(struct class **class);
-/* Makes this the class of its name from now on. The registry has its own copy of name and source.
- */
-void class_publish(struct class_registry *registry, struct slice name, struct slice source,
-	uint64_t version, uint64_t lsn, int64_t loaded_ms, bool from_file);
+/* Makes this the class of its name from now on. The registry has its own copy of all of it. */
+void class_publish(struct class_registry *registry, const struct class_given *given);
 /* Forgets it. */
 void class_withdraw(struct class_registry *registry, struct slice name);
 /* Classes in the order of their names, under the lock. */
@@ -51,12 +74,7 @@ void class_each(struct class_registry *registry, class_each_fn each, void *conte
 
 /* At the start, before there are other threads: those that shard 0 has. */
 void class_load_stored(struct class_registry *registry, struct store *store);
-/* Every NAME.lua of a directory; a source that does not load (class_state_check) is an error. 0, or
- * negative errno and one line in `error` that names the file. `check` is class_state_check in
- * production. */
-typedef bool (*class_check_fn)(
-	void *context, struct slice name, struct slice source, char *error, size_t error_size);
-int class_load_directory(struct class_registry *registry, const char *directory, int64_t now_ms,
-	class_check_fn check, void *context, char *error, size_t error_size);
+
+void class_digest(struct slice source, struct class_digest *out);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * class_commands: DO.CLASS LOAD, LIST, SOURCE, DROP.
+ * class_commands: DO.CLASS LOAD, LIST, SOURCE, DROP. RELOAD is class_reload.c's.
  *
  * Shard 0 stores the classes, and its turns order their changes. A class that is loaded must not be
  * seen before it is in the log, for the LSN of its record is what replies of its code wait for:
@@ -18,31 +18,29 @@
 #include "object/commands.h"
 
 #include "holdfast/object_format.h"
+#include "object/class_files.h"
 #include "object/objects.h"
 #include "object/packed.h"
 #include "object/survey.h"
 
-#include <assert.h>
-#include <openssl/evp.h>
-#include <stdio.h>
+#include "config/config.h"
 
-/* Where classes are stored. */
-#define CLASS_SHARD 0
+#include <assert.h>
+#include <stdio.h>
+#include <unistd.h>
 
 /* What a load keeps from its first turn to its second. */
 struct class_load {
 	struct objects *objects;
-	struct slice name;
-	struct slice source;
-	uint64_t version;
-	int64_t loaded_ms;
+	struct class_given given;
 };
 
 static bool name_argument(struct turn *turn, struct slice *out);
 static struct class *loaded_class(struct turn *turn, struct slice name);
-static bool next_version(struct turn *turn, struct slice name, uint64_t *version);
+static bool next_version(struct turn *turn, bool replaces, struct class_given *given);
 static bool check_source(struct turn *turn, struct slice name, struct slice source);
-static void store_class(struct turn *turn, const struct class_load *load);
+static void look_at_file(struct turn *turn, struct class_given *given);
+static void store_class(struct turn *turn, const struct class_given *given);
 static void publish(struct request *request);
 static void count_class(void *context, const struct class *class);
 static void write_class(void *context, const struct class *class);
@@ -53,28 +51,28 @@ void do_class_load(struct turn *turn)
 	struct class_load *load = turn->request->state;
 	if (load) {
 		if (!turn->request->failed)
-			writer_integer(&turn->writer, (int64_t)load->version);
+			writer_integer(&turn->writer, (int64_t)load->given.version);
 		return;
 	}
 	uint32_t count = turn->request->argument_count;
-	struct slice name, source = turn_argument(turn, 3);
-	uint64_t version;
-	if (count > 5 || (count == 5 && !slice_is(turn_argument(turn, 4), "replace"))) {
+	/* redis-cli -x gives the source as the last argument. */
+	bool before = count == 5 && slice_is(turn_argument(turn, 3), "replace");
+	bool behind = count == 5 && !before && slice_is(turn_argument(turn, 4), "replace");
+	if (count > 5 || (count == 5 && !before && !behind)) {
 		turn_error(turn, ERROR_SYNTAX);
 		return;
 	}
-	if (!name_argument(turn, &name) || !check_source(turn, name, source) ||
-		!next_version(turn, name, &version))
-		return;
-	load = arena_alloc(turn_arena(turn), sizeof(*load));
-	*load = (struct class_load){
-		.objects = turn->objects,
-		.name = name,
-		.source = source,
-		.version = version,
+	struct class_given given = {
+		.source = turn_argument(turn, before ? 4 : 3),
 		.loaded_ms = turn->now_ms,
 	};
-	store_class(turn, load);
+	if (!name_argument(turn, &given.name) || !check_source(turn, given.name, given.source) ||
+		!next_version(turn, before || behind, &given))
+		return;
+	look_at_file(turn, &given);
+	store_class(turn, &given);
+	load = arena_alloc(turn_arena(turn), sizeof(*load));
+	*load = (struct class_load){ turn->objects, given };
 	turn->request->state = load;
 	turn_park(turn, publish);
 }
@@ -108,10 +106,12 @@ void do_class_drop(struct turn *turn)
 	struct class *class = loaded_class(turn, name);
 	if (class == NULL)
 		return;
-	bool from_file = class->from_file;
+	struct slice path =
+		arena_format(turn_arena(turn), "%.*s", (int)class->file.size, class->file.data);
+	bool from_file = class->from_file && access(path.data, F_OK) == 0;
 	class_release(&class);
 	if (from_file) {
-		turn_error(turn, ERROR_CLASS_OF_FILE, (int)name.size, name.data);
+		turn_error(turn, ERROR_CLASS_OF_FILE, (int)name.size, name.data, path.data);
 		return;
 	}
 	if (has_objects(turn, name)) {
@@ -119,8 +119,10 @@ void do_class_drop(struct turn *turn)
 		return;
 	}
 	struct key key;
+	struct value value;
 	key_of_class(&key, name);
-	turn_delete(turn, CLASS_SHARD, key_slice(&key));
+	if (turn_look(turn, CLASS_SHARD, key_slice(&key), &value))
+		turn_delete(turn, CLASS_SHARD, key_slice(&key));
 	class_withdraw(objects_registry(turn->objects), name);
 	writer_ok(&turn->writer);
 }
@@ -161,33 +163,46 @@ static bool check_source(struct turn *turn, struct slice name, struct slice sour
 }
 
 /* False: the name is taken, and answered. */
-static bool next_version(struct turn *turn, struct slice name, uint64_t *version)
+static bool next_version(struct turn *turn, bool replaces, struct class_given *given)
 {
-	struct class *class = class_find(objects_registry(turn->objects), name);
-	bool taken = class && turn->request->argument_count < 5;
-	*version = class ? class->version + 1 : 1;
+	struct class *class = class_find(objects_registry(turn->objects), given->name);
+	bool taken = class && !replaces;
+	given->version = class ? class->version + 1 : 1;
 	class_release(&class);
 	if (taken)
-		turn_error(turn, ERROR_CLASS_EXISTS, (int)name.size, name.data);
+		turn_error(turn, ERROR_CLASS_EXISTS, (int)given->name.size, given->name.data);
 	return !taken;
 }
 
-static void store_class(struct turn *turn, const struct class_load *load)
+/* Which file it hides from now on: another one is later than this load. */
+static void look_at_file(struct turn *turn, struct class_given *given)
+{
+	struct config *config = objects_config(turn->objects);
+	struct slice directory = class_files_directory(config, turn_arena(turn));
+	given->file_known = directory.size > 0;
+	if (given->file_known)
+		class_file_look(directory.data, given->name, turn_arena(turn), &given->file,
+			&given->file_digest);
+}
+
+static void store_class(struct turn *turn, const struct class_given *given)
 {
 	assert(turn->shard == CLASS_SHARD);
 	struct buffer packed;
 	struct key key;
 	buffer_init(&packed);
 	packed_add_table(&packed, OBJECT_FORMAT_CLASS_ITEMS, 0);
-	packed_add_integer(&packed, (int64_t)load->version);
-	packed_add_integer(&packed, load->loaded_ms);
-	packed_add_string(&packed, load->source);
+	const struct class_digest *digest = &given->file_digest;
+	packed_add_integer(&packed, (int64_t)given->version);
+	packed_add_integer(&packed, given->loaded_ms);
+	packed_add_string(&packed, given->source);
+	packed_add_string(&packed, slice_of(digest, given->file_known ? sizeof(*digest) : 0));
 	struct value value = {
 		.type = VALUE_PACKED,
 		.data = arena_copy(turn_arena(turn), buffer_slice(&packed)),
 	};
 	buffer_fini(&packed);
-	key_of_class(&key, load->name);
+	key_of_class(&key, given->name);
 	turn_put(turn, CLASS_SHARD, key_slice(&key), &value);
 }
 
@@ -196,9 +211,9 @@ static void publish(struct request *request)
 {
 	struct class_load *load = request->state;
 	struct objects *objects = load->objects;
+	load->given.lsn = request->gate_lsn;
 	if (!request->failed)
-		class_publish(objects_registry(objects), load->name, load->source, load->version,
-			request->gate_lsn, load->loaded_ms, false);
+		class_publish(objects_registry(objects), &load->given);
 	engine_resume(objects_engine(objects), objects_port(objects), &request);
 }
 
@@ -210,14 +225,12 @@ static void count_class(void *context, const struct class *class)
 
 static void write_hash(struct writer *writer, struct slice source)
 {
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	unsigned size = 0;
-	char hex[2 * EVP_MAX_MD_SIZE + 1];
-	int done = EVP_Digest(source.data, source.size, hash, &size, EVP_sha256(), NULL);
-	assert(done == 1);
-	for (unsigned i = 0; i < size; i++)
-		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-	writer_bulk(writer, slice_of(hex, 2 * size));
+	struct class_digest digest;
+	char hex[2 * CLASS_DIGEST_BYTES + 1];
+	class_digest(source, &digest);
+	for (size_t i = 0; i < CLASS_DIGEST_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest.bytes[i]);
+	writer_bulk(writer, slice_of(hex, sizeof(hex) - 1));
 }
 
 static void write_class(void *context, const struct class *class)
@@ -226,7 +239,7 @@ static void write_class(void *context, const struct class *class)
 	struct writer *writer = &turn->writer;
 	if (class->lsn > turn->gate_lsn)
 		turn->gate_lsn = class->lsn;
-	writer_map(writer, 6);
+	writer_map(writer, 7);
 	writer_bulk_text(writer, "name");
 	writer_bulk_text(writer, class->name);
 	writer_bulk_text(writer, "version");
@@ -239,6 +252,11 @@ static void write_class(void *context, const struct class *class)
 	writer_integer(writer, class->loaded_ms);
 	writer_bulk_text(writer, "sha256");
 	write_hash(writer, class->source);
+	writer_bulk_text(writer, "file");
+	if (class->file.size > 0)
+		writer_bulk(writer, class->file);
+	else
+		writer_null(writer);
 }
 
 static bool has_objects(struct turn *turn, struct slice class_name)

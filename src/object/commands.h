@@ -32,11 +32,16 @@ void do_info(struct turn *turn);
 void do_alarms(struct turn *turn);
 void do_wake(struct turn *turn);
 
+/* Shard 0 stores the classes. */
+#define CLASS_SHARD 0
+
 /* class_commands.c: on shard 0, DROP on all */
 void do_class_load(struct turn *turn);
 void do_class_list(struct turn *turn);
 void do_class_source(struct turn *turn);
 void do_class_drop(struct turn *turn);
+/* class_reload.c */
+void do_class_reload(struct turn *turn);
 
 /* call_commands.c */
 void do_call(struct turn *turn);

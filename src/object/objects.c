@@ -539,6 +539,11 @@ uint16_t objects_port(struct objects *objects)
 	return objects->options.port;
 }
 
+struct config *objects_config(struct objects *objects)
+{
+	return objects->options.config;
+}
+
 struct class_registry *objects_registry(struct objects *objects)
 {
 	return objects->options.registry;

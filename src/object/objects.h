@@ -101,8 +101,12 @@ void objects_add_totals(struct objects *objects, struct objects_figures *out);
 /* For what submits requests of its own. */
 struct engine *objects_engine(struct objects *objects);
 uint16_t objects_port(struct objects *objects);
+struct config *objects_config(struct objects *objects);
 /* The registry, for the handlers of DO.CLASS. */
 struct class_registry *objects_registry(struct objects *objects);
+/* Takes the files of class-dir that are later than the classes that hold, all or none, and says in
+ * the log what came of it. On the worker's thread, not from within a turn. */
+void objects_reload_classes(struct objects *objects);
 /* Whether the class compiles here: class_state_check with this worker's environment. */
 bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
 	char *error, size_t error_size);

@@ -327,7 +327,14 @@ void class_bench_free(struct class_bench **taken)
 
 static void publish(struct class_bench *bench, const struct bench_class *class)
 {
-	class_publish(bench->registry, class->name, class->source, 1, 0, bench->now_ms, true);
+	struct class_given given = {
+		.name = class->name,
+		.source = class->source,
+		.version = 1,
+		.loaded_ms = bench->now_ms,
+		.from_file = true,
+	};
+	class_publish(bench->registry, &given);
 }
 
 bool class_bench_load(struct class_bench *bench, struct slice name, struct slice source,

@@ -36,6 +36,7 @@
 #define WORDS_MAX    64
 #define WAIT_MS_MAX  (24ll * 3600 * 1000)
 #define SOURCE_BYTES (16u << 20)
+#define USAGE_CODE   2
 
 struct run {
 	struct config *config;
@@ -546,10 +547,25 @@ static void run_test_file(struct run *run, const char *file)
 	run->L = NULL;
 }
 
+static bool has_tests(char **files, int count)
+{
+	int tests = 0;
+	for (int i = 0; i < count; i++)
+		tests += is_test(files[i]);
+	if (tests == 0)
+		fprintf(stderr,
+			"holdfast-server: --test takes files: X.lua is class X, X_test.lua holds "
+			"tests, of which there must be one\n"
+			"usage: holdfast-server --test Visits.lua Visits_test.lua\n");
+	return tests > 0;
+}
+
 int class_test_run(struct config *config, char **files, int count)
 {
 	struct run run = { .config = config };
 	char error[512];
+	if (!has_tests(files, count))
+		return USAGE_CODE;
 	run.bench = class_bench_new(config, on_fetch, &run, error, sizeof(error));
 	if (run.bench == NULL) {
 		fprintf(stderr, "holdfast-server: %s\n", error);
@@ -563,6 +579,8 @@ int class_test_run(struct config *config, char **files, int count)
 			run_test_file(&run, files[i]);
 	}
 	class_bench_free(&run.bench);
+	if (run.passed + run.failed == 0)
+		printf("FAIL there is no test in these files\n");
 	printf("%d passed, %d failed\n", run.passed, run.failed);
-	return run.failed ? 1 : 0;
+	return run.failed || run.passed == 0 ? 1 : 0;
 }

@@ -7,8 +7,8 @@
 #include "config/config.h"
 
 /* A file whose name ends in `_test.lua` is a test, any other a class named after the file. Prints a
- * line a test and at last `N passed, N failed`. Returns the exit code: 0, or 1 when a test failed
- * or a file does not load. */
+ * line a test and at last `N passed, N failed`. Returns the exit code: 0, 1 when a test failed,
+ * a file does not load or nothing was tested, or 2 when no file is a test. */
 int class_test_run(struct config *config, char **files, int count);
 
 #endif

@@ -18,6 +18,7 @@
 #include "command/command.h"
 #include "net/lease_loop.h"
 #include "net/net.h"
+#include "object/class_files.h"
 #include "server/data_directory.h"
 #include "session/sessions.h"
 #include "shard/checkpoint.h"
@@ -31,6 +32,7 @@
 #include <unistd.h>
 
 #define ERROR_BYTES        512
+#define CLASS_ARENA_BYTES  65536
 #define CLIENTS_LEAST      16
 #define DESCRIPTORS_OWN    256 /* log segments, other files, event loops, listeners */
 #define CORES_PER_WORKER   2
@@ -100,6 +102,8 @@ static void on_reload(void *context)
 {
 	struct environment *environment = context;
 	reopen_log(environment->config);
+	if (!config_text_is_empty(environment->config, "class-dir"))
+		objects_reload_classes(object_loop_objects(environment->object_loops[0]));
 }
 
 static void shut_down(struct environment *environment)
@@ -272,11 +276,29 @@ static bool check_class(
 	return objects_check_class(context, name, source, error, error_size);
 }
 
+static int load_class_files(struct environment *environment, char *error)
+{
+	struct arena arena;
+	arena_init(&arena, CLASS_ARENA_BYTES);
+	struct slice directory = class_files_directory(environment->config, &arena);
+	struct class_files_options options = {
+		.directory = directory.data,
+		.check = check_class,
+		.context = object_loop_objects(environment->object_loops[0]),
+		.arena = &arena,
+	};
+	int result = 0;
+	if (directory.size > 0)
+		result = class_load_directory(environment->classes,
+			clock_wall_ms(environment->clock), &options, error, ERROR_BYTES);
+	arena_fini(&arena);
+	return result;
+}
+
 /* Each worker's objects, and the classes that were stored or lie in class-dir. */
 static int open_objects(struct environment *environment, char *error)
 {
 	struct engine *engine = environment->engine;
-	char directory[4096];
 	environment->lease_loop = lease_loop_new(environment->net, engine);
 	sessions_new(engine);
 	cache_new(engine);
@@ -297,12 +319,7 @@ static int open_objects(struct environment *environment, char *error)
 		environment->object_loops[i] =
 			object_loop_new(net_uv_loop(environment->net, i), &options);
 	}
-	config_text_copy(environment->config, "class-dir", directory, sizeof(directory));
-	if (directory[0] == '\0')
-		return 0;
-	return class_load_directory(environment->classes, directory,
-		clock_wall_ms(environment->clock), check_class,
-		object_loop_objects(environment->object_loops[0]), error, ERROR_BYTES);
+	return load_class_files(environment, error);
 }
 
 static void close_objects(struct environment *environment)

@@ -1,6 +1,5 @@
 /*
- * The registry of classes against a plain table, its life cycle, and the two places that classes
- * are loaded from.
+ * The registry of classes against a plain table, its life cycle, and what of it is stored.
  */
 #include "object/class.h"
 
@@ -12,14 +11,10 @@
 #include "object/packed.h"
 #include "support/turn_rig.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,8 +36,14 @@ static int tear_down(void **state)
 static void publish(
 	struct class_registry *registry, const char *name, const char *source, uint64_t version)
 {
-	class_publish(registry, slice_text(name), slice_text(source), version, version * 10,
-		1000 + (int64_t)version, false);
+	struct class_given given = {
+		.name = slice_text(name),
+		.source = slice_text(source),
+		.version = version,
+		.lsn = version * 10,
+		.loaded_ms = 1000 + (int64_t)version,
+	};
+	class_publish(registry, &given);
 }
 
 /* --- the registry --------------------------------------------------------------------------------
@@ -112,20 +113,34 @@ static void is_like_a_plain_table_under_random_changes(void **state)
 	}
 }
 
-static void holds_copies_of_name_and_source(void **state)
+static void holds_copies_of_what_it_is_given(void **state)
 {
 	struct class_registry *registry = *state;
-	char name[] = "Counter", source[] = "return 1";
-	class_publish(registry, slice_text(name), slice_text(source), 3, 17, 99, true);
+	char name[] = "Counter", source[] = "return 1", file[] = "/classes/Counter.lua";
+	struct class_given given = {
+		.name = slice_text(name),
+		.source = slice_text(source),
+		.version = 3,
+		.lsn = 17,
+		.loaded_ms = 99,
+		.from_file = true,
+		.file = slice_text(file),
+		.file_known = true,
+		.file_digest = { "digest" },
+	};
+	class_publish(registry, &given);
 	memset(name, 'x', sizeof(name) - 1);
 	memset(source, 'x', sizeof(source) - 1);
+	memset(file, 'x', sizeof(file) - 1);
 	struct class *class = class_find(registry, slice_text("Counter"));
 	assert_string_equal(class->name, "Counter");
 	assert_true(slice_equal(class->source, slice_text("return 1")));
 	assert_int_equal(class->version, 3);
 	assert_int_equal(class->lsn, 17);
 	assert_int_equal(class->loaded_ms, 99);
-	assert_true(class->from_file);
+	assert_true(class->from_file && class->file_known);
+	assert_true(slice_equal(class->file, slice_text("/classes/Counter.lua")));
+	assert_memory_equal(&class->file_digest, &given.file_digest, sizeof(given.file_digest));
 	class_release(&class);
 }
 
@@ -209,15 +224,18 @@ static void store(struct turn_rig *rig, const char *name, struct slice packed)
 	turn_rig_run_slices(rig, put_class, arguments, 2);
 }
 
-static void store_class(
-	struct turn_rig *rig, const char *name, int64_t version, struct slice source)
+/* `digest` without data: in the first form, which had none. */
+static void store_class(struct turn_rig *rig, const char *name, int64_t version,
+	struct slice source, struct slice digest)
 {
 	struct buffer packed;
 	buffer_init(&packed);
-	packed_add_table(&packed, 3, 0);
+	packed_add_table(&packed, digest.data ? 4 : 3, 0);
 	packed_add_integer(&packed, version);
 	packed_add_integer(&packed, 1700000000000 + version);
 	packed_add_string(&packed, source);
+	if (digest.data)
+		packed_add_string(&packed, digest);
 	store(rig, name, buffer_slice(&packed));
 	buffer_fini(&packed);
 }
@@ -233,27 +251,36 @@ static void stored_classes_are_loaded_and_damaged_ones_left_out(void **state)
 	struct class_registry *registry = *state;
 	struct turn_rig *rig = memory_alloc(sizeof(*rig));
 	turn_rig_init(rig, 1);
+	struct slice none = { NULL, 0 };
+	char digest[CLASS_DIGEST_BYTES] = "what the file had";
 	char *large = memory_alloc(LIMIT_CLASS_SOURCE_BYTES);
 	memset(large, ' ', LIMIT_CLASS_SOURCE_BYTES);
-	store_class(rig, "Large", 2, slice_of(large, LIMIT_CLASS_SOURCE_BYTES));
+	store_class(rig, "Large", 2, slice_of(large, LIMIT_CLASS_SOURCE_BYTES), none);
 	turn_rig_checkpoint(rig);
-	store_class(rig, "Counter", 41, slice_text("return 1"));
-	store_class(rig, "not a name", 1, slice_text("return 1"));
+	store_class(rig, "Counter", 41, slice_text("return 1"), slice_of(digest, sizeof(digest)));
+	store_class(rig, "not a name", 1, slice_text("return 1"), none);
+	store_class(rig, "Unknown", 2, slice_text("return 2"), slice_of("", 0));
 	store(rig, "Damaged", slice_text("\x06\x03\x00\x03"));
 	store(rig, "Other", slice_text("\x03\x02"));
 
 	class_load_stored(registry, rig->stores[0]);
 	size_t classes = 0;
 	class_each(registry, count, &classes);
-	assert_int_equal(classes, 2);
+	assert_int_equal(classes, 3);
 	struct class *class = class_find(registry, slice_text("Counter"));
 	assert_int_equal(class->version, 41);
 	assert_int_equal(class->loaded_ms, 1700000000041);
 	assert_int_equal(class->lsn, 0);
 	assert_false(class->from_file);
 	assert_true(slice_equal(class->source, slice_text("return 1")));
+	assert_true(class->file_known);
+	assert_memory_equal(&class->file_digest, digest, sizeof(digest));
+	class_release(&class);
+	class = class_find(registry, slice_text("Unknown"));
+	assert_false(class->file_known);
 	class_release(&class);
 	class = class_find(registry, slice_text("Large"));
+	assert_false(class->file_known);
 	assert_true(slice_equal(class->source, slice_of(large, LIMIT_CLASS_SOURCE_BYTES)));
 	class_release(&class);
 	memory_free(large);
@@ -261,151 +288,13 @@ static void stored_classes_are_loaded_and_damaged_ones_left_out(void **state)
 	memory_free(rig);
 }
 
-/* --- a directory ---------------------------------------------------------------------------------
- */
-
-#define NOW_MS 1700000000000
-
-struct directory {
-	char path[64];
-	char checked[256]; /* names, in the order in which they were checked */
-	char error[256];
-};
-
-static bool check_source(
-	void *context, struct slice name, struct slice source, char *error, size_t error_size)
-{
-	struct directory *directory = context;
-	size_t used = strlen(directory->checked);
-	snprintf(directory->checked + used, sizeof(directory->checked) - used, "%.*s ",
-		(int)name.size, name.data);
-	if (!slice_starts_with(source, slice_text("bad")))
-		return true;
-	snprintf(error, error_size, "%.*s:1: unexpected symbol", (int)name.size, name.data);
-	return false;
-}
-
-static void directory_make(struct directory *directory)
-{
-	*directory = (struct directory){ .path = "/tmp/holdfast-classes-XXXXXX" };
-	assert_non_null(mkdtemp(directory->path));
-}
-
-static void directory_add(
-	struct directory *directory, const char *name, const char *text, size_t size)
-{
-	char path[128];
-	snprintf(path, sizeof(path), "%s/%s", directory->path, name);
-	FILE *file = fopen(path, "w");
-	assert_non_null(file);
-	assert_int_equal(fwrite(text, 1, size, file), size);
-	fclose(file);
-}
-
-static void directory_take(struct directory *directory, const char *name)
-{
-	char path[128];
-	snprintf(path, sizeof(path), "%s/%s", directory->path, name);
-	assert_int_equal(remove(path), 0);
-}
-
-static void directory_remove(struct directory *directory)
-{
-	assert_int_equal(rmdir(directory->path), 0);
-}
-
-static int load(struct class_registry *registry, struct directory *directory)
-{
-	directory->error[0] = directory->checked[0] = '\0';
-	return class_load_directory(registry, directory->path, NOW_MS, check_source, directory,
-		directory->error, sizeof(directory->error));
-}
-
-static void the_files_of_a_directory_are_loaded_in_the_order_of_their_names(void **state)
-{
-	struct class_registry *registry = *state;
-	struct directory directory;
-	directory_make(&directory);
-	directory_add(&directory, "Zebra.lua", "z", 1);
-	directory_add(&directory, "Apple.lua", "a\0b", 3);
-	directory_add(&directory, "Notes.txt", "bad", 3);
-	directory_add(&directory, ".hidden.lua", "bad", 3);
-	directory_add(&directory, "lua", "bad", 3);
-	assert_int_equal(load(registry, &directory), 0);
-	assert_string_equal(directory.checked, "Apple Zebra ");
-	struct class *class = class_find(registry, slice_text("Apple"));
-	assert_true(class->from_file);
-	assert_int_equal(class->version, 0);
-	assert_int_equal(class->lsn, 0);
-	assert_int_equal(class->loaded_ms, NOW_MS);
-	assert_true(slice_equal(class->source, slice_of("a\0b", 3)));
-	class_release(&class);
-	static const char *const names[] = { "Zebra.lua", "Apple.lua", "Notes.txt", ".hidden.lua",
-		"lua" };
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		directory_take(&directory, names[i]);
-	directory_remove(&directory);
-}
-
-static void a_stored_class_wins_over_a_file_of_its_name(void **state)
-{
-	struct class_registry *registry = *state;
-	struct directory directory;
-	directory_make(&directory);
-	publish(registry, "Counter", "stored", 5);
-	directory_add(&directory, "Counter.lua", "bad file", 8);
-	assert_int_equal(load(registry, &directory), 0);
-	struct class *class = class_find(registry, slice_text("Counter"));
-	assert_int_equal(class->version, 5);
-	assert_true(slice_equal(class->source, slice_text("stored")));
-	class_release(&class);
-	directory_take(&directory, "Counter.lua");
-	directory_remove(&directory);
-}
-
-static void what_is_wrong_with_a_file_is_said_with_its_name(void **state)
-{
-	struct class_registry *registry = *state;
-	struct directory directory;
-	directory_make(&directory);
-
-	directory_add(&directory, "1st.lua", "a", 1);
-	assert_int_equal(load(registry, &directory), -EINVAL);
-	assert_non_null(strstr(directory.error, "/1st.lua: a class name is"));
-	directory_take(&directory, "1st.lua");
-
-	directory_add(&directory, "Wrong.lua", "bad", 3);
-	assert_int_equal(load(registry, &directory), -EINVAL);
-	assert_non_null(strstr(directory.error, "/Wrong.lua: Wrong:1: unexpected symbol"));
-	directory_take(&directory, "Wrong.lua");
-
-	char *large = memory_zeroed(LIMIT_CLASS_SOURCE_BYTES + 1);
-	directory_add(&directory, "Large.lua", large, LIMIT_CLASS_SOURCE_BYTES + 1);
-	assert_int_equal(load(registry, &directory), -EFBIG);
-	assert_non_null(strstr(directory.error, "/Large.lua: a class is at most 1 MiB"));
-	directory_add(&directory, "Large.lua", large, LIMIT_CLASS_SOURCE_BYTES);
-	assert_int_equal(load(registry, &directory), 0);
-	directory_take(&directory, "Large.lua");
-	memory_free(large);
-
-	char path[128];
-	snprintf(path, sizeof(path), "%s/Folder.lua", directory.path);
-	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(load(registry, &directory), -EISDIR);
-	assert_non_null(strstr(directory.error, "/Folder.lua: Is a directory"));
-	assert_int_equal(rmdir(path), 0);
-	directory_remove(&directory);
-
-	assert_int_equal(load(registry, &directory), -ENOENT);
-	assert_non_null(strstr(directory.error, directory.path));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			is_like_a_plain_table_under_random_changes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(holds_copies_of_name_and_source, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			holds_copies_of_what_it_is_given, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_class_lives_as_long_as_somebody_holds_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(names_are_compared_whole, set_up, tear_down),
@@ -413,13 +302,6 @@ int main(void)
 			others_find_whole_classes_while_one_publishes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			stored_classes_are_loaded_and_damaged_ones_left_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			the_files_of_a_directory_are_loaded_in_the_order_of_their_names, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_stored_class_wins_over_a_file_of_its_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			what_is_wrong_with_a_file_is_said_with_its_name, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

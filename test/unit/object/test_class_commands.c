@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -138,7 +139,8 @@ static void loads_are_counted_and_need_replace(void **state)
 	assert_string_equal(run("DO.CLASS", "LOAD", "Counter", COUNTER_2),
 		"-CLASSEXISTS class 'Counter' is loaded; REPLACE replaces it\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "Counter", COUNTER_2, "replace"), ":2\r\n");
-	assert_string_equal(run("DO.CLASS", "LOAD", "Counter", COUNTER_2, "replace"), ":3\r\n");
+	/* redis-cli -x puts the source behind everything else. */
+	assert_string_equal(run("DO.CLASS", "LOAD", "Counter", "replace", COUNTER_2), ":3\r\n");
 	assert_string_equal(run("DO.CALL", "Counter", "a", "one"), ":2\r\n");
 	assert_string_equal(run("DO.CLASS", "DROP", "Counter"), "+OK\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "Counter", COUNTER_1), ":1\r\n");
@@ -217,16 +219,25 @@ static void lists_classes_by_name(void **state)
 	struct fixture *fixture = *state;
 	assert_string_equal(run("DO.CLASS", "LIST"), "*0\r\n");
 	run("DO.CLASS", "LOAD", "Other", OTHER);
-	class_publish(fixture->registry, slice_text("Filed"), slice_text("abc"), 0, 0, 99, true);
+	struct class_given given = {
+		.name = slice_text("Filed"),
+		.source = slice_text("abc"),
+		.loaded_ms = 99,
+		.from_file = true,
+		.file = slice_text("/c/Filed.lua"),
+	};
+	class_publish(fixture->registry, &given);
 	assert_string_equal(run("DO.CLASS", "LIST"),
 		"*2\r\n"
-		"*12\r\n$4\r\nname\r\n$5\r\nFiled\r\n$7\r\nversion\r\n:0\r\n$5\r\nbytes\r\n:3\r\n"
+		"*14\r\n$4\r\nname\r\n$5\r\nFiled\r\n$7\r\nversion\r\n:0\r\n$5\r\nbytes\r\n:3\r\n"
 		"$4\r\nfrom\r\n$4\r\nfile\r\n$9\r\nloaded-at\r\n:99\r\n$6\r\nsha256\r\n$64\r\n"
 		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\r\n"
-		"*12\r\n$4\r\nname\r\n$5\r\nOther\r\n$7\r\nversion\r\n:1\r\n$5\r\nbytes\r\n:33\r\n"
+		"$4\r\nfile\r\n$12\r\n/c/Filed.lua\r\n"
+		"*14\r\n$4\r\nname\r\n$5\r\nOther\r\n$7\r\nversion\r\n:1\r\n$5\r\nbytes\r\n:33\r\n"
 		"$4\r\nfrom\r\n$7\r\ncommand\r\n$9\r\nloaded-at\r\n:1700000000000\r\n"
 		"$6\r\nsha256\r\n$64\r\n"
-		"e8bd847cd7439d46cbc71a8c6463d8216f06d7c88c25409450b16c167dc4d66e\r\n");
+		"e8bd847cd7439d46cbc71a8c6463d8216f06d7c88c25409450b16c167dc4d66e\r\n"
+		"$4\r\nfile\r\n$-1\r\n");
 	assert_string_equal(run("DO.CLASS", "SOURCE", "Filed"), "$3\r\nabc\r\n");
 	assert_string_equal(
 		run("DO.CLASS", "SOURCE", "Filing"), "-NOCLASS class 'Filing' is not loaded\r\n");
@@ -273,15 +284,24 @@ static void lives_that_have_ended_do_not_keep_a_class(void **state)
 static void a_class_of_a_file_is_dropped_with_the_file(void **state)
 {
 	struct fixture *fixture = *state;
-	class_publish(
-		fixture->registry, slice_text("Counter"), slice_text(COUNTER_1), 0, 0, 99, true);
-	assert_string_equal(run("DO.CLASS", "DROP", "Counter"),
-		"-CLASSFILE class 'Counter' is from a file of class-dir; remove the file and "
-		"restart\r\n");
+	char path[] = "/tmp/holdfast-class-XXXXXX";
+	close(mkstemp(path));
+	struct class_given given = {
+		.name = slice_text("Counter"),
+		.source = slice_text(COUNTER_1),
+		.from_file = true,
+		.file = slice_text(path),
+	};
+	class_publish(fixture->registry, &given);
+	starts_with(run("DO.CLASS", "DROP", "Counter"),
+		"-CLASSFILE class 'Counter' is from the file /tmp/holdfast-class-");
 	assert_string_equal(run("DO.CALL", "Counter", "a", "one"), ":1\r\n");
 	/* Loading over it begins to count, and what was loaded may be dropped. */
 	starts_with(run("DO.CLASS", "LOAD", "Counter", COUNTER_2), "-CLASSEXISTS");
 	assert_string_equal(run("DO.CLASS", "LOAD", "Counter", COUNTER_2, "REPLACE"), ":1\r\n");
+	assert_string_equal(run("DO.CLASS", "DROP", "Counter"), "+OK\r\n");
+	class_publish(fixture->registry, &given);
+	assert_int_equal(unlink(path), 0);
 	assert_string_equal(run("DO.CLASS", "DROP", "Counter"), "+OK\r\n");
 }
 

@@ -180,7 +180,13 @@ static void publish(struct world *world, const char *source)
 	if (!objects_check_class(world->workers[0].objects, slice_text("Thing"), slice_text(source),
 		    error, sizeof(error)))
 		fail_msg("%s", error);
-	class_publish(world->registry, slice_text("Thing"), slice_text(source), 1, 0, 0, true);
+	struct class_given given = {
+		.name = slice_text("Thing"),
+		.source = slice_text(source),
+		.version = 1,
+		.from_file = true,
+	};
+	class_publish(world->registry, &given);
 }
 
 static void open_objects(struct world *world)
@@ -641,8 +647,13 @@ static void an_allocation_that_fails_anywhere_fails_one_call(void **state)
 		char ballast[16];
 		snprintf(ballast, sizeof(ballast), "%d", bytes);
 		/* Anew, for a state of its own. */
-		class_publish(
-			world->registry, slice_text("Thing"), slice_text(thing), 1, 0, 0, true);
+		struct class_given given = {
+			.name = slice_text("Thing"),
+			.source = slice_text(thing),
+			.version = 1,
+			.from_file = true,
+		};
+		class_publish(world->registry, &given);
 		struct engine_ticket *crowd = send(0, world->near, "crowd", ballast);
 		settle(world);
 		if (crowd->failed)

@@ -1,0 +1,178 @@
+/*
+ * class_reload: takes classes from the files of class-dir while the server runs: by DO.CLASS
+ * RELOAD, and when the server is told by a signal that its files have changed.
+ *
+ *   files read, checked -> all sound -> stored classes of their names deleted -> committed ->
+ *   class_publish of each -> reply
+ *
+ * As with a load the classes are published between the commit and the second turn, with the LSN
+ * that their code's replies wait for. A stored class that gave way is deleted, so that the file is
+ * still the one that holds after the next start.
+ *
+ * The command takes every file that differs from the class that holds, since somebody has asked for
+ * just that. The signal takes those that came after it: it is also sent to have log files opened
+ * anew, which must not undo what was loaded by command.
+ *
+ * Threads: the turn's, a worker's of shard 0. The disk is read within the turn.
+ */
+#include "object/commands.h"
+
+#include "base/logline.h"
+#include "config/config.h"
+#include "object/class_files.h"
+#include "object/objects.h"
+#include "request/request.h"
+
+struct class_reload {
+	struct objects *objects;
+	struct class_files files; /* after the first turn those that are taken */
+	int64_t now_ms;
+};
+
+static void reload(struct turn *turn, bool only_later);
+static bool read_files(struct turn *turn, struct class_files *files);
+static bool is_taken(struct objects *objects, const struct class_file *file, bool only_later);
+static void delete_stored(struct turn *turn, struct slice name);
+static void publish(struct request *request);
+static bool check(
+	void *context, struct slice name, struct slice source, char *error, size_t error_size);
+
+void do_class_reload(struct turn *turn)
+{
+	if (turn->request->argument_count > 3)
+		turn_error(turn, ERROR_SYNTAX);
+	else
+		reload(turn, false);
+}
+
+static void reload_later(struct turn *turn)
+{
+	reload(turn, true);
+}
+
+/* The request of the signal. */
+static const struct command signal_command = {
+	.name = "take files that have changed",
+	.route = ROUTE_WALK,
+	.flags = COMMAND_WRITE,
+	.run = reload_later,
+};
+
+static void on_reloaded(struct request *request)
+{
+	struct objects *objects = request->told_context;
+	struct slice reply = buffer_slice(&request->reply);
+	if (request->failed && reply.size > 3)
+		logline(LOGLINE_WARNING, "SIGHUP: %.*s", (int)reply.size - 3, reply.data + 1);
+	request_put(&objects_engine(objects)->ports[objects_port(objects)].pool, &request);
+}
+
+void objects_reload_classes(struct objects *objects)
+{
+	struct engine *engine = objects_engine(objects);
+	uint16_t port = objects_port(objects);
+	struct request *request = request_take(&engine->ports[port].pool);
+	request->command = &signal_command;
+	request->home = port;
+	request->protocol = 2;
+	request->told = on_reloaded;
+	request->told_context = objects;
+	request->argument_count = 2;
+	request->arguments = arena_alloc(&request->arena, 2 * sizeof(struct slice));
+	request->arguments[0] = slice_text("do.class");
+	request->arguments[1] = slice_text("reload");
+	engine_submit(engine, port, &request);
+}
+
+static void write_taken(struct turn *turn, const struct class_files *files)
+{
+	writer_array(&turn->writer, files->count);
+	for (size_t i = 0; i < files->count; i++)
+		writer_bulk(&turn->writer, files->files[i].name);
+}
+
+static void reload(struct turn *turn, bool only_later)
+{
+	struct class_reload *reload = turn->request->state;
+	if (reload) {
+		if (!turn->request->failed)
+			write_taken(turn, &reload->files);
+		return;
+	}
+	struct class_files files;
+	if (!read_files(turn, &files))
+		return;
+	reload = arena_alloc(turn_arena(turn), sizeof(*reload));
+	*reload = (struct class_reload){ turn->objects, files, turn->now_ms };
+	reload->files.count = 0;
+	for (size_t i = 0; i < files.count; i++) {
+		if (!is_taken(turn->objects, &files.files[i], only_later))
+			continue;
+		reload->files.files[reload->files.count++] = files.files[i];
+		delete_stored(turn, files.files[i].name);
+	}
+	turn->request->state = reload;
+	turn_park(turn, publish);
+}
+
+/* All of them, or the one that the command names. False: answered with an error. */
+static bool read_files(struct turn *turn, struct class_files *files)
+{
+	struct config *config = objects_config(turn->objects);
+	char error[LIMIT_ERROR_BYTES];
+	struct class_files_options options = {
+		.directory = class_files_directory(config, turn_arena(turn)).data,
+		.only = turn->request->argument_count > 2 ? turn_argument(turn, 2)
+							  : slice_of(NULL, 0),
+		.check = check,
+		.context = turn->objects,
+		.arena = turn_arena(turn),
+	};
+	if (options.only.size > 0 && !object_class_name_ok(options.only))
+		turn_error(turn, ERROR_CLASS_NAME);
+	else if (options.directory[0] == '\0')
+		turn_error(turn, ERROR_CLASS_DIR);
+	else if (class_files_read(files, &options, error, sizeof(error)) < 0)
+		turn_error(turn, ERROR_CLASS_FILES, error);
+	else
+		return true;
+	return false;
+}
+
+static bool is_taken(struct objects *objects, const struct class_file *file, bool only_later)
+{
+	struct class *class = class_find(objects_registry(objects), file->name);
+	bool later = class_file_is_later(file, class);
+	bool taken = later || (!only_later && class && !class->from_file);
+	class_release(&class);
+	return taken;
+}
+
+static void delete_stored(struct turn *turn, struct slice name)
+{
+	struct key key;
+	struct value value;
+	key_of_class(&key, name);
+	if (turn_look(turn, CLASS_SHARD, key_slice(&key), &value))
+		turn_delete(turn, CLASS_SHARD, key_slice(&key));
+}
+
+static void publish(struct request *request)
+{
+	struct class_reload *reload = request->state;
+	struct objects *objects = reload->objects;
+	for (size_t i = 0; i < reload->files.count && !request->failed; i++) {
+		const struct class_file *file = &reload->files.files[i];
+		class_file_publish(
+			file, objects_registry(objects), request->gate_lsn, reload->now_ms);
+		logline(LOGLINE_NOTICE, "class %.*s: taken from %.*s", (int)file->name.size,
+			file->name.data, (int)file->path.size, file->path.data);
+	}
+	engine_resume(objects_engine(objects), objects_port(objects), &request);
+}
+
+static bool check(
+	void *context, struct slice name, struct slice source, char *error, size_t error_size)
+{
+	return objects_check_class(context, name, source, error, error_size);
+}
