@@ -32,7 +32,7 @@ struct environment {
 	struct engine *engine;
 	struct net *net;
 	struct class_registry *classes;
-	struct origins **origins;          /* by worker; NULL before they are made */
+	struct origin_loop **origins;      /* by worker; NULL before they are made */
 	struct lease_loop *lease_loop;     /* NULL before it is made */
 	struct object_loop **object_loops; /* by worker; NULL before they are made */
 	const struct command_set *commands;

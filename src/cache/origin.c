@@ -18,7 +18,6 @@
 #include "cache/holder.h"
 #include "cache/options.h"
 #include "config/config.h"
-#include "net/wake_timer.h"
 #include "object/commands.h"
 #include "object/fetch.h"
 
@@ -96,14 +95,19 @@ struct origins {
 	struct engine *engine;
 	uint16_t port;
 	bool closed;
-	struct wake_timer timer;
-	struct fetcher *fetcher;
+	struct origins_host host;
 	struct source *sources;
 	uint32_t source_count;
 	struct source other_classes;
 	struct lane lanes[2]; /* by HTTP, by objects */
 	struct job *held;     /* calls whose record is not durable yet */
 };
+
+static void wake_in(const struct origins *origins, int64_t ms)
+{
+	if (!origins->closed)
+		origins->host.wake_in(origins->host.context, ms);
+}
 
 static void job_free(struct job *job)
 {
@@ -255,7 +259,7 @@ enum origin_answer origin_refresh(
 	*(lane->last ? &lane->last->next : &lane->first) = job;
 	lane->last = job;
 	lane->count++;
-	wake_timer_in(&origins->timer, 0);
+	wake_in(origins, 0);
 	return ORIGIN_TAKEN;
 }
 
@@ -377,7 +381,7 @@ static void on_settled(struct request *request)
 	unlink_running(job);
 	job_free(job);
 	if (more)
-		wake_timer_in(&origins->timer, 0);
+		wake_in(origins, 0);
 }
 
 /* The exchange is over; not within a turn. */
@@ -500,7 +504,8 @@ static void begin_fetch(struct job *job)
 		return;
 	}
 	job->fetching = true;
-	fetcher_start(job->origins->fetcher, &job->fetch);
+	const struct origins_host *host = &job->origins->host;
+	host->fetch(host->context, &job->fetch);
 }
 
 /* --- by an object --------------------------------------------------------------------------------
@@ -543,7 +548,7 @@ static void release_held(struct origins *origins)
 		origins->held = job;
 	}
 	if (origins->held)
-		wake_timer_in(&origins->timer, HELD_MS);
+		wake_in(origins, HELD_MS);
 }
 
 static void on_called(struct request *request)
@@ -611,16 +616,15 @@ static void begin(struct lane *lane)
 		begin_fetch(job);
 }
 
-static void run(void *context, uint16_t port)
+void origins_run(struct origins *origins)
 {
-	struct origins *origins = context;
 	release_held(origins);
 	for (int i = 0; i < 2; i++) {
 		struct lane *lane = &origins->lanes[i];
 		while (lane->first && lane->running_count < RUNNING_MAX && !origins->closed) {
 			/* What would be written has to wait like all writes. */
 			if (engine_admission(origins->engine) == GATE_BUSY) {
-				wake_timer_in(&origins->timer, BUSY_MS);
+				wake_in(origins, BUSY_MS);
 				return;
 			}
 			begin(lane);
@@ -628,15 +632,14 @@ static void run(void *context, uint16_t port)
 	}
 }
 
-struct origins *origins_new(struct engine *engine, uint16_t port, struct uv_loop_s *loop)
+struct origins *origins_new(struct engine *engine, uint16_t port, const struct origins_host *host)
 {
 	struct origins *origins = memory_zeroed(sizeof(*origins));
 	struct config *config = (struct config *)(uintptr_t)engine->config;
 	origins->engine = engine;
 	origins->port = port;
 	origins->other_classes.is_class = true;
-	wake_timer_init(&origins->timer, loop, engine, port, run, origins);
-	origins->fetcher = fetcher_new(loop, config);
+	origins->host = *host;
 	config_each_line(config, "cache-origin", add_line, origins);
 	cache_set_origins(engine, port, origins);
 	return origins;
@@ -645,8 +648,6 @@ struct origins *origins_new(struct engine *engine, uint16_t port, struct uv_loop
 void origins_closing(struct origins *origins)
 {
 	origins->closed = true;
-	wake_timer_close(&origins->timer);
-	fetcher_close(origins->fetcher);
 }
 
 static void free_list(struct job *job)
@@ -671,7 +672,6 @@ void origins_free(struct origins **taken)
 		origins->sources = source->next;
 		source_free(source);
 	}
-	fetcher_free(&origins->fetcher);
 	cache_set_origins(origins->engine, origins->port, NULL);
 	memory_free(origins);
 }

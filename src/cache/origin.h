@@ -22,7 +22,16 @@
 #include <stdbool.h>
 
 struct origins;
-struct uv_loop_s;
+struct fetch;
+
+/* What the world gives a worker's origins: on its thread, all of it. */
+struct origins_host {
+	void *context;
+	/* Calls origins_run in so many milliseconds; replaces what was asked for before. */
+	void (*wake_in)(void *context, int64_t ms);
+	/* As fetcher_start. */
+	void (*fetch)(void *context, struct fetch *fetch);
+};
 
 struct origin_order {
 	struct slice key;
@@ -35,9 +44,11 @@ struct origin_order {
 	struct slice method;
 };
 
-/* One a worker, on its loop; NULL loop: nothing is ever fetched (tests). */
-struct origins *origins_new(struct engine *engine, uint16_t port, struct uv_loop_s *loop);
-/* The loop ends: nothing is begun any more, what runs is dropped. */
+/* One a worker; origin_loop.h gives it a loop. */
+struct origins *origins_new(struct engine *engine, uint16_t port, const struct origins_host *host);
+/* Begins what stands in line. The clock of the tick has been read. */
+void origins_run(struct origins *origins);
+/* Nothing is begun any more; what was fetched is never answered. */
 void origins_closing(struct origins *origins);
 void origins_free(struct origins **origins);
 

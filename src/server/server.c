@@ -14,7 +14,7 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "cache/cache.h"
-#include "cache/origin.h"
+#include "cache/origin_loop.h"
 #include "command/command.h"
 #include "net/lease_loop.h"
 #include "net/net.h"
@@ -244,7 +244,7 @@ static void on_closing(void *context, uint16_t loop)
 		return;
 	object_loop_closing(environment->object_loops[loop]);
 	lease_loop_closing(environment->lease_loop, loop);
-	origins_closing(environment->origins[loop]);
+	origin_loop_closing(environment->origins[loop]);
 }
 
 static void on_gone(void *context, uint16_t loop, uint64_t client)
@@ -304,7 +304,8 @@ static int open_objects(struct environment *environment, char *error)
 	cache_new(engine);
 	environment->origins = memory_zeroed(engine->worker_count * sizeof(*environment->origins));
 	for (uint16_t i = 0; i < engine->worker_count; i++)
-		environment->origins[i] = origins_new(engine, i, net_uv_loop(environment->net, i));
+		environment->origins[i] =
+			origin_loop_new(engine, i, net_uv_loop(environment->net, i));
 	environment->classes = class_registry_new();
 	class_load_stored(environment->classes, engine->stores[0]);
 	environment->object_loops =
@@ -332,7 +333,7 @@ static void close_objects(struct environment *environment)
 	if (environment->classes)
 		class_registry_free(&environment->classes);
 	for (uint16_t i = 0; environment->origins && i < environment->engine->worker_count; i++)
-		origins_free(&environment->origins[i]);
+		origin_loop_free(&environment->origins[i]);
 	memory_free(environment->origins);
 	environment->origins = NULL;
 	cache_free(&environment->engine->cache);
