@@ -6,7 +6,8 @@
  * STORE KEYS of the cache. An entry and what belongs to it lie in the shard of its key. Numbers in
  * keys are big endian.
  *
- *   0c | hash 5 | key      an entry: type 7. hash: the upper 40 bits of XXH3 of the key
+ *   0c | hash 5 | key      an entry: type 7. hash: the upper 40 bits of SipHash-1-3 of the
+ *                            key under the store's secret (store_format.h)
  *   0d | place 8           the line in which entries are evicted: type 3, the key
  *   0e | kind 1 | name     on shard 0: a tag (kind 1) or a prefix (kind 2) was invalidated: type 3
  *                          (kind 0: how many invalidations there were)

@@ -12,8 +12,8 @@
  *   0b                                      how many entries of kind 1 the shard has: type 1
  *
  * form 0: the name is the id, 1 to 2,048 bytes. form 1: the name is the SHA-256 of the id, 32
- * bytes (session-id-hashing). hash: the upper 40 bits of XXH3 of form and name, which gives
- * SESSION.SCAN an order that a number can name.
+ * bytes (session-id-hashing). hash: the upper 40 bits of SipHash-1-3 of form and name under
+ * the store's secret (store_format.h), which gives SESSION.SCAN an order that a number can name.
  *
  *
  * WHAT IS KNOWN OF AN ID (type 6). Numbers are little endian, times milliseconds since 1970-01-01

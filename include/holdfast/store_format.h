@@ -14,10 +14,13 @@
  *
  * META
  *
- *   "format" ->       0        8          12       14         16           24
- *                     +--------+----------+--------+----------+------------+
- *                     | magic  | version  | shards | 0        | created ms |
- *                     +--------+----------+--------+----------+------------+
+ *   "format" ->       0        8          12       14         16           24         32         40
+ *                     +--------+----------+--------+----------+------------+----------+----------+
+ *                     | magic  | version  | shards | 0        | created ms | secret a | secret b |
+ *                     +--------+----------+--------+----------+------------+----------+----------+
+ *
+ *     secret: 128 random bits, chosen when the file is made: SipHash's key for the hashes in store
+ *     keys. A hash is the upper 40 bits of SipHash-1-3 of the bytes that follow it in the key.
  *
  *   "shard-0000" ->   0     8            16           24
  *                     +-----+------------+------------+--------+-- ... --+---------+
@@ -87,11 +90,11 @@
 #define HOLDFAST_STORE_FORMAT_H
 
 #define STORE_FORMAT_MAGIC   "holdfast" /* 8 bytes, no terminator */
-#define STORE_FORMAT_VERSION 1          /* raised when an older program would misread */
+#define STORE_FORMAT_VERSION 2          /* raised when an older program would misread */
 
 #define STORE_FORMAT_META_NAME    "meta"
 #define STORE_FORMAT_META_KEY     "format"
-#define STORE_FORMAT_META_BYTES   24
+#define STORE_FORMAT_META_BYTES   40
 #define STORE_FORMAT_SHARD_NAME   "shard-%04u"
 #define STORE_FORMAT_DATABASES    16
 #define STORE_FORMAT_RECORD_BYTES (24 + 24 * STORE_FORMAT_DATABASES)

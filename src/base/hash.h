@@ -1,6 +1,11 @@
 /*
- * hash: the two hash functions of the server. XXH3 for tables and checksums; CRC16 for slots,
- * because clients of Redis Cluster compute the same.
+ * hash: the hash functions of the server.
+ *
+ *   tables      SipHash-1-3 under a secret: whoever does not know it cannot choose keys that meet
+ *               in one place. Tables in memory share the process's secret; positions on disk have
+ *               one that is kept with the data.
+ *   checksums   XXH3: fast, and no obstacle to who means harm.
+ *   slots       CRC16, because clients of Redis Cluster compute the same.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -11,9 +16,23 @@
 
 #define HASH_SLOTS 16384
 
-/* XXH3, 64 bits. */
+struct hash_secret {
+	uint64_t a, b;
+};
+
+/* Under the process's secret: for tables in memory, never for what is stored or sent. */
 uint64_t hash_bytes(struct slice bytes);
+/* The same of a number and bytes: for what is found by both. */
 uint64_t hash_bytes_seeded(struct slice bytes, uint64_t seed);
+/* Makes the process's secret known, in place of the random one: for simulations, which must repeat.
+ * Before anything has been hashed. */
+void hash_set_process_secret(struct hash_secret secret);
+
+/* SipHash-1-3, 64 bits: the same everywhere for the same secret. */
+uint64_t hash_secretly(const struct hash_secret *secret, struct slice bytes);
+/* XXH3, 64 bits: the same everywhere. */
+uint64_t hash_checksum(struct slice bytes, uint64_t seed);
+
 /* CRC-16/XMODEM of the id, or of what stands between its first `{` and the next `}` when that is
  * not empty, modulo 16,384: the slot of Redis Cluster's specification. */
 uint16_t hash_slot(struct slice id);

@@ -201,7 +201,7 @@ static bool read_record(struct turn *turn, uint16_t shard, struct slice key,
 {
 	struct key store_key;
 	struct value value;
-	key_of_cache(&store_key, key);
+	key_of_cache(&store_key, turn_secret(turn), key);
 	if (!turn_peek(turn, shard, key_slice(&store_key), &value))
 		return false;
 	if (!cache_record_decode(value.data, out))
@@ -391,7 +391,7 @@ static void drop(
 {
 	struct key store_key;
 	count_entry(turn, shard, key, record, -1);
-	key_of_cache(&store_key, key);
+	key_of_cache(&store_key, turn_secret(turn), key);
 	turn_delete(turn, shard, key_slice(&store_key));
 	key_of_cache_place(&store_key, record->place);
 	turn_delete(turn, shard, key_slice(&store_key));
@@ -538,7 +538,7 @@ void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 		.expire_ms = record->filled_ms + keep,
 		.data = cache_record_encode(record, turn_arena(turn)),
 	};
-	key_of_cache(&store_key, key);
+	key_of_cache(&store_key, turn_secret(turn), key);
 	turn_put(turn, shard, key_slice(&store_key), &value);
 	struct hot_entry *entry = keep_in_memory(turn, state, key, hash_bytes(key), record);
 	/* Coming is no use: the first who came goes first. */

@@ -31,23 +31,12 @@ static void put_rest(struct key *out, size_t at, struct slice rest)
 	out->size = at + rest.size;
 }
 
-void key_of_cache(struct key *out, struct slice key)
+void key_of_cache(struct key *out, const struct hash_secret *secret, struct slice key)
 {
 	assert(key.size > 0 && key.size <= LIMIT_KEY_BYTES);
 	out->bytes[0] = TABLE_CACHE;
-	put_number(out, 1, key_hash(key), CACHE_FORMAT_HASH_BYTES);
+	put_number(out, 1, key_hash(secret, key), CACHE_FORMAT_HASH_BYTES);
 	put_rest(out, ENTRY_AT, key);
-}
-
-void key_of_cache_hash(struct key *out, uint64_t hash)
-{
-	if (hash >= CACHE_HASH_RANGE) {
-		key_of_table_end(out, TABLE_CACHE);
-		return;
-	}
-	out->bytes[0] = TABLE_CACHE;
-	put_number(out, 1, hash, CACHE_FORMAT_HASH_BYTES);
-	out->size = ENTRY_AT;
 }
 
 bool key_parse_cache(struct slice store_key, uint64_t *hash, struct slice *key)

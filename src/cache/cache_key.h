@@ -9,12 +9,8 @@
 
 #include <stdint.h>
 
-#define CACHE_HASH_RANGE ((uint64_t)1 << KEY_HASH_BITS)
-
-/* `key` has 1 to LIMIT_KEY_BYTES. */
-void key_of_cache(struct key *out, struct slice key);
-/* The first possible key with a hash of at least `hash`. */
-void key_of_cache_hash(struct key *out, uint64_t hash);
+/* `key` has 1 to LIMIT_KEY_BYTES; `secret` is store_secret's. */
+void key_of_cache(struct key *out, const struct hash_secret *secret, struct slice key);
 bool key_parse_cache(struct slice store_key, uint64_t *hash, struct slice *key);
 void key_of_cache_place(struct key *out, uint64_t place);
 bool key_parse_cache_place(struct slice store_key, uint64_t *place);

@@ -1,7 +1,7 @@
 /*
  * survey_commands: CACHE.STATS and CACHE.SCAN: from shard to shard, as far as one turn goes.
  *
- * SCAN's cursor is that of SCAN (strings/walk.c): the shard, and the hash to go on from.
+ * SCAN's cursor is request/scan.c's.
  *
  * Threads: the turn's; the state travels with the request.
  */
@@ -11,11 +11,10 @@
 #include "cache/cache.h"
 #include "cache/cache_key.h"
 #include "cache/options.h"
+#include "request/scan.h"
 
 #include <stdlib.h>
 
-#define SCAN_COUNT_DEFAULT 10
-#define SCAN_SHARDS_MAX    64
 /* A large value counts as several entries: a page is read whole. */
 #define SCAN_BYTES_PER_ENTRY 16384
 
@@ -175,27 +174,23 @@ void cache_stats_command(struct turn *turn)
 /* --- SCAN ----------------------------------------------------------------------------------------
  */
 
-struct scan {
+struct entry_scan {
+	struct scan scan;
 	struct slice prefix;
-	int64_t left;
-	int32_t shards_left;
-	uint64_t shard;
-	uint64_t hash;
 	struct names found;
 };
 
-static bool scan_parse(struct turn *turn, struct scan *scan)
+static bool scan_parse(struct turn *turn, struct entry_scan *scan)
 {
 	uint64_t cursor;
 	uint32_t arguments = turn->request->argument_count;
 	bool given[2] = { false, false }; /* PREFIX, COUNT */
-	*scan = (struct scan){ .left = SCAN_COUNT_DEFAULT, .shards_left = SCAN_SHARDS_MAX };
+	*scan = (struct entry_scan){ .prefix = slice_of(NULL, 0) };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
 		turn_error(turn, ERROR_INVALID_CURSOR);
 		return false;
 	}
-	scan->shard = cursor >> KEY_HASH_BITS;
-	scan->hash = cursor & (CACHE_HASH_RANGE - 1);
+	scan_init(&scan->scan, turn, cursor);
 	for (uint32_t i = 2; i < arguments; i += 2) {
 		struct slice word = turn_argument(turn, i);
 		bool counts = slice_is(word, "count");
@@ -206,8 +201,8 @@ static bool scan_parse(struct turn *turn, struct scan *scan)
 		given[counts] = true;
 		if (!counts) {
 			scan->prefix = turn_argument(turn, i + 1);
-		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->left) ||
-			scan->left < 1 || scan->left > LIMIT_CACHE_SCAN) {
+		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->scan.left) ||
+			scan->scan.left < 1 || scan->scan.left > LIMIT_CACHE_SCAN) {
 			turn_error(turn, ERROR_CACHE_COUNT, LIMIT_CACHE_SCAN);
 			return false;
 		}
@@ -226,57 +221,33 @@ static bool is_there(struct turn *turn, struct slice key, const struct value *va
 	return mark.hard <= record.sequence && !(record.flags & CACHE_FORMAT_FLAG_ABSENT);
 }
 
-/* Looks at so many entries of the shard; those of one hash are looked at together. */
-static void scan_shard(struct turn *turn, struct scan *scan)
+static int64_t scan_each(void *context, struct turn *turn, struct slice store_key, struct slice key,
+	const struct value *value)
 {
-	struct key start, end;
-	struct cursor cursor;
-	struct slice store_key, key;
-	struct value value;
-	uint64_t hash = scan->hash;
-	key_of_cache_hash(&start, scan->hash);
-	key_of_cache_hash(&end, CACHE_HASH_RANGE);
-	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
-		key_slice(&start), key_slice(&end), false);
-	bool more = cursor_next(&cursor, &store_key, &value);
-	while (more && key_parse_cache(store_key, &hash, &key)) {
-		if (scan->left <= 0 && hash != scan->hash)
-			break;
-		scan->hash = hash;
-		scan->left -= 1 + (int64_t)(value.data.size / SCAN_BYTES_PER_ENTRY);
-		if (slice_starts_with(key, scan->prefix) && is_there(turn, key, &value))
-			names_add(&scan->found, turn_arena(turn), key);
-		more = cursor_next(&cursor, &store_key, &value);
-	}
-	cursor_close(&cursor);
-	scan->hash = hash;
-	if (more)
-		return;
-	scan->shard++;
-	scan->hash = 0;
+	(void)store_key;
+	struct entry_scan *scan = context;
+	if (slice_starts_with(key, scan->prefix) && is_there(turn, key, value))
+		names_add(&scan->found, turn_arena(turn), key);
+	return 1 + (int64_t)(value->data.size / SCAN_BYTES_PER_ENTRY);
 }
 
 void cache_scan_command(struct turn *turn)
 {
-	struct scan *scan = turn->request->state;
+	static const char prefix[] = { TABLE_CACHE };
+	struct entry_scan *scan = turn->request->state;
 	if (scan == NULL) {
 		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
 		if (!scan_parse(turn, scan))
 			return;
+		scan->scan.each = scan_each;
+		scan->scan.context = scan;
 		turn->request->state = scan;
 	}
-	if (scan->shard == turn->shard) {
-		scan_shard(turn, scan);
-		scan->shards_left--;
-	}
-	if (scan->left > 0 && scan->shards_left > 0 && scan->shard < turn->shard_total) {
-		turn_continue(turn, (uint16_t)scan->shard);
+	if (scan_step(&scan->scan, turn, slice_of(prefix, sizeof(prefix))))
 		return;
-	}
-	bool ended = scan->shard >= turn->shard_total;
 	writer_array(&turn->writer, 2);
-	writer_bulk_format(&turn->writer, "%llu",
-		ended ? 0ull : (unsigned long long)(scan->shard << KEY_HASH_BITS | scan->hash));
+	writer_bulk_format(
+		&turn->writer, "%llu", (unsigned long long)scan_cursor(&scan->scan, turn));
 	writer_array(&turn->writer, scan->found.count);
 	for (size_t i = 0; i < scan->found.count; i++)
 		writer_bulk(&turn->writer, scan->found.all[i]);

@@ -1,8 +1,7 @@
 /*
  * lease_token: see lease_token.h. The function is SipHash-2-4 with 128 bits of output (Aumasson and
  * Bernstein, "SipHash: a fast short-input PRF", 2012) of the serial number's eight bytes, the
- * lowest first. XXH3, the server's other seeded hash, promises nothing to those who want to find
- * its seed.
+ * lowest first: more rounds than tables are content with, because a token opens a door.
  *
  * Threads: any; there is no state.
  */

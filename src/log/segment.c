@@ -91,7 +91,8 @@ struct segment *segment_list_take(struct segment_list *list, size_t index)
 static uint64_t segment_header_checksum(const struct log_segment_header *header)
 {
 	size_t skipped = offsetof(struct log_segment_header, version);
-	return hash_bytes(slice_of((const char *)header + skipped, sizeof(*header) - skipped));
+	return hash_checksum(
+		slice_of((const char *)header + skipped, sizeof(*header) - skipped), 0);
 }
 
 void segment_header_write(const struct segment *segment, char *block)
@@ -136,7 +137,7 @@ static uint64_t batch_header_checksum(
 {
 	size_t skipped = offsetof(struct log_batch_header, sequence);
 	struct slice checked = slice_of((const char *)header + skipped, sizeof(*header) - skipped);
-	return hash_bytes_seeded(checked, segment->salt);
+	return hash_checksum(checked, segment->salt);
 }
 
 void segment_batch_seal(
@@ -145,7 +146,7 @@ void segment_batch_seal(
 	header->magic = LOG_BATCH_MAGIC;
 	header->sequence = segment->sequence;
 	header->records_checksum =
-		hash_bytes_seeded(slice_of(records, header->records_bytes), segment->salt);
+		hash_checksum(slice_of(records, header->records_bytes), segment->salt);
 	header->checksum = batch_header_checksum(segment, header);
 	memcpy(records - sizeof(*header), header, sizeof(*header));
 }
@@ -162,5 +163,5 @@ bool segment_records_whole(
 	const struct segment *segment, const struct log_batch_header *header, const char *records)
 {
 	struct slice bytes = slice_of(records, header->records_bytes);
-	return header->records_checksum == hash_bytes_seeded(bytes, segment->salt);
+	return header->records_checksum == hash_checksum(bytes, segment->salt);
 }

@@ -99,7 +99,7 @@ static uint64_t hash_words(const struct slice *words, size_t count)
 {
 	uint64_t hash = count;
 	for (size_t i = 0; i < count; i++)
-		hash = hash_bytes_seeded(words[i], hash);
+		hash = hash_checksum(words[i], hash);
 	return hash;
 }
 

@@ -35,6 +35,12 @@ struct turn {
 	bool may_write; /* the disk is not full: for writes that a reading command can do without */
 };
 
+/* Of the hashes in store keys. */
+static inline const struct hash_secret *turn_secret(const struct turn *turn)
+{
+	return store_secret(turn->stores[turn->shard]);
+}
+
 /* The shard of a key or id: its slot modulo the shard count. */
 uint16_t turn_shard_of(const struct turn *turn, struct slice id);
 

@@ -167,24 +167,13 @@ void session_mask(struct slice old_id, struct slice id, char *out)
 		out[i] = (char)(id.data[i] ^ (char)digest[i]);
 }
 
-void key_of_session(struct key *out, const struct session_name *name)
+void key_of_session(
+	struct key *out, const struct hash_secret *secret, const struct session_name *name)
 {
 	size_t at = 1 + SESSION_FORMAT_HASH_BYTES;
 	out->bytes[0] = TABLE_SESSION;
 	out->size = key_add_name(out, at, name);
-	key_put_hash(out, key_hash(slice_of(out->bytes + at, out->size - at)));
-}
-
-void key_of_session_hash(struct key *out, uint64_t hash)
-{
-	if (hash >= SESSION_KEY_HASH_RANGE) {
-		out->bytes[0] = TABLE_SESSION + 1;
-		out->size = 1;
-		return;
-	}
-	out->bytes[0] = TABLE_SESSION;
-	out->size = 1 + SESSION_FORMAT_HASH_BYTES;
-	key_put_hash(out, hash);
+	key_put_hash(out, key_hash(secret, slice_of(out->bytes + at, out->size - at)));
 }
 
 bool key_parse_session(struct slice key, uint64_t *hash, struct session_name *out)

@@ -15,11 +15,10 @@
 
 #include <stdint.h>
 
-#define SESSION_ID_BYTES       32 /* of the ids that the server makes: 192 bits in base64url */
-#define SESSION_ID_RANDOM      24
-#define SESSION_HANDLE_BYTES   76
-#define SESSION_DIGEST_BYTES   SESSION_FORMAT_DIGEST_BYTES
-#define SESSION_KEY_HASH_RANGE ((uint64_t)1 << KEY_HASH_BITS)
+#define SESSION_ID_BYTES     32 /* of the ids that the server makes: 192 bits in base64url */
+#define SESSION_ID_RANDOM    24
+#define SESSION_HANDLE_BYTES 76
+#define SESSION_DIGEST_BYTES SESSION_FORMAT_DIGEST_BYTES
 
 struct session_name {
 	uint8_t form; /* SESSION_FORMAT_PLAIN, SESSION_FORMAT_HASHED */
@@ -48,9 +47,9 @@ bool session_id_is_made(struct slice id);
  * SESSION_DIGEST_BYTES; works in both directions. */
 void session_mask(struct slice old_id, struct slice id, char *out);
 
-void key_of_session(struct key *out, const struct session_name *name);
-/* The first possible key with a hash of at least `hash`. */
-void key_of_session_hash(struct key *out, uint64_t hash);
+/* `secret` is store_secret's. */
+void key_of_session(
+	struct key *out, const struct hash_secret *secret, const struct session_name *name);
 bool key_parse_session(struct slice key, uint64_t *hash, struct session_name *out);
 void key_of_user_session(struct key *out, struct slice user, const struct session_name *name);
 /* All sessions of a user stand behind this one. */

@@ -37,7 +37,7 @@ bool session_read(struct session *session, const struct session_name *name, stru
 {
 	struct key key;
 	session->name = *name;
-	key_of_session(&key, name);
+	key_of_session(&key, turn_secret(session->turn), name);
 	session->hash = hash_bytes(key_slice(&key));
 	session->is_stored = turn_peek(session->turn, session->shard, key_slice(&key), value);
 	if (!session->is_stored)
@@ -161,14 +161,14 @@ static void put_entry(struct session *session, const struct session_record *reco
 		.expire_ms = expire_ms,
 		.data = session_record_encode(record, turn_arena(session->turn)),
 	};
-	key_of_session(&key, name);
+	key_of_session(&key, turn_secret(session->turn), name);
 	turn_put(session->turn, session->shard, key_slice(&key), &value);
 }
 
 static void drop_entry(struct session *session)
 {
 	struct key key;
-	key_of_session(&key, &session->name);
+	key_of_session(&key, turn_secret(session->turn), &session->name);
 	turn_delete(session->turn, session->shard, key_slice(&key));
 	touches_remove(&shard_sessions_of(session->turn, session->shard)->touches, session->hash);
 }
@@ -250,7 +250,7 @@ static void take_name(struct session *session, const struct session_name *name)
 {
 	struct key key;
 	session->name = *name;
-	key_of_session(&key, name);
+	key_of_session(&key, turn_secret(session->turn), name);
 	session->hash = hash_bytes(key_slice(&key));
 }
 
@@ -403,11 +403,11 @@ static int compare_places(const void *a, const void *b)
 	return 0;
 }
 
-static uint64_t place_of(const struct session_name *name)
+static uint64_t place_of(const struct turn *turn, const struct session_name *name)
 {
 	struct key key;
 	uint64_t first;
-	key_of_session(&key, name);
+	key_of_session(&key, turn_secret(turn), name);
 	assert(key.size >= sizeof(first));
 	memcpy(&first, key.bytes, sizeof(first));
 	return be64toh(first);
@@ -441,7 +441,7 @@ static struct gathered *gather(struct turn *turn, uint16_t shard, struct slice u
 		}
 		struct session_name name = key_parse_user_session(key, start.size);
 		name.bytes = arena_copy(arena, name.bytes);
-		names[(*count)++] = (struct gathered){ place_of(&name), name };
+		names[(*count)++] = (struct gathered){ place_of(turn, &name), name };
 	}
 	cursor_close(&cursor);
 	turn_wait_for_shard(turn, shard);

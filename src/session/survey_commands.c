@@ -3,23 +3,21 @@
  *
  * LIST and DELUSER have all shards at once: what they tell of or end are the user's sessions of one
  * moment, whatever the shards they lie on. SCAN and COUNT go from shard to shard, a bounded part in
- * a turn; SCAN's cursor is that of SCAN (strings/walk.c): the shard and the hash to go on from.
+ * a turn; SCAN's cursor is request/scan.c's.
  *
  * Threads: the turn's.
  */
 #include "session/commands.h"
 
 #include "base/number.h"
+#include "request/scan.h"
 #include "session/options.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define SCAN_COUNT_DEFAULT 10
-#define SCAN_SHARDS_MAX    64
 /* A large session counts as several: a page is read whole. */
 #define SCAN_BYTES_PER_ENTRY 16384
-#define SHARD_BITS           (53 - KEY_HASH_BITS)
 
 /* --- LIST and DELUSER
  * ------------------------------------------------------------------------------
@@ -141,31 +139,23 @@ void session_deluser(struct turn *turn)
  * --------------------------------------------------------------------------------
  */
 
-struct scan {
+struct session_scan {
+	struct scan scan;
 	struct slice user; /* prefix */
 	bool any_user;     /* sessions without a user too */
-	int64_t left;
-	int32_t shards_left;
-	uint64_t shard;
-	uint64_t hash;
 	struct list found;
 };
 
-static bool scan_parse(struct turn *turn, struct scan *scan)
+static bool scan_parse(struct turn *turn, struct session_scan *scan)
 {
 	uint64_t cursor;
 	uint32_t count = turn->request->argument_count;
-	*scan = (struct scan){
-		.any_user = true,
-		.left = SCAN_COUNT_DEFAULT,
-		.shards_left = SCAN_SHARDS_MAX,
-	};
+	*scan = (struct session_scan){ .any_user = true };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
 		turn_error(turn, ERROR_INVALID_CURSOR);
 		return false;
 	}
-	scan->shard = cursor >> KEY_HASH_BITS;
-	scan->hash = cursor & (SESSION_KEY_HASH_RANGE - 1);
+	scan_init(&scan->scan, turn, cursor);
 	for (uint32_t i = 2; i < count; i += 2) {
 		struct slice word = turn_argument(turn, i);
 		if (i + 1 == count || (!slice_is(word, "count") && !slice_is(word, "user"))) {
@@ -175,8 +165,8 @@ static bool scan_parse(struct turn *turn, struct scan *scan)
 		if (slice_is(word, "user")) {
 			scan->user = turn_argument(turn, i + 1);
 			scan->any_user = false;
-		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->left) ||
-			scan->left < 1 || scan->left > LIMIT_SESSION_SCAN) {
+		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->scan.left) ||
+			scan->scan.left < 1 || scan->scan.left > LIMIT_SESSION_SCAN) {
 			turn_error(turn, ERROR_SESSION_COUNT, LIMIT_SESSION_SCAN);
 			return false;
 		}
@@ -184,71 +174,49 @@ static bool scan_parse(struct turn *turn, struct scan *scan)
 	return true;
 }
 
-static bool is_wanted(const struct scan *scan, const struct session *session)
+static bool is_wanted(const struct session_scan *scan, const struct session *session)
 {
 	return scan->any_user ||
 		(session->record.user.size > 0 &&
 			slice_starts_with(session->record.user, scan->user));
 }
 
-/* Looks at so many entries of the shard; those of one hash are looked at together. */
-static void scan_shard(struct turn *turn, struct scan *scan)
+static int64_t scan_each(void *context, struct turn *turn, struct slice key, struct slice rest,
+	const struct value *value)
 {
-	struct key start, end;
-	struct cursor cursor;
-	struct slice key;
-	struct value value;
+	(void)rest;
+	struct session_scan *scan = context;
+	struct session session;
 	struct session_name name;
-	uint64_t hash = scan->hash;
-	key_of_session_hash(&start, scan->hash);
-	key_of_session_hash(&end, SESSION_KEY_HASH_RANGE);
-	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
-		key_slice(&start), key_slice(&end), false);
-	cursor.without_data = true; /* they are read by name */
-	bool more = cursor_next(&cursor, &key, &value);
-	while (more && key_parse_session(key, &hash, &name)) {
-		if (scan->left <= 0 && hash != scan->hash)
-			break;
-		struct session session;
-		scan->hash = hash;
-		scan->left -= 1 + (int64_t)(value.data.size / SCAN_BYTES_PER_ENTRY);
-		name.bytes = arena_copy(turn_arena(turn), name.bytes);
-		if (session_open_named(&session, turn, turn->shard, &name) &&
-			is_wanted(scan, &session))
-			add_to_list(&scan->found, &session);
-		more = cursor_next(&cursor, &key, &value);
-	}
-	cursor_close(&cursor);
-	turn_wait_for_shard(turn, turn->shard);
-	scan->hash = hash;
-	if (more)
-		return;
-	scan->shard++;
-	scan->hash = 0;
+	uint64_t hash;
+	bool parsed = key_parse_session(key, &hash, &name);
+	assert(parsed);
+	name.bytes = arena_copy(turn_arena(turn), name.bytes);
+	if (session_open_named(&session, turn, turn->shard, &name) && is_wanted(scan, &session))
+		add_to_list(&scan->found, &session);
+	return 1 + (int64_t)(value->data.size / SCAN_BYTES_PER_ENTRY);
 }
 
 void session_scan(struct turn *turn)
 {
-	struct scan *scan = turn->request->state;
+	static const char prefix[] = { TABLE_SESSION };
+	struct session_scan *scan = turn->request->state;
 	if (scan == NULL) {
 		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
 		if (!scan_parse(turn, scan))
 			return;
+		scan->scan.each = scan_each;
+		scan->scan.context = scan;
+		scan->scan.without_data = true; /* they are read by name */
 		turn->request->state = scan;
 	}
 	scan->found.turn = turn;
-	if (scan->shard == turn->shard) {
-		scan_shard(turn, scan);
-		scan->shards_left--;
-	}
-	if (scan->left > 0 && scan->shards_left > 0 && scan->shard < turn->shard_total) {
-		turn_continue(turn, (uint16_t)scan->shard);
+	turn_wait_for_shard(turn, turn->shard);
+	if (scan_step(&scan->scan, turn, slice_of(prefix, sizeof(prefix))))
 		return;
-	}
-	bool ended = scan->shard >= turn->shard_total;
 	writer_array(&turn->writer, 2);
-	writer_bulk_format(&turn->writer, "%llu",
-		ended ? 0ull : (unsigned long long)(scan->shard << KEY_HASH_BITS | scan->hash));
+	writer_bulk_format(
+		&turn->writer, "%llu", (unsigned long long)scan_cursor(&scan->scan, turn));
 	writer_array(&turn->writer, scan->found.count);
 	for (size_t i = 0; i < scan->found.count; i++)
 		writer_bulk(&turn->writer, scan->found.all[i].shown);

@@ -94,6 +94,8 @@ struct engine_options {
 	uint16_t workers;      /* own shards */
 	uint16_t loops;        /* ports for connections: >= workers */
 	bool sync;             /* false only in tests */
+	/* of new data, for simulations; NULL: random */
+	const struct hash_secret *secret_if_new;
 };
 
 struct engine_recovery {

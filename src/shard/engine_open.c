@@ -67,6 +67,7 @@ static int open_tree(struct engine *engine, const struct engine_options *options
 		.shards_if_new = (uint16_t)options->config->shards,
 		.sync = options->sync,
 		.now_ms = clock_wall_ms(options->clock),
+		.secret_if_new = options->secret_if_new,
 	};
 	return tree_open(&engine->tree, &tree_options, error, error_size);
 }

@@ -4,8 +4,6 @@
  */
 #include "store/key.h"
 
-#include "base/hash.h"
-
 #include <assert.h>
 
 static void put_big_endian(char *out, uint64_t number, size_t size)
@@ -39,18 +37,24 @@ void key_of_string_hash(struct key *out, uint8_t db, uint32_t generation, uint64
 	out->size = KEY_STRING_PREFIX_BYTES;
 }
 
-void key_of_string(struct key *out, uint8_t db, uint32_t generation, struct slice name)
+void key_of_string(struct key *out, const struct hash_secret *secret, uint8_t db,
+	uint32_t generation, struct slice name)
 {
 	assert(name.size <= LIMIT_KEY_BYTES);
-	key_of_string_hash(out, db, generation, key_hash(name));
+	key_of_string_hash(out, db, generation, key_hash(secret, name));
 	if (name.size > 0)
 		memcpy(out->bytes + KEY_STRING_PREFIX_BYTES, name.data, name.size);
 	out->size += name.size;
 }
 
-uint64_t key_hash(struct slice name)
+uint64_t key_hash(const struct hash_secret *secret, struct slice name)
 {
-	return hash_bytes(name) >> (64 - KEY_HASH_BITS);
+	return hash_secretly(secret, name) >> KEY_HASH_REST_BITS;
+}
+
+uint32_t key_hash_rest(const struct hash_secret *secret, struct slice name)
+{
+	return (uint32_t)hash_secretly(secret, name) & (((uint32_t)1 << KEY_HASH_REST_BITS) - 1);
 }
 
 bool key_parse_string(struct slice key, struct key_string *out)

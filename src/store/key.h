@@ -6,13 +6,15 @@
  *
  * Numbers are big endian, so that byte order is number order. The generation makes emptying a
  * database one small write: keys of older generations are dead and are cleared away at leisure. The
- * hash (the upper 40 bits of XXH3 of the key) gives SCAN an order that a numeric cursor can name.
+ * hash (the upper 40 bits of SipHash-1-3 of the key under the store's secret) gives SCAN an order
+ * that a numeric cursor can name and that nobody can crowd.
  */
 #ifndef STORE_KEY_H
 #define STORE_KEY_H
 
 #include "holdfast/limits.h"
 
+#include "base/hash.h"
 #include "base/slice.h"
 
 #include <stdint.h>
@@ -43,6 +45,7 @@ enum table {
 
 #define KEY_STRING_PREFIX_BYTES 11
 #define KEY_HASH_BITS           40
+#define KEY_HASH_REST_BITS      24
 
 /* A store key with its own memory, for building one on the stack. */
 struct key {
@@ -56,12 +59,14 @@ static inline struct slice key_slice(const struct key *key)
 }
 
 void key_of_namespace(struct key *out, uint8_t db);
-/* `name` at most LIMIT_KEY_BYTES. */
-void key_of_string(struct key *out, uint8_t db, uint32_t generation, struct slice name);
+/* `name` at most LIMIT_KEY_BYTES; `secret` is store_secret's. */
+void key_of_string(struct key *out, const struct hash_secret *secret, uint8_t db,
+	uint32_t generation, struct slice name);
 /* The first possible key of strings with a hash of at least `hash` (40 bits). */
 void key_of_string_hash(struct key *out, uint8_t db, uint32_t generation, uint64_t hash);
-/* The upper 40 bits of XXH3. */
-uint64_t key_hash(struct slice name);
+/* The upper 40 bits of a name's hash, which stand in its key; the 24 below them, which do not. */
+uint64_t key_hash(const struct hash_secret *secret, struct slice name);
+uint32_t key_hash_rest(const struct hash_secret *secret, struct slice name);
 
 /* Takes a TABLE_STRING key apart; false for any other. */
 struct key_string {

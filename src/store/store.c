@@ -96,6 +96,11 @@ void store_close(struct store **store_pointer)
 	memory_free(store);
 }
 
+const struct hash_secret *store_secret(const struct store *store)
+{
+	return tree_secret(store->tree);
+}
+
 const struct store_layers *store_layers(const struct store *store)
 {
 	return &store->layers;

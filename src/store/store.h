@@ -20,6 +20,9 @@ struct store;
 int store_open(struct store **out, struct tree *tree, uint16_t shard);
 void store_close(struct store **store);
 
+/* Of the hashes in store keys: the same for all shards. Any thread. */
+const struct hash_secret *store_secret(const struct store *store);
+
 /* True when the key has a value, expired or not. `*lsn` is raised to the LSN of what was seen, a
  * tombstone included; settled data raises nothing. `arena` as in tree_get. */
 bool store_get(struct store *store, struct slice key, struct arena *arena, struct value *out,

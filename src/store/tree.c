@@ -33,6 +33,7 @@
 #include "base/disk.h"
 #include "base/logline.h"
 #include "base/memory.h"
+#include "base/random.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -98,6 +99,11 @@ void tree_close(struct tree **tree)
 uint16_t tree_shards(const struct tree *tree)
 {
 	return tree->shards;
+}
+
+const struct hash_secret *tree_secret(const struct tree *tree)
+{
+	return &tree->secret;
 }
 
 uint64_t tree_lsn(struct tree *tree, uint16_t shard)
@@ -357,6 +363,13 @@ static int create_meta(struct tree *tree, MDB_txn *txn, const struct tree_option
 	uint16_t shards = htole16(options->shards_if_new);
 	memcpy(bytes + 12, &shards, sizeof shards);
 	tree_write_u64(bytes + 16, (uint64_t)options->now_ms);
+	struct hash_secret secret;
+	if (options->secret_if_new)
+		secret = *options->secret_if_new;
+	else
+		random_entropy(&secret, sizeof secret);
+	tree_write_u64(bytes + 24, secret.a);
+	tree_write_u64(bytes + 32, secret.b);
 	MDB_val key = { strlen(STORE_FORMAT_META_KEY), (char[]){ STORE_FORMAT_META_KEY } };
 	MDB_val value = { sizeof bytes, bytes };
 	return tree_error(mdb_put(txn, tree->meta, &key, &value, 0));
@@ -402,7 +415,7 @@ static int load_format(struct tree *tree, MDB_txn *txn, char *problem, size_t pr
 	uint32_t version = tree_read_u32(bytes + 8);
 	if (version != STORE_FORMAT_VERSION) {
 		snprintf(problem, problem_size,
-			"its format is version %u, this program knows version %u", version,
+			"its format is version %u, this program knows version %u only", version,
 			STORE_FORMAT_VERSION);
 		return -ENOTSUP;
 	}
@@ -411,6 +424,7 @@ static int load_format(struct tree *tree, MDB_txn *txn, char *problem, size_t pr
 	uint16_t shards;
 	memcpy(&shards, bytes + 12, sizeof shards);
 	tree->shards = le16toh(shards);
+	tree->secret = (struct hash_secret){ tree_read_u64(bytes + 24), tree_read_u64(bytes + 32) };
 	return tree->shards >= 1 && tree->shards <= LIMIT_SHARDS ? 0 : -EBADMSG;
 }
 

@@ -24,6 +24,8 @@ struct tree_options {
 	uint16_t shards_if_new; /* 1 to LIMIT_SHARDS; an existing tree keeps its own count */
 	bool sync;              /* false only in tests: commits are not synced */
 	int64_t now_ms;         /* stored when the tree is created */
+	/* likewise, for simulations, which must repeat; NULL: random */
+	const struct hash_secret *secret_if_new;
 };
 
 /* 0, or negative errno and one line in `error`: -ENOTSUP for a newer or unknown format, -EBADMSG
@@ -33,6 +35,8 @@ int tree_open(
 void tree_close(struct tree **tree);
 
 uint16_t tree_shards(const struct tree *tree);
+/* Of the hashes in store keys; the same for the life of the data. */
+const struct hash_secret *tree_secret(const struct tree *tree);
 /* The shard's records up to this LSN are in the tree. */
 uint64_t tree_lsn(struct tree *tree, uint16_t shard);
 /* Bytes of the data file in use, for INFO. */

@@ -17,6 +17,7 @@ struct tree {
 	MDB_dbi meta;
 	MDB_dbi shard_dbi[LIMIT_SHARDS];
 	uint16_t shards;
+	struct hash_secret secret;
 	bool sync;
 	int (*commit_fault)(void *context);
 	void *commit_fault_context;

@@ -23,7 +23,8 @@ bool place_of(struct turn *turn, uint8_t db, struct slice name, struct place *ou
 		return false;
 	}
 	out->shard = turn_shard_of(turn, name);
-	key_of_string(&out->key, db, place_generation(turn, out->shard, db), name);
+	key_of_string(
+		&out->key, turn_secret(turn), db, place_generation(turn, out->shard, db), name);
 	return true;
 }
 

@@ -6,17 +6,7 @@
  * in request->state; the reply is written in the last turn. A listing tells of keys whose writes
  *may not be on disk yet, so its reply waits for everything its shards had written.
  *
- * SCAN is stateless. Within a shard keys stand in the order of the 40-bit hash that is part of
- * their store key, and a cursor names the next position:
- *
- *	 52            40                                    0
- *	+---------------+-------------------------------------+
- *	| shard 10..    | hash of the first key not yet given |     0: the start, and the end
- *	+---------------+-------------------------------------+
- *
- * so it means the same after a checkpoint or a restart. A key's position depends on its name alone,
- * and keys of one hash are given together: a key that is there during the whole iteration is given,
- * whatever is written meanwhile. That is Redis's guarantee; here it is also given only once.
+ * SCAN's cursor and its guarantee are request/scan.c's.
  *
  * A database is emptied by raising its generation on each shard (see place.c).
  *
@@ -27,6 +17,7 @@
 #include "base/glob.h"
 #include "base/number.h"
 #include "base/random.h"
+#include "request/scan.h"
 #include "strings/options.h"
 #include "strings/place.h"
 
@@ -35,11 +26,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SCAN_COUNT_DEFAULT 10
-/* Keys looked at and shards visited by one call, whatever COUNT says: what keeps a SCAN a short
- * interruption for everybody else. */
-#define SCAN_COUNT_MAX  65536
-#define SCAN_SHARDS_MAX 64
+/* Keys looked at by one call, whatever COUNT says: what keeps a SCAN a short interruption for
+ * everybody else. */
+#define SCAN_COUNT_MAX 65536
 
 #define HASH_END ((uint64_t)1 << KEY_HASH_BITS)
 
@@ -56,15 +45,12 @@ struct name_list {
 	size_t count;
 };
 
-struct scan {
+struct key_scan {
+	struct scan scan;
 	struct name_list found;
 	struct slice pattern;
 	bool any_name; /* no pattern to match */
 	bool any_type; /* no type asked for, or the only one there is */
-	uint64_t keys_left;
-	uint32_t shards_left;
-	uint32_t shard; /* the next to visit */
-	uint64_t hash;  /* where on it */
 };
 
 struct random_walk {
@@ -86,30 +72,30 @@ static bool stretch_next(
 static void stretch_close(struct stretch *stretch);
 static void name_list_add(struct name_list *list, struct arena *arena, struct slice name);
 static void name_list_write(const struct name_list *list, struct writer *writer);
-static struct scan *scan_new(struct turn *turn);
-static bool scan_parse_cursor(struct turn *turn, struct scan *scan);
-static bool scan_parse_options(struct turn *turn, struct scan *scan);
-static void scan_shard(struct turn *turn, struct scan *scan);
-static void scan_write(struct turn *turn, const struct scan *scan);
+static struct key_scan *scan_new(struct turn *turn);
+static bool scan_parse_cursor(struct turn *turn, struct key_scan *scan);
+static bool scan_parse_options(struct turn *turn, struct key_scan *scan);
+static int64_t scan_each(void *context, struct turn *turn, struct slice key, struct slice name,
+	const struct value *value);
+static void scan_write(struct turn *turn, const struct key_scan *scan);
 static bool random_in(struct turn *turn, uint64_t hash_from, uint64_t hash_to);
 static bool flush_options_valid(struct turn *turn);
 static void empty_database(struct turn *turn, uint8_t db);
 
 void keys_scan(struct turn *turn)
 {
-	struct scan *scan = turn->request->state;
+	struct key_scan *scan = turn->request->state;
 	if (!scan) {
 		scan = scan_new(turn);
 		if (!scan)
 			return;
 		turn->request->state = scan;
 	}
-	if (scan->shard == turn->shard && scan->keys_left > 0)
-		scan_shard(turn, scan);
-	bool more = scan->shard < turn->shard_total && scan->shards_left > 0 && scan->keys_left > 0;
-	if (more)
-		turn_continue(turn, (uint16_t)scan->shard);
-	else
+	struct key prefix;
+	uint8_t db = turn->request->db;
+	key_of_string_hash(&prefix, db, place_generation(turn, turn->shard, db), 0);
+	turn_wait_for_shard(turn, turn->shard);
+	if (!scan_step(&scan->scan, turn, slice_of(prefix.bytes, prefix.size - KEY_HASH_BITS / 8)))
 		scan_write(turn, scan);
 }
 
@@ -263,24 +249,21 @@ static void name_list_write(const struct name_list *list, struct writer *writer)
 }
 
 /* NULL when the arguments are wrong: the reply then is the error. */
-static struct scan *scan_new(struct turn *turn)
+static struct key_scan *scan_new(struct turn *turn)
 {
-	struct scan *scan = arena_alloc(turn_arena(turn), sizeof(*scan));
-	*scan = (struct scan){ .any_name = true,
-		.any_type = true,
-		.keys_left = SCAN_COUNT_DEFAULT,
-		.shards_left = SCAN_SHARDS_MAX };
+	struct key_scan *scan = arena_alloc(turn_arena(turn), sizeof(*scan));
+	*scan = (struct key_scan){ .any_name = true, .any_type = true };
 	if (!scan_parse_cursor(turn, scan) || !scan_parse_options(turn, scan))
 		return NULL;
 	/* Nothing is of another type: the iteration is over at once. */
 	if (!scan->any_type)
-		scan->shard = turn->shard_total;
+		scan_end(&scan->scan, turn);
 	return scan;
 }
 
 /* As strtoul takes it: an optional sign, digits, nothing in front or behind. What names no position
  * of this server is a position behind its last key. */
-static bool scan_parse_cursor(struct turn *turn, struct scan *scan)
+static bool scan_parse_cursor(struct turn *turn, struct key_scan *scan)
 {
 	struct slice text = turn_argument(turn, 1);
 	const char *copy = arena_format(turn_arena(turn), "%.*s", (int)text.size, text.data).data;
@@ -291,13 +274,14 @@ static bool scan_parse_cursor(struct turn *turn, struct scan *scan)
 		turn_error(turn, ERROR_INVALID_CURSOR);
 		return false;
 	}
-	uint64_t shard = cursor >> KEY_HASH_BITS;
-	scan->shard = shard < turn->shard_total ? (uint32_t)shard : turn->shard_total;
-	scan->hash = cursor & (HASH_END - 1);
+	scan_init(&scan->scan, turn, cursor);
+	scan->scan.each = scan_each;
+	scan->scan.context = scan;
+	scan->scan.without_data = true;
 	return true;
 }
 
-static bool scan_parse_options(struct turn *turn, struct scan *scan)
+static bool scan_parse_options(struct turn *turn, struct key_scan *scan)
 {
 	uint32_t count = turn->request->argument_count;
 	for (uint32_t i = 2; i < count; i += 2) {
@@ -310,7 +294,7 @@ static bool scan_parse_options(struct turn *turn, struct scan *scan)
 				turn_error(turn, ERROR_SYNTAX);
 				return false;
 			}
-			scan->keys_left = keys < SCAN_COUNT_MAX ? (uint64_t)keys : SCAN_COUNT_MAX;
+			scan->scan.left = keys < SCAN_COUNT_MAX ? keys : SCAN_COUNT_MAX;
 		} else if (i + 1 < count && slice_is(word, "match")) {
 			scan->pattern = turn_argument(turn, i + 1);
 			scan->any_name = slice_equal(scan->pattern, slice_text("*"));
@@ -324,38 +308,22 @@ static bool scan_parse_options(struct turn *turn, struct scan *scan)
 	return true;
 }
 
-/* Gives keys of the turn's shard from scan->hash on, and moves the scan behind them. */
-static void scan_shard(struct turn *turn, struct scan *scan)
+static int64_t scan_each(void *context, struct turn *turn, struct slice key, struct slice name,
+	const struct value *value)
 {
-	struct stretch stretch;
-	struct key_string key;
-	bool live;
-	uint64_t last_hash = 0;
-	stretch_open(&stretch, turn, scan->hash, HASH_END);
-	bool more = stretch_next(&stretch, turn, &key, &live);
-	while (more && (scan->keys_left > 0 || key.hash == last_hash)) {
-		if (live && (scan->any_name || glob_match(scan->pattern, key.name, false)))
-			name_list_add(&scan->found, turn_arena(turn), key.name);
-		scan->keys_left -= scan->keys_left > 0;
-		last_hash = key.hash;
-		more = stretch_next(&stretch, turn, &key, &live);
-	}
-	stretch_close(&stretch);
-	scan->shards_left--;
-	if (more) {
-		scan->hash = last_hash + 1;
-	} else {
-		scan->shard++;
-		scan->hash = 0;
-	}
+	(void)key;
+	struct key_scan *scan = context;
+	if (value_is_live(value, turn->now_ms) &&
+		(scan->any_name || glob_match(scan->pattern, name, false)))
+		name_list_add(&scan->found, turn_arena(turn), name);
+	return 1;
 }
 
-static void scan_write(struct turn *turn, const struct scan *scan)
+static void scan_write(struct turn *turn, const struct key_scan *scan)
 {
-	bool over = scan->shard >= turn->shard_total;
-	uint64_t cursor = over ? 0 : (uint64_t)scan->shard << KEY_HASH_BITS | scan->hash;
 	writer_array(&turn->writer, 2);
-	writer_bulk_format(&turn->writer, "%llu", (unsigned long long)cursor);
+	writer_bulk_format(
+		&turn->writer, "%llu", (unsigned long long)scan_cursor(&scan->scan, turn));
 	writer_array(&turn->writer, scan->found.count);
 	name_list_write(&scan->found, &turn->writer);
 }

@@ -33,7 +33,7 @@ static char value_bytes[VALUE_MAX];
 static bool hot_access(struct hot *hot, uint32_t key, size_t bytes)
 {
 	struct slice name = slice_of(&key, sizeof(key));
-	uint64_t hash = hash_bytes(name);
+	uint64_t hash = hash_checksum(name, 0);
 	if (hot_find(hot, name, hash))
 		return true;
 	hot_put(hot, name, hash, slice_of(value_bytes, bytes), slice_of(NULL, 0));
@@ -120,7 +120,7 @@ static void measure(uint32_t count)
 	random_seed(&random, 3);
 	for (uint32_t i = 0; i < 2 * count; i++) {
 		names[i] = (struct name){ { random_next(&random), i } };
-		hashes[i] = hash_bytes(slice_of(&names[i], sizeof(names[i])));
+		hashes[i] = hash_checksum(slice_of(&names[i], sizeof(names[i])), 0);
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t at = (uint32_t)((uint64_t)i * 7919 % count);

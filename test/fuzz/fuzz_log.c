@@ -81,7 +81,7 @@ static int replay(void *context, uint64_t lsn, struct record_reader *reader)
 		int outcome;
 		uint64_t sum = 0;
 		while ((outcome = record_next_effect(reader, &effect)) == 1)
-			sum += hash_bytes(effect.key) + hash_bytes(effect.value);
+			sum += hash_checksum(effect.key, 0) + hash_checksum(effect.value, 0);
 		check(fuzz, outcome == 0 || outcome == -EBADMSG, "an effect is unclear");
 		return sum == 1 ? -ECANCELED : outcome;
 	}
@@ -263,9 +263,9 @@ static void forge(struct fuzz *fuzz, struct image *image)
 	if (records_bytes > room) {
 		header.records_bytes = records_bytes;
 		size_t skipped = offsetof(struct log_batch_header, sequence);
-		header.checksum = hash_bytes_seeded(
-			slice_of((char *)&header + skipped, sizeof(header) - skipped),
-			segment.salt);
+		header.checksum =
+			hash_checksum(slice_of((char *)&header + skipped, sizeof(header) - skipped),
+				segment.salt);
 		memcpy(records - sizeof(header), &header, sizeof(header));
 	}
 }

@@ -73,6 +73,7 @@ struct sample {
 static struct sample samples[TREES];
 static char directory[64], path[96], log_path[96];
 static struct random dice;
+static const struct hash_secret secret = { 1, 2 };
 
 static unsigned below(unsigned bound)
 {
@@ -119,7 +120,7 @@ static void make_entry(struct entry *entry)
 	if (below(3) == 0) {
 		struct key key;
 		struct slice name = some_bytes(1 + below(100), false);
-		key_of_string(&key, (uint8_t)below(2), 0, name);
+		key_of_string(&key, &secret, (uint8_t)below(2), 0, name);
 		memory_free((void *)(uintptr_t)name.data);
 		char *copy = memory_alloc(key.size);
 		memcpy(copy, key.bytes, key.size);

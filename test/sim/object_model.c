@@ -70,7 +70,7 @@ bool model_clear(struct model_state *state, bool keep_alarm)
 
 uint64_t model_chain(uint64_t chain, struct slice token)
 {
-	return hash_bytes_seeded(token, chain);
+	return hash_checksum(token, chain);
 }
 
 struct model_state model_now(struct model *model, uint32_t object, uint64_t lsn, int64_t now_ms)

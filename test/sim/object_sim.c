@@ -15,6 +15,7 @@
  * Every choice follows from the seed: `--seed N` repeats a run exactly.
  */
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "command/command.h"
@@ -94,6 +95,8 @@ struct sim {
 
 static struct sim *sim; /* of the callbacks that get no context */
 static jmp_buf crash_point;
+/* Of the tables and of the store: a seed must give the same run each time. */
+static const struct hash_secret secret = { 1, 2 };
 static bool verbose;
 static bool leaks; /* no faults, so that nothing may be left behind */
 
@@ -584,6 +587,7 @@ static bool open_engine(void)
 		.workers = sim->worker_count,
 		.loops = sim->loops,
 		.sync = false,
+		.secret_if_new = &secret,
 	};
 	int result = engine_open(&sim->engine, &options, &recovery, error, sizeof(error));
 	if (result < 0) {
@@ -847,6 +851,7 @@ int main(int argc, char **argv)
 			return usage(argv[0]);
 		}
 	}
+	hash_set_process_secret(secret);
 	const char *directory = make_directory(template);
 	if (directory == NULL) {
 		perror("mkdtemp");

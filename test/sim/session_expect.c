@@ -106,7 +106,7 @@ static const struct effect *effect_of(
 {
 	struct session_name name = model_name(client->host->model, id, form);
 	struct key key;
-	key_of_session(&key, &name);
+	key_of_session(&key, turn_secret(turn), &name);
 	if (turn->request->changes.count == 0)
 		return NULL;
 	return changes_find(&turn->request->changes, shard_of(client, id), key_slice(&key));

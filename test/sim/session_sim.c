@@ -18,6 +18,7 @@
 #include "sim/session_client.h"
 
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "command/command.h"
@@ -76,6 +77,8 @@ struct sim {
 
 static struct sim *sim; /* of the callbacks that get no context */
 static jmp_buf crash_point;
+/* Of the tables and of the store: a seed must give the same run each time. */
+static const struct hash_secret secret = { 1, 2 };
 static bool verbose;
 static struct {
 	uint64_t commands, crashes, granted, promoted, filled;
@@ -88,13 +91,14 @@ int __lsan_is_turned_off(void)
 	return 1;
 }
 
-/* Takes the place of random_entropy (see meson.build). */
+/* Takes the place of random_entropy (see meson.build). Before main runs there is no simulation yet:
+ * what is asked for then, main replaces. */
 void __wrap_random_entropy(void *out, size_t size);
 void __wrap_random_entropy(void *out, size_t size)
 {
 	unsigned char *bytes = out;
 	for (size_t i = 0; i < size; i++)
-		bytes[i] = (unsigned char)random_next(&sim->entropy);
+		bytes[i] = sim ? (unsigned char)random_next(&sim->entropy) : 0;
 }
 
 void wrong(const char *format, ...)
@@ -491,6 +495,7 @@ static bool open_engine(void)
 		.workers = sim->workers,
 		.loops = sim->loops,
 		.sync = false,
+		.secret_if_new = &secret,
 	};
 	int result = engine_open(&sim->engine, &options, &recovery, error, sizeof(error));
 	if (result < 0) {
@@ -725,6 +730,7 @@ int main(int argc, char **argv)
 			return usage(argv[0]);
 		}
 	}
+	hash_set_process_secret(secret);
 	const char *directory = make_directory(template);
 	if (directory == NULL) {
 		perror("mkdtemp");

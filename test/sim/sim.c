@@ -14,6 +14,7 @@
 #include "sim/model.h"
 
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "base/number.h"
@@ -68,6 +69,8 @@ struct sim {
 
 static struct sim *sim; /* of the callbacks that get no context */
 static jmp_buf crash_point;
+/* Of the tables and of the store: a seed must give the same run each time. */
+static const struct hash_secret secret = { 1, 2 };
 static bool verbose;
 
 /* LeakSanitizer asks: a crash leaves what was in flight behind, as a crash does. */
@@ -357,6 +360,7 @@ static bool open_engine(void)
 		.workers = sim->workers,
 		.loops = sim->loops,
 		.sync = false,
+		.secret_if_new = &secret,
 	};
 	int result = engine_open(&sim->engine, &options, &recovery, error, sizeof(error));
 	if (result < 0) {
@@ -585,6 +589,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	hash_set_process_secret(secret);
 	const char *directory = make_directory(template);
 	if (directory == NULL) {
 		perror("mkdtemp");

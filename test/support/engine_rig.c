@@ -91,6 +91,7 @@ int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 		.workers = workers,
 		.loops = loops,
 		.sync = false,
+		.secret_if_new = &(struct hash_secret){ 1, 2 },
 	};
 	rig->error[0] = '\0';
 	rig->port_count = loops;

@@ -250,7 +250,7 @@ static void crash_node(struct sim_disk *sim, struct node *node, uint64_t lost_of
 		struct sector_change *change = &node->changes[i];
 		uint64_t unit = by_block ? change->sector / SECTORS_PER_BLOCK : change->sector;
 		uint64_t which[2] = { change->write, unit };
-		uint64_t coin = hash_bytes_seeded(slice_of(which, sizeof(which)), salt);
+		uint64_t coin = hash_checksum(slice_of(which, sizeof(which)), salt);
 		if (coin % 4 < lost_of_4)
 			memcpy(node->content + change->sector * SECTOR_BYTES, change->before,
 				SECTOR_BYTES);

@@ -36,6 +36,7 @@ void turn_rig_init(struct turn_rig *rig, uint16_t shards)
 		.shards_if_new = shards,
 		.sync = false,
 		.now_ms = rig->now_ms,
+		.secret_if_new = &(struct hash_secret){ 1, 2 },
 	};
 	int failed = tree_open(&rig->tree, &options, error, sizeof(error));
 	assert(!failed);

@@ -345,7 +345,7 @@ static inline bool stored_record(struct world *world, uint16_t shard, struct sli
 	struct key store_key;
 	struct value value;
 	uint64_t lsn = 0;
-	key_of_cache(&store_key, key);
+	key_of_cache(&store_key, store_secret(world->rig.engine->stores[shard]), key);
 	if (!store_get(
 		    world->rig.engine->stores[shard], key_slice(&store_key), arena, &value, &lsn))
 		return false;

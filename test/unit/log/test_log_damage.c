@@ -343,7 +343,7 @@ static void refuses_a_newer_format(void **state)
 	disk_close(&file);
 	header.version = LOG_FORMAT_VERSION + 1;
 	/* XXH3 of the bytes behind the checksum, as the newer version would have it. */
-	header.checksum = hash_bytes(slice_of((char *)&header + 16, sizeof(header) - 16));
+	header.checksum = hash_checksum(slice_of((char *)&header + 16, sizeof(header) - 16), 0);
 	overwrite(fixture, segment(fixture, 1), 0, &header, sizeof(header));
 	open_badly(fixture, -ENOTSUP, "newer version");
 }
@@ -405,7 +405,7 @@ static void takes_no_value_for_a_batch(void **state)
 			.synced_lsn = 4 + i,
 			.records_bytes = 8,
 			.records = 1 };
-		forged[i].checksum = hash_bytes(slice_of(&forged[i].sequence, 48));
+		forged[i].checksum = hash_checksum(slice_of(&forged[i].sequence, 48), 0);
 	}
 	assert_int_equal(write_value(fixture, slice_of(forged, sizeof(forged))), 0);
 	flip(fixture, segment(fixture, 1), batch_offset(3) + 70);

@@ -28,6 +28,9 @@
 
 enum handed_out { HANDED_OUT_NO, HANDED_OUT_YES, HANDED_OUT_MAYBE_AGAIN };
 
+/* Any would do: the tree only keeps it. */
+static const struct hash_secret store_model_secret = { 1, 2 };
+
 struct model_key {
 	struct key key;
 	uint8_t db;
@@ -117,7 +120,8 @@ static inline struct model_key *world_key(struct world *world, uint8_t db, unsig
 	if (number % 7 == 0)
 		size += snprintf(name + size, sizeof(name) - (size_t)size, "-%060u", number);
 	struct key key;
-	key_of_string(&key, db, world->generations[db], slice_of(name, (size_t)size));
+	key_of_string(&key, &store_model_secret, db, world->generations[db],
+		slice_of(name, (size_t)size));
 	for (size_t i = 0; i < world->key_count; i++)
 		if (slice_equal(key_slice(&world->keys[i].key), key_slice(&key)))
 			return &world->keys[i];

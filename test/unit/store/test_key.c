@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+static const struct hash_secret secret = { 1, 2 };
+
 static void lays_bytes_out_as_documented(void **state)
 {
 	(void)state;
@@ -26,9 +28,10 @@ static void lays_bytes_out_as_documented(void **state)
 	assert_memory_equal(key.bytes, "\x02\x03\x01\x02\x03\x04\x0a\x0b\x0c\x0d\x0e", key.size);
 
 	struct slice name = slice_text("name");
-	uint64_t hash = hash_bytes(name) >> 24;
-	assert_true(key_hash(name) == hash);
-	key_of_string(&key, 3, 0x01020304, name);
+	uint64_t hash = hash_secretly(&secret, name) >> 24;
+	assert_true(key_hash(&secret, name) == hash);
+	assert_true((hash << 24 | key_hash_rest(&secret, name)) == hash_secretly(&secret, name));
+	key_of_string(&key, &secret, 3, 0x01020304, name);
 	assert_int_equal(key.size, KEY_STRING_PREFIX_BYTES + name.size);
 	assert_memory_equal(key.bytes, "\x02\x03\x01\x02\x03\x04", 6);
 	for (int i = 0; i < 5; i++)
@@ -49,12 +52,12 @@ static void takes_apart_what_it_made(void **state)
 		uint8_t db = (uint8_t)random_next(&random);
 		uint32_t generation = (uint32_t)random_next(&random);
 		struct key key;
-		key_of_string(&key, db, generation, slice_of(name, size));
+		key_of_string(&key, &secret, db, generation, slice_of(name, size));
 		struct key_string parsed;
 		assert_true(key_parse_string(key_slice(&key), &parsed));
 		assert_int_equal(parsed.db, db);
 		assert_int_equal(parsed.generation, generation);
-		assert_true(parsed.hash == key_hash(slice_of(name, size)));
+		assert_true(parsed.hash == key_hash(&secret, slice_of(name, size)));
 		assert_true(slice_equal(parsed.name, slice_of(name, size)));
 	}
 }
@@ -66,7 +69,7 @@ static void refuses_keys_of_other_tables_and_short_ones(void **state)
 	struct key_string parsed;
 	key_of_namespace(&key, 1);
 	assert_false(key_parse_string(key_slice(&key), &parsed));
-	key_of_string(&key, 0, 0, slice_text("x"));
+	key_of_string(&key, &secret, 0, 0, slice_text("x"));
 	for (size_t size = 0; size < KEY_STRING_PREFIX_BYTES; size++)
 		assert_false(key_parse_string(slice_of(key.bytes, size), &parsed));
 	key.bytes[0] = 3;
@@ -102,9 +105,9 @@ static void starts_a_hash_before_every_key_of_it(void **state)
 	(void)state;
 	struct key first, key, behind;
 	struct slice name = slice_text("");
-	key_of_string_hash(&first, 0, 9, key_hash(name));
-	key_of_string(&key, 0, 9, name);
-	key_of_string_hash(&behind, 0, 9, key_hash(name) + 1);
+	key_of_string_hash(&first, 0, 9, key_hash(&secret, name));
+	key_of_string(&key, &secret, 0, 9, name);
+	key_of_string_hash(&behind, 0, 9, key_hash(&secret, name) + 1);
 	assert_true(slice_compare(key_slice(&first), key_slice(&key)) <= 0);
 	assert_true(slice_compare(key_slice(&key), key_slice(&behind)) < 0);
 }

@@ -102,7 +102,8 @@ static void make_keys(struct fixture *f, int count)
 		char name[LIMIT_KEY_BYTES];
 		size_t size = 1 + random_below(&f->random, i % 8 ? 30 : sizeof name);
 		fill(name, size, (uint64_t)i);
-		key_of_string(&key, (uint8_t)(i % 2 ? 0 : 15), 0, slice_of(name, size));
+		key_of_string(&key, &tree_fixture_secret, (uint8_t)(i % 2 ? 0 : 15), 0,
+			slice_of(name, size));
 		add_key(f, key_slice(&key));
 	}
 	qsort(f->model, f->model_count, sizeof *f->model, compare_entries);

@@ -50,15 +50,36 @@ static void change_meta(
 	mdb_env_close(env);
 }
 
-static void a_newer_format_is_refused_and_named(void **state)
+static void check_version(struct fixture *f, uint32_t version, const char *said)
+{
+	char error[256];
+	version = htole32(version);
+	change_meta(f, STORE_FORMAT_META_KEY, 8, &version, sizeof version);
+	assert_int_equal(try_open(f, error, sizeof error), -ENOTSUP);
+	assert_non_null(strstr(error, f->path));
+	assert_non_null(strstr(error, said));
+}
+
+static void other_formats_are_refused_and_named(void **state)
 {
 	struct fixture *f = *state;
 	close_tree(f);
-	uint32_t version = htole32(STORE_FORMAT_VERSION + 1);
-	change_meta(f, STORE_FORMAT_META_KEY, 8, &version, sizeof version);
-	char error[256];
-	assert_int_equal(try_open(f, error, sizeof error), -ENOTSUP);
-	assert_non_null(strstr(error, "version 2, this program knows version 1"));
+	check_version(f, 1, "its format is version 1, this program knows version 2 only");
+	check_version(f, 3, "its format is version 3, this program knows version 2 only");
+}
+
+static void the_secret_is_kept_with_the_data(void **state)
+{
+	struct fixture *f = *state;
+	struct hash_secret first = *tree_secret(f->tree);
+	assert_true(first.a != 0 && first.b != 0);
+	close_tree(f);
+	open_tree(f);
+	assert_memory_equal(tree_secret(f->tree), &first, sizeof first);
+	close_tree(f);
+	assert_int_equal(unlink(f->path), 0);
+	open_tree(f);
+	assert_memory_not_equal(tree_secret(f->tree), &first, sizeof first);
 }
 
 static void a_record_that_contradicts_itself_is_refused(void **state)
@@ -213,7 +234,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(keeps_its_data_and_shard_count_over_a_restart),
-		TEST(a_newer_format_is_refused_and_named),
+		TEST(other_formats_are_refused_and_named),
+		TEST(the_secret_is_kept_with_the_data),
 		TEST(a_record_that_contradicts_itself_is_refused),
 		TEST(a_file_that_is_not_a_tree_is_refused),
 		TEST(a_file_cut_short_is_refused_and_left_as_it_is),
