@@ -58,9 +58,9 @@ bool packed_is_whole(struct slice packed);
 /* The functions below that read packed bytes want them packed_is_whole. */
 
 /* As JSON. An object, and a table with pairs, is an object (keys as text, in byte order; the
- * sequence under "1", "2", ...), any other table an array, an empty one []. nil and numbers that
- * JSON lacks are null; each byte that is not part of UTF-8 becomes U+FFFD. A float always shows
- * that it is one (1.0). */
+ * sequence under "1", "2", ...), any other table an array, an empty one []. nil and NaN are null,
+ * an infinity is 1e999, as which JSON reads one; half a surrogate pair is its escape again, any
+ * other byte that is not part of UTF-8 U+FFFD. A float always shows that it is one (1.0). */
 void packed_to_json(struct slice packed, struct buffer *out);
 
 struct packed_json_options {
@@ -71,9 +71,9 @@ struct packed_json_options {
 	bool null_as_nil;
 };
 
-/* What json_check takes. Objects stay objects (of two equal keys the last holds), integers within
- * 64 bits integers. `options` may be NULL. 0; or -EINVAL, `out` as it was and in `error` what is
- * wrong at which byte: also text of more than LIMIT_JSON_BYTES and nesting beyond
+/* What json_check_bytes takes. Objects stay objects (of two equal keys the last holds), integers
+ * within 64 bits integers. `options` may be NULL. 0; or -EINVAL, `out` as it was and in `error`
+ * what is wrong at which byte: also text of more than LIMIT_JSON_BYTES and nesting beyond
  * LIMIT_PACKED_DEPTH. */
 int packed_from_json(struct slice text, const struct packed_json_options *options,
 	struct buffer *out, char *error, size_t error_size);

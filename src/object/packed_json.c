@@ -1,10 +1,12 @@
 /*
  * packed_json: JSON read into packed bytes.
  *
- *   text -> json_check -> json_read, an item at a time -> packed bytes
+ *   text -> json_check_bytes -> json_read, an item at a time -> packed bytes
  *
- * What is JSON is json_check's to say. json_read tells of each array and object how much is in it,
- * which is what a packed table begins with, so nothing is moved or held but what it counted.
+ * What is JSON is json_check_bytes' to say: strings keep bytes that are not UTF-8, where a browser
+ * would put U+FFFD, which is what they become when they are written again. json_read tells of each
+ * array and object how much is in it, which is what a packed table begins with, so nothing is moved
+ * or held but what it counted.
  *
  * An integer beyond 64 bits is a float, as the same digits would be in Lua, and a number beyond
  * floats is an infinity, as in JavaScript; who wants neither asks for text.
@@ -51,7 +53,7 @@ int packed_from_json(struct slice text, const struct packed_json_options *option
 		snprintf(error, error_size, "longer than %zu bytes", LIMIT_JSON_BYTES);
 		return -EINVAL;
 	}
-	if (!json_check(text, &wrong)) {
+	if (!json_check_bytes(text, &wrong)) {
 		snprintf(error, error_size, "%s at byte %zu", wrong.why, wrong.position);
 		return -EINVAL;
 	}

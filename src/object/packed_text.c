@@ -44,7 +44,8 @@ static void json_object(struct slice *rest, const struct packed_item *table, str
 	struct arena *arena);
 static void json_string(struct slice bytes, struct buffer *out);
 static void json_escape(uint8_t byte, struct buffer *out);
-static size_t utf8_size(const char *at, size_t size);
+static size_t utf8_take(const char *at, size_t size, bool *whole);
+static uint16_t surrogate(const char *at, size_t size);
 static void reply_value(struct slice *rest, struct writer *writer, struct arena *arena);
 static void reply_table(struct slice *rest, const struct packed_item *table, struct writer *writer,
 	struct arena *arena);
@@ -183,8 +184,10 @@ static void json_value(struct slice *rest, struct buffer *out, struct arena *are
 	case PACKED_FLOAT:
 		if (isfinite(item.number))
 			buffer_append(out, text, float_format(text, item.number));
-		else
+		else if (isnan(item.number))
 			buffer_append_text(out, "null");
+		else
+			buffer_append_text(out, item.number > 0 ? "1e999" : "-1e999");
 		break;
 	case PACKED_STRING:
 		json_string(item.bytes, out);
@@ -234,17 +237,22 @@ static void json_string(struct slice bytes, struct buffer *out)
 	buffer_append(out, "\"", 1);
 	for (size_t i = 0; i < bytes.size;) {
 		uint8_t byte = (uint8_t)bytes.data[i];
-		size_t size = utf8_size(bytes.data + i, bytes.size - i);
-		if (size > 0 && byte >= 0x20 && byte != '"' && byte != '\\') {
+		bool whole;
+		size_t size = utf8_take(bytes.data + i, bytes.size - i, &whole);
+		if (whole && byte >= 0x20 && byte != '"' && byte != '\\') {
 			i += size;
 			continue;
 		}
 		buffer_append(out, bytes.data + plain, i - plain);
-		if (size > 0)
+		uint16_t half = surrogate(bytes.data + i, bytes.size - i);
+		if (whole)
 			json_escape(byte, out);
+		else if (half)
+			buffer_format(out, "\\u%04x", half);
 		else
 			buffer_append_text(out, "\xef\xbf\xbd");
-		plain = ++i;
+		i += half ? 3 : size;
+		plain = i;
 	}
 	if (plain < bytes.size)
 		buffer_append(out, bytes.data + plain, bytes.size - plain);
@@ -261,22 +269,20 @@ static void json_escape(uint8_t byte, struct buffer *out)
 		buffer_format(out, "\\u%04x", byte);
 }
 
-/* Bytes of the character at the front, as RFC 3629 has them; 0 when there is none. */
-static size_t utf8_size(const char *at, size_t size)
+/* Bytes of the character at the front, as RFC 3629 has them; or, and then it is not `whole`, of
+ * what is the start of none or the start of one that breaks off. That stands for one U+FFFD, as in
+ * the Encoding standard. */
+static size_t utf8_take(const char *at, size_t size, bool *whole)
 {
-	uint8_t first = (uint8_t)at[0], second = size > 1 ? (uint8_t)at[1] : 0;
+	uint8_t first = (uint8_t)at[0];
 	uint8_t least = 0x80, most = 0xbf; /* of the second byte: no longer forms, no surrogates */
-	size_t wanted;
-	if (first < 0x80)
-		return 1;
+	size_t wanted = 1, taken = 1;
 	if (first >= 0xc2 && first <= 0xdf)
 		wanted = 2;
 	else if (first >= 0xe0 && first <= 0xef)
 		wanted = 3;
 	else if (first >= 0xf0 && first <= 0xf4)
 		wanted = 4;
-	else
-		return 0;
 	if (first == 0xe0)
 		least = 0xa0;
 	if (first == 0xed)
@@ -285,13 +291,25 @@ static size_t utf8_size(const char *at, size_t size)
 		least = 0x90;
 	if (first == 0xf4)
 		most = 0x8f;
-	if (size < wanted || second < least || second > most)
-		return 0;
-	for (size_t i = 2; i < wanted; i++) {
-		if (((uint8_t)at[i] & 0xc0) != 0x80)
-			return 0;
+	while (taken < wanted && taken < size && (uint8_t)at[taken] >= least &&
+		(uint8_t)at[taken] <= most) {
+		taken++;
+		least = 0x80;
+		most = 0xbf;
 	}
-	return wanted;
+	*whole = taken == wanted && (first < 0x80 || wanted > 1);
+	return taken;
+}
+
+/* Half a surrogate pair as UTF-8 would write it if it had such, which is how an escape is read that
+ * stands alone; 0 when there is none at the front. */
+static uint16_t surrogate(const char *at, size_t size)
+{
+	const uint8_t *bytes = (const uint8_t *)at;
+	if (size < 3 || bytes[0] != 0xed || bytes[1] < 0xa0 || bytes[1] > 0xbf ||
+		(bytes[2] & 0xc0) != 0x80)
+		return 0;
+	return (uint16_t)(0xd000 | (bytes[1] & 0x3f) << 6 | (bytes[2] & 0x3f));
 }
 
 static void reply_value(struct slice *rest, struct writer *writer, struct arena *arena)

@@ -486,8 +486,7 @@ static bool read_object(struct import *import, struct slice text)
 	if (text.size > LIMIT_JSON_BYTES)
 		return wrong(import, "the text of %zu bytes is longer than %zu", text.size,
 			LIMIT_JSON_BYTES);
-	json_t *json =
-		json_loadb(text.data, text.size, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+	json_t *json = transfer_parse(text, &error);
 	if (json == NULL)
 		return wrong(import, "at byte %d: %s", error.position, error.text);
 	bool good = read_parts(import, json);

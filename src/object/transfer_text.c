@@ -4,7 +4,8 @@
  * are not UTF-8, numbers that are no numbers, tables that are no arrays) stands in an object with
  * one of a few fixed names, which therefore never stands for data of its own.
  *
- * jansson itself decides what is UTF-8, so that whatever was written can be read.
+ * jansson itself decides what is UTF-8, so that whatever was written can be read. What others have
+ * written and jansson does not hold is rewritten first, by what src/json takes.
  *
  * No state; depth is bounded: a packed value's by LIMIT_PACKED_DEPTH, a text's by jansson (2,048).
  */
@@ -12,14 +13,22 @@
 
 #include "base/fault.h"
 #include "object/packed.h"
+#include "json/json_read.h"
 
 #include <assert.h>
 #include <limits.h>
 #include <math.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
+
+/* jansson's macro; src/json has a function of the name. */
+#undef json_is_object
+#include "json/json.h"
 
 static struct packed_item take(struct slice *rest);
+static void rewrite(struct buffer *out, struct slice text);
 static void write_item(struct buffer *out, struct slice *rest);
+static void write_float(struct buffer *out, double value);
 static void write_table(struct buffer *out, const struct packed_item *table, struct slice *rest);
 static void write_base64(struct buffer *out, struct slice bytes);
 static bool read_item(
@@ -43,6 +52,14 @@ static int append_text(const char *text, size_t size, void *context)
 	return 0;
 }
 
+static double number_of(struct slice text, struct buffer *scratch)
+{
+	scratch->size = 0;
+	buffer_append(scratch, text.data, text.size);
+	buffer_append(scratch, "", 1);
+	return strtod(scratch->data, NULL);
+}
+
 void transfer_write_string(struct buffer *out, struct slice bytes)
 {
 	json_t *text = json_stringn(bytes.size ? bytes.data : "", bytes.size);
@@ -64,6 +81,59 @@ void transfer_write_value(struct buffer *out, const struct value *value)
 		transfer_write_string(out, value->data);
 	else
 		transfer_write_packed(out, value->data);
+}
+
+json_t *transfer_parse(struct slice text, json_error_t *error)
+{
+	const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
+	json_t *json = json_loadb(text.data, text.size, flags, error);
+	if (json || !json_check(text, NULL))
+		return json;
+	struct buffer rewritten;
+	buffer_init(&rewritten);
+	rewrite(&rewritten, text);
+	json = json_loadb(rewritten.data, rewritten.size, flags, error);
+	buffer_fini(&rewritten);
+	return json;
+}
+
+/* The same text without mark and white space around it, with strings that have half a surrogate
+ * pair and numbers beyond floats as objects of this format. What stands as it is, is copied up to
+ * the next item that does not. */
+static void rewrite(struct buffer *out, struct slice text)
+{
+	struct json_reader reader;
+	struct json_item item;
+	struct buffer scratch;
+	const char *copied = NULL, *end = text.data + text.size;
+	buffer_init(&scratch);
+	json_reader_init(&reader, text);
+	while (json_read(&reader, &item)) {
+		const char *start = reader.at - 1;
+		bool is_string = item.kind == JSON_ITEM_STRING;
+		if (item.text.data)
+			start = item.text.data - is_string - (item.kind == JSON_ITEM_NAME);
+		if (copied == NULL)
+			copied = start;
+		bool changes = is_string
+			? item.escaped
+			: item.kind == JSON_ITEM_NUMBER && isinf(number_of(item.text, &scratch));
+		if (!changes)
+			continue;
+		buffer_append(out, copied, (size_t)(start - copied));
+		copied = item.text.data + item.text.size + is_string;
+		if (is_string)
+			transfer_write_string(out, json_item_text(&item, &scratch));
+		else
+			write_float(out, number_of(item.text, &scratch));
+	}
+	/* Behind the last item something closes; white space of all kinds may follow. */
+	while (copied && end > copied && end[-1] != '}' && end[-1] != ']')
+		end--;
+	if (copied)
+		buffer_append(out, copied, (size_t)(end - copied));
+	json_reader_fini(&reader);
+	buffer_fini(&scratch);
 }
 
 bool transfer_read_string(

@@ -20,6 +20,10 @@ void transfer_write_packed(struct buffer *out, struct slice packed);
 /* A storage value. */
 void transfer_write_value(struct buffer *out, const struct value *value);
 
+/* A whole text as jansson's tree: also what src/json takes and jansson does not. NULL: `error` says
+ * why. A name may not repeat within an object. */
+json_t *transfer_parse(struct slice text, json_error_t *error);
+
 /* What is read is in `arena`. False: `*why` says what is wrong. */
 bool transfer_read_string(
 	const json_t *json, struct arena *arena, struct slice *out, const char **why);

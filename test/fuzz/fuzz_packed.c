@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "holdfast/limits.h"
+#include "json/json.h"
 #include "object/lua_value.h"
 #include "object/packed.h"
 #include "object/sandbox.h"
@@ -120,6 +121,13 @@ static void fuzz_text(struct fuzz *fuzz)
 	text.size = 0;
 	if (read_json(fuzz, given, &packed)) {
 		packed_to_json(buffer_slice(&packed), &text);
+		/* Names that differ in bytes that are not UTF-8 become one, in another order. */
+		if (!json_check(given, NULL)) {
+			packed.size = 0;
+			REQUIRE(read_json(fuzz, buffer_slice(&text), &packed), "it is not read");
+			text.size = 0;
+			packed_to_json(buffer_slice(&packed), &text);
+		}
 		REQUIRE(read_json(fuzz, buffer_slice(&text), &again), "own JSON is not read");
 		struct buffer last;
 		buffer_init(&last);

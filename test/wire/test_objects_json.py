@@ -25,6 +25,12 @@ end
 return Keeper
 """
 
+# What services send, as a class writes it again.
+WORLD = [(b'"\\uD83D"', b'"\\ud83d"'), (b'{"\\ude00":"a\\ud83d\\u0041"}', b'{"\\ude00":"a\\ud83dA"}'),
+         (b'"\\ud83d\\ude00"', '"😀"'.encode()), (b"[1e999,-1e999]", b"[1e999,-1e999]"),
+         (b'\xef\xbb\xbf{"a":1}', b'{"a":1}'), (b"[1]\x0b\x0c\xc2\xa0\xe2\x80\xa8\n", b"[1]"),
+         (b'"caf\xe9 \xff"', '"caf\ufffd \ufffd"'.encode()), (b'"\\u0000"', b'"\\u0000"')]
+
 TEXTS = ['[1,null,3]', '{}', '[]', '{"x":null}', 'null', '[{},[],[{}],null]',
          '{"a":{},"b":[],"c":null}', '[null,null]']
 
@@ -43,6 +49,27 @@ class JsonInClasses(ObjectTest):
                 self.assertEqual(self.call("DO.GET", "Keeper", keeper, "k"), text.encode())
                 self.call("DO.EVICT", "Keeper", keeper)
                 self.assertEqual(self.call("DO.CALL", "Keeper", keeper, "show", "k"), text.encode())
+
+    def test_what_services_send_is_read_and_loses_nothing(self):
+        keeper, copy = self.fresh(), self.fresh("copy")
+        for number, (text, written) in enumerate(WORLD):
+            with self.subTest(text):
+                self.call("DO.CALL", "Keeper", keeper, "keep", f"k{number}", text)
+                self.assertEqual(self.call("DO.CALL", "Keeper", keeper, "show", f"k{number}"), written)
+        exported = self.call("DO.EXPORT", "Keeper", keeper)
+        self.assertEqual(self.call("DO.IMPORT", "Keeper", copy, exported), b"OK")
+        for number, (text, written) in enumerate(WORLD):
+            self.assertEqual(self.call("DO.CALL", "Keeper", copy, "show", f"k{number}"), written)
+
+    def test_an_import_takes_what_json_takes(self):
+        copy = self.fresh("copy")
+        text = (b'\xef\xbb\xbf {"holdfast-object":1,"values":[["\\ud83d","\\ude00 \\ud83d\\ude00"],'
+                b'["k",[1e999,-1e999,"\\ud83d",{"pairs":[["\\udbff",[]]]}]]]}\x0c\xc2\xa0\n')
+        self.assertEqual(self.call("DO.IMPORT", "Keeper", copy, text), b"OK")
+        self.assertEqual(self.call("DO.GET", "Keeper", copy, "k"),
+                         b'[1e999,-1e999,"\\ud83d",{"\\udbff":[]}]')
+        self.assertEqual(self.call("DO.GET", "Keeper", copy, b"\xed\xa0\xbd"),
+                         b"\xed\xb8\x80 \xf0\x9f\x98\x80")
 
     def test_an_export_keeps_it(self):
         keeper, copy = self.fresh(), self.fresh("copy")
