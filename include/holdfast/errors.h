@@ -165,6 +165,7 @@
 #define ERROR_SESSION_OBJECT  "BADJSON a merge takes a JSON object, and %s is none"
 #define ERROR_SESSION_SIZE    "ERR the session's JSON of %zu bytes exceeds %zu"
 #define ERROR_SESSION_GONE    "SESSIONGONE the session of this id was deleted"
+#define ERROR_SESSION_OVER    "SESSIONGONE the session of this id has ended"
 #define ERROR_SESSION_EXISTS  "SESSIONEXISTS there is a session of this id"
 #define ERROR_SESSION_VERSION "VERSION %llu is the session's version"
 #define ERROR_SESSION_NUMBER  "ERR IFVERSION is a version, 0 for none"

@@ -37,10 +37,11 @@
  *             later use, the session ends at the value's expiry, in later runs at `bound`
  *
  *   kind 2, an id that was changed (SESSION.ROTATE):
- *   0      1      8           16     17
- *   +------+------+-----------+------+------+
- *   | kind | 0    | grace end | form | name |      the session's name now
- *   +------+------+-----------+------+------+
+ *   0      1        8           16     17
+ *   +------+--------+-----------+------+------+
+ *   | kind | serial | grace end | form | name |      the session's name now
+ *   +------+--------+-----------+------+------+
+ *   serial    the lower 56 bits of the session's, so that no later session of that name is meant
  *   Until `grace end` it means that session; afterwards it is as kind 3. With form 1 the 32 bytes
  * of the new id follow the name, each XORed with SHA-256 of "holdfast successor" and the old id, so
  *   that who has the old id can be told the new one again and nobody else. They are random when the
@@ -48,7 +49,13 @@
  *
  *   kind 3, a deleted id: the kind byte alone. It is not given to a session while it stands.
  *
- * Kinds 2 and 3 stand until the value's expiry.
+ *   kind 4, an id whose session has ended by itself:
+ *   0      1     2
+ *   +------+-----+
+ *   | kind | how |      how 1: by its absolute life, and it is as kind 3
+ *   +------+-----+      how 0: by its sliding life; only who says that it means a new one gets it
+ *
+ * Kinds 2, 3 and 4 stand until the value's expiry.
  */
 #ifndef HOLDFAST_SESSION_FORMAT_H
 #define HOLDFAST_SESSION_FORMAT_H
@@ -59,9 +66,12 @@
 #define SESSION_FORMAT_KIND_SESSION 1
 #define SESSION_FORMAT_KIND_ROTATED 2
 #define SESSION_FORMAT_KIND_DELETED 3
+#define SESSION_FORMAT_KIND_ENDED   4
 
 #define SESSION_FORMAT_HEADER_BYTES  64
 #define SESSION_FORMAT_ROTATED_BYTES 17
+#define SESSION_FORMAT_SERIAL_BITS   56
+#define SESSION_FORMAT_ENDED_BYTES   2
 #define SESSION_FORMAT_HASH_BYTES    5  /* of the id's hash in keys */
 #define SESSION_FORMAT_DIGEST_BYTES  32 /* SHA-256 */
 

@@ -395,7 +395,8 @@ const struct parameter parameters[] = {
 		.unit = "seconds",
 		.initial = "86400",
 		.at_run_time = true,
-		.text = "How long a deleted session's id is refused to slow writers, which would revive it." },
+		.text = "How long the id of a session that was deleted, or has ended, is refused to writers, which "
+			"would revive it." },
 	{ .name = "session-id-hashing",
 		.kind = PARAMETER_CHOICE,
 		.field = FIELD(session_hashing),

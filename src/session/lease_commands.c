@@ -164,12 +164,13 @@ static bool open_leased(struct turn *turn, struct session *session)
 	if (!session_id_check(turn, turn_argument(turn, 1)) ||
 		!session_purpose_check(turn, turn_argument(turn, 2)))
 		return false;
-	if (!session_open(session, turn, turn_argument(turn, 1))) {
-		turn_error(turn, "%s",
-			session->state == SESSION_GONE ? ERROR_SESSION_GONE : ERROR_LEASE_LOST);
-		return false;
-	}
-	return true;
+	if (session_open(session, turn, turn_argument(turn, 1)))
+		return true;
+	if (session->state == SESSION_ABSENT)
+		turn_error(turn, ERROR_LEASE_LOST);
+	else
+		session_refuse(session);
+	return false;
 }
 
 void session_commit(struct turn *turn)

@@ -5,8 +5,10 @@
  *
  *   arguments are read and judged -> session_open -> the record -> session_put -> reply
  *
- * An expired session is as good as none. A deleted one is refused to whoever would write it
- * (SESSIONGONE): a slow request that still carries its data must not bring it back.
+ * To who reads, a session that has ended is as good as none. To whoever would write it, it is
+ * refused (SESSIONGONE), as a deleted one is: a slow request that still carries its data must not
+ * bring it back, and who saves at each request must not begin its absolute life anew. A sliding
+ * life that is over leaves the id to who says that a new session is meant: NX, or SESSION.CREATE.
  *
  * Threads: the turn's.
  */
@@ -83,13 +85,14 @@ static bool make(struct session *session, const struct session_options *options)
 	return true;
 }
 
-/* Only an id that stands for nothing may be given to a new session. */
+/* Only an id that stands for nothing may be given to a new session, be it that of one whose sliding
+ * life is over. */
 static bool is_free(const struct session *session)
 {
 	if (session->state == SESSION_LIVE)
 		turn_error(session->turn, ERROR_SESSION_EXISTS);
 	else if (session->state == SESSION_GONE)
-		turn_error(session->turn, ERROR_SESSION_GONE);
+		session_refuse(session);
 	else
 		return true;
 	return false;
@@ -234,8 +237,9 @@ void session_set(struct turn *turn)
 	bool live = open_argument(&session, turn, 1);
 	if (turn->request->failed)
 		return;
-	if (session.state == SESSION_GONE) {
-		turn_error(turn, ERROR_SESSION_GONE);
+	if (session.state == SESSION_GONE ||
+		(session.state == SESSION_ENDED && !(options.given & OPTION_NX))) {
+		session_refuse(&session);
 		return;
 	}
 	if (options.given & (live ? OPTION_NX : OPTION_XX)) {
@@ -288,8 +292,8 @@ void session_update(struct turn *turn)
 	bool live = open_argument(&session, turn, 1);
 	if (turn->request->failed)
 		return;
-	if (session.state == SESSION_GONE) {
-		turn_error(turn, ERROR_SESSION_GONE);
+	if (session.state == SESSION_GONE || session.state == SESSION_ENDED) {
+		session_refuse(&session);
 		return;
 	}
 	if (!version_is(&session, &options))

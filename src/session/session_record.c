@@ -38,6 +38,14 @@ static struct slice encode_session(const struct session_record *record, struct a
 	return slice_of(bytes, size);
 }
 
+static struct slice encode_ended(const struct session_record *record, struct arena *arena)
+{
+	char *bytes = arena_alloc(arena, SESSION_FORMAT_ENDED_BYTES);
+	bytes[0] = SESSION_FORMAT_KIND_ENDED;
+	bytes[1] = record->by_absolute;
+	return slice_of(bytes, SESSION_FORMAT_ENDED_BYTES);
+}
+
 static struct slice encode_rotated(const struct session_record *record, struct arena *arena)
 {
 	const struct session_name *name = &record->successor;
@@ -45,8 +53,8 @@ static struct slice encode_rotated(const struct session_record *record, struct a
 	char *bytes = arena_alloc(arena, size), *at = bytes;
 	assert(record->masked_id.size ==
 		(name->form == SESSION_FORMAT_HASHED ? SESSION_DIGEST_BYTES : 0));
-	memset(bytes, 0, 8);
-	bytes[0] = SESSION_FORMAT_KIND_ROTATED;
+	assert(record->successor_serial >> SESSION_FORMAT_SERIAL_BITS == 0);
+	little_put_64(at, record->successor_serial << 8 | SESSION_FORMAT_KIND_ROTATED);
 	at = little_put_64(at + 8, (uint64_t)record->grace_end_ms);
 	*at++ = (char)name->form;
 	at = put_bytes(at, name->bytes);
@@ -62,6 +70,8 @@ struct slice session_record_encode(const struct session_record *record, struct a
 		return encode_session(record, arena);
 	case SESSION_FORMAT_KIND_ROTATED:
 		return encode_rotated(record, arena);
+	case SESSION_FORMAT_KIND_ENDED:
+		return encode_ended(record, arena);
 	}
 	assert(record->kind == SESSION_FORMAT_KIND_DELETED);
 	return slice_of(deleted, sizeof(deleted));
@@ -95,6 +105,7 @@ static bool decode_rotated(struct slice bytes, struct session_record *out)
 		return false;
 	struct slice rest = slice_of(bytes.data + SESSION_FORMAT_ROTATED_BYTES,
 		bytes.size - SESSION_FORMAT_ROTATED_BYTES);
+	out->successor_serial = little_get_64(bytes.data) >> 8;
 	out->grace_end_ms = (int64_t)little_get_64(bytes.data + 8);
 	out->successor.form = (uint8_t)bytes.data[16];
 	out->successor.bytes = rest;
@@ -105,6 +116,14 @@ static bool decode_rotated(struct slice bytes, struct session_record *out)
 	out->successor.bytes.size = SESSION_DIGEST_BYTES;
 	out->masked_id = slice_of(rest.data + SESSION_DIGEST_BYTES, SESSION_DIGEST_BYTES);
 	return true;
+}
+
+static bool decode_ended(struct slice bytes, struct session_record *out)
+{
+	if (bytes.size != SESSION_FORMAT_ENDED_BYTES)
+		return false;
+	out->by_absolute = bytes.data[1] == 1;
+	return bytes.data[1] == 0 || bytes.data[1] == 1;
 }
 
 bool session_record_decode(struct slice bytes, struct session_record *out)
@@ -120,6 +139,8 @@ bool session_record_decode(struct slice bytes, struct session_record *out)
 		return decode_rotated(bytes, out);
 	case SESSION_FORMAT_KIND_DELETED:
 		return bytes.size == 1;
+	case SESSION_FORMAT_KIND_ENDED:
+		return decode_ended(bytes, out);
 	}
 	return false;
 }

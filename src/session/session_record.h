@@ -28,8 +28,12 @@ struct session_record {
 
 	/* an id that was changed */
 	int64_t grace_end_ms;
+	uint64_t successor_serial; /* SESSION_FORMAT_SERIAL_BITS of it */
 	struct session_name successor;
 	struct slice masked_id; /* of a hashed successor */
+
+	/* an id whose session has ended */
+	bool by_absolute;
 };
 
 /* The bytes lie in the arena. */

@@ -47,22 +47,51 @@ bool session_read(struct session *session, const struct session_name *name, stru
 	return true;
 }
 
-/* What stands under the name, without following a changed id. */
+static int64_t tombstone_ms(const struct turn *turn)
+{
+	return turn->config->session_tombstone_s * 1000;
+}
+
+static bool ends_by_absolute(const struct session *session)
+{
+	const struct session_record *record = &session->record;
+	return record->absolute_ms != 0 && session->end_ms >= record->absolute_ms;
+}
+
+/* What stands under the name, without following a changed id. Whether a session that is over has
+ * been seen to already makes no difference. */
 static void judge(struct session *session, const struct value *value)
 {
 	const struct session_record *record = &session->record;
 	int64_t now_ms = session->turn->now_ms;
+	bool by_absolute = record->by_absolute;
 	session->state = SESSION_ABSENT;
-	if (record->kind != SESSION_FORMAT_KIND_SESSION) {
+	if (record->kind == SESSION_FORMAT_KIND_ROTATED ||
+		record->kind == SESSION_FORMAT_KIND_DELETED) {
 		if (value->expire_ms > now_ms)
 			session->state = SESSION_GONE;
 		return;
 	}
-	session->user_before = record->user;
-	session->end_ms = session_end_of(
-		session->turn->engine->sessions, session->shard, session->hash, value, record);
-	if (session->end_ms > now_ms)
-		session->state = SESSION_LIVE;
+	int64_t known_ms = value->expire_ms;
+	if (record->kind == SESSION_FORMAT_KIND_SESSION) {
+		session->user_before = record->user;
+		session->end_ms = session_end_of(session->turn->engine->sessions, session->shard,
+			session->hash, value, record);
+		if (session->end_ms > now_ms) {
+			session->state = SESSION_LIVE;
+			return;
+		}
+		by_absolute = ends_by_absolute(session);
+		known_ms = session->end_ms + tombstone_ms(session->turn);
+	}
+	if (known_ms > now_ms)
+		session->state = by_absolute ? SESSION_GONE : SESSION_ENDED;
+}
+
+/* What an id that was changed knows the session by, besides its name. */
+static uint64_t serial_part(const struct session *session)
+{
+	return session->record.serial & (((uint64_t)1 << SESSION_FORMAT_SERIAL_BITS) - 1);
 }
 
 /* One step only: the id before the one before means nothing any more. */
@@ -75,7 +104,8 @@ static void follow(struct session *session, struct slice id)
 		return;
 	if (session_read(session, &rotated.successor, &value))
 		judge(session, &value);
-	if (!session->is_stored || session->state != SESSION_LIVE) {
+	if (!session->is_stored || session->state != SESSION_LIVE ||
+		serial_part(session) != rotated.successor_serial) {
 		*session = old;
 		return;
 	}
@@ -254,9 +284,17 @@ static void take_name(struct session *session, const struct session_name *name)
 	session->hash = hash_bytes(key_slice(&key));
 }
 
+void session_refuse(const struct session *session)
+{
+	bool over = session->record.kind == SESSION_FORMAT_KIND_SESSION ||
+		session->record.kind == SESSION_FORMAT_KIND_ENDED;
+	assert(session->state == SESSION_ENDED || session->state == SESSION_GONE);
+	turn_error(session->turn, "%s", over ? ERROR_SESSION_OVER : ERROR_SESSION_GONE);
+}
+
 void session_begin(struct session *session)
 {
-	assert(session->state == SESSION_ABSENT);
+	assert(session->state == SESSION_ABSENT || session->state == SESSION_ENDED);
 	if (session->is_stored && session->record.kind == SESSION_FORMAT_KIND_SESSION)
 		session_end(session);
 	if (session->name.form != session->fresh.form) {
@@ -317,23 +355,31 @@ static void leave_books(struct session *session)
 
 void session_end(struct session *session)
 {
+	struct turn *turn = session->turn;
+	int64_t known_ms = session->end_ms + tombstone_ms(turn);
+	struct session_record ended = {
+		.kind = SESSION_FORMAT_KIND_ENDED,
+		.by_absolute = ends_by_absolute(session),
+	};
 	publish(session, "session:expired");
 	leave_books(session);
 	drop_entry(session);
+	if (known_ms > turn->now_ms)
+		put_entry(session, &ended, &session->name, known_ms);
 	session->is_stored = false;
-	shard_sessions_of(session->turn, session->shard)->figures.expired++;
+	shard_sessions_of(turn, session->shard)->figures.expired++;
 }
 
 void session_delete(struct session *session)
 {
 	struct turn *turn = session->turn;
-	int64_t tombstone_ms = turn->config->session_tombstone_s * 1000;
+	int64_t known_ms = tombstone_ms(turn);
 	struct session_record deleted = { .kind = SESSION_FORMAT_KIND_DELETED };
 	assert(session->state == SESSION_LIVE);
 	publish(session, "session:deleted");
 	leave_books(session);
-	if (tombstone_ms > 0)
-		put_entry(session, &deleted, &session->name, turn->now_ms + tombstone_ms);
+	if (known_ms > 0)
+		put_entry(session, &deleted, &session->name, turn->now_ms + known_ms);
 	else
 		drop_entry(session);
 	session->state = SESSION_GONE;
@@ -345,11 +391,12 @@ static void leave_forward(struct session *session, struct slice old_id, struct s
 	const struct session_name *successor, int64_t grace_ms)
 {
 	struct turn *turn = session->turn;
-	int64_t tombstone_ms = turn->config->session_tombstone_s * 1000;
-	int64_t stands_ms = grace_ms > tombstone_ms ? grace_ms : tombstone_ms;
+	int64_t known_ms = tombstone_ms(turn);
+	int64_t stands_ms = grace_ms > known_ms ? grace_ms : known_ms;
 	struct session_record rotated = {
 		.kind = SESSION_FORMAT_KIND_ROTATED,
 		.grace_end_ms = turn->now_ms + grace_ms,
+		.successor_serial = serial_part(session),
 		.successor = *successor,
 	};
 	if (stands_ms == 0) {

@@ -45,9 +45,11 @@ void sessions_add_figures(const struct turn *turn, uint16_t shard, struct sessio
  */
 
 enum session_state {
-	SESSION_ABSENT, /* never there, or expired */
+	SESSION_ABSENT, /* never there, or so long ago that nothing is known of it any more */
 	SESSION_LIVE,
-	SESSION_GONE, /* deleted, or its id was changed and the grace is over */
+	SESSION_ENDED, /* its sliding life is over: who says that it means a new one gets the id */
+	SESSION_GONE,  /* deleted, ended by its absolute life, or its id was changed and the grace
+			* is over */
 };
 
 struct session {
@@ -76,7 +78,9 @@ bool session_open_shown(struct session *session, struct turn *turn, struct slice
 /* By name, of a live one on a held shard. */
 bool session_open_named(struct session *session, struct turn *turn, uint16_t shard,
 	const struct session_name *name);
-/* An empty session under the name of an absent one: its record is to be filled in. */
+/* Answers a writer with the error for an id that is ENDED or GONE. */
+void session_refuse(const struct session *session);
+/* An empty session under the name of an absent or ended one: its record is to be filled in. */
 void session_begin(struct session *session);
 /* Writes the record with a new life from now on. Raises no version. */
 void session_put(struct session *session);

@@ -44,7 +44,7 @@ void sessions_look(struct turn *turn);
 void later_free_all(struct shard_sessions *shard);
 
 /* sessions.c */
-/* Its time has come: it goes without a trace. */
+/* Its time has come. For as long as a deleted one its id stands for nothing else. */
 void session_end(struct session *session);
 /* Of what stands under this key. */
 bool session_read(struct session *session, const struct session_name *name, struct value *value);

@@ -73,6 +73,8 @@ static void check_trace(const struct check *check, uint32_t id, const struct mod
 			(long long)value->expire_ms, (long long)cell->stands_ms);
 	if (check->settled && cell->stands_ms <= check->now_ms)
 		wrong("what is left of %s stays for ever", text_of(check, id));
+	if (cell->kind == MODEL_ENDED && record->by_absolute != cell->by_absolute)
+		wrong("%s is noted as ended by another life", text_of(check, id));
 	if (cell->kind == MODEL_ROTATED &&
 		(record->grace_end_ms != cell->grace_ms ||
 			model_find_name(model, &record->successor) != cell->successor))
@@ -84,7 +86,8 @@ static void check_record(struct check *check, struct slice key, const struct val
 	static const uint8_t kinds[] = { [MODEL_NONE] = 0,
 		[MODEL_SESSION] = SESSION_FORMAT_KIND_SESSION,
 		[MODEL_ROTATED] = SESSION_FORMAT_KIND_ROTATED,
-		[MODEL_DELETED] = SESSION_FORMAT_KIND_DELETED };
+		[MODEL_DELETED] = SESSION_FORMAT_KIND_DELETED,
+		[MODEL_ENDED] = SESSION_FORMAT_KIND_ENDED };
 	struct session_name name;
 	struct session_record record;
 	uint64_t hash;

@@ -506,6 +506,29 @@ void client_check_gone(struct client_host *host)
 	}
 }
 
+/* An ended session leaves a trace as long as a deleted one. */
+static void note_end(struct client_host *host, struct turn *turn, const struct effect *effect,
+	uint32_t id, uint64_t lsn)
+{
+	struct model_cell next = *model_now(host->model, id);
+	struct session_record record;
+	int64_t known_ms = next.end_ms + host->model->tombstone_ms;
+	bool stays = next.kind == MODEL_SESSION && known_ms > turn->now_ms;
+	if (stays != (effect->kind == EFFECT_PUT))
+		wrong("an end leaves %s", stays ? "nothing" : "something");
+	if (stays &&
+		(!session_record_decode(effect->value, &record) ||
+			record.kind != SESSION_FORMAT_KIND_ENDED || effect->expire_ms != known_ms))
+		wrong("the engine's own turn writes a session");
+	next.by_absolute = model_ends_by_absolute(&next);
+	next.kind = stays ? MODEL_ENDED : MODEL_NONE;
+	next.stands_ms = known_ms;
+	next.version = 0;
+	next.user = 0;
+	next.lsn = lsn;
+	*model_push(host->model, id, lsn) = next;
+}
+
 void client_note_expired(struct client_host *host, struct turn *turn)
 {
 	uint64_t lsn = gate_appended(host->engine->gate) + 1;
@@ -517,8 +540,8 @@ void client_note_expired(struct client_host *host, struct turn *turn)
 		if (!key_parse_session(effect->key, &hash, &name))
 			continue;
 		uint32_t id = model_find_name(host->model, &name);
-		if (effect->kind != EFFECT_DELETE || id == MODEL_NO_ID)
-			wrong("the engine's own turn writes a session");
+		if (id == MODEL_NO_ID)
+			wrong("the engine's own turn writes an id that nobody knows");
 		const struct model_cell *cell = model_now(host->model, id);
 		if (cell->kind == MODEL_NONE || cell->form != name.form)
 			wrong("the engine ends something that is not there");
@@ -527,8 +550,6 @@ void client_note_expired(struct client_host *host, struct turn *turn)
 			wrong("%.*s ends %lld ms before its time",
 				(int)host->model->ids[id].text.size, host->model->ids[id].text.data,
 				(long long)(over_ms - turn->now_ms));
-		struct model_cell *gone = model_push(host->model, id, lsn);
-		gone->kind = MODEL_NONE;
-		gone->version = 0;
+		note_end(host, turn, effect, id, lsn);
 	}
 }

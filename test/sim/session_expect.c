@@ -58,6 +58,14 @@ static void say_what_it_said(struct client *client, const struct turn *turn)
 	buffer_append(&client->expected, turn->request->reply.data, turn->request->reply.size);
 }
 
+/* What a writer is told of an id whose session is no more. */
+static void say_gone(struct client *client, const struct model_found *found)
+{
+	say(client,
+		found->by_itself ? "-SESSIONGONE the session of this id has ended"
+				 : "-SESSIONGONE the session of this id was deleted");
+}
+
 /* --- what is there -------------------------------------------------------------------------------
  */
 
@@ -326,8 +334,8 @@ void expect_create(struct client *client, struct turn *turn)
 		if (found.state == FOUND_LIVE)
 			say(client, "-SESSIONEXISTS there is a session of this id");
 		if (found.state == FOUND_GONE)
-			say(client, "-SESSIONGONE the session of this id was deleted");
-		if (found.state != FOUND_ABSENT)
+			say_gone(client, &found);
+		if (found.state == FOUND_LIVE || found.state == FOUND_GONE)
 			return;
 	}
 	uint32_t count = client->given_maxper ? count_of_user(client, turn) : 0;
@@ -372,8 +380,8 @@ void expect_set(struct client *client, struct turn *turn)
 	struct model_found found = open_id(client, turn, client->id);
 	bool live = found.state == FOUND_LIVE;
 	struct model_cell next = *model_now(client->host->model, found.id);
-	if (found.state == FOUND_GONE) {
-		say(client, "-SESSIONGONE the session of this id was deleted");
+	if (found.state == FOUND_GONE || (found.state == FOUND_ENDED && !client->given_nx)) {
+		say_gone(client, &found);
 	} else if (live ? client->given_nx : client->given_xx) {
 		say(client, "$-1");
 	} else if (!version_is(client, live ? &next : NULL)) {
@@ -394,8 +402,8 @@ void expect_update(struct client *client, struct turn *turn)
 	struct model_found found = open_id(client, turn, client->id);
 	bool live = found.state == FOUND_LIVE;
 	struct model_cell next = *model_now(client->host->model, found.id);
-	if (found.state == FOUND_GONE) {
-		say(client, "-SESSIONGONE the session of this id was deleted");
+	if (found.state == FOUND_GONE || found.state == FOUND_ENDED) {
+		say_gone(client, &found);
 	} else if (!version_is(client, live ? &next : NULL)) {
 		return;
 	} else if (!live) {
@@ -717,8 +725,8 @@ static uint32_t open_leased(struct client *client, struct turn *turn)
 	struct model_found found = open_id(client, turn, client->id);
 	if (found.state == FOUND_LIVE && client->held_before)
 		return found.id;
-	if (found.state == FOUND_GONE)
-		say(client, "-SESSIONGONE the session of this id was deleted");
+	if (found.state == FOUND_GONE || found.state == FOUND_ENDED)
+		say_gone(client, &found);
 	else
 		say(client,
 			"-LEASELOST the token holds no lease: it has ended, or is of another "

@@ -104,6 +104,25 @@ bool model_is_live(const struct model *model, uint32_t id, int64_t now_ms)
 	return cell->kind == MODEL_SESSION && cell->end_ms > now_ms;
 }
 
+bool model_ends_by_absolute(const struct model_cell *cell)
+{
+	return cell->absolute_ms != 0 && cell->end_ms == cell->absolute_ms;
+}
+
+/* Nobody need have seen to its end yet. */
+static void find_ended(const struct model *model, const struct model_cell *cell, int64_t now_ms,
+	struct model_found *found)
+{
+	bool noted = cell->kind == MODEL_ENDED;
+	int64_t known_ms = noted ? cell->stands_ms : cell->end_ms + model->tombstone_ms;
+	if (known_ms <= now_ms)
+		return;
+	found->by_itself = true;
+	found->lsn = cell->lsn;
+	found->state = (noted ? cell->by_absolute : model_ends_by_absolute(cell)) ? FOUND_GONE
+										  : FOUND_ENDED;
+}
+
 struct model_found model_open(const struct model *model, uint32_t id, int64_t now_ms)
 {
 	const struct model_cell *cell = model_now(model, id);
@@ -113,13 +132,17 @@ struct model_found model_open(const struct model *model, uint32_t id, int64_t no
 		found.lsn = cell->lsn;
 		return found;
 	}
-	if (cell->kind == MODEL_NONE || cell->kind == MODEL_SESSION || cell->stands_ms <= now_ms)
+	if (cell->kind == MODEL_SESSION || cell->kind == MODEL_ENDED)
+		find_ended(model, cell, now_ms, &found);
+	if (cell->kind == MODEL_NONE || cell->kind == MODEL_SESSION || cell->kind == MODEL_ENDED ||
+		cell->stands_ms <= now_ms)
 		return found;
 	found.state = FOUND_GONE;
 	found.lsn = cell->lsn;
 	if (cell->kind == MODEL_DELETED || cell->grace_ms <= now_ms ||
 		!model_is_live(model, cell->successor, now_ms) ||
-		model_now(model, cell->successor)->form != cell->successor_form)
+		model_now(model, cell->successor)->form != cell->successor_form ||
+		model_now(model, cell->successor)->number != cell->number)
 		return found;
 	found.state = FOUND_LIVE;
 	found.by_old_id = true;

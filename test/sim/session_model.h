@@ -27,7 +27,7 @@ struct model_data {
 	int32_t values[MODEL_FIELDS]; /* -1: null, in a patch */
 };
 
-enum model_kind { MODEL_NONE, MODEL_SESSION, MODEL_ROTATED, MODEL_DELETED };
+enum model_kind { MODEL_NONE, MODEL_SESSION, MODEL_ROTATED, MODEL_DELETED, MODEL_ENDED };
 
 struct model_cell {
 	uint64_t lsn;
@@ -50,10 +50,11 @@ struct model_cell {
 	bool guessed; /* from an earlier run, and not used since */
 	bool risked;  /* used when nothing could be written */
 
-	/* one that was changed or deleted */
+	/* one that was changed, deleted or has ended */
 	int64_t stands_ms;
+	bool by_absolute;
 	int64_t grace_ms;
-	uint32_t successor;
+	uint32_t successor; /* id; `number` says which session of that id */
 	uint8_t successor_form;
 	bool can_tell; /* the new id */
 };
@@ -71,13 +72,15 @@ struct model {
 	uint32_t count;
 	uint32_t capacity;
 	uint32_t sessions; /* numbers given */
+	int64_t tombstone_ms;
 	struct arena arena;
 };
 
 /* What an id stands for. */
 struct model_found {
-	enum { FOUND_ABSENT, FOUND_LIVE, FOUND_GONE } state;
-	uint32_t id; /* under which the session is */
+	enum { FOUND_ABSENT, FOUND_LIVE, FOUND_ENDED, FOUND_GONE } state;
+	bool by_itself; /* has ended so, and was not deleted */
+	uint32_t id;    /* under which the session is */
 	bool by_old_id;
 	bool can_tell;
 	uint64_t lsn; /* the highest of what was looked at */
@@ -96,6 +99,8 @@ const struct model_cell *model_now(const struct model *model, uint32_t id);
 struct model_cell *model_top(struct model *model, uint32_t id);
 /* The state from this record on, to be changed: a copy of the one before. */
 struct model_cell *model_push(struct model *model, uint32_t id, uint64_t lsn);
+/* Whether the session's end is that of its absolute life. */
+bool model_ends_by_absolute(const struct model_cell *cell);
 bool model_is_live(const struct model *model, uint32_t id, int64_t now_ms);
 struct model_found model_open(const struct model *model, uint32_t id, int64_t now_ms);
 /* Forgets everything above `lsn`. */

@@ -459,6 +459,7 @@ static void open_sessions(void)
 		sim->wake_ms[port] = INT64_MAX;
 	leases_new(&options);
 	sim->sessions = sessions_new(sim->engine);
+	sim->model->tombstone_ms = sim->config.session_tombstone_s * 1000;
 	struct engine_expiry *expiry = &sim->engine->expiries[sim->engine->expiry_count - 1];
 	real_look = expiry->look;
 	expiry->look = on_look;

@@ -8,6 +8,7 @@ import resp
 
 SHARDS = 16  # the server's default
 GONE = "SESSIONGONE the session of this id was deleted"
+OVER = "SESSIONGONE the session of this id has ended"
 LOST = "LEASELOST the token holds no lease: it has ended, or is of another session or purpose"
 
 

@@ -11,7 +11,7 @@ import unittest
 
 import harness
 import resp
-from session_case import GONE, LOST, SMALL, SessionTest, serve, session_of
+from session_case import GONE, LOST, OVER, SMALL, SessionTest, serve, session_of
 
 # "At once" is measured against this: far below the leases and waits of these tests.
 PROMPT_S = 15 if harness.SLOW else 3
@@ -320,7 +320,7 @@ class Leases(LeaseTest):
                 end()
                 for connection in waiting:
                     self.assertIsInstance(self.promptly(connection), resp.Null)
-                error = LOST if name == "expiry" else GONE
+                error = OVER if name == "expiry" else GONE
                 self.fails(error, "SESSION.COMMIT", self.identity, "oauth", token, '{"n":1}')
                 self.fails(error, "SESSION.RELEASE", self.identity, "oauth", token)
                 self.null("SESSION.GET", self.identity)

@@ -8,7 +8,7 @@ import unittest
 
 import harness
 import resp
-from session_case import GONE, SMALL, SessionTest, listed, log_position, scan_sessions, serve
+from session_case import GONE, OVER, SMALL, SessionTest, listed, log_position, scan_sessions, serve
 from session_case import session_of
 
 # A life that is used once when some of it is over, and looked at when it would have ended unused.
@@ -84,43 +84,70 @@ class Lives(SessionTest):
             with self.subTest(name):
                 self.assertIsNotNone(self.session(ids[name]))
 
-    def test_an_expired_session_answers_as_one_that_never_was(self):
-        count = self.call("SESSION.COUNT")
+    def test_to_who_reads_an_ended_session_is_as_one_that_never_was(self):
         started = time.monotonic()
         commands = [
             ("GET",), ("GET", "NOTOUCH", "DATA"), ("FIELD", "a"), ("TOUCH",), ("TOUCH", "TTL", 9), ("TTL",),
             ("EXISTS",), ("DEL",), ("ROTATE",), ("ROTATE", "GRACE", 9), ("LEASE", "p"),
-            ("LEASE", "p", "WAIT", 9000), ("RELEASE", "p", "t"), ("COMMIT", "p", "t", "{}"),
-            ("UPDATE", "{}"), ("UPDATE", "{}", "IFVERSION", 1), ("SET", "1", "XX"),
-            ("SET", "1", "IFVERSION", 1), ("SET", '{"b":1}'), ("SET", "1", "NX"),
-            ("UPDATE", '{"c":1}'), ("TTL",), ("DEL",)]
+            ("LEASE", "p", "WAIT", 9000), ("LEASE", "p", "IFVERSION", 1)]
         expired = self.create("USER", self.user, "TTL", LIFE_S, "DATA", '{"a":1}')
-        anew = self.create("USER", self.user, "TTL", LIFE_S)
         touched = self.create("USER", self.user, "TTL", LIFE_S)
         for seconds in (0.2, 0.4):
             sleep_until(started + seconds * SLOWNESS)
             self.call("SESSION.GET", touched)
         never = self.fresh()
-        self.assertEqual(self.call("SESSION.COUNT"), count + 3)
         sleep_until(started + LOOKED_AT_AFTER_S)
-        self.assertEqual(self.call("SESSION.CREATE", "ID", anew), anew)
-        self.assertEqual(self.session(anew)[b"version"], 1)
-        self.assertGreater(self.session(anew)[b"created"], time.time() * 1000 - 500 * SLOWNESS)
-        self.assertEqual(self.session(anew)[b"data"], b"{}")
         for protocol in (2, 3):
             connection = self.server.connect(protocol=protocol)
-            for name, *arguments in commands[:-5]:
+            for name, *arguments in commands:
                 with self.subTest(command=name, protocol=protocol):
                     self.assertEqual(connection.command_raw("SESSION." + name, expired, *arguments),
                                      connection.command_raw("SESSION." + name, never, *arguments))
-        for name, *arguments in commands[-5:]:
-            self.assertEqual(self.connection.command_raw("SESSION." + name, expired, *arguments),
-                             self.connection.command_raw("SESSION." + name, never, *arguments))
-        self.assertEqual(listed(self.connection, self.user)[1:], [])
-        self.call("SESSION.DEL", anew)
-        sleep_until(started + LOOKED_AT_AFTER_S + 0.3 * SLOWNESS)
-        self.assertTrue(harness.wait_until(lambda: self.call("SESSION.COUNT") == count),
-                        "expired sessions leave the count by themselves")
+        sleep_until(started + LOOKED_AT_AFTER_S + 0.4 * SLOWNESS)
+        self.assertEqual(listed(self.connection, self.user), [])
+        self.assertTrue(
+            harness.wait_until(lambda: self.call("SESSION.COUNT")
+                               == len(scan_sessions(self.connection, "COUNT", 10000))),
+            "ended sessions leave the count by themselves")
+
+    def test_who_writes_brings_no_ended_session_back(self):
+        """Whoever saves at each request is logged out at the absolute end, be it with NX; a sliding
+        end leaves the id to who says that a new session is meant."""
+        self.addCleanup(lambda: self.call("CONFIG", "SET", "session-tombstone", LIFE_S))
+        self.ok("CONFIG", "SET", "session-tombstone", 1000)
+        ends = {how: [self.fresh(how) for _ in range(3)] for how in ("sliding", "absolute")}
+        lives = {"sliding": ("TTL", LIFE_S), "absolute": ("TTL", 1000, "ABSOLUTE", LIFE_S)}
+        started = time.monotonic()
+        for how, ids in ends.items():
+            for identity in ids:
+                self.create("ID", identity, "USER", self.user, *lives[how])
+        saved = self.create("TTL", 1000, "ABSOLUTE", LIFE_S)
+        while time.monotonic() < started + LOOKED_AT_AFTER_S:
+            last = self.call("SESSION.SET", saved, "{}", "TTL", 1000)
+            time.sleep(0.02)
+        self.assertEqual(last.decode(), OVER)
+        writes = [("SET", "{}"), ("SET", "{}", "XX"), ("SET", "{}", "IFVERSION", 0),
+                  ("SET", "{}", "IFVERSION", 1), ("SET", "{}", "TTL", 5), ("UPDATE", "{}"),
+                  ("UPDATE", "{}", "IFVERSION", 1), ("COMMIT", "p", "t", "{}"), ("RELEASE", "p", "t")]
+        before = log_position(self.connection)
+        for how, ids in ends.items():
+            for name, *arguments in writes:
+                with self.subTest(how=how, command=name):
+                    self.fails(OVER, "SESSION." + name, ids[0], *arguments)
+        self.fails(OVER, "SESSION.SET", ends["absolute"][0], "{}", "NX")
+        self.fails(OVER, "SESSION.CREATE", "ID", ends["absolute"][0])
+        self.assertTrue(log_position(self.connection) <= before + len(ends["sliding"] * 2),
+                        "only the ends themselves are written")
+        self.server.crash()
+        self.connection = self.server.connect()
+        self.call = self.connection.command
+        self.ok("CONFIG", "SET", "session-tombstone", 1000)
+        self.fails(OVER, "SESSION.SET", ends["absolute"][1], "{}", "NX")
+        self.fails(OVER, "SESSION.SET", ends["sliding"][1], "{}")
+        self.integer(1, "SESSION.SET", ends["sliding"][1], '{"new":1}', "NX")
+        self.bulk(ends["sliding"][2], "SESSION.CREATE", "ID", ends["sliding"][2])
+        self.bulk('{"new":1}', "SESSION.GET", ends["sliding"][1], "DATA")
+        self.integer(2, "SESSION.EXISTS", *ends["sliding"], *ends["absolute"])
 
     def test_graces_and_tombstones_end(self):
         """An id that was changed means nothing after the grace, one that was deleted is free after

@@ -9,6 +9,8 @@
 
 #define S 1000 /* ms in a second */
 
+static const char over[] = "-SESSIONGONE the session of this id has ended\r\n";
+
 static int set_up(void **state)
 {
 	struct world *world = memory_zeroed(sizeof(*world));
@@ -44,8 +46,9 @@ static void is_over(struct world *world, const char *id)
 	answers("$-1", "session.get", id);
 	answers(":-2", "session.ttl", id);
 	answers(":0", "session.touch", id);
-	answers("$-1", "session.update", id, "{}");
 	answers("$-1", "session.field", id, "a");
+	assert_string_equal(run("session.update", id, "{}"), over);
+	assert_string_equal(run("session.set", id, "{}"), over);
 }
 
 /* --- ends ----------------------------------------------------------------------------------------
@@ -150,6 +153,7 @@ static void uses_are_written_when_their_memory_is_full(void **state)
 {
 	struct world *world = *state;
 	enum { ROOM = 48, ALL = 60 }; /* three quarters of 64 places */
+	world->rig.config.session_tombstone_s = 0;
 	world->rig.config.touch_bytes_max = 64 * sizeof(struct touch);
 	char id[16];
 	for (int i = 0; i < ALL; i++) {
@@ -209,6 +213,7 @@ static void a_crash_never_shortens_and_lengthens_by_the_granularity(void **state
 	struct world *world = *state;
 	struct random random;
 	random_seed(&random, 1);
+	world->rig.config.session_tombstone_s = 0;
 	for (int round = 0; round < 300; round++) {
 		int64_t ttl_ms = S * (1 + (int64_t)random_below(&random, 200));
 		int64_t percent = 1 + (int64_t)random_below(&random, 50);
@@ -268,6 +273,7 @@ static void nothing_is_left_of_what_has_ended(void **state)
 {
 	struct world *world = *state;
 	world->rig.config.touch_percent = 50;
+	world->rig.config.session_tombstone_s = 60;
 	run("session.create", "id", "a", "ttl", "100", "user", "ann");
 	pass(world, 40 * S);
 	run("session.get", "a"); /* to 140 s; the index says 100 */
@@ -281,14 +287,29 @@ static void nothing_is_left_of_what_has_ended(void **state)
 	stands(world, 1, 1, 0);
 	pass(world, 1);
 	expire(world);
-	stands(world, 0, 0, 0);
+	stands(world, 0, 0, 1);
 	answers(":0", "session.count");
+	pass(world, 60 * S - 1);
+	expire(world);
+	stands(world, 0, 0, 1);
+	pass(world, 1);
+	expire(world);
+	stands(world, 0, 0, 0);
+	/* The server was down for longer. */
+	run("session.create", "id", "a", "ttl", "100", "user", "ann");
+	settle(world);
+	pass(world, 150 * S + 60 * S);
+	crash(world);
+	answers("$-1", "session.update", "a", "{}");
+	expire(world);
+	stands(world, 0, 0, 0);
 }
 
 static void what_was_looked_for_too_early_is_looked_for_again(void **state)
 {
 	struct world *world = *state;
 	world->rig.config.touch_percent = 50;
+	world->rig.config.session_tombstone_s = 0;
 	run("session.create", "id", "a", "ttl", "100", "user", "ann");
 	pass(world, 40 * S);
 	run("session.get", "a"); /* to 140 s, in memory */
@@ -313,6 +334,7 @@ static void uses_that_move_the_end_often_leave_nothing_behind(void **state)
 	struct world *world = *state;
 	struct random random;
 	random_seed(&random, 2);
+	world->rig.config.session_tombstone_s = 10;
 	for (int round = 0; round < 12; round++) {
 		char id[16];
 		world->rig.config.touch_percent = round % 2 ? 50 : 5;
@@ -350,6 +372,7 @@ static void many_ends_at_once_are_seen_to_in_steps(void **state)
 	struct world *world = *state;
 	char id[16];
 	world->rig.config.touch_percent = 50;
+	world->rig.config.session_tombstone_s = 600;
 	for (int i = 0; i < 3000; i++) {
 		snprintf(id, sizeof(id), "id%d", i);
 		run("session.create", "id", id, "ttl", "100", "user", "ann");
@@ -363,8 +386,12 @@ static void many_ends_at_once_are_seen_to_in_steps(void **state)
 	pass(world, 75 * S);
 	for (int i = 0; i < 20; i++)
 		expire(world);
-	stands(world, 2000, 2000, 0);
+	stands(world, 2000, 2000, 1000);
 	pass(world, 25 * S);
+	for (int i = 0; i < 20; i++)
+		expire(world);
+	stands(world, 0, 0, 3000);
+	pass(world, 600 * S);
 	for (int i = 0; i < 20; i++)
 		expire(world);
 	stands(world, 0, 0, 0);
@@ -375,7 +402,7 @@ static void a_session_made_anew_over_an_ended_one_is_one(void **state)
 	struct world *world = *state;
 	run("session.create", "id", "a", "ttl", "10", "user", "ann", "data", "{\"n\":1}");
 	pass(world, 10 * S);
-	answers(":1", "session.set", "a", "{\"n\":2}", "ttl", "100", "user", "bob");
+	answers(":1", "session.set", "a", "{\"n\":2}", "ttl", "100", "user", "bob", "nx");
 	stands(world, 1, 1, 0);
 	answers("*0", "session.list", "user", "ann");
 	expire(world);
@@ -420,6 +447,148 @@ static void a_tombstone_stands_for_its_time(void **state)
 	answers(":1", "session.del", "a");
 	stands(world, 0, 0, 0);
 	answers(":1", "session.set", "a", "{}");
+}
+
+/* Before the engine has seen to the end, behind it, and after a crash. */
+#define whenever_it_is_seen_to(world)                                                              \
+	for (int when = 0; when < 3; when++,                                                       \
+		 when == 1          ? expire(world)                                                \
+			: when == 2 ? crash(world)                                                 \
+				    : (void)0)
+
+static void an_absolute_end_is_as_final_as_a_deletion(void **state)
+{
+	struct world *world = *state;
+	world->rig.config.session_tombstone_s = 60;
+	run("session.create", "id", "a", "user", "ann", "ttl", "50", "absolute", "10");
+	pass(world, 10 * S);
+	whenever_it_is_seen_to(world)
+	{
+		assert_string_equal(run("session.set", "a", "{}"), over);
+		assert_string_equal(run("session.set", "a", "{}", "nx"), over);
+		assert_string_equal(run("session.set", "a", "{}", "xx"), over);
+		assert_string_equal(run("session.set", "a", "{}", "ifversion", "0"), over);
+		assert_string_equal(run("session.set", "a", "{}", "ifversion", "1"), over);
+		assert_string_equal(run("session.update", "a", "{}"), over);
+		assert_string_equal(run("session.create", "id", "a"), over);
+		assert_string_equal(run("session.commit", "a", "p", "t", "{}"), over);
+		assert_string_equal(run("session.release", "a", "p", "t"), over);
+		answers("$-1", "session.get", "a");
+		answers(":0", "session.touch", "a");
+		answers(":0", "session.del", "a");
+		answers("$-1", "session.rotate", "a");
+		answers("*-1", "session.lease", "a", "p");
+		settle(world);
+	}
+	stands(world, 0, 0, 1);
+	/* Its time counts from the end, not from when that was seen to. */
+	pass(world, 60 * S - 1);
+	assert_string_equal(run("session.set", "a", "{}", "nx"), over);
+	pass(world, 1);
+	answers(":1", "session.set", "a", "{}");
+}
+
+static void who_saves_at_each_request_is_logged_out_at_the_absolute_end(void **state)
+{
+	struct world *world = *state;
+	int saved = 0;
+	run("session.create", "id", "a", "ttl", "30", "absolute", "100");
+	for (int s = 0; s < 300; s++) {
+		pass(world, 1 * S);
+		saved += run("session.set", "a", "{}", "ttl", "30")[0] == ':';
+		if (s % 7 == 0)
+			expire(world);
+	}
+	assert_int_equal(saved, 99);
+}
+
+static void a_sliding_end_leaves_the_id_to_who_means_a_new_one(void **state)
+{
+	struct world *world = *state;
+	world->rig.config.session_tombstone_s = 60;
+	world->rig.config.touch_percent = 1;
+	run("session.create", "id", "a", "user", "ann", "ttl", "10", "absolute", "1000");
+	settle(world);
+	pass(world, 11 * S); /* after a crash it ends at its bound, which has passed too */
+	whenever_it_is_seen_to(world)
+	{
+		assert_string_equal(run("session.set", "a", "{}"), over);
+		assert_string_equal(run("session.set", "a", "{}", "xx"), over);
+		assert_string_equal(run("session.set", "a", "{}", "ifversion", "0"), over);
+		assert_string_equal(run("session.update", "a", "{}", "ifversion", "1"), over);
+		assert_string_equal(run("session.commit", "a", "p", "t", "{}"), over);
+		answers("$-1", "session.get", "a");
+		settle(world);
+	}
+	stands(world, 0, 0, 1);
+	answers(":1", "session.set", "a", "{}", "nx", "ttl", "10");
+	stands(world, 1, 0, 0);
+	answers("$-1", "session.set", "a", "{}", "nx");
+	pass(world, 10 * S);
+	answers("$1\r\na", "session.create", "id", "a", "ttl", "10");
+	stands(world, 1, 0, 0);
+	pass(world, 10 * S);
+	expire(world);
+	answers("$1\r\na", "session.create", "id", "a", "ttl", "10");
+	stands(world, 1, 0, 0);
+	expire(world);
+	answers(":1", "session.exists", "a");
+}
+
+static void without_tombstones_an_ended_id_is_free(void **state)
+{
+	struct world *world = *state;
+	world->rig.config.session_tombstone_s = 0;
+	run("session.create", "id", "a", "ttl", "50", "absolute", "10");
+	pass(world, 10 * S);
+	answers("$-1", "session.update", "a", "{}");
+	answers(":1", "session.set", "a", "{}");
+	pass(world, 86400 * S);
+	expire(world);
+	stands(world, 0, 0, 0);
+}
+
+static void an_end_is_known_whatever_form_ids_are_stored_in(void **state)
+{
+	struct world *world = *state;
+	for (int hashing = 0; hashing < 2; hashing++) {
+		world->rig.config.session_hashing = hashing;
+		run("session.create", "id", "a", "ttl", "10");
+		run("session.create", "id", "b", "ttl", "10", "absolute", "10");
+		pass(world, 10 * S);
+		if (hashing)
+			expire(world);
+		world->rig.config.session_hashing = !hashing;
+		assert_string_equal(run("session.set", "a", "{}"), over);
+		assert_string_equal(run("session.set", "b", "{}", "nx"), over);
+		answers(":1", "session.set", "a", "{}", "nx");
+		expire(world);
+		stands(world, 1, 0, 1);
+		assert_int_equal(tally(world).hashed, !hashing);
+		world->rig.config.session_tombstone_s = 1;
+		answers(":1", "session.del", "a");
+		world->rig.config.session_tombstone_s = 86400;
+		pass(world, 86400 * S);
+		expire(world);
+		stands(world, 0, 0, 0);
+	}
+}
+
+static void an_id_that_was_changed_is_not_free_when_the_session_has_ended(void **state)
+{
+	struct world *world = *state;
+	world->rig.config.session_tombstone_s = 60;
+	run("session.create", "id", "a", "ttl", "10");
+	const char *id = bulk(run("session.rotate", "a", "grace", "30"));
+	pass(world, 10 * S);
+	answers("$-1", "session.get", "a");
+	answers("-SESSIONGONE the session of this id was deleted", "session.set", "a", "{}", "nx");
+	assert_string_equal(run("session.set", id, "{}"), over);
+	expire(world);
+	answers("-SESSIONGONE the session of this id was deleted", "session.set", "a", "{}", "nx");
+	answers(":1", "session.set", id, "{}", "nx");
+	answers(":1", "session.exists", id);
+	answers(":0", "session.exists", "a"); /* another session, though the name is the same */
 }
 
 static void a_changed_id_works_for_the_grace(void **state)
@@ -489,6 +658,12 @@ int main(void)
 		several(many_ends_at_once_are_seen_to_in_steps),
 		test(a_session_made_anew_over_an_ended_one_is_one),
 		several(a_tombstone_stands_for_its_time),
+		test(an_absolute_end_is_as_final_as_a_deletion),
+		test(who_saves_at_each_request_is_logged_out_at_the_absolute_end),
+		test(a_sliding_end_leaves_the_id_to_who_means_a_new_one),
+		test(without_tombstones_an_ended_id_is_free),
+		test(an_end_is_known_whatever_form_ids_are_stored_in),
+		several(an_id_that_was_changed_is_not_free_when_the_session_has_ended),
 		several(a_changed_id_works_for_the_grace),
 		several(the_id_before_the_one_before_means_nothing),
 	};

@@ -73,15 +73,16 @@ static void a_session_stands_at_the_documented_offsets(void **state)
 
 static void a_changed_id_stands_at_the_documented_offsets(void **state)
 {
-	static const unsigned char plain[] = { 2, 0, 0, 0, 0, 0, 0, 0, /* kind */
+	static const unsigned char plain[] = { 2, 7, 6, 5, 4, 3, 2, 1, /* kind, serial */
 		8, 7, 6, 5, 4, 3, 2, 1,                                /* grace end */
 		0, 'n', 'e', 'w' };
 	struct session_record record = { .kind = SESSION_FORMAT_KIND_ROTATED,
 		.grace_end_ms = 0x0102030405060708,
+		.successor_serial = 0x01020304050607,
 		.successor = { SESSION_FORMAT_PLAIN, slice_text("new") } };
 	equals(session_record_encode(&record, &arena), slice_of(plain, sizeof(plain)));
 
-	char hashed[81] = { 2, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 1 };
+	char hashed[81] = { 2, 7, 6, 5, 4, 3, 2, 1, 8, 7, 6, 5, 4, 3, 2, 1, 1 };
 	memset(hashed + 17, 'd', 32);
 	memset(hashed + 49, 'm', 32);
 	record.successor =
@@ -97,6 +98,21 @@ static void a_deleted_id_is_its_kind_alone(void **state)
 	assert_true(session_record_decode(slice_of("\3", 1), &record));
 	assert_int_equal(record.kind, SESSION_FORMAT_KIND_DELETED);
 	assert_false(decodes(slice_of("\3\0", 2), 2));
+}
+
+static void an_ended_id_is_its_kind_and_how(void **state)
+{
+	struct session_record record = { .kind = SESSION_FORMAT_KIND_ENDED };
+	equals(session_record_encode(&record, &arena), slice_of("\4\0", 2));
+	record.by_absolute = true;
+	equals(session_record_encode(&record, &arena), slice_of("\4\1", 2));
+	assert_true(session_record_decode(slice_of("\4\1", 2), &record));
+	assert_true(record.kind == SESSION_FORMAT_KIND_ENDED && record.by_absolute);
+	assert_true(session_record_decode(slice_of("\4\0", 2), &record));
+	assert_false(record.by_absolute);
+	assert_false(decodes(slice_of("\4", 1), 1));
+	assert_false(decodes(slice_of("\4\2", 2), 2));
+	assert_false(decodes(slice_of("\4\0\0", 3), 3));
 }
 
 static struct slice random_bytes(struct random *random, size_t most)
@@ -207,6 +223,7 @@ int main(void)
 		test(a_session_stands_at_the_documented_offsets),
 		test(a_changed_id_stands_at_the_documented_offsets),
 		test(a_deleted_id_is_its_kind_alone),
+		test(an_ended_id_is_its_kind_and_how),
 		test(comes_back_as_it_was),
 		test(refuses_what_is_cut_off),
 		test(refuses_what_it_does_not_know),

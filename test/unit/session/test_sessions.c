@@ -22,7 +22,7 @@ static void a_new_session_is_stored_as_the_configuration_says_now(void **state)
 	run("session.create", "id", "a", "ttl", "10", "user", "ann");
 	pass(world, 10 * S);
 	world->rig.config.session_hashing = 1;
-	answers(":1", "session.set", "a", "{}", "ttl", "10", "user", "ann");
+	answers(":1", "session.set", "a", "{}", "ttl", "10", "user", "ann", "nx");
 	stands(world, 1, 1, 0);
 	assert_int_equal(tally(world).hashed, 1);
 	pass(world, 10 * S);
