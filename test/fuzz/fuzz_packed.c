@@ -17,10 +17,10 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "holdfast/limits.h"
-#include "json/json.h"
 #include "object/lua_value.h"
 #include "object/packed.h"
 #include "object/sandbox.h"
+#include "json/json.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
