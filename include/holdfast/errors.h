@@ -79,6 +79,8 @@
 #define ERROR_FUNCTION_FLUSH   "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
 #define ERROR_SCRIPT_FLUSH     "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
 #define ERROR_UNSUPPORTED      "ERR %s is not supported"
+#define ERROR_NOT_IN_TESTS                                                                         \
+	"ERR '%s' is about a connection or a whole server, which holdfast-server --test has not"
 
 /* Fetches: a class gets the code word and the text apart. */
 #define ERROR_FETCH_URL       "BADURL the URL is not valid: %s"

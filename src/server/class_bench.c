@@ -1,21 +1,30 @@
 /*
  * class_bench: see class_bench.h. The engine is the server's own, on the kernel's disk but without
- * syncs; what the threads do elsewhere is done here by class_bench's pump, until nothing moves any
- * more:
+ * syncs, with the same rooms in it: leases, sessions, the cache and its origins, objects. What the
+ * threads do elsewhere is done here by class_bench's pump, until nothing moves any more:
  *
  *   mailbox -> turns -> log -> fetches that waited for it -> answers and timers that are due
+ *
+ * All commands come from one client, which holds what leases they are given until the engine ends.
  *
  * Threads: one.
  */
 #include "server/class_bench.h"
 
 #include "base/memory.h"
+#include "cache/cache.h"
+#include "cache/origin.h"
 #include "command/command.h"
+#include "holdfast/errors.h"
+#include "net/connection.h"
 #include "object/class.h"
+#include "object/commands.h"
 #include "object/objects.h"
 #include "request/request.h"
+#include "session/sessions.h"
 #include "shard/checkpoint.h"
 #include "shard/engine.h"
+#include "shard/leases.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -31,6 +40,14 @@
 #define START_MS      1700000000000 /* 2023-11-14T22:13:20Z */
 #define SEGMENT_BYTES ((int64_t)1 << 20)
 #define MAP_BYTES     ((int64_t)1 << 30)
+
+/* Who asks to be called at a time. */
+enum { TIMER_OBJECTS, TIMER_LEASES, TIMER_ORIGINS, TIMERS };
+
+struct bench_timer {
+	int64_t at_ms; /* INT64_MAX: nobody asks */
+	void (*run)(struct class_bench *bench);
+};
 
 struct bench_class {
 	struct bench_class *next;
@@ -56,8 +73,13 @@ struct class_bench {
 	struct arena arena; /* of the classes */
 	struct class_registry *registry;
 	struct engine *engine;
+	struct leases *leases;
+	struct sessions *sessions;
+	struct cache *cache;
+	struct origins *origins;
 	struct objects *objects;
-	int64_t wake_ms;
+	struct connection client; /* whose commands they are: has an id, and nothing else */
+	struct bench_timer timers[TIMERS];
 	struct bench_answer *answers;
 	struct bench_call *calls;
 	bool pumping;
@@ -76,10 +98,37 @@ static uint64_t monotonic_ns(struct clock *clock)
 	return (uint64_t)wall_ms(clock) * 1000000;
 }
 
-static void wake_at(void *context, int64_t at_ms)
+static void wake_objects(void *context, int64_t at_ms)
 {
 	struct class_bench *bench = context;
-	bench->wake_ms = at_ms;
+	bench->timers[TIMER_OBJECTS].at_ms = at_ms;
+}
+
+static void wake_leases(void *context, uint16_t port, int64_t ms)
+{
+	struct class_bench *bench = context;
+	bench->timers[TIMER_LEASES].at_ms = bench->now_ms + ms;
+}
+
+static void wake_origins(void *context, int64_t ms)
+{
+	struct class_bench *bench = context;
+	bench->timers[TIMER_ORIGINS].at_ms = bench->now_ms + ms;
+}
+
+static void run_objects(struct class_bench *bench)
+{
+	objects_run(bench->objects);
+}
+
+static void run_leases(struct class_bench *bench)
+{
+	leases_run(bench->leases, 0);
+}
+
+static void run_origins(struct class_bench *bench)
+{
+	origins_run(bench->origins);
 }
 
 static void begin_fetch(void *context, struct fetch *fetch)
@@ -133,7 +182,10 @@ static struct bench_answer *take_answer(struct class_bench *bench)
 
 static int64_t next_event_ms(const struct class_bench *bench)
 {
-	int64_t next_ms = bench->wake_ms;
+	int64_t next_ms = INT64_MAX;
+	for (int i = 0; i < TIMERS; i++)
+		if (bench->timers[i].at_ms < next_ms)
+			next_ms = bench->timers[i].at_ms;
 	for (const struct bench_answer *answer = bench->answers; answer; answer = answer->next)
 		if (answer->at_ms < next_ms)
 			next_ms = answer->at_ms;
@@ -176,10 +228,13 @@ static bool pump_once(struct class_bench *bench)
 		fetch->done(fetch);
 		moved = true;
 	}
-	if (bench->wake_ms <= bench->now_ms) {
-		bench->wake_ms = INT64_MAX;
+	for (int i = 0; i < TIMERS; i++) {
+		struct bench_timer *timer = &bench->timers[i];
+		if (timer->at_ms > bench->now_ms)
+			continue;
+		timer->at_ms = INT64_MAX;
 		engine_tick(engine, 0);
-		objects_run(bench->objects);
+		timer->run(bench);
 		moved = true;
 	}
 	return moved;
@@ -196,6 +251,27 @@ static void pump(struct class_bench *bench)
 	for (int left = STEPS_MAX; left > 0 && pump_once(bench);)
 		left--;
 	bench->pumping = false;
+}
+
+/* As server/server.c does. */
+static void open_rooms(struct class_bench *bench)
+{
+	struct leases_options lease_options = { bench->engine, wake_leases, bench };
+	struct origins_host host = { bench, wake_origins, begin_fetch };
+	struct objects_options object_options = {
+		.engine = bench->engine,
+		.config = bench->config,
+		.registry = bench->registry,
+		.host = { bench, wake_objects, begin_fetch, cancel_fetch },
+	};
+	bench->timers[TIMER_OBJECTS] = (struct bench_timer){ INT64_MAX, run_objects };
+	bench->timers[TIMER_LEASES] = (struct bench_timer){ INT64_MAX, run_leases };
+	bench->timers[TIMER_ORIGINS] = (struct bench_timer){ INT64_MAX, run_origins };
+	bench->leases = leases_new(&lease_options);
+	bench->sessions = sessions_new(bench->engine);
+	bench->cache = cache_new(bench->engine);
+	bench->origins = origins_new(bench->engine, 0, &host);
+	bench->objects = objects_new(&object_options);
 }
 
 static void open_engine(struct class_bench *bench)
@@ -220,14 +296,7 @@ static void open_engine(struct class_bench *bench)
 	mailbox_init(&port->mailbox, on_wake, NULL);
 	port->done = on_done;
 	port->context = bench;
-	bench->wake_ms = INT64_MAX;
-	struct objects_options object_options = {
-		.engine = bench->engine,
-		.config = bench->config,
-		.registry = bench->registry,
-		.host = { bench, wake_at, begin_fetch, cancel_fetch },
-	};
-	bench->objects = objects_new(&object_options);
+	open_rooms(bench);
 	pump(bench);
 }
 
@@ -235,9 +304,14 @@ static void close_engine(struct class_bench *bench)
 {
 	if (bench->engine == NULL)
 		return;
+	origins_closing(bench->origins);
 	objects_free(&bench->objects);
 	while (bench->answers)
 		cancel_fetch(bench, bench->answers->fetch);
+	origins_free(&bench->origins);
+	cache_free(&bench->cache);
+	sessions_free(&bench->sessions);
+	leases_free(&bench->leases);
 	engine_close(&bench->engine);
 }
 
@@ -285,6 +359,7 @@ struct class_bench *class_bench_new(
 	bench->config = config;
 	bench->fetch = fetch;
 	bench->context = context;
+	bench->client.id = 1;
 	bench->registry = class_registry_new();
 	config->shards = 4;
 	config->log_segment_bytes = SEGMENT_BYTES;
@@ -372,10 +447,34 @@ void class_bench_restart(struct class_bench *bench)
 	open_engine(bench);
 }
 
-/* INFO tells of a server, and there is none here. */
+/* What tells of a server or of a connection is not served: there are none. INFO is the one that
+ * does so from turns. */
 static bool is_served(const struct command *command)
 {
-	return command->run && strcmp(command->name, "info") != 0;
+	return command->local == do_newid || (command->run && strcmp(command->name, "info") != 0);
+}
+
+/* Answers what runs in no turn; false: it does. */
+static bool answer_at_once(
+	struct class_bench *bench, struct request *request, const struct slice *words)
+{
+	struct bench_call *call = request->environment;
+	const struct command *command = request->command;
+	uint32_t count = request->argument_count;
+	struct writer writer = { .out = &call->reply, .protocol = request->protocol };
+	if (command == NULL)
+		command_write_unknown(&writer, words, count);
+	else if (!command_arity_ok(command, count))
+		command_write_arity(&writer, command);
+	else if (!is_served(command))
+		writer_error(&writer, ERROR_NOT_IN_TESTS, command->name);
+	else if (command->run)
+		return false;
+	else
+		command->local(&bench->client, request);
+	buffer_append(&call->reply, request->reply.data, request->reply.size);
+	call->done = true;
+	return true;
 }
 
 struct bench_call *class_bench_send(
@@ -392,20 +491,11 @@ struct bench_call *class_bench_send(
 	request->command = command_find(request->arguments, count);
 	request->protocol = 3;
 	request->environment = call;
-	struct writer writer = { .out = &call->reply, .protocol = 3 };
-	bool runs = request->command && command_arity_ok(request->command, count) &&
-		is_served(request->command);
-	if (!runs) {
-		if (request->command)
-			command_write_arity(&writer, request->command);
-		else
-			command_write_unknown(&writer, words, count);
-		call->done = true;
+	if (answer_at_once(bench, request, words)) {
 		request_put(&bench->engine->ports[0].pool, &request);
 		return call;
 	}
-	/* The engine only asks whether there is one. */
-	request->connection = (struct connection *)call;
+	request->connection = &bench->client;
 	engine_tick(bench->engine, 0);
 	engine_submit(bench->engine, 0, &request);
 	pump(bench);

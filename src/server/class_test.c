@@ -4,7 +4,9 @@
  *   test(name, function)              each begins with an empty engine
  *   call(class, id, method, ...)      the result; time passes until it is there
  *   begin(class, id, method, ...)     a handle with done() and result(); no time passes
- *   command(word, ...)                the reply of any command
+ *   command(word, ...)                the reply of any command, but those about connections and
+ *                                     the server
+ *   begin_command(word, ...)          the same, as a handle
  *   advance(ms) now()                 time
  *   evict(class, id)                  drops the instance
  *   run_alarm(class, id)              as DO.RUNALARM
@@ -200,13 +202,22 @@ static int test_evict(lua_State *L)
 	return finish(L, send(L, "DO.EVICT"));
 }
 
-static int test_begin(lua_State *L)
+static int push_handle(lua_State *L, struct bench_call *call)
 {
-	struct bench_call *call = send(L, "DO.CALL");
 	struct handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
 	*handle = (struct handle){ call, run_of(L)->test };
 	luaL_setmetatable(L, HANDLE);
 	return 1;
+}
+
+static int test_begin(lua_State *L)
+{
+	return push_handle(L, send(L, "DO.CALL"));
+}
+
+static int test_begin_command(lua_State *L)
+{
+	return push_handle(L, send(L, NULL));
 }
 
 static struct bench_call *check_handle(lua_State *L)
@@ -454,6 +465,7 @@ static const luaL_Reg functions[] = {
 	{ "test", test_test },
 	{ "call", test_call },
 	{ "begin", test_begin },
+	{ "begin_command", test_begin_command },
 	{ "command", test_command },
 	{ "advance", test_advance },
 	{ "now", test_now },
