@@ -126,7 +126,8 @@ static struct part *parts_take(
 		parts[i].key = key_text(&key, arena);
 		parts[i].value = value_take(rest);
 	}
-	qsort(parts, count, sizeof(*parts), part_compare);
+	if (count > 1)
+		qsort(parts, count, sizeof(*parts), part_compare);
 	return parts;
 }
 
