@@ -56,6 +56,28 @@ void request_put(struct request_pool *pool, struct request **taken)
 	pool->count++;
 }
 
+void request_list_put(struct request_list *list, struct request *request)
+{
+	request->next = NULL;
+	if (list->last)
+		list->last->next = request;
+	else
+		list->first = request;
+	list->last = request;
+}
+
+struct request *request_list_take(struct request_list *list)
+{
+	struct request *request = list->first;
+	if (request == NULL)
+		return NULL;
+	list->first = request->next;
+	if (list->first == NULL)
+		list->last = NULL;
+	request->next = NULL;
+	return request;
+}
+
 void request_pool_fini(struct request_pool *pool)
 {
 	while (pool->free) {

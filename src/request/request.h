@@ -82,6 +82,15 @@ struct request {
 	bool answered;        /* home's alone: it is back, or never left */
 };
 
+/* First in, first out, by `next`. */
+struct request_list {
+	struct request *first;
+	struct request *last;
+};
+void request_list_put(struct request_list *list, struct request *request);
+/* NULL when it is empty. */
+struct request *request_list_take(struct request_list *list);
+
 /* Requests are drawn from and returned to the pool of one loop; not thread-safe. */
 struct request_pool {
 	struct request *free;

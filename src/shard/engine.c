@@ -100,15 +100,14 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 {
 	struct request *request = *taken;
 	*taken = NULL;
-	assert(request->stage == REQUEST_NET && !engine->ports[self].in_turn);
+	assert(request->stage == REQUEST_NET);
 	if (request->shards == NULL)
 		route(engine, self, request);
 	request->shards_held = 0;
 	request->releasing = false;
 	changes_init(&request->changes, &request->arena);
-	shard_advance(engine, self, request);
-	if (engine->ports[self].ready_first)
-		shard_run_ready(engine, self);
+	shard_enter(engine, self, request);
+	shard_run(engine, self);
 }
 
 void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
@@ -131,9 +130,8 @@ void engine_resume(struct engine *engine, uint16_t self, struct request **taken)
 	*taken = NULL;
 	assert(request->stage == REQUEST_PARKED);
 	request->releasing = false;
-	shard_advance(engine, self, request);
-	if (engine->ports[self].ready_first && !engine->ports[self].in_turn)
-		shard_run_ready(engine, self);
+	shard_enter(engine, self, request);
+	shard_run(engine, self);
 }
 
 size_t engine_deliver(struct engine *engine, uint16_t self)
@@ -148,11 +146,11 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 		if (request->stage == REQUEST_DONE)
 			shard_arrive(engine, self, request);
 		else
-			shard_advance(engine, self, request);
+			shard_enter(engine, self, request);
 		handled++;
 		request = next;
 	}
-	shard_run_ready(engine, self);
+	shard_run(engine, self);
 	return handled;
 }
 
@@ -208,7 +206,7 @@ void engine_expire(struct engine *engine, uint16_t self)
 	for (uint16_t i = self; i < engine->shard_count; i += engine->worker_count) {
 		for (int turns = 0; turns < EXPIRE_TURNS_PER_STEP; turns++) {
 			/* A held shard is looked at next time. */
-			if (engine->shards[i].held_by || engine->shards[i].first)
+			if (engine->shards[i].held_by || engine->shards[i].waiting.first)
 				break;
 			uint64_t before = engine->expired_keys;
 			engine_submit_own(engine, self, i, &expire_command, engine, NULL);

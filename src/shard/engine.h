@@ -29,9 +29,11 @@ struct port {
 	void (*done)(void *context, struct request *request); /* owns the request from then on */
 	void *context;
 	/* own thread's */
-	struct shard *ready_first; /* shards with requests waiting that may run */
+	struct request_list moving; /* to be moved on here, in the order they were given */
+	struct request_list home;   /* back here, and not yet handed to `done` */
+	struct shard *ready_first;  /* shards with requests waiting that may run */
 	struct shard *ready_last;
-	bool running_ready; /* within shard_run_ready: what becomes ready is seen by it */
+	bool running; /* within shard_run: whatever it calls may give it more to do */
 	struct request_pool pool;
 	int64_t now_ms;          /* wall clock of this tick: what its turns go by */
 	uint64_t stamp_ns;       /* monotonic, when the last turn ended or the tick began */
@@ -114,10 +116,13 @@ void engine_close(struct engine **engine);
  * the turns of one tick need not. engine_deliver and engine_expire do it themselves. */
 void engine_tick(struct engine *engine, uint16_t self);
 /* Gives a request (REQUEST_NET, command, arguments, db, protocol, home set) to the engine. It comes
- * back through ports[home].done, possibly before this returns. `self` is the calling port. */
+ * back through ports[home].done: possibly before this returns, unless the caller was itself called
+ * by the engine. `self` is the calling port.
+ *
+ * Nothing re-enters: what is submitted or resumed from within a turn, `parked`, `told` or `done` is
+ * noted, and moves on when that has returned. */
 void engine_submit(struct engine *engine, uint16_t self, struct request **request);
-/* A parked request runs again. On the port that parked it; from within a turn only a request for
- * the shard of that turn, which then waits for it. */
+/* A parked request runs again. On the port that parked it. */
 void engine_resume(struct engine *engine, uint16_t self, struct request **request);
 /* Handles everything in the port's mailbox. Returns how many requests it handled. */
 size_t engine_deliver(struct engine *engine, uint16_t self);

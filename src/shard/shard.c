@@ -11,8 +11,13 @@
  *                 v all given back
  *             home: done, or home's mailbox
  *
+ * A port has three lists of what it is to do: requests that came home, requests to be advanced,
+ * and shards that are free and waited for. shard_run works until all are empty. Turns and those who
+ * are told only add to them, so nothing that the engine calls is ever called within itself: whoever
+ * frees something when told of an end, frees what nobody on the stack looks at.
+ *
  * With one worker every shard is free whenever a request arrives, so all of this happens within
- * engine_submit, without a queue or a wake-up.
+ * engine_submit, without a wake-up.
  */
 #include "shard/shard.h"
 
@@ -130,7 +135,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 static void make_ready(struct engine *engine, struct shard *shard)
 {
 	struct port *port = &engine->ports[shard->worker];
-	if (shard->ready || shard->first == NULL)
+	if (shard->ready || shard->waiting.first == NULL)
 		return;
 	shard->ready = true;
 	shard->ready_next = NULL;
@@ -144,22 +149,13 @@ static void make_ready(struct engine *engine, struct shard *shard)
 static void enqueue(struct shard *shard, struct request *request)
 {
 	request->stage = REQUEST_SHARD;
-	request->next = NULL;
-	if (shard->last)
-		shard->last->next = request;
-	else
-		shard->first = request;
-	shard->last = request;
+	request_list_put(&shard->waiting, request);
 	atomic_fetch_add_explicit(&shard->queue, 1, memory_order_relaxed);
 }
 
 static struct request *dequeue(struct shard *shard)
 {
-	struct request *request = shard->first;
-	shard->first = request->next;
-	if (shard->first == NULL)
-		shard->last = NULL;
-	request->next = NULL;
+	struct request *request = request_list_take(&shard->waiting);
 	atomic_fetch_sub_explicit(&shard->queue, 1, memory_order_relaxed);
 	return request;
 }
@@ -199,7 +195,7 @@ static bool take_shards(struct engine *engine, uint16_t self, struct request *re
 			travel(engine, shard->worker, request, REQUEST_TRAVEL);
 			return false;
 		}
-		if (shard->held_by || shard->first) {
+		if (shard->held_by || shard->waiting.first) {
 			if (is_overloaded(engine, shard, request)) {
 				refuse(request);
 				return true;
@@ -237,17 +233,7 @@ static void go_home(struct engine *engine, uint16_t self, struct request *reques
 		travel(engine, request->home, request, REQUEST_DONE);
 		return;
 	}
-	request->stage = REQUEST_DONE;
 	shard_arrive(engine, self, request);
-}
-
-void shard_arrive(struct engine *engine, uint16_t self, struct request *request)
-{
-	struct port *home = &engine->ports[self];
-	if (request->told)
-		request->told(request);
-	else
-		home->done(home->context, request);
 }
 
 /* It belongs to whoever parked it from here on. */
@@ -274,7 +260,8 @@ static void go_on_at(const struct engine *engine, struct request *request)
 	request->shard_count = engine->shard_count;
 }
 
-void shard_advance(struct engine *engine, uint16_t self, struct request *request)
+/* As far as it goes on this thread. */
+static void advance(struct engine *engine, uint16_t self, struct request *request)
 {
 	for (;;) {
 		request->stage = REQUEST_SHARD;
@@ -304,24 +291,66 @@ void shard_advance(struct engine *engine, uint16_t self, struct request *request
 	go_home(engine, self, request);
 }
 
-void shard_run_ready(struct engine *engine, uint16_t self)
+/* --- running -------------------------------------------------------------------------------------
+ */
+
+static struct shard *take_ready(struct port *port)
+{
+	struct shard *shard = port->ready_first;
+	port->ready_first = shard->ready_next;
+	if (port->ready_first == NULL)
+		port->ready_last = NULL;
+	shard->ready = false;
+	return shard;
+}
+
+/* The next that waits for this shard; the others are looked at when it is given back. */
+static void let_next_in(struct engine *engine, uint16_t self, struct shard *shard)
+{
+	if (shard->held_by || shard->waiting.first == NULL)
+		return;
+	struct request *request = dequeue(shard);
+	shard->held_by = request;
+	request->shards_held++;
+	advance(engine, self, request);
+}
+
+static void tell(struct port *port, struct request *request)
+{
+	if (request->told)
+		request->told(request);
+	else
+		port->done(port->context, request);
+}
+
+void shard_run(struct engine *engine, uint16_t self)
 {
 	struct port *port = &engine->ports[self];
-	if (port->running_ready)
+	if (port->running)
 		return;
-	port->running_ready = true;
-	while (port->ready_first) {
-		struct shard *shard = port->ready_first;
-		port->ready_first = shard->ready_next;
-		if (port->ready_first == NULL)
-			port->ready_last = NULL;
-		shard->ready = false;
-		while (shard->held_by == NULL && shard->first) {
-			struct request *request = dequeue(shard);
-			shard->held_by = request;
-			request->shards_held++;
-			shard_advance(engine, self, request);
-		}
+	port->running = true;
+	for (;;) {
+		struct request *request;
+		if ((request = request_list_take(&port->home)) != NULL)
+			tell(port, request);
+		else if ((request = request_list_take(&port->moving)) != NULL)
+			advance(engine, self, request);
+		else if (port->ready_first)
+			let_next_in(engine, self, take_ready(port));
+		else
+			break;
 	}
-	port->running_ready = false;
+	port->running = false;
+}
+
+void shard_enter(struct engine *engine, uint16_t self, struct request *request)
+{
+	request->stage = REQUEST_SHARD;
+	request_list_put(&engine->ports[self].moving, request);
+}
+
+void shard_arrive(struct engine *engine, uint16_t self, struct request *request)
+{
+	request->stage = REQUEST_DONE;
+	request_list_put(&engine->ports[self].home, request);
 }

@@ -17,8 +17,7 @@ struct shard {
 	uint16_t worker;
 	bool ready; /* in its port's list of shards to look at */
 	struct request *held_by;
-	struct request *first; /* waiting */
-	struct request *last;
+	struct request_list waiting;
 	struct shard *ready_next;
 	size_t overlay_bytes_counted; /* what engine->overlay_bytes has of it */
 	_Atomic uint32_t queue;
@@ -27,12 +26,13 @@ struct shard {
 	_Atomic uint64_t misses;
 };
 
-/* Moves a request on as far as it goes on this port's thread: takes shards, runs the turn, gives
- * shards back, hands it to another port or to `done`. */
-void shard_advance(struct engine *engine, uint16_t self, struct request *request);
-/* A request is home, on its own port: tells whoever is to be told. */
+/* A request is to be moved on, on this port's thread: it takes shards, runs its turn, gives shards
+ * back, and is handed to another port or home. */
+void shard_enter(struct engine *engine, uint16_t self, struct request *request);
+/* A request is home, on its own port: whoever is to be told will be. */
 void shard_arrive(struct engine *engine, uint16_t self, struct request *request);
-/* Runs what waits for shards that have become free, until nothing can run. */
-void shard_run_ready(struct engine *engine, uint16_t self);
+/* Moves everything on that can move on this port's thread. Called from within itself (by a turn, or
+ * by whoever is told) it does nothing: the outermost call sees to what has been added. */
+void shard_run(struct engine *engine, uint16_t self);
 
 #endif

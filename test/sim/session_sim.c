@@ -531,7 +531,7 @@ static void close_engine(void)
 	for (uint16_t port = 0; port < sim->engine->port_count; port++)
 		abandon(mailbox_take_all(&sim->engine->ports[port].mailbox));
 	for (uint16_t i = 0; i < sim->engine->shard_count; i++)
-		abandon(sim->engine->shards[i].first);
+		abandon(sim->engine->shards[i].waiting.first);
 	while (sim->unreleased) {
 		struct request *request = sim->unreleased;
 		sim->unreleased = request->order_next;

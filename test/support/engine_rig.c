@@ -288,8 +288,8 @@ static void abandon_requests(struct engine *engine)
 	for (uint16_t port = 0; port < engine->port_count; port++)
 		abandon(engine, mailbox_take_all(&engine->ports[port].mailbox));
 	for (uint16_t i = 0; i < engine->shard_count; i++) {
-		abandon(engine, engine->shards[i].first);
-		engine->shards[i].first = NULL;
+		abandon(engine, engine->shards[i].waiting.first);
+		engine->shards[i].waiting = (struct request_list){ 0 };
 	}
 }
 
