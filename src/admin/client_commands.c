@@ -15,7 +15,7 @@ static bool read_switch(struct request *request, bool *on);
 
 void admin_client_id(struct connection *connection, struct request *request)
 {
-	reply_integer(request, (int64_t)connection->id);
+	reply_integer(request, (int64_t)connection->asker.id);
 }
 
 void admin_client_setname(struct connection *connection, struct request *request)

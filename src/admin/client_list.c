@@ -109,10 +109,10 @@ static void append_line(struct buffer *out, struct connection *connection,
 
 	buffer_format(out,
 		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s%s%s%s",
-		(unsigned long long)connection->id, connection->address, connection->local_address,
-		connection->fd, connection->name, age_s, own ? 0 : idle_s, subscribed ? "P" : "",
-		has_flags ? "" : "N", own && connection->no_evict ? "e" : "",
-		own && connection->no_touch ? "T" : "");
+		(unsigned long long)connection->asker.id, connection->address,
+		connection->local_address, connection->fd, connection->name, age_s,
+		own ? 0 : idle_s, subscribed ? "P" : "", has_flags ? "" : "N",
+		own && connection->no_evict ? "e" : "", own && connection->no_touch ? "T" : "");
 	const _Atomic uint32_t *subscriptions = connection->shared_subscriptions;
 	buffer_format(out, " db=%d sub=%u psub=%u ssub=0 multi=-1",
 		atomic_load_explicit(&connection->shared_db, memory_order_relaxed),
@@ -144,7 +144,7 @@ static bool matches(const struct filter *filter, const struct connection *connec
 		return false;
 	bool found = filter->id_count == 0;
 	for (uint32_t i = 0; i < filter->id_count && !found; i++)
-		found = filter->ids[i] == connection->id;
+		found = filter->ids[i] == connection->asker.id;
 	return found;
 }
 
@@ -166,7 +166,7 @@ static bool kill_one(void *context, struct connection *connection)
 	if (connection == killing->self)
 		killing->self_killed = true;
 	else
-		net_kill(connection);
+		net_kill(connection, CONNECTION_KILLED);
 	return true;
 }
 

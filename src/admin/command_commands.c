@@ -203,7 +203,7 @@ static void write_flags(struct writer *writer, const struct command *command)
 		{ COMMAND_FAST, "fast" },
 		{ COMMAND_NO_AUTH, "no_auth" },
 	};
-	uint16_t told = command->flags & (uint16_t)(COMMAND_SUBSCRIBED - 1);
+	uint32_t told = command->flags & (uint32_t)(COMMAND_SUBSCRIBED - 1);
 	writer_set(writer, (size_t)__builtin_popcount(told));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (command->flags & names[i].flag)

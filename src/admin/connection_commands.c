@@ -119,6 +119,7 @@ void admin_quit(struct connection *connection, struct request *request)
 void admin_reset(struct connection *connection, struct request *request)
 {
 	subscriptions_drop(connection);
+	connection_give_up_leases(connection);
 	connection_set_db(connection, 0);
 	connection_set_protocol(connection, 2);
 	connection_set_text(connection, connection->name, slice_text(""));
@@ -171,7 +172,7 @@ static void write_hello(struct connection *connection, struct request *request)
 	writer_bulk_text(&writer, "proto");
 	writer_integer(&writer, request->protocol);
 	writer_bulk_text(&writer, "id");
-	writer_integer(&writer, (int64_t)connection->id);
+	writer_integer(&writer, (int64_t)connection->asker.id);
 	writer_bulk_text(&writer, "mode");
 	writer_bulk_text(&writer, "standalone");
 	writer_bulk_text(&writer, "role");

@@ -23,7 +23,6 @@
 #include "cache/holder.h"
 #include "cache/options.h"
 #include "cache/origin.h"
-#include "net/connection.h"
 #include "shard/leases.h"
 
 #include <ctype.h>
@@ -48,12 +47,6 @@ struct swr_call {
 };
 
 static const struct slice no_purpose;
-
-static uint64_t client_of(const struct turn *turn)
-{
-	const struct connection *connection = turn->request->connection;
-	return connection ? connection->id : 0;
-}
 
 static struct slice key_of(const struct turn *turn)
 {
@@ -126,12 +119,10 @@ static enum lease_answer ask(
 	struct turn *turn, struct swr_call *call, bool waits, struct lease_grant *grant)
 {
 	int64_t now_ms = leases_now_ms(turn);
-	struct lease_terms terms = {
-		.duration_ms = lease_of(call),
-		.wait_ms = waits && call->until_ms > now_ms ? call->until_ms - now_ms : 0,
-		/* The server's own lease does not end with who happened to ask. */
-		.holder = call->by_server ? 0 : client_of(turn),
-	};
+	int64_t wait_ms = waits && call->until_ms > now_ms ? call->until_ms - now_ms : 0;
+	struct lease_terms terms = leases_terms(turn, lease_of(call), wait_ms);
+	/* The server's own lease does not end with who happened to ask. */
+	terms.lasting = call->by_server;
 	enum lease_answer answer = lease_ask(table_of(turn), call->subject, no_purpose, &terms,
 		waits ? &call->wait.waiter : NULL, now_ms, grant);
 	if (answer == LEASE_NOW)

@@ -30,6 +30,8 @@ struct config {
 	_Atomic int64_t protected_mode;
 	_Atomic int64_t unixsocketperm;
 	_Atomic int64_t client_output_bytes_max; /* `client-output-limit` */
+	_Atomic int64_t client_output_timeout_s; /* `client-output-timeout` */
+	_Atomic int64_t output_bytes_max;        /* `output-memory`: replies of all clients */
 	_Atomic int64_t
 		client_requests_max;     /* `client-requests-limit`: in flight, per connection */
 	_Atomic int64_t input_bytes_max; /* `input-memory`: unfinished requests of all clients */

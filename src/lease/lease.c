@@ -181,7 +181,8 @@ enum lease_answer lease_ask(struct lease_table *table, struct slice subject, str
 		tell(table);
 	}
 	if (lease == NULL) {
-		grant(table, add(table, subject, purpose), terms->duration_ms, terms->holder, out);
+		grant(table, add(table, subject, purpose), terms->duration_ms,
+			terms->lasting ? 0 : terms->holder, out);
 		return LEASE_NOW;
 	}
 	*out = (struct lease_grant){ .ms = lease->timer.at_ms - table->now_ms };
@@ -494,6 +495,7 @@ static void stand_in_line(struct lease_table *table, struct lease *lease,
 	waiter->lease = lease;
 	waiter->duration_ms = terms->duration_ms;
 	waiter->holder = terms->holder;
+	waiter->lasting = terms->lasting;
 	waiter->grant = (struct lease_grant){ 0 };
 	lease_timers_set(
 		&table->waits, &waiter->timer, table->now_ms + terms->wait_ms, ++table->order);
@@ -539,6 +541,9 @@ static void tell(struct lease_table *table)
 			assert(waiter->lease->untold == waiter);
 			assert(waiter->outcome == LEASE_GRANTED);
 			waiter->lease->untold = NULL;
+			/* Until now nobody would have done the work. */
+			if (waiter->lasting)
+				lease_index_remove(&table->by_holder, &waiter->lease->by_holder);
 			waiter->lease = NULL;
 		}
 		waiter->told(waiter, waiter->outcome);

@@ -55,6 +55,7 @@ struct lease_terms {
 	int64_t duration_ms; /* of the lease from when it is granted: 1 to LIMIT_LEASE_MS */
 	int64_t wait_ms;     /* 0 to LIMIT_LEASE_MS; 0: does not wait */
 	uint64_t holder;     /* for lease_drop_holder, such as a connection's id; 0: none */
+	bool lasting;        /* once told of, the lease does not end with its holder; a wait does */
 };
 
 struct lease_grant {
@@ -82,6 +83,7 @@ struct lease_waiter {
 	struct lease_node by_holder;
 	int64_t duration_ms;
 	uint64_t holder;
+	bool lasting;
 	enum lease_outcome outcome;
 };
 

@@ -9,7 +9,8 @@
  *
  * A connection with unsent replies is in one of two lists: dirty ones are flushed at the end of the
  * tick; gated ones have nothing but replies that wait for the log, and become dirty when the
- * released LSN moves.
+ * released LSN moves. One that has input to go on with is in a third: its slice of the tick was
+ * over, or its command could not start.
  *
  * Threads: a loop's own, but for loop_wake and loop_give_arrival.
  */
@@ -19,6 +20,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,67 +34,94 @@
 /* --- lists of connections ------------------------------------------------------------------------
  */
 
+/* A connection in a list knows what points to it, so that it can leave from anywhere. */
+static void link_at(struct connection_link *link, struct connection_link **place)
+{
+	link->place = place;
+	link->next = *place;
+	if (link->next)
+		link->next->place = &link->next;
+	*place = link;
+}
+
+static void unlink_from(struct connection_link *link)
+{
+	if (link->place == NULL)
+		return;
+	*link->place = link->next;
+	if (link->next)
+		link->next->place = link->place;
+	link->place = NULL;
+}
+
+static struct connection *of_output(struct connection_link *link)
+{
+	return (struct connection *)((char *)link - offsetof(struct connection, output_link));
+}
+
+static struct connection *of_input(struct connection_link *link)
+{
+	return (struct connection *)((char *)link - offsetof(struct connection, input_link));
+}
+
+static void place_at(
+	struct connection *connection, enum connection_place place, struct connection_link **list)
+{
+	unlink_from(&connection->output_link);
+	connection->place = place;
+	if (list)
+		link_at(&connection->output_link, list);
+}
+
 void loop_mark_dirty(struct net_loop *loop, struct connection *connection)
 {
 	/* A gated one stays where it is: new replies stand behind the ones that wait. */
-	if (connection->place != CONNECTION_QUIET || connection->closing)
-		return;
-	connection->place = CONNECTION_DIRTY;
-	connection->list_next = loop->dirty;
-	loop->dirty = connection;
-}
-
-void loop_mark_blocked(struct net_loop *loop, struct connection *connection)
-{
-	if (connection->is_blocked)
-		return;
-	connection->is_blocked = true;
-	connection->blocked_next = loop->blocked;
-	loop->blocked = connection;
-}
-
-static void unlink_from(struct connection **list, struct connection *connection)
-{
-	while (*list && *list != connection)
-		list = &(*list)->list_next;
-	if (*list)
-		*list = connection->list_next;
+	if (connection->place == CONNECTION_QUIET && !connection->closing)
+		place_at(connection, CONNECTION_DIRTY, &loop->dirty);
 }
 
 void loop_mark_writable(struct net_loop *loop, struct connection *connection)
 {
-	if (connection->place == CONNECTION_GATED) {
-		unlink_from(&loop->gated, connection);
-		connection->place = CONNECTION_QUIET;
-	}
-	loop_mark_dirty(loop, connection);
+	if (!connection->closing)
+		place_at(connection, CONNECTION_DIRTY, &loop->dirty);
+}
+
+void loop_mark_waiting(struct net_loop *loop, struct connection *connection)
+{
+	if (connection->input_link.place || connection->closing)
+		return;
+	link_at(&connection->input_link, loop->waiting_end);
+	loop->waiting_end = &connection->input_link.next;
+	if (connection->blocked == NULL)
+		loop->has_more = true;
+}
+
+static void stop_waiting(struct net_loop *loop, struct connection *connection)
+{
+	if (loop->waiting_end == &connection->input_link.next)
+		loop->waiting_end = connection->input_link.place;
+	unlink_from(&connection->input_link);
 }
 
 void loop_forget(struct net_loop *loop, struct connection *connection)
 {
-	if (connection->place == CONNECTION_DIRTY)
-		unlink_from(&loop->dirty, connection);
-	else if (connection->place == CONNECTION_GATED)
-		unlink_from(&loop->gated, connection);
-	connection->place = CONNECTION_QUIET;
-	struct connection **blocked = &loop->blocked;
-	while (*blocked && *blocked != connection)
-		blocked = &(*blocked)->blocked_next;
-	if (*blocked)
-		*blocked = connection->blocked_next;
-	connection->is_blocked = false;
+	place_at(connection, CONNECTION_QUIET, NULL);
+	stop_waiting(loop, connection);
 }
 
-static void retry_blocked(struct net_loop *loop)
+/* Each that waits goes on once: a slice of a long pipeline, or a command that was not admitted. */
+static void go_on(struct net_loop *loop)
 {
-	struct connection *list = loop->blocked;
-	loop->blocked = NULL;
+	struct connection_link *list = loop->waiting;
+	loop->waiting = NULL;
+	loop->waiting_end = &loop->waiting;
+	loop->has_more = false;
+	if (list)
+		list->place = &list;
 	while (list) {
-		struct connection *connection = list;
-		list = connection->blocked_next;
-		connection->is_blocked = false;
-		if (!connection->closing && !connection_unblock(connection))
-			loop_mark_blocked(loop, connection);
+		struct connection *connection = of_input(list);
+		stop_waiting(loop, connection);
+		input_go_on(connection);
 	}
 }
 
@@ -102,14 +131,10 @@ static void retry_blocked(struct net_loop *loop)
 static void flush_dirty(struct net_loop *loop, uint64_t released)
 {
 	while (loop->dirty) {
-		struct connection *connection = loop->dirty;
-		loop->dirty = connection->list_next;
-		connection->place = CONNECTION_QUIET;
-		if (!connection_flush(connection, released))
-			continue;
-		connection->place = CONNECTION_GATED;
-		connection->list_next = loop->gated;
-		loop->gated = connection;
+		struct connection *connection = of_output(loop->dirty);
+		place_at(connection, CONNECTION_QUIET, NULL);
+		if (output_flush(connection, released))
+			place_at(connection, CONNECTION_GATED, &loop->gated);
 	}
 }
 
@@ -119,13 +144,8 @@ static void release_gated(struct net_loop *loop, uint64_t released)
 	if (released == loop->released_seen)
 		return;
 	loop->released_seen = released;
-	while (loop->gated) {
-		struct connection *connection = loop->gated;
-		loop->gated = connection->list_next;
-		connection->place = CONNECTION_DIRTY;
-		connection->list_next = loop->dirty;
-		loop->dirty = connection;
-	}
+	while (loop->gated)
+		place_at(of_output(loop->gated), CONNECTION_DIRTY, &loop->dirty);
 }
 
 static void flush(struct net_loop *loop)
@@ -159,8 +179,10 @@ static void on_idle(uv_idle_t *idle)
  * the one that the loop or its clients need. So when nothing but writes has come for a while, which
  * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings no more
  * of them. The first read that arrives ends this.
+ *
+ * True: the next poll must not wait.
  */
-static void end_writes(struct net_loop *loop)
+static bool end_writes(struct net_loop *loop)
 {
 	struct gate *gate = loop->net->engine->gate;
 	bool syncs_itself = ++loop->write_ticks > WRITE_TICKS &&
@@ -168,11 +190,8 @@ static void end_writes(struct net_loop *loop)
 	uint64_t waiting = gate_waiting(gate);
 	bool grew = waiting > loop->waiting_seen;
 	loop->waiting_seen = waiting;
-	if (syncs_itself && grew && waiting < RECORDS_GATHERED_MAX) {
-		uv_idle_start(&loop->idle, on_idle);
-		return;
-	}
-	uv_idle_stop(&loop->idle);
+	if (syncs_itself && grew && waiting < RECORDS_GATHERED_MAX)
+		return true;
 	loop->appended = false;
 	loop->net->engine->ports[loop->number].appended = false;
 	loop->waiting_seen = 0;
@@ -180,6 +199,7 @@ static void end_writes(struct net_loop *loop)
 		gate_step_here(gate);
 	else
 		gate_kick(gate);
+	return false;
 }
 
 /* Only ends the poll: the end of the tick tries the blocked ones again. */
@@ -192,13 +212,18 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct net_loop *loop = prepare->data;
 	struct engine *engine = loop->net->engine;
-	if (loop->blocked)
+	bool gathers = false;
+	if (loop->waiting)
 		engine_tick(engine, loop->number);
-	retry_blocked(loop);
-	if (loop->appended || engine->ports[loop->number].appended || loop->blocked)
-		end_writes(loop);
+	go_on(loop);
+	if (loop->appended || engine->ports[loop->number].appended || loop->waiting)
+		gathers = end_writes(loop);
 	flush(loop);
-	if (loop->blocked && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
+	if (gathers || loop->has_more)
+		uv_idle_start(&loop->idle, on_idle);
+	else
+		uv_idle_stop(&loop->idle);
+	if (loop->waiting && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
 		uv_timer_start(&loop->blocked_timer, on_blocked_timer, BLOCKED_RETRY_MS, 0);
 }
 
@@ -234,8 +259,10 @@ static void close_killed(struct net_loop *loop)
 {
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
-		if (connection->kill)
-			connection_close(connection);
+		if (!connection->kill)
+			continue;
+		output_log_unread(connection, connection->kill);
+		connection_close(connection);
 	}
 }
 
@@ -258,7 +285,7 @@ static void drain(struct net_loop *loop)
 		if (connection_is_idle(connection) || over)
 			connection_close(connection);
 		else if (!connection->close_after_reply)
-			connection_stop_reading(connection);
+			input_stop(connection);
 	}
 	if (!loop->drained && loop->clients == NULL && (!runs || over)) {
 		loop->drained = true;
@@ -315,9 +342,18 @@ static void close_idle(struct net_loop *loop)
 			continue; /* to say nothing is what it is for */
 		if (now_ms - connection->active_ms > timeout_ms && connection_is_idle(connection)) {
 			logline(LOGLINE_VERBOSE, "Closing idle client id=%llu addr=%s",
-				(unsigned long long)connection->id, connection->address);
+				(unsigned long long)connection->asker.id, connection->address);
 			connection_close(connection);
 		}
+	}
+}
+
+static void look_at_output(struct net_loop *loop)
+{
+	int64_t now_ms = loop->net->engine->ports[loop->number].now_ms;
+	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
+		next = connection->next;
+		output_look(connection, now_ms);
 	}
 }
 
@@ -326,8 +362,10 @@ static void on_timer(uv_timer_t *timer)
 	struct net_loop *loop = timer->data;
 	engine_expire(loop->net->engine, loop->number);
 	loop->appended = true; /* expiry writes too */
+	connection_look(loop);
 	if (loop->ticks++ % (1000 / TIMER_MS) == 0) {
 		close_idle(loop);
+		look_at_output(loop);
 		if (loop->number == loop->net->first_serving && !loop->net->stopping)
 			listener_resume_all(loop->net);
 	}
@@ -371,6 +409,7 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	struct port *port = &net->engine->ports[number];
 	loop->net = net;
 	loop->number = number;
+	loop->waiting_end = &loop->waiting;
 	loop->stats = memory_zeroed(net->options.commands->count * sizeof(*loop->stats));
 	pthread_mutex_init(&loop->arrivals_lock, NULL);
 	subscriptions_open_loop(loop);

@@ -166,9 +166,30 @@ void net_each_client(struct net *net, net_client_fn each, void *context)
 	pthread_mutex_unlock(&net->clients_lock);
 }
 
-void net_kill(struct connection *connection)
+void net_kill(struct connection *connection, enum connection_kill why)
 {
-	connection->kill = true;
+	connection->kill = (uint8_t)why;
 	connection->loop->look_for_kills = true;
 	loop_wake(connection->loop);
+}
+
+/* What those noted before hold counts as gone. */
+void net_shed_output(struct net *net)
+{
+	struct connection *largest = NULL;
+	pthread_mutex_lock(&net->clients_lock);
+	uint64_t left = net->engine->output_bytes;
+	for (uint16_t i = 0; i < net->loop_count; i++) {
+		for (struct connection *connection = net->loops[i].clients; connection;
+			connection = connection->next) {
+			uint64_t bytes = connection->shared_output_bytes;
+			if (connection->kill)
+				left -= bytes < left ? bytes : left;
+			else if (largest == NULL || bytes > largest->shared_output_bytes)
+				largest = connection;
+		}
+	}
+	if (largest && left > (uint64_t)net->config->output_bytes_max)
+		net_kill(largest, CONNECTION_SHED);
+	pthread_mutex_unlock(&net->clients_lock);
 }

@@ -80,6 +80,6 @@ void net_reset_stats(struct net *net);
 typedef bool (*net_client_fn)(void *context, struct connection *connection);
 void net_each_client(struct net *net, net_client_fn each, void *context);
 /* Under net_each_client: the connection's loop will close it soon. */
-void net_kill(struct connection *connection);
+void net_kill(struct connection *connection, enum connection_kill why);
 
 #endif

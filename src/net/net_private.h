@@ -41,12 +41,14 @@ struct net_loop {
 	uv_timer_t blocked_timer;
 	uv_thread_t thread;
 	struct gate_listener listener;
-	struct command_stats *stats; /* by command */
-	struct listeners *listeners; /* subscriptions.c's */
-	struct connection *clients;  /* under net->clients_lock for others */
-	struct connection *dirty;    /* have replies to be flushed this tick */
-	struct connection *gated;    /* have replies that all wait for the gate */
-	struct connection *blocked;  /* have a command that may not start now */
+	struct command_stats *stats;     /* by command */
+	struct listeners *listeners;     /* subscriptions.c's */
+	struct connection *clients;      /* under net->clients_lock for others */
+	struct connection_link *dirty;   /* have replies to be flushed this tick */
+	struct connection_link *gated;   /* have replies that all wait for the gate */
+	struct connection_link *waiting; /* go on with their input at the end of a tick */
+	struct connection_link **waiting_end;
+	bool has_more; /* some of these do not wait to be admitted */
 	uint64_t released_seen;
 	uint64_t waiting_seen; /* records, when the loop last looked for more of them */
 	uint32_t write_ticks;  /* since the last read of data, or request of another loop */
@@ -85,8 +87,8 @@ struct net {
 	_Atomic uint64_t next_client_id;
 	_Atomic uint64_t connections_received;
 	_Atomic uint64_t connections_rejected;
-	_Atomic uint64_t unfinished_bytes; /* in the readers of all clients */
-	_Atomic uint32_t loops_serving;    /* not yet drained */
+	_Atomic uint64_t input_bytes;   /* that clients have sent and nobody has worked off */
+	_Atomic uint32_t loops_serving; /* not yet drained */
 	_Atomic bool stopping;
 	_Atomic bool reloading; /* asked for, and not begun */
 };
@@ -109,7 +111,8 @@ void loop_give_arrival(struct net_loop *loop, struct arrival *arrival);
 void loop_mark_dirty(struct net_loop *loop, struct connection *connection);
 /* The socket takes more: what is released goes now, even while other replies wait for the gate. */
 void loop_mark_writable(struct net_loop *loop, struct connection *connection);
-void loop_mark_blocked(struct net_loop *loop, struct connection *connection);
+/* Goes on with its input at the end of a tick, behind those that wait already. */
+void loop_mark_waiting(struct net_loop *loop, struct connection *connection);
 /* The connection is about to be freed. */
 void loop_forget(struct net_loop *loop, struct connection *connection);
 
@@ -117,15 +120,59 @@ void loop_forget(struct net_loop *loop, struct connection *connection);
 void connection_open(struct net_loop *loop, const struct arrival *arrival);
 /* Begins to close; frees itself when nothing of it is under way any more. */
 void connection_close(struct connection *connection);
+/* The client sends no more. */
+void connection_half_close(struct connection *connection);
+/* Whether clients are gone whose sockets nobody reads. */
+void connection_look(struct net_loop *loop);
 void connection_done(struct connection *connection, struct request *request);
-/* Sends what the gate has released. True when the gate still holds some back. */
-bool connection_flush(struct connection *connection, uint64_t released);
+bool connection_is_idle(const struct connection *connection);
+
+static inline struct port *connection_port(const struct connection *connection)
+{
+	return &connection->loop->net->engine->ports[connection->loop->number];
+}
+
+static inline struct request_pool *connection_pool(const struct connection *connection)
+{
+	return &connection_port(connection)->pool;
+}
+
+/* input.c */
+int input_start(struct connection *connection);
+/* Reads no more; closes when all that was read has been answered. */
+void input_stop(struct connection *connection);
+/* One of its requests has come home. */
+void input_done(struct connection *connection, const struct request *request);
+/* Something that may have stopped it is over: the loop lets it go on at the end of the tick. */
+void input_go_on_later(struct connection *connection);
+/* The loop does: the command that was not admitted, and what stands behind it. */
+void input_go_on(struct connection *connection);
+/* What it had sent and was not run is no longer counted. */
+void input_uncount(struct connection *connection);
+
+/* output.c */
+void output_init(struct connection *connection);
+/* The request takes its place in the order of replies. */
+void output_append(struct connection *connection, struct request *request);
+/* Its reply may leave when those in front of it have. */
+void output_answered(struct connection *connection, struct request *request);
+/* Both, for one that does not run. */
+void output_answer(struct connection *connection, struct request *request);
 /* Appends a message that nobody may see before `lsn` is released. A connection that would have too
  * much unread is noted as killed: it is closed later, not within the call. */
-void connection_push(struct connection *connection, struct slice message, uint64_t lsn);
-/* Tries the command that was not admitted again. True when it was admitted. */
-bool connection_unblock(struct connection *connection);
-void connection_stop_reading(struct connection *connection);
-bool connection_is_idle(const struct connection *connection);
+void output_push(struct connection *connection, struct slice message, uint64_t lsn);
+/* Sends what the gate has released. True when the gate still holds some back. */
+bool output_flush(struct connection *connection, uint64_t released);
+/* Bytes that the client has not taken yet, and what its requests under way are likely to add. */
+size_t output_expected(const struct connection *connection);
+/* Once a second: drops a client that takes nothing. */
+void output_look(struct connection *connection, int64_t now_ms);
+void output_log_unread(const struct connection *connection, enum connection_kill why);
+void output_uncount(struct connection *connection);
+void connection_count_command(struct connection *connection, const struct request *request);
+
+/* net.c */
+/* Replies of all clients take more than output-memory: notes whoever holds most as killed. */
+void net_shed_output(struct net *net);
 
 #endif

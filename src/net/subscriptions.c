@@ -12,7 +12,7 @@
  * what was published before, or misses it. Without any subscription publishing is one relaxed read.
  *
  * Delivery only appends to connections and closes none, so lists stay as they are meanwhile: a
- * client over its output limit is noted as killed (connection_push).
+ * client over its output limit is noted as killed (output_push).
  *
  * Threads: `struct subscriptions` is shared, under its lock, a leaf; `struct listeners` and the
  * subscriptions of a connection are their loop's own, but for the inbox.
@@ -535,7 +535,7 @@ static void push_to_all(
 	for (; subscription; subscription = subscription->audience_next) {
 		struct connection *connection = subscription->connection;
 		frame->data[0] = connection->protocol >= 3 ? '>' : '*';
-		connection_push(connection, buffer_slice(frame), message->lsn);
+		output_push(connection, buffer_slice(frame), message->lsn);
 	}
 }
 

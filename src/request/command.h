@@ -43,6 +43,7 @@ enum command_flag {
 	COMMAND_SECRET = 1 << 12,     /* its arguments are nobody's to read in logs */
 	COMMAND_HANDLES = 1 << 13,    /* its keys may be handles of sessions */
 	COMMAND_RELAXED = 1 << 14,    /* its reply waits for no disk */
+	COMMAND_LEASES = 1 << 15,     /* it may be given a lease, or wait for one */
 };
 
 typedef void (*command_turn_fn)(struct turn *turn);
@@ -52,7 +53,7 @@ struct command {
 	const char *name; /* lower case; a subcommand is "container|name" */
 	int8_t arity;     /* arguments, name (and subcommand) included; negative: at least */
 	uint8_t route;    /* enum command_route */
-	uint16_t flags;   /* enum command_flag */
+	uint32_t flags;   /* enum command_flag */
 	int8_t key_first; /* index of the first key; 0: none */
 	int8_t key_last;  /* of the last; negative counts from the end */
 	int8_t key_step;

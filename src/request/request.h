@@ -13,8 +13,10 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "request/command.h"
+#include "resp/writer.h"
 #include "store/changes.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct turn;
@@ -22,6 +24,12 @@ struct turn;
 /* In place of a shard's number. */
 #define TURN_NOWHERE    (-1)
 #define TURN_EVERYWHERE (-2)
+
+/* Who asks, as far as the data's side is concerned. */
+struct asker {
+	uint64_t id;       /* never 0, and never given twice */
+	_Atomic bool gone; /* it can use no lease any more: it waits for none */
+};
 
 enum request_stage {
 	REQUEST_FREE,   /* in the pool */
@@ -46,6 +54,7 @@ struct request {
 	uint16_t home; /* port whose connection it came from */
 	struct connection
 		*connection; /* touched by home only; NULL for the server's own requests */
+	struct asker *asker; /* its, for others to read; NULL likewise */
 	void *environment;   /* struct environment: what server commands look at */
 	uint64_t started_ns;
 
@@ -79,8 +88,15 @@ struct request {
 	/* net: the connection's order of replies */
 	struct request *order_next;
 	size_t counted_bytes; /* what the connection counted of it as in flight */
+	size_t reply_counted; /* what the engine's output_bytes has of it */
 	bool answered;        /* home's alone: it is back, or never left */
 };
+
+/* For its reply; without a bound. */
+static inline struct writer request_writer(struct request *request)
+{
+	return (struct writer){ .out = &request->reply, .protocol = request->protocol };
+}
 
 /* First in, first out, by `next`. */
 struct request_list {

@@ -19,7 +19,6 @@
  */
 #include "session/commands.h"
 
-#include "net/connection.h"
 #include "session/options.h"
 
 #define LEASE_MS_DEFAULT 10000
@@ -30,12 +29,6 @@ struct lease_call {
 	struct session_options options;
 	uint64_t serial; /* of the session whose lease it waits for */
 };
-
-static uint64_t client_of(const struct turn *turn)
-{
-	const struct connection *connection = turn->request->connection;
-	return connection ? connection->id : 0;
-}
 
 static void write_held(struct turn *turn, int64_t left_ms)
 {
@@ -79,11 +72,7 @@ static void ask(
 		return;
 	}
 	struct lease_table *leases = leases_of(turn, session->shard);
-	struct lease_terms terms = {
-		.duration_ms = call->options.lease_ms,
-		.wait_ms = wait_ms,
-		.holder = client_of(turn),
-	};
+	struct lease_terms terms = leases_terms(turn, call->options.lease_ms, wait_ms);
 	struct lease_grant grant;
 	call->serial = session->record.serial;
 	enum lease_answer answer = lease_ask(leases, session_subject(session),

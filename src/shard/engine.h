@@ -64,6 +64,9 @@ struct engine_events {
 	_Atomic uint64_t subscriptions; /* 0: nobody listens, and turns keep no events */
 };
 
+/* A reply, or replies of one client together, of fewer bytes are not counted in output_bytes. */
+#define ENGINE_REPLY_COUNTED_BYTES (64 * 1024)
+
 struct engine {
 	const struct config *config;
 	struct clock *clock;
@@ -85,6 +88,8 @@ struct engine {
 	uint16_t worker_count; /* ports that own shards: shard s belongs to port s % worker_count */
 	struct engine_events events;
 	_Atomic uint64_t overlay_bytes; /* of all shards and generations */
+	_Atomic uint64_t output_bytes;  /* of clients' replies, large ones, from their turns until
+					   they are sent */
 	_Atomic uint64_t expired_keys;  /* deleted because their time had come */
 };
 

@@ -56,6 +56,16 @@ static void on_parked(struct request *request)
 	(void)request; /* on_told finds it through its waiter */
 }
 
+struct lease_terms leases_terms(const struct turn *turn, int64_t duration_ms, int64_t wait_ms)
+{
+	const struct asker *asker = turn->request->asker;
+	return (struct lease_terms){
+		.duration_ms = duration_ms,
+		.wait_ms = asker && asker->gone ? 0 : wait_ms,
+		.holder = asker ? asker->id : 0,
+	};
+}
+
 void lease_wait_init(struct lease_wait *wait, struct turn *turn)
 {
 	*wait = (struct lease_wait){

@@ -55,6 +55,10 @@ int64_t leases_now_ms(const struct turn *turn);
 /* After the turn has used its shard's leases: asks to be woken. */
 void leases_used(struct turn *turn);
 
+/* For whoever asks in this turn. A client that is gone waits for none: its connection has been, or
+ * will be, forgotten by this shard (leases_forget_client). */
+struct lease_terms leases_terms(const struct turn *turn, int64_t duration_ms, int64_t wait_ms);
+
 struct lease_wait {
 	struct lease_waiter waiter;
 	struct lease_wait *next; /* of the shard's */

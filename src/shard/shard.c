@@ -85,6 +85,17 @@ static void count_turn(struct shard *shard, const struct turn *turn)
 	}
 }
 
+/* Until it is home: its connection counts from then on. */
+static void count_reply(struct engine *engine, struct request *request)
+{
+	size_t bytes = request->reply.size;
+	if (request->asker == NULL || bytes < ENGINE_REPLY_COUNTED_BYTES)
+		return;
+	atomic_fetch_add_explicit(
+		&engine->output_bytes, bytes - request->reply_counted, memory_order_relaxed);
+	request->reply_counted = bytes;
+}
+
 static void run_turn(struct engine *engine, uint16_t self, struct request *request)
 {
 	struct port *port = &engine->ports[self];
@@ -122,6 +133,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	if (request->changes.events)
 		publish(engine, self, request);
 	changes_init(&request->changes, request->changes.arena);
+	count_reply(engine, request);
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
 	count_turn(&engine->shards[turn.shard], &turn);
@@ -171,14 +183,14 @@ static void travel(
 static bool is_overloaded(
 	const struct engine *engine, const struct shard *shard, const struct request *request)
 {
-	return request->connection && !request->resumed && request->shards_held == 0 &&
+	return request->asker && !request->resumed && request->shards_held == 0 &&
 		shard->queue >= (uint64_t)engine->config->queue_requests_max;
 }
 
 /* Answers in place of a turn: the request holds nothing and goes home. */
 static void refuse(struct request *request)
 {
-	struct writer writer = { .out = &request->reply, .protocol = request->protocol };
+	struct writer writer = request_writer(request);
 	request->reply.size = 0;
 	request->failed = true;
 	request->releasing = true;

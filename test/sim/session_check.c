@@ -7,6 +7,7 @@
 #include "sim/session_check.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <string.h>
 
 struct check {

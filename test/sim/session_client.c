@@ -8,6 +8,7 @@
 #include "command/command.h"
 #include "config/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t below(struct client_host *host, uint64_t bound)
@@ -297,7 +298,7 @@ static void choose_lease(struct client *client, struct request *request)
 		add_number(request, "WAIT", (int64_t)below(host, chance(host, 3) ? 500 : 20000));
 	if (chance(host, 2))
 		choose_version(client, request, 1);
-	request->connection = &host->connections[below(host, CLIENT_CONNECTIONS)];
+	request->asker = &host->connections[below(host, CLIENT_CONNECTIONS)];
 }
 
 /* With a token that was given for it once, if any. */

@@ -8,7 +8,6 @@
 
 #include "base/hash.h"
 #include "base/random.h"
-#include "net/connection.h"
 #include "request/turn.h"
 #include "session/sessions.h"
 #include "sim/session_model.h"
@@ -34,7 +33,7 @@ struct client_host {
 	struct model *model;
 	struct engine *engine;
 	struct sessions *sessions;
-	struct connection connections[CLIENT_CONNECTIONS];
+	struct asker connections[CLIENT_CONNECTIONS];
 	struct client_lease (*leases)[MODEL_PURPOSES]; /* by the session's number */
 	uint32_t lease_count;
 	uint32_t ids_max;   /* no new ones beyond */

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "config/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -659,7 +660,7 @@ static void grant(struct client *client, struct turn *turn, uint32_t number, con
 	lease->until_ms = turn->now_ms + ms;
 	lease->shard = turn->shard;
 	lease->ended = lease->forgotten = false;
-	lease->holder = turn->request->connection->id;
+	lease->holder = turn->request->asker->id;
 	client->host->granted++;
 	client->host->promoted += client->waited;
 }

@@ -15,7 +15,6 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "command/command.h"
-#include "net/connection.h"
 #include "shard/shard.h"
 #include "support/sim_disk.h"
 
@@ -32,7 +31,7 @@
 #define ROUNDS_MAX 100000
 #define MAP_BYTES  ((int64_t)1 << 30)
 
-static struct connection connections[ENGINE_RIG_CLIENTS]; /* by id; the same for all rigs */
+static struct asker clients[ENGINE_RIG_CLIENTS]; /* by id; the same for all rigs */
 
 static int64_t rig_wall_ms(struct clock *clock);
 static uint64_t rig_monotonic_ns(struct clock *clock);
@@ -51,7 +50,7 @@ void engine_rig_init(struct engine_rig *rig, uint16_t shards)
 	logline_set_level(LOGLINE_WARNING + 1);
 	(void)command_table(); /* builds the look-up */
 	for (uint32_t i = 0; i < ENGINE_RIG_CLIENTS; i++)
-		connections[i].id = i;
+		clients[i] = (struct asker){ .id = i };
 	rig->clock = (struct clock){ rig_wall_ms, rig_monotonic_ns };
 	rig->now_ms = 1700000000000;
 	config_init(&rig->config);
@@ -315,7 +314,7 @@ static struct engine_ticket *send_words(
 	request->protocol = 2;
 	request->home = port;
 	request->environment = ticket;
-	request->connection = rig->connection ? rig->connection : &connections[rig->client];
+	request->asker = &clients[rig->client];
 	rig->outstanding++;
 	engine_tick(rig->engine, port);
 	engine_submit(rig->engine, port, &request);

@@ -43,9 +43,7 @@ struct engine_rig {
 	struct config config;
 	bool system_disk; /* the kernel's: for tests with threads */
 	int commit_error; /* what the tree's commits end with; 0: they succeed */
-	/* whose commands are; NULL: of one that has `client`, below ENGINE_RIG_CLIENTS, for its id
-	 * and nothing else */
-	struct connection *connection;
+	/* whose commands are: an id below ENGINE_RIG_CLIENTS; 0 is nobody's */
 	uint32_t client;
 	/* called when a ticket is done, on its port's thread; NULL: nothing is */
 	void (*on_done)(struct engine_ticket *ticket);

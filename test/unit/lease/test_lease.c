@@ -70,7 +70,7 @@ static int tear_down(void **state)
 static enum lease_answer ask(const char *subject, struct waiter *waiter, uint64_t holder,
 	int64_t now_ms, struct lease_grant *out)
 {
-	struct lease_terms terms = { DURATION_MS, WAIT_MS, holder };
+	struct lease_terms terms = { DURATION_MS, WAIT_MS, holder, false };
 	return lease_ask(table, slice_text(subject), slice_text(""), &terms,
 		waiter ? &waiter->lease : NULL, now_ms, out);
 }
@@ -134,7 +134,7 @@ static void does_not_let_a_caller_wait_that_brings_no_time(void **state)
 {
 	struct lease_grant grant = take("s", 0, 0);
 	struct waiter waiter = new_waiter('a');
-	struct lease_terms terms = { DURATION_MS, 0, 0 };
+	struct lease_terms terms = { DURATION_MS, 0, 0, false };
 	assert_int_equal(
 		lease_ask(table, slice_text("s"), slice_text(""), &terms, &waiter.lease, 0, &grant),
 		LEASE_HELD);
@@ -153,7 +153,7 @@ static void keeps_subjects_and_purposes_apart(void **state)
 	static const char *const names[][2] = { { "ab", "c" }, { "a", "bc" }, { "abc", "" },
 		{ "", "abc" }, { "", "" }, { "ab", "" } };
 	const size_t count = sizeof(names) / sizeof(*names);
-	struct lease_terms terms = { DURATION_MS, 0, 0 };
+	struct lease_terms terms = { DURATION_MS, 0, 0, false };
 	struct lease_grant grants[sizeof(names) / sizeof(*names)];
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(lease_ask(table, slice_text(names[i][0]), slice_text(names[i][1]),
@@ -171,7 +171,7 @@ static void keeps_subjects_and_purposes_apart(void **state)
 static void takes_the_longest_names_with_any_bytes(void **state)
 {
 	static char subject[LIMIT_STORE_KEY_BYTES], purpose[LIMIT_LEASE_PURPOSE_BYTES];
-	struct lease_terms terms = { LIMIT_LEASE_MS, LIMIT_LEASE_MS, UINT64_MAX };
+	struct lease_terms terms = { LIMIT_LEASE_MS, LIMIT_LEASE_MS, UINT64_MAX, false };
 	struct slice whole = slice_of(subject, sizeof(subject));
 	struct slice all = slice_of(purpose, sizeof(purpose));
 	struct slice shorter = slice_of(subject, sizeof(subject) - 1);
@@ -188,7 +188,7 @@ static void another_table_knows_none_of_its_tokens(void **state)
 {
 	struct lease_grant grant = take("s", 0, 0), other;
 	struct lease_table *second = lease_table_new(1, 3, WAITERS_MAX);
-	struct lease_terms terms = { DURATION_MS, 0, 0 };
+	struct lease_terms terms = { DURATION_MS, 0, 0, false };
 	assert_int_equal(
 		lease_ask(second, slice_text("s"), slice_text(""), &terms, NULL, 0, &other),
 		LEASE_NOW);
@@ -338,7 +338,7 @@ static void only_its_own_token_does_anything(void **state)
 
 static void a_void_ends_every_lease_of_the_subject_whatever_its_purpose(void **state)
 {
-	struct lease_terms terms = { DURATION_MS, WAIT_MS, 0 };
+	struct lease_terms terms = { DURATION_MS, WAIT_MS, 0, false };
 	struct waiter a = new_waiter('a'), b = new_waiter('b');
 	struct lease_grant grants[3], kept = take("t", 0, 0), waits;
 	static const char *const purposes[] = { "", "google", "apple" };
@@ -487,6 +487,23 @@ static void a_dropped_holder_is_not_granted_what_it_loses(void **state)
 	assert_story("aD bG");
 }
 
+static void a_lasting_lease_stays_when_its_holder_goes_and_a_wait_for_one_ends(void **state)
+{
+	struct lease_terms terms = { DURATION_MS, WAIT_MS, 7, true };
+	struct waiter a = new_waiter('a');
+	struct lease_grant first = take("s", 0, 0), grant;
+	assert_int_equal(lease_ask(table, slice_text("t"), slice_text(""), &terms, NULL, 0, &grant),
+		LEASE_NOW);
+	assert_int_equal(
+		lease_ask(table, slice_text("s"), slice_text(""), &terms, &a.lease, 0, &first),
+		LEASE_WAITS);
+	lease_drop_holder(table, 7, 1);
+	assert_story("aD");
+	assert_true(
+		lease_holds(table, slice_text("t"), slice_text(""), slice_text(grant.token), 1));
+	assert_int_equal(lease_table_stats(table)->lost_holders, 0);
+}
+
 static void a_dropped_holder_is_not_left_waiting_for_the_run(void **state)
 {
 	struct waiter a = new_waiter('a');
@@ -627,7 +644,7 @@ static void crowd_free(void)
 
 static void a_crowd_hands_one_lease_on_without_using_the_stack(void **state)
 {
-	struct lease_terms terms = { DURATION_MS, WAIT_MS, 1 };
+	struct lease_terms terms = { DURATION_MS, WAIT_MS, 1, false };
 	struct lease_grant grant, other;
 	crowd_make();
 	crowd.gives_back = true;
@@ -652,7 +669,7 @@ static void a_hundred_thousand_leases_with_their_lines_are_fine(void **state)
 	crowd_make();
 	for (size_t i = 0; i < 3 * (size_t)CROWD; i++) {
 		size_t number = i % CROWD, round = i / CROWD;
-		struct lease_terms terms = { DURATION_MS, WAIT_MS, 1 + round };
+		struct lease_terms terms = { DURATION_MS, WAIT_MS, 1 + round, false };
 		struct lease_grant out;
 		assert_int_equal(
 			lease_ask(crowd.table, slice_of(&number, sizeof(number)), slice_text("p"),
@@ -708,6 +725,7 @@ int main(void)
 		RULE(a_dropped_holder_loses_all_and_each_goes_to_the_first_in_line),
 		RULE(a_dropped_holder_is_not_granted_what_it_loses),
 		RULE(a_dropped_holder_is_not_left_waiting_for_the_run),
+		RULE(a_lasting_lease_stays_when_its_holder_goes_and_a_wait_for_one_ends),
 		RULE(may_hand_on_what_it_was_just_granted),
 		RULE(may_ask_for_the_same_lease_again),
 		RULE(hands_on_what_was_granted_to_one_who_is_cancelled_before_it_is_told),

@@ -48,6 +48,7 @@ struct model_waiter {
 	int64_t duration_ms;
 	uint64_t order;
 	uint64_t holder;
+	bool lasting;
 	struct real_waiter *real;
 };
 
@@ -369,6 +370,8 @@ static void check_grant(const struct lease_waiter *real, int number)
 	memcpy(lease->token, real->grant.token, sizeof(lease->token));
 	lease->is_known = true;
 	lease->untold = NOBODY;
+	if (waiter->lasting)
+		lease->holder = 0;
 }
 
 static void told(struct lease_waiter *real, enum lease_outcome outcome)
@@ -437,7 +440,7 @@ static void check_answer(int number, const struct lease_terms *terms, int waiter
 		check(answer == LEASE_NOW);
 		check(strlen(out->token) == LEASE_TOKEN_BYTES);
 		check(out->ms == terms->duration_ms);
-		model_grant(number, terms->duration_ms, terms->holder);
+		model_grant(number, terms->duration_ms, terms->lasting ? 0 : terms->holder);
 		lease->made = lease->order;
 		memcpy(lease->token, out->token, sizeof(lease->token));
 		lease->is_known = true;
@@ -459,6 +462,7 @@ static void check_answer(int number, const struct lease_terms *terms, int waiter
 	waiter->duration_ms = terms->duration_ms;
 	waiter->order = ++world->waits;
 	waiter->holder = terms->holder;
+	waiter->lasting = terms->lasting;
 	lease->line[lease->line_count++] = waiter_number;
 	world->stats.waiting++;
 }
@@ -472,6 +476,7 @@ static void ask(void)
 		.duration_ms = 1 + (int64_t)below((uint64_t)world->durations_ms),
 		.wait_ms = (int64_t)below((uint64_t)world->waits_ms),
 		.holder = below((uint64_t)world->holders + 1),
+		.lasting = below(4) == 0,
 	};
 	struct lease_grant out;
 	int64_t now_ms = pass_time();

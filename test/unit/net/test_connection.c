@@ -283,34 +283,6 @@ static void nothing_but_auth_is_let_in_before_the_password(void **state)
 	close(client);
 }
 
-static void a_client_that_does_not_read_its_replies_is_dropped(void **state)
-{
-	struct fixture *f = *state;
-	int greedy = connect_client(f, 0), modest = connect_client(f, 0);
-	struct net_stats stats;
-	f->rig.config.client_output_bytes_max = 300000;
-	char value[30001];
-	memset(value, 'v', sizeof(value) - 1);
-	value[sizeof(value) - 1] = '\0';
-	say(f, modest, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$30000\r\n");
-	say(f, modest, value);
-	say(f, modest, "\r\n");
-	make_durable(f);
-	assert_string_equal(hear(f, modest), "+OK\r\n");
-	for (int i = 0; i < 100; i++) {
-		if (send(greedy, "GET a\r\n", 7, MSG_NOSIGNAL) < 0)
-			break;
-		run_loops(f);
-	}
-	net_stats(f->net, &stats);
-	assert_int_equal(stats.output_limit_drops, 1);
-	assert_int_equal(stats.clients, 1);
-	say(f, modest, "PING\r\n");
-	assert_string_equal(hear(f, modest), "+PONG\r\n");
-	close(greedy);
-	close(modest);
-}
-
 static void a_client_that_goes_away_leaves_its_writes_and_nothing_else(void **state)
 {
 	struct fixture *f = *state;
@@ -369,7 +341,7 @@ static void a_quiet_client_is_closed_after_the_timeout_on_every_kind_of_loop(voi
 
 static bool kill_first(void *context, struct connection *connection)
 {
-	net_kill(connection);
+	net_kill(connection, CONNECTION_KILLED);
 	++*(int *)context;
 	return false;
 }
@@ -456,7 +428,6 @@ int main(void)
 		TEST(one_loop, unknown_commands_and_wrong_numbers_of_arguments_are_answered),
 		TEST(one_loop, a_protocol_error_is_told_after_the_replies_before_it_and_ends_it),
 		TEST(one_loop, nothing_but_auth_is_let_in_before_the_password),
-		TEST(one_loop, a_client_that_does_not_read_its_replies_is_dropped),
 		TEST(two_workers, a_client_that_goes_away_leaves_its_writes_and_nothing_else),
 		TEST(one_loop, a_client_that_sends_no_more_still_gets_its_replies),
 		TEST(one_loop, a_quiet_client_is_closed_after_the_timeout_on_every_kind_of_loop),

@@ -4,9 +4,6 @@
  */
 #include "session_fixture.h"
 
-#include "net/connection.h"
-
-static struct connection connections[2] = { { .id = 1 }, { .id = 2 } };
 static int64_t wanted_ms; /* the latest that was asked for */
 
 static void wake_in(void *context, uint16_t port, int64_t ms)
@@ -19,7 +16,7 @@ static int set_up(void **state)
 {
 	struct world *world = memory_zeroed(sizeof(*world));
 	make_world(world, 2, 1);
-	world->rig.connection = &connections[0];
+	world->rig.client = 1;
 	sessions_free(&world->sessions);
 	leases_free(&world->rig.engine->leases);
 	struct leases_options options = {
@@ -208,13 +205,13 @@ static void a_connection_that_goes_leaves_its_leases_to_others(void **state)
 {
 	struct world *world = *state;
 	run("session.lease", "{a}1", "p", "ms", "60000");
-	world->rig.connection = &connections[1];
+	world->rig.client = 2;
 	struct engine_ticket *ticket = engine_rig_send(
 		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);
-	leases_forget_client(world->rig.engine->leases, 0, connections[1].id + 1);
+	leases_forget_client(world->rig.engine->leases, 0, 3);
 	engine_rig_deliver(&world->rig);
 	assert_false(ticket->done);
-	leases_forget_client(world->rig.engine->leases, 0, connections[0].id);
+	leases_forget_client(world->rig.engine->leases, 0, 1);
 	engine_rig_deliver(&world->rig);
 	assert_true(ticket->done);
 	assert_int_equal(strncmp(ticket->reply, "*2\r\n$32\r\n", 9), 0);
