@@ -16,7 +16,6 @@
 #include "cache/origin.h"
 #include "command/command.h"
 #include "holdfast/errors.h"
-#include "net/connection.h"
 #include "object/class.h"
 #include "object/commands.h"
 #include "object/objects.h"
@@ -78,7 +77,7 @@ struct class_bench {
 	struct cache *cache;
 	struct origins *origins;
 	struct objects *objects;
-	struct connection client; /* whose commands they are: has an id, and nothing else */
+	struct asker asker; /* whose commands they are */
 	struct bench_timer timers[TIMERS];
 	struct bench_answer *answers;
 	struct bench_call *calls;
@@ -199,7 +198,7 @@ static void on_done(void *context, struct request *request)
 {
 	struct class_bench *bench = context;
 	struct bench_call *call = request->environment;
-	if (call && request->connection) {
+	if (call && request->asker) {
 		call->done = true;
 		buffer_append(&call->reply, request->reply.data, request->reply.size);
 	}
@@ -359,7 +358,7 @@ struct class_bench *class_bench_new(
 	bench->config = config;
 	bench->fetch = fetch;
 	bench->context = context;
-	bench->client.id = 1;
+	bench->asker.id = 1;
 	bench->registry = class_registry_new();
 	config->shards = 4;
 	config->log_segment_bytes = SEGMENT_BYTES;
@@ -495,7 +494,7 @@ struct bench_call *class_bench_send(
 		request_put(&bench->engine->ports[0].pool, &request);
 		return call;
 	}
-	request->connection = &bench->client;
+	request->asker = &bench->asker;
 	engine_tick(bench->engine, 0);
 	engine_submit(bench->engine, 0, &request);
 	pump(bench);
