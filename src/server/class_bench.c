@@ -16,6 +16,7 @@
 #include "cache/origin.h"
 #include "command/command.h"
 #include "holdfast/errors.h"
+#include "net/connection.h"
 #include "object/class.h"
 #include "object/commands.h"
 #include "object/objects.h"
@@ -77,7 +78,7 @@ struct class_bench {
 	struct cache *cache;
 	struct origins *origins;
 	struct objects *objects;
-	struct asker asker; /* whose commands they are */
+	struct connection client; /* whose commands they are: asks, and nothing else */
 	struct bench_timer timers[TIMERS];
 	struct bench_answer *answers;
 	struct bench_call *calls;
@@ -358,7 +359,7 @@ struct class_bench *class_bench_new(
 	bench->config = config;
 	bench->fetch = fetch;
 	bench->context = context;
-	bench->asker.id = 1;
+	bench->client.asker.id = 1;
 	bench->registry = class_registry_new();
 	config->shards = 4;
 	config->log_segment_bytes = SEGMENT_BYTES;
@@ -494,7 +495,7 @@ struct bench_call *class_bench_send(
 		request_put(&bench->engine->ports[0].pool, &request);
 		return call;
 	}
-	request->asker = &bench->asker;
+	request->asker = &bench->client.asker;
 	engine_tick(bench->engine, 0);
 	engine_submit(bench->engine, 0, &request);
 	pump(bench);
