@@ -108,3 +108,16 @@ void logline(enum logline_level level, const char *format, ...)
 	ssize_t written = write(atomic_load(&output), line, size);
 	(void)written; /* nowhere left to say it */
 }
+
+bool logline_may(struct logline_rate *rate, int64_t now_ms, int64_t every_ms, uint64_t *withheld)
+{
+	int64_t next_ms = atomic_load(&rate->next_ms);
+	/* A clock that was set back must not silence for as long. */
+	bool due = now_ms >= next_ms || now_ms < next_ms - every_ms;
+	if (!due || !atomic_compare_exchange_strong(&rate->next_ms, &next_ms, now_ms + every_ms)) {
+		atomic_fetch_add(&rate->withheld, 1);
+		return false;
+	}
+	*withheld = atomic_exchange(&rate->withheld, 0);
+	return true;
+}

@@ -5,7 +5,9 @@
 #ifndef BASE_LOGLINE_H
 #define BASE_LOGLINE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum logline_level { LOGLINE_DEBUG, LOGLINE_VERBOSE, LOGLINE_NOTICE, LOGLINE_WARNING };
 
@@ -20,5 +22,14 @@ void logline_set_level(enum logline_level level);
 /* One line; safe from every thread. `format` has no newline. */
 void logline(enum logline_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Keeps lines from flooding the log that others can cause at will. */
+struct logline_rate {
+	_Atomic int64_t next_ms;
+	_Atomic uint64_t withheld;
+};
+/* Whether a line may be written now, which is true once every `every_ms`; `*withheld` is how many
+ * were not since the last. Safe from every thread. */
+bool logline_may(struct logline_rate *rate, int64_t now_ms, int64_t every_ms, uint64_t *withheld);
 
 #endif

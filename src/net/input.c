@@ -28,6 +28,7 @@
 #define UNSENT_BYTES_MAX     (1u << 20)  /* of its replies, expected ones too; then it waits */
 #define SLICE_NS_MAX         1000000     /* of one connection's commands in a tick */
 #define SLICE_COMMANDS_MAX   1000        /* in it, for those whose time nobody takes */
+#define FOREIGN_LINE_MS      10000       /* between two log lines about other protocols */
 
 static void process(struct connection *connection);
 
@@ -266,6 +267,23 @@ static void protocol_error(struct connection *connection)
 	reject(connection, request, reader_error(connection->reader));
 }
 
+/* Nobody is there who would understand an answer. */
+static void close_foreign(struct connection *connection)
+{
+	struct net_loop *loop = connection->loop;
+	uint64_t withheld;
+	loop->protocol_errors++;
+	if (logline_may(&loop->net->foreign_lines, connection_port(connection)->now_ms,
+		    FOREIGN_LINE_MS, &withheld))
+		logline(LOGLINE_WARNING,
+			"Client id=%llu addr=%s closed: what it sends looks like %s, and is not run. "
+			"If that is a web page's doing, somebody tries to reach this server through a "
+			"browser (%llu more since the last such line)",
+			(unsigned long long)connection->asker.id, connection->address,
+			reader_error(connection->reader), (unsigned long long)withheld);
+	connection_close(connection);
+}
+
 /* --- reading -------------------------------------------------------------------------------------
  */
 
@@ -316,6 +334,8 @@ static enum reader_result read_commands(struct connection *connection)
 			dispatch(connection);
 		else if (result == READER_ERROR)
 			protocol_error(connection);
+		else if (result == READER_FOREIGN)
+			close_foreign(connection);
 	}
 	return result;
 }

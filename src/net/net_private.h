@@ -5,6 +5,7 @@
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
 
+#include "base/logline.h"
 #include "net/net.h"
 
 #include <pthread.h>
@@ -90,6 +91,7 @@ struct net {
 	_Atomic uint64_t input_bytes;   /* that clients have sent and nobody has worked off */
 	_Atomic uint32_t loops_serving; /* not yet drained */
 	_Atomic bool stopping;
+	struct logline_rate foreign_lines;
 	_Atomic bool reloading; /* asked for, and not begun */
 };
 

@@ -17,6 +17,7 @@
  * The rules, and where in a line they strike, are those of processInlineBuffer and
  * processMultibulkBuffer of Redis 7.2. A line counts as too big by its own length, not by how much
  * of it a read happened to bring. A NUL in a line hides its end, so such a line becomes too big.
+ * An inline line is first asked whether it is of another protocol (foreign.h).
  *
  * Life cycle: a reader that has used up its bytes between two commands holds no more than its
  * struct; a parser is taken for the time of an array and kept while there is more to read. Who
@@ -31,6 +32,7 @@
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
 #include "resp/arguments.h"
+#include "resp/foreign.h"
 #include "resp/parser.h"
 
 #include <assert.h>
@@ -57,6 +59,7 @@ struct reader {
 	size_t bytes; /* of this command, given to the parser */
 
 	char error[64];
+	bool foreign; /* the error is what the bytes look like */
 };
 
 static enum reader_result array_begin(struct reader *reader, const struct reader_limits *limits);
@@ -74,6 +77,7 @@ static size_t line_find_end(struct slice bytes, char end);
 static void input_skip(struct reader *reader, size_t count);
 static bool passed_parse(struct reader *reader);
 static bool parse(struct reader *reader, struct slice bytes);
+static enum reader_result refuse(struct reader *reader, const char *foreign);
 static enum reader_result fail(struct reader *reader, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -123,7 +127,7 @@ enum reader_result reader_next(struct reader *reader, const struct reader_limits
 	assert(limits->arguments_max <= LIMIT_ARGUMENTS);
 	assert(reader->arguments.count == 0 || reader->arguments.arena == arena);
 	if (reader->error[0])
-		return READER_ERROR;
+		return reader->foreign ? READER_FOREIGN : READER_ERROR;
 
 	reader->arguments.arena = arena;
 	enum reader_result result = READER_MORE;
@@ -256,6 +260,9 @@ static enum reader_result inline_read(struct reader *reader)
 		input_skip(reader, size + 1);
 	} else {
 		enum line_result result = line_gather(reader, '\n');
+		const char *foreign = foreign_of_start(buffer_slice(&reader->line));
+		if (foreign)
+			return refuse(reader, foreign);
 		if (result == LINE_TOO_BIG)
 			return fail(reader, ERROR_PROTOCOL_INLINE);
 		if (result == LINE_MORE)
@@ -266,6 +273,9 @@ static enum reader_result inline_read(struct reader *reader)
 
 	if (line.size > 0 && line.data[line.size - 1] == '\r')
 		line.size--;
+	const char *foreign = foreign_of_line(line);
+	if (foreign)
+		return refuse(reader, foreign);
 	bool balanced = arguments_add_line(&reader->arguments, line);
 	line_clear(reader);
 	if (!balanced)
@@ -367,6 +377,13 @@ static bool parse(struct reader *reader, struct slice bytes)
 		reader->parser = parser_take(&reader->arguments);
 	reader->bytes += bytes.size;
 	return parser_feed(reader->parser, bytes);
+}
+
+static enum reader_result refuse(struct reader *reader, const char *foreign)
+{
+	fail(reader, "%s", foreign);
+	reader->foreign = true;
+	return READER_FOREIGN;
 }
 
 static enum reader_result fail(struct reader *reader, const char *format, ...)

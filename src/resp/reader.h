@@ -38,6 +38,9 @@ enum reader_result {
 	READER_COMMAND, /* one whole command */
 	READER_MORE,    /* needs more bytes */
 	READER_ERROR,   /* protocol error: reader_error says which; nothing more can be read */
+	/* the bytes are another protocol's: reader_error says which they look like, and nobody is
+	 * there who would understand an answer; nothing more can be read */
+	READER_FOREIGN,
 };
 
 /* The next command. `*arguments` (count >= 1) and their bytes are allocated in `arena`, which must
@@ -46,7 +49,8 @@ enum reader_result {
 enum reader_result reader_next(struct reader *reader, const struct reader_limits *limits,
 	struct arena *arena, struct slice **arguments, uint32_t *count);
 
-/* The error line for the client, without the leading '-' and the line end. */
+/* The error line for the client, without the leading '-' and the line end; or "an HTTP request" and
+ * the like. */
 const char *reader_error(const struct reader *reader);
 /* Bytes held for a command that is not whole yet. */
 size_t reader_bytes(const struct reader *reader);

@@ -73,6 +73,15 @@ int main(int count, char **values)
 		"*x\r\n",
 		"get \"unbalanced\r\n",
 		"get \"a\"b\r\n",
+		"PING\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\nSET pwned 1\r\n",
+		"GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /a\r\nx http://a HTTP/1.1\r\n",
+		"OPTIONS * RTSP/1.0\r\n",
+		"connect a:1 HTTP/1.1\r\n",
+		"SET a HTTP/1.1\r\nEHLO\r\nEHLO me\r\n",
+		"X-Header:\r\nX-Header: value\r\n",
+		"SSH-2.0-x\r\n",
+		"\x16\x03\r\n\x16\x03\x01\x02\x03\r\n",
 	};
 	uint64_t seeds = count > 1 ? strtoull(values[1], NULL, 10) : 20000;
 	uint64_t first = count > 2 ? strtoull(values[2], NULL, 10) : 0;
@@ -181,8 +190,11 @@ static void trial_feed(struct trial *trial, struct slice piece)
 		trial->fed);
 	if (whole > 0 && expected->commands[whole - 1].end == trial->fed)
 		REQUIRE(reader_bytes(trial->reader) == 0, "bytes held between two commands");
-	if (result == READER_ERROR) {
+	if (result == READER_ERROR || result == READER_FOREIGN) {
 		trial->failed = true;
+		REQUIRE((strncmp(reader_error(trial->reader), "ERR ", 4) == 0) ==
+				(result == READER_ERROR),
+			"an error of the wrong kind");
 		REQUIRE(whole == expected->count, "an early error: %s",
 			reader_error(trial->reader));
 		REQUIRE(strcmp(reader_error(trial->reader), expected->error) == 0,
@@ -237,6 +249,23 @@ static void stream_make(struct random *random, struct buffer *out)
 		"*?\r\n",
 		"*1\r\n$?\r\n",
 		"\0\r\n",
+		"POST / HTTP/1.1\r\n",
+		"get /x HTTP/1.1\r\n",
+		" PUT\t/x  HTTP/1.0 \r\n",
+		"DESCRIBE rtsp://x RTSP/1.0\n",
+		"OPTIONS sip:nm SIP/2.0\r\n",
+		"CONNECT x:1 HTTP/1.1\r\n",
+		"SET x HTTP/1.1\r\n",
+		"SET /x HTTP/1.1 y\r\n",
+		"a * HTTP/11\r\n",
+		"host:\r\n",
+		"Content-Length: 7\r\n",
+		"a_b: 7\r\n",
+		"ehlo x\r\n",
+		"HELO\r\n",
+		"SSH-2.0-a b\r\n",
+		"\x16\x03\x01\x02\x00\x01",
+		"\x16\x03\x05 x\r\n",
 	};
 	uint64_t pieces = 1 + random_below(random, 12);
 	for (uint64_t i = 0; i < pieces; i++) {

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct input {
 static enum step multibulk(struct input *input, struct plain_command *command);
 static enum step bulk(struct input *input, struct plain_command *command);
 static enum step inline_line(struct input *input, struct plain_command *command);
+static const char *looks_like(const char *line);
 static bool split(char *line, struct plain_command *command);
 static bool is_hex_escape(const char *text);
 static const char *find(const struct input *input, char wanted);
@@ -130,6 +132,12 @@ static enum step inline_line(struct input *input, struct plain_command *command)
 {
 	const char *start = input->bytes + input->at;
 	const char *newline = find(input, '\n');
+	bool tls = input->size - input->at >= 3 && memcmp(start, "\x16\x03", 2) == 0 &&
+		start[2] >= 0 && start[2] <= 4;
+	if (tls) {
+		strcpy(input->error, "a TLS handshake");
+		return STEP_ERROR;
+	}
 	if (newline == NULL || newline - start > LINE_MAX_BYTES) {
 		if (input->size - input->at > LINE_MAX_BYTES)
 			return refuse(input, "too big inline request");
@@ -139,12 +147,53 @@ static enum step inline_line(struct input *input, struct plain_command *command)
 	if (size > 0 && start[size - 1] == '\r')
 		size--;
 	char *line = check(strndup(start, size));
+	const char *like = looks_like(line);
+	if (like) {
+		strcpy(input->error, like);
+		free(line);
+		return STEP_ERROR;
+	}
 	bool balanced = split(line, command);
 	free(line);
 	if (!balanced)
 		return refuse(input, "unbalanced quotes in request");
 	input->at = (size_t)(newline - input->bytes) + 1;
 	return command->count > 0 ? STEP_COMMAND : STEP_NONE;
+}
+
+/* NULL: like a command. */
+static const char *looks_like(const char *line)
+{
+	static const struct {
+		const char *expression;
+		int flags;
+		const char *like;
+	} forms[] = {
+		{ "^[[:space:]]*(post|host:)([[:space:]]|$)", REG_ICASE, "an HTTP request" },
+		{ "^[[:space:]]*[a-z0-9-]+:[[:space:]]+[^[:space:]]", REG_ICASE,
+			"an HTTP request" },
+		{ "^[[:space:]]*([^[:space:]]+[[:space:]]+"
+		  "(/[^[:space:]]*|\\*|sip:[^[:space:]]*|[^[:space:]]*://[^[:space:]]*)|"
+		  "[cC][oO][nN][nN][eE][cC][tT][[:space:]]+[^[:space:]]+)[[:space:]]+"
+		  "([hH][tT][tT][pP]|[rR][tT][sS][pP]|[sS][iI][pP])/[0-9]\\.[0-9][[:space:]]*$",
+			0, "an HTTP request" },
+		{ "^[[:space:]]*(ehlo|helo|lhlo)[[:space:]]+[^[:space:]]", REG_ICASE, "SMTP" },
+		{ "^[[:space:]]*SSH-", 0, "an SSH banner" },
+	};
+	static regex_t compiled[sizeof(forms) / sizeof(forms[0])];
+	static bool ready;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (!ready &&
+			regcomp(&compiled[i], forms[i].expression,
+				forms[i].flags | REG_EXTENDED | REG_NOSUB) != 0)
+			abort();
+	}
+	ready = true;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (regexec(&compiled[i], line, 0, NULL, 0) == 0)
+			return forms[i].like;
+	}
+	return NULL;
 }
 
 /* Words of a line, after Redis's description of quoting. `line` is overwritten. */

@@ -28,7 +28,8 @@ struct plain_command {
 	size_t end; /* offset in the stream behind this command */
 };
 
-/* What a stream holds: its commands, then an error, or "" when it only wants more bytes. */
+/* What a stream holds: its commands, then an error, or "" when it only wants more bytes. Of another
+ * protocol the error is what it looks like. */
 struct plain_stream {
 	struct plain_command *commands;
 	size_t count;

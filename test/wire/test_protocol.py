@@ -2,12 +2,16 @@
 
 Texts and behaviour are Redis's; most tests run unchanged against it."""
 
+import http.client
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 import harness
 import resp
@@ -154,6 +158,113 @@ class BadInput(harness.WireTest):
                 except ConnectionError:
                     pass
         self.is_undisturbed()
+
+
+class OtherProtocols(harness.WireTest):
+    """Whoever gets a browser or another program to connect here must not have its lines run. The
+    connection is closed at once, nothing is answered, and the log says what came from where."""
+
+    BODY = b"SET pwned 1\r\n" * 3
+    REQUESTS = {
+        "a form's POST": b"POST / HTTP/1.1\r\nHost: localhost:6379\r\nContent-Length: 39\r\n\r\n",
+        "PUT": b"PUT /a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "OPTIONS": b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET with a body": b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 39\r\n\r\n",
+        "HEAD": b"HEAD / HTTP/1.0\r\n\r\n",
+        "a method of the page's choice": b"SET /pwned HTTP/1.1\r\nHost: a\r\n\r\n",
+        "a proxy's request": b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT": b"CONNECT a:6379 HTTP/1.1\r\n\r\n",
+        "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "a header": b"Host: localhost\r\n\r\n",
+        "any header": b"Content-Length: 39\r\n\r\n",
+        "RTSP": b"OPTIONS rtsp://a RTSP/1.0\r\n\r\n",
+        "SIP": b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n\r\n",
+    }
+    OTHERS = {
+        "EHLO": b"EHLO mail.example.com\r\n",
+        "HELO": b"HELO mail\r\n",
+        "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+        "TLS 1.0": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
+        "TLS in a first piece": b"\x16\x03\x01",
+    }
+
+    def closed_by(self, sent, before=b""):
+        """Whether the server closes without a word, and runs nothing."""
+        with resp.Connection(self.server.port) as connection:
+            if before:
+                connection.send_bytes(before)
+                self.assertEqual(connection.read(), b"PONG")
+            try:
+                connection.send_bytes(sent)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+            closed = connection.is_closed()
+        self.assertEqual(self.call("EXISTS", "pwned", "/pwned", "HTTP/1.1"), 0)
+        return closed
+
+    def test_post_and_host_close_as_in_redis(self):
+        for sent in (b"POST / HTTP/1.1\r\n", b"post\r\n", b"Host: localhost\r\n", b"host:\r\n"):
+            for before in (b"", b"PING\r\n", b"*1\r\n$4\r\nPING\r\n"):
+                with self.subTest(sent=sent, before=before):
+                    self.assertTrue(self.closed_by(sent + self.BODY, before))
+        self.is_undisturbed()
+
+    @harness.only_holdfast
+    def test_nothing_of_a_web_request_is_run(self):
+        for name, sent in {**self.REQUESTS, **self.OTHERS}.items():
+            with self.subTest(name):
+                self.assertTrue(self.closed_by(sent + self.BODY))
+                self.assertTrue(self.closed_by(sent + self.BODY, b"PING\r\n"))
+        self.is_undisturbed()
+
+    @harness.only_holdfast
+    def test_real_clients_of_other_protocols_are_turned_away(self):
+        with self.assertRaises((ConnectionError, http.client.HTTPException, urllib.error.URLError)):
+            urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}/", data=self.BODY, timeout=10)
+        with self.assertRaises((ConnectionError, ssl.SSLError)):
+            with socket.create_connection(("127.0.0.1", self.server.port), 10) as plain:
+                ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+        self.null("GET", "pwned")
+        self.is_undisturbed()
+
+    @harness.only_holdfast
+    def test_in_pieces_and_behind_commands_under_way(self):
+        sent = self.REQUESTS["a form's POST"] + self.BODY
+        with resp.Connection(self.server.port) as connection:
+            for i in range(0, 17):
+                connection.send_bytes(sent[i:i + 1])
+                time.sleep(0.002)
+            self.assertTrue(connection.is_closed())
+        with resp.Connection(self.server.port) as connection:
+            connection.send_bytes(b"".join(resp.encode("SET", f"k{i}", i) for i in range(500))
+                                  + sent)
+            connection.read_to_end()
+        self.null("GET", "pwned")
+        self.bulk("499", "GET", "k499")
+
+    @harness.only_holdfast
+    def test_the_log_says_once_in_a_while_what_came_from_where(self):
+        server = harness.Server(requirepass="secret")
+        self.addCleanup(server.close)
+        server.start()
+
+        def lines():
+            return [line for line in server.log(1000).splitlines() if "looks like" in line]
+        with resp.Connection(server.port) as connection:
+            address = "127.0.0.1:%d" % connection.socket.getsockname()[1]
+            connection.send_bytes(b"POST /a?token=s3cret HTTP/1.1\r\n" + self.BODY)
+            self.assertTrue(connection.is_closed())
+        self.assertEqual(len(lines()), 1)
+        self.assertIn(f"addr={address} closed: what it sends looks like an HTTP request, and is not run",
+                      lines()[0])
+        self.assertNotIn("s3cret", lines()[0])
+        started = time.monotonic()
+        for _ in range(50):
+            with resp.Connection(server.port) as connection:
+                connection.send_bytes(b"\x16\x03\x01\x02")
+                self.assertTrue(connection.is_closed())
+        self.assertLessEqual(len(lines()), 2 + (time.monotonic() - started) // 10)
+        self.assertEqual(server.connect().command("AUTH", "secret"), b"OK")
 
 
 class Splitting(harness.WireTest):

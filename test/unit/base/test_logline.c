@@ -137,6 +137,23 @@ static void can_be_asked_to_open_it_anew(void **state)
 	assert_int_equal(access(directory->log, F_OK), 0);
 }
 
+static void lets_a_line_pass_once_in_a_while(void **state)
+{
+	struct logline_rate rate = { 0 };
+	uint64_t withheld = 7;
+	(void)state;
+	assert_true(logline_may(&rate, 1000000, 10000, &withheld));
+	assert_int_equal(withheld, 0);
+	for (int i = 0; i < 5; i++)
+		assert_false(logline_may(&rate, 1000000 + i * 2000, 10000, &withheld));
+	assert_false(logline_may(&rate, 1009999, 10000, &withheld));
+	assert_true(logline_may(&rate, 1010000, 10000, &withheld));
+	assert_int_equal(withheld, 6);
+	/* The clock was set back by a day. */
+	assert_true(logline_may(&rate, 1010000 - 86400000, 10000, &withheld));
+	assert_false(logline_may(&rate, 1010001 - 86400000, 10000, &withheld));
+}
+
 static void *write_lines(void *context)
 {
 	for (int i = 0; i < THREAD_LINES; i++)
@@ -190,6 +207,7 @@ int main(void)
 		TEST(a_removed_file_is_made_again),
 		TEST(lines_go_on_to_the_old_file_while_no_new_one_can_be_made),
 		TEST(can_be_asked_to_open_it_anew),
+		cmocka_unit_test(lets_a_line_pass_once_in_a_while),
 		TEST(moving_it_under_threads_loses_no_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

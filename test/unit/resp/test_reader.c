@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
+#include "resp/foreign.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -47,8 +48,8 @@ static void read_piece(struct reader *reader, const struct reader_limits *limits
 		struct slice *arguments;
 		uint32_t count;
 		enum reader_result result = reader_next(reader, limits, arena, &arguments, &count);
-		if (result == READER_ERROR) {
-			buffer_append_text(transcript, "!");
+		if (result == READER_ERROR || result == READER_FOREIGN) {
+			buffer_append_text(transcript, result == READER_ERROR ? "!" : "?");
 			buffer_append_text(transcript, reader_error(reader));
 		}
 		if (result != READER_COMMAND)
@@ -259,6 +260,81 @@ static void wants_quotes_closed(void **state)
 }
 
 /* `head`, then `filling` until the line has `size` bytes, then `tail`. */
+static void knows_http_by_its_first_line(void **state)
+{
+	static const char *const lines[] = { "POST / HTTP/1.1", "GET /x?y=1 HTTP/1.0",
+		"PUT /a HTTP/1.1", "OPTIONS * HTTP/1.1", "DELETE /a HTTP/1.1", "PRI * HTTP/2.0",
+		"CONNECT localhost:6379 HTTP/1.1", "GET http://a/ HTTP/1.1", "set /pwned HTTP/1.1",
+		"\t post  /a\tHTTP/1.1 ", "POST", "post anything", "OPTIONS rtsp://a RTSP/1.0",
+		"OPTIONS sip:nm SIP/2.0" };
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char stream[256];
+		snprintf(stream, sizeof(stream), "PING\r\n%s\r\nHost: a\r\n\r\nSET pwned 1\r\n",
+			lines[i]);
+		expect(&usual, stream, "[PING]?an HTTP request");
+		expect(&stranger, stream, "[PING]?an HTTP request");
+	}
+}
+
+static void knows_http_by_a_header(void **state)
+{
+	expect(&usual, "get a\r\nHost: localhost:6379\r\n\r\nSET pwned 1\r\n",
+		"[get|a]?an HTTP request");
+	expect(&usual, "host:\nSET pwned 1\r\n", "?an HTTP request");
+	expect(&usual, "Content-Type: text/plain\r\n", "?an HTTP request");
+	expect(&usual, "X-\"quoted: \"a\r\n", PROTOCOL "unbalanced quotes in request");
+	expect(&usual, "Accept: \"\r\n", "?an HTTP request");
+}
+
+static void knows_smtp_ssh_and_tls(void **state)
+{
+	expect(&usual, "EHLO mail.example.com\r\nSET pwned 1\r\n", "?SMTP");
+	expect(&usual, "helo me\r\n", "?SMTP");
+	expect(&usual, "LHLO me\r\n", "?SMTP");
+	expect(&usual, "SSH-2.0-OpenSSH_9.6\r\n", "?an SSH banner");
+	/* It has neither a line end nor three bytes without a NUL behind them. */
+	static const char tls[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+	expect_bytes(&usual, slice_of(tls, sizeof(tls)), slice_text("?a TLS handshake"));
+	expect_bytes(&stranger, slice_of(tls, FOREIGN_START_BYTES), slice_text("?a TLS handshake"));
+	expect(&usual, "\x16\x03", "");
+	expect(&usual, "PING\n\x16\x03\x04\nPING\n", "[PING]?a TLS handshake");
+}
+
+/* What is near to another protocol and may be meant. */
+static void takes_commands_for_commands(void **state)
+{
+	expect(&usual, "SET proto HTTP/1.1\r\n", "[SET|proto|HTTP/1.1]");
+	expect(&usual, "SET /a HTTP/1.1 NX\r\n", "[SET|/a|HTTP/1.1|NX]");
+	expect(&usual, "SET /a HTTP/11\r\nGET /\r\n", "[SET|/a|HTTP/11][GET|/]");
+	expect(&usual, "GET POST\r\nGET Host:\r\nGET user:1\r\n",
+		"[GET|POST][GET|Host:][GET|user:1]");
+	expect(&usual, "EHLO\r\nHELLO 3\r\nkey:\r\n: x\r\n", "[EHLO][HELLO|3][key:][:|x]");
+	expect(&usual, "SSH\r\nssh-2.0\r\n\x16\x03\r\n\x16\x03\x05\r\n",
+		"[SSH][ssh-2.0][\x16\x03][\x16\x03\x05]");
+	/* An array holds whatever it holds. */
+	expect(&usual, "*3\r\n$4\r\nPOST\r\n$1\r\n/\r\n$8\r\nHTTP/1.1\r\n", "[POST|/|HTTP/1.1]");
+	expect(&usual, "*2\r\n$3\r\nGET\r\n$17\r\nHost: a\r\nEHLO b\r\n\r\n",
+		"[GET|Host: a\r\nEHLO b\r\n]");
+}
+
+static void stays_dead_after_another_protocol(void **state)
+{
+	struct reader *reader = reader_new();
+	struct arena arena;
+	struct buffer transcript;
+	arena_init(&arena, 512);
+	buffer_init(&transcript);
+	read_piece(reader, &usual, &arena, slice_text("POST / HTTP/1.1\r\nPING\r\n"), &transcript);
+	read_piece(reader, &usual, &arena, slice_text("PING\r\n"), &transcript);
+	read_piece(reader, &usual, &arena, slice_text("*1\r\n$4\r\nPING\r\n"), &transcript);
+	assert_true(slice_equal(buffer_slice(&transcript),
+		slice_text("?an HTTP request?an HTTP request?an HTTP request")));
+	assert_int_equal(reader_bytes(reader), 0);
+	buffer_fini(&transcript);
+	arena_fini(&arena);
+	reader_free(&reader);
+}
+
 static void expect_long_line(const char *head, const char *line, char filling, size_t size,
 	const char *tail, const char *wanted)
 {
@@ -560,6 +636,11 @@ int main(void)
 		cmocka_unit_test(reads_inline_commands),
 		cmocka_unit_test(unquotes_inline_arguments),
 		cmocka_unit_test(wants_quotes_closed),
+		cmocka_unit_test(knows_http_by_its_first_line),
+		cmocka_unit_test(knows_http_by_a_header),
+		cmocka_unit_test(knows_smtp_ssh_and_tls),
+		cmocka_unit_test(takes_commands_for_commands),
+		cmocka_unit_test(stays_dead_after_another_protocol),
 		cmocka_unit_test(bounds_a_line_without_end),
 		cmocka_unit_test(finds_no_line_end_behind_a_nul),
 		cmocka_unit_test(survives_a_million_nested_arrays),
