@@ -52,6 +52,7 @@
  *   06 | class | 00 | time 8 | kind 1 | id size 2 | id | name  a run given up
  *   07 | class                                                 a class, on shard 0
  *   08 | hash of a schedule line 8                             when it ran last, on shard 0
+ *   08                                                         what time it was, on each shard
  *
  * Storage values of the record's incarnation are the object's; those of earlier ones are dead and
  * are cleared away bit by bit.
@@ -95,6 +96,10 @@
  *
  * A RUN GIVEN UP (type 4) is a packed table of four items: error, runs that failed, the time it was
  * for, the time it was given up. It expires thirty days later.
+ *
+ * WHAT TIME IT WAS (type 1): milliseconds, when jobs of the shard were begun last, or up to a
+ * minute before: what was filed then may lie in a future that a clock which was set back does not
+ * know.
  *
  * WHEN A LINE RAN LAST (type 1): milliseconds. The key's hash is XXH3 of each of the line's words
  * in turn, seeded with the hash of those before; the first with the number of words.

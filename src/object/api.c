@@ -269,7 +269,7 @@ static int lua_sleep(lua_State *L)
 		return luaL_error(L, "sleep takes 0 to %d milliseconds", LIMIT_SLEEP_MS);
 	call->wait = (struct wait){
 		.kind = WAIT_SLEEP,
-		.until_ms = call->objects->turn->now_ms + (int64_t)ms,
+		.until_ms = objects_steady_ms(call->objects) + (int64_t)ms,
 	};
 	return lua_yieldk(L, 0, 0, after_sleep);
 }
@@ -353,7 +353,7 @@ static int lua_objects_call(lua_State *L)
 	}
 	call->wait = (struct wait){
 		.kind = WAIT_OBJECT,
-		.until_ms = objects->turn->now_ms + LIMIT_CALL_TIMEOUT_MS,
+		.until_ms = objects_steady_ms(objects) + LIMIT_CALL_TIMEOUT_MS,
 		.request = wait_new_request(
 			objects, call, &name, method, buffer_slice(&objects->scratch)),
 	};

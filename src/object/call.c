@@ -366,7 +366,7 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 {
 	struct object *object = call->object;
 	struct class_state *state = call->state;
-	call->begun_ms = turn->now_ms;
+	call->begun_ms = objects_steady_ms(call->objects);
 	call->mark = arena_mark(turn_arena(turn));
 	if (state->class->lsn > turn->gate_lsn)
 		turn->gate_lsn = state->class->lsn;
@@ -397,7 +397,7 @@ static bool break_off(struct turn *turn, struct call *call, struct storage *stor
 	const struct objects *objects = call->objects;
 	char error[REPLY_BYTES] = ERROR_SHUTTING_DOWN;
 	if (!objects->stopped) {
-		if (turn->now_ms - call->begun_ms <= LIMIT_CALL_LIFE_MS)
+		if (objects_steady_ms(objects) - call->begun_ms <= LIMIT_CALL_LIFE_MS)
 			return false;
 		snprintf(error, sizeof(error), ERROR_CALL_LIFE, (int)call->name.class_name.size,
 			call->name.class_name.data, (int)call->method.size, call->method.data,

@@ -9,6 +9,7 @@
  *   TABLE_FAILED [06][class][00][time 8][kind 1][id size 2][id][name] -> a run given up
  *   TABLE_CLASS  [07][class]                                          -> a class; on shard 0
  *   TABLE_CRON   [08][number of the line's hash 8]      -> when it ran last; on shard 0
+ *                [08]                                   -> what time it was; on each shard
  *
  * Numbers are big endian. Ids stand last or behind their size, so ids and keys are any bytes and
  * list in byte order.

@@ -283,6 +283,8 @@ static void evict_idle(struct objects *objects, int64_t now_ms)
 		struct class_state *state = slot->state;
 		for (int left = 10000; left > 0 && state && state->idle_first; left--) {
 			struct object *object = state->idle_first;
+			if (object->last_active_ms > now_ms)
+				object->last_active_ms = now_ms;
 			if (object->last_active_ms + idle_ms > now_ms)
 				break;
 			object_drop_instance(objects, object);
@@ -695,10 +697,11 @@ void objects_run(struct objects *objects)
 {
 	int64_t now_ms = objects->port->now_ms;
 	objects->asked_ms = INT64_MAX;
-	wait_run_timers(objects, now_ms);
+	wait_run_timers(objects);
 	if (!objects->quiesced)
 		scheduler_run(objects->scheduler, now_ms);
-	if (now_ms >= objects->evicted_ms + EVICT_EVERY_MS) {
+	/* The clock may have gone back. */
+	if (now_ms >= objects->evicted_ms + EVICT_EVERY_MS || now_ms < objects->evicted_ms) {
 		evict_idle(objects, now_ms);
 		for (struct class_slot *slot = objects->slots; slot; slot = slot->next)
 			if (slot->state)

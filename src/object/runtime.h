@@ -105,6 +105,7 @@ struct objects {
 	struct call **timers; /* a heap by wait.until_ms */
 	uint32_t timer_count;
 	uint32_t timer_capacity;
+	int64_t ahead_ms;          /* wall clock less steady clock, as far as timers go by it */
 	struct call *fetches_held; /* wait for the gate before they begin */
 	struct call *parked;       /* every call between two turns in a wait */
 
@@ -170,8 +171,8 @@ enum wait_end { WAIT_ENDED, WAIT_TIMED_OUT, WAIT_STOPPED };
 struct wait {
 	enum wait_kind kind;
 	enum wait_end end;
-	int64_t until_ms;
-	uint32_t timer; /* 1 + place in the heap; 0: not in it */
+	int64_t until_ms; /* objects_steady_ms */
+	uint32_t timer;   /* 1 + place in the heap; 0: not in it */
 	struct fetch *fetch;
 	bool fetch_begun;
 	struct request *request; /* of the other object's call; once it is told, ours */
@@ -205,8 +206,8 @@ struct call {
 	struct class_state *state;
 	lua_State *thread;
 	struct arena_mark mark; /* of the request's arena before the first turn */
-	int64_t begun_ms;
-	uint32_t transactions; /* open ones: no waits within */
+	int64_t begun_ms;       /* objects_steady_ms */
+	uint32_t transactions;  /* open ones: no waits within */
 	bool no_method;
 	bool failed_softly;      /* by fail(): the instance stays */
 	struct section *section; /* it is in, or waits for */
@@ -242,10 +243,12 @@ void wait_parked(struct request *request);
 void wait_finish(struct call *call, enum wait_end end);
 /* Runs what was put off until no turn runs. */
 void objects_act(struct objects *objects);
+/* What waits are measured by: a clock that nobody sets. */
+int64_t objects_steady_ms(const struct objects *objects);
 /* Sleeps and time-outs that are over. */
-void wait_run_timers(struct objects *objects, int64_t now_ms);
+void wait_run_timers(struct objects *objects);
 /* The wall-clock time of the next one; INT64_MAX. */
-int64_t wait_next_ms(const struct objects *objects);
+int64_t wait_next_ms(struct objects *objects);
 /* Ends every wait: the server stops. */
 void wait_cancel_all(struct objects *objects);
 /* Forgets the wait of a call, and what it was given. */

@@ -78,8 +78,10 @@ void scheduler_free(struct scheduler **taken)
 		while (scheduler->buckets[i])
 			release_job(scheduler->buckets[i]);
 	}
-	for (uint32_t i = 0; i < scheduler->shard_count; i++)
+	for (uint32_t i = 0; i < scheduler->shard_count; i++) {
 		memory_free(scheduler->shards[i].from);
+		memory_free(scheduler->shards[i].look_from);
+	}
 	if (scheduler->schedules)
 		server_schedules_free(&scheduler->schedules);
 	memory_free(scheduler->shards);
@@ -95,6 +97,7 @@ void scheduler_run(struct scheduler *scheduler, int64_t now_ms)
 		return;
 	}
 	scheduler->hold_ms = 0;
+	scheduler_follow_clock(scheduler, now_ms);
 	if (scheduler->schedules)
 		server_schedules_run(scheduler->schedules, now_ms);
 	go_on_unfinished(scheduler);
@@ -120,7 +123,7 @@ int64_t scheduler_next_ms(const struct scheduler *scheduler)
 		return next_ms;
 	if (scheduler->schedules)
 		next_ms = server_schedules_next_ms(scheduler->schedules);
-	if (scheduler->unfinished)
+	if (scheduler->unfinished || scheduler_has_to_look(scheduler))
 		next_ms = 0;
 	for (uint32_t i = 0; has_slot(scheduler) && i < scheduler->shard_count; i++) {
 		const struct due_shard *shard = &scheduler->shards[i];
@@ -181,7 +184,7 @@ static struct scheduled_job **bucket_of(struct scheduler *scheduler, struct slic
 	return &scheduler->buckets[hash_bytes(key) % SCHEDULER_BUCKETS];
 }
 
-static bool is_running(struct scheduler *scheduler, struct slice key)
+bool scheduler_is_running(struct scheduler *scheduler, struct slice key)
 {
 	const struct scheduled_job *job = *bucket_of(scheduler, key);
 	while (job && !slice_equal(job->key, key))
@@ -294,8 +297,9 @@ static void run_scan(struct turn *turn)
 	struct value value;
 	struct due due;
 	stand_at(shard, INT64_MAX, slice_of(NULL, 0));
+	scheduler_read_mark(turn, shard);
 	while (cursor_next(&cursor, &key, &value)) {
-		if (!key_parse_due(key, &due) || is_running(scheduler, key))
+		if (!key_parse_due(key, &due) || scheduler_is_running(scheduler, key))
 			continue;
 		if (due.at_ms > turn->now_ms || !has_slot(scheduler)) {
 			stand_at(shard, due.at_ms, key);
@@ -304,6 +308,8 @@ static void run_scan(struct turn *turn)
 		take_job(shard, key);
 	}
 	cursor_close(&cursor);
+	if (shard->taken)
+		scheduler_write_mark(turn, shard);
 }
 
 static struct scheduled_job *earliest_first(struct scheduled_job *latest)

@@ -10,6 +10,9 @@
 
 #define SCHEDULER_BUCKETS 1024
 
+/* The longest that a run waits for a retry: the last delay and its jitter. */
+#define SCHEDULER_RETRY_MS_MAX 80000
+
 struct server_schedules;
 
 /* One entry of the index that is being dealt with: a call of a class, or a turn or more of the
@@ -35,6 +38,13 @@ struct due_shard {
 	char *from; /* the first key that does not run; NULL: its time alone is known */
 	size_t from_size;
 	struct scheduled_job *taken; /* by the scan under way, latest first */
+
+	/* scheduler_clock.c's */
+	char *look_from; /* the first key to look at again; NULL: there is nothing to look at */
+	size_t look_from_size;
+	bool looking; /* a turn that looks is under way */
+	bool is_marked;
+	int64_t mark_ms; /* the latest time that is on disk */
 };
 
 struct scheduler {
@@ -51,6 +61,7 @@ struct scheduler {
 	struct scheduled_job *buckets[SCHEDULER_BUCKETS]; /* all that run, by entry */
 	uint32_t running;
 	struct scheduled_job *unfinished; /* DUE_EXPIRE, DUE_SWEEP: go on in scheduler_run */
+	int64_t clock_ms;                 /* the latest time seen */
 	int64_t hold_ms;         /* the log was behind: nothing is begun before; 0: it was not */
 	const struct due *swept; /* within a turn of this sweep */
 	bool quiesced;
@@ -67,6 +78,20 @@ void scheduler_look_at(struct due_shard *shard, int64_t at_ms);
 /* The scheduler's own job; NULL for somebody else's. */
 struct scheduled_job *scheduler_own(const struct objects_job *job);
 
+bool scheduler_is_running(struct scheduler *scheduler, struct slice key);
+
+/* scheduler_clock.c: in each run, before anything is begun. */
+void scheduler_follow_clock(struct scheduler *scheduler, int64_t now_ms);
+/* It wants to be called again. */
+bool scheduler_has_to_look(const struct scheduler *scheduler);
+/* In turns of the shard: what time it was when jobs were begun last; that they are now. */
+void scheduler_read_mark(struct turn *turn, struct due_shard *shard);
+void scheduler_write_mark(struct turn *turn, struct due_shard *shard);
+/* A schedule's first regular time after now; INT64_MAX: its line says none. */
+int64_t scheduler_regular_ms(const struct schedule *schedule, int64_t now_ms);
+
+/* Files a wake for another time, at which no other call of the same method stands. */
+void scheduler_move_wake(struct storage *storage, const struct due *due, int64_t to_ms);
 /* Whether the object has what the entry tells of, due at the entry's time. */
 bool scheduler_is_claimed(struct storage *storage, const struct due *due);
 /* Takes the entry out of the index, if it is there. */

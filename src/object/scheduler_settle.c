@@ -12,7 +12,6 @@
  *
  * Threads: the shard's worker, in a turn.
  */
-#include "base/cron.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "object/packed.h"
@@ -252,22 +251,6 @@ static void settle_alarm(const struct settling *settling)
 	storage_delete_alarm(storage);
 }
 
-/* Its first regular time after now; INT64_MAX: its line says none. */
-static int64_t regular_ms(const struct schedule *schedule, int64_t now_ms)
-{
-	int64_t next_ms = schedule->next_ms;
-	if (schedule->cron.size == 0) {
-		assert(schedule->every_ms > 0);
-		int64_t times = now_ms < next_ms ? 1 : (now_ms - next_ms) / schedule->every_ms + 1;
-		return next_ms + times * schedule->every_ms;
-	}
-	struct cron cron;
-	char error[128];
-	if (cron_parse(schedule->cron, &cron, error, sizeof(error)) < 0)
-		return INT64_MAX;
-	return cron_next(&cron, now_ms < next_ms ? next_ms : now_ms);
-}
-
 /* False when this time's run is over, one way or the other. */
 static bool retry_schedule(
 	const struct settling *settling, struct schedule *schedule, int64_t next_ms)
@@ -295,7 +278,7 @@ static void settle_schedule(const struct settling *settling)
 		return;
 	if (settling->outcome != JOB_NO_CLASS && schedule.next_ms != settling->job->scheduled_ms)
 		return;
-	int64_t next_ms = regular_ms(&schedule, settling->now_ms);
+	int64_t next_ms = scheduler_regular_ms(&schedule, settling->now_ms);
 	if (!retry_schedule(settling, &schedule, next_ms)) {
 		if (settling->outcome != JOB_DONE)
 			note_failed(settling, schedule.tries + 1, schedule.next_ms);
@@ -313,33 +296,30 @@ static void settle_schedule(const struct settling *settling)
 	storage_set_schedule(storage, &schedule);
 }
 
-/* Files it for later, under a time at which no other call of the same method stands. */
-static void refile_wake(const struct settling *settling, const struct value *value)
+void scheduler_move_wake(struct storage *storage, const struct due *due, int64_t to_ms)
 {
-	struct storage *storage = settling->storage;
-	struct due later = settling->job->due;
-	struct key key;
-	struct value other;
-	later.at_ms = settling->now_ms + CLASS_RETRY_MS;
-	for (;; later.at_ms++) {
+	struct due later = *due;
+	struct key from, key;
+	struct value value, other;
+	key_of_due(&from, due);
+	if (!turn_get(storage->turn, storage->shard, key_slice(&from), &value))
+		return;
+	value.data = arena_copy(turn_arena(storage->turn), value.data);
+	turn_delete(storage->turn, storage->shard, key_slice(&from));
+	for (later.at_ms = to_ms;; later.at_ms++) {
 		key_of_due(&key, &later);
 		if (!turn_look(storage->turn, storage->shard, key_slice(&key), &other))
 			break;
 	}
-	turn_put(storage->turn, storage->shard, key_slice(&key), value);
+	turn_put(storage->turn, storage->shard, key_slice(&key), &value);
 	objects_note_due(storage->turn->objects, storage->shard, later.at_ms);
 }
 
 static void settle_wake(const struct settling *settling)
 {
-	struct storage *storage = settling->storage;
-	struct key key;
-	struct value value;
 	if (settling->outcome == JOB_FAILED || settling->outcome == JOB_NO_METHOD)
 		note_failed(settling, 1, settling->job->due.at_ms);
-	if (settling->outcome != JOB_NO_CLASS)
-		return;
-	key_of_due(&key, &settling->job->due);
-	if (turn_get(storage->turn, storage->shard, key_slice(&key), &value))
-		refile_wake(settling, &value);
+	if (settling->outcome == JOB_NO_CLASS)
+		scheduler_move_wake(
+			settling->storage, &settling->job->due, settling->now_ms + CLASS_RETRY_MS);
 }

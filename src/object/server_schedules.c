@@ -80,6 +80,16 @@ void server_schedules_run(struct server_schedules *schedules, int64_t now_ms)
 	}
 }
 
+void server_schedules_follow(struct server_schedules *schedules, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < schedules->count; i++) {
+		struct server_schedule *line = &schedules->lines[i];
+		int64_t next_ms = cron_next(&line->cron, now_ms);
+		if (line->next_ms > next_ms)
+			line->next_ms = next_ms;
+	}
+}
+
 int64_t server_schedules_next_ms(const struct server_schedules *schedules)
 {
 	if (schedules->state == SCHEDULES_UNREAD)
@@ -181,9 +191,10 @@ static void forget_others(struct turn *turn, const struct server_schedules *sche
 	cursor_open(&cursor, turn->stores[HOME_SHARD], &turn->request->changes, turn_arena(turn),
 		slice_of(start, 1), slice_of(end, 1), false);
 	while (count < FORGET_MAX && cursor_next(&cursor, &key, &value)) {
-		uint64_t hash = 0;
-		if (key.size == CRON_KEY_BYTES)
-			memcpy(&hash, key.data + 1, sizeof(hash));
+		uint64_t hash;
+		if (key.size != CRON_KEY_BYTES)
+			continue;
+		memcpy(&hash, key.data + 1, sizeof(hash));
 		if (!find_line(schedules, be64toh(hash)))
 			forgotten[count++] = arena_copy(turn_arena(turn), key);
 	}

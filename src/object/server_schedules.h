@@ -38,6 +38,8 @@ struct server_schedules *server_schedules_new(struct scheduler *scheduler, struc
 void server_schedules_free(struct server_schedules **schedules);
 /* Begins what is due. The log is not behind. */
 void server_schedules_run(struct server_schedules *schedules, int64_t now_ms);
+/* The clock went back: no line waits longer than to its next time. */
+void server_schedules_follow(struct server_schedules *schedules, int64_t now_ms);
 /* When there is something to do next; INT64_MAX: nothing. */
 int64_t server_schedules_next_ms(const struct server_schedules *schedules);
 

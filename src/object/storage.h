@@ -111,6 +111,8 @@ void storage_each_schedule(struct storage *storage, storage_schedule_fn each, vo
  * entries themselves: the caller takes none out. */
 bool storage_end_life(struct storage *storage, int64_t filed_ms);
 bool storage_sweep(struct storage *storage);
+/* Files the sweep of this entry for now. */
+void storage_sweep_now(struct storage *storage, int64_t filed_ms);
 
 /* What a transaction returns to: everything since is forgotten. */
 struct storage_mark {

@@ -261,6 +261,25 @@ bool storage_sweep(struct storage *storage)
 	return true;
 }
 
+void storage_sweep_now(struct storage *storage, int64_t filed_ms)
+{
+	struct key key;
+	struct value value;
+	struct turn *turn = storage->turn;
+	key_of_entry(&key, storage, DUE_SWEEP, filed_ms, storage_nothing());
+	if (!turn_get(turn, storage->shard, key_slice(&key), &value))
+		return;
+	if (storage->ended)
+		storage_begin(storage);
+	if (storage->record.sweep_filed_ms != filed_ms)
+		return;
+	struct slice from = arena_copy(turn_arena(turn), value.data);
+	storage_begin(storage);
+	storage_unfile(storage, DUE_SWEEP, filed_ms, storage_nothing());
+	storage->record.sweep_filed_ms = turn->now_ms;
+	storage_file(storage, DUE_SWEEP, turn->now_ms, storage_nothing(), from);
+}
+
 static void file_life(struct storage *storage, int64_t at_ms)
 {
 	struct object_record *record = &storage->record;

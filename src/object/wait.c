@@ -7,6 +7,8 @@
  * - objects.call: a request of the server's own, which comes back by `told`; or the time-out
  * - exclusive by name: its turn in the line (section.c); a timer ends it with the call's life
  *
+ * Waits go by the steady clock: a wall clock that is set neither ends them nor draws them out.
+ *
  * A turn that begins a wait parks its request; wait_parked sets the wait going when the turn has
  * been committed. Whatever ends the wait only puts the call into a list; objects_act, which never
  * runs within a turn and never within itself, takes it from there. So calls that answer each other
@@ -22,7 +24,9 @@
 
 #include <assert.h>
 
-#define ACTIONS_AT_ONCE 256
+#define ACTIONS_AT_ONCE    256
+#define AHEAD_TOLERANCE_MS 5
+#define NS_PER_MS          1000000
 
 /* --- timers: a heap by time ----------------------------------------------------------------------
  */
@@ -90,13 +94,27 @@ static void timer_remove(struct objects *objects, struct call *call)
 	timer_down(objects, last->wait.timer - 1);
 }
 
-int64_t wait_next_ms(const struct objects *objects)
+int64_t objects_steady_ms(const struct objects *objects)
 {
-	return objects->timer_count ? objects->timers[0]->wait.until_ms : INT64_MAX;
+	return (int64_t)(clock_monotonic_ns(objects->engine->clock) / NS_PER_MS);
 }
 
-void wait_run_timers(struct objects *objects, int64_t now_ms)
+/* The difference of the clocks is kept while it stays about the same, so that the host is not asked
+ * for another millisecond each time. */
+int64_t wait_next_ms(struct objects *objects)
 {
+	if (objects->timer_count == 0)
+		return INT64_MAX;
+	int64_t ahead_ms = objects->port->now_ms - objects_steady_ms(objects);
+	int64_t moved_ms = ahead_ms - objects->ahead_ms;
+	if (moved_ms < -AHEAD_TOLERANCE_MS || moved_ms > AHEAD_TOLERANCE_MS)
+		objects->ahead_ms = ahead_ms;
+	return objects->timers[0]->wait.until_ms + objects->ahead_ms;
+}
+
+void wait_run_timers(struct objects *objects)
+{
+	int64_t now_ms = objects_steady_ms(objects);
 	while (objects->timer_count && objects->timers[0]->wait.until_ms <= now_ms) {
 		struct call *call = objects->timers[0];
 		wait_finish(call, call->wait.kind == WAIT_SLEEP ? WAIT_ENDED : WAIT_TIMED_OUT);

@@ -40,6 +40,8 @@ struct engine_rig {
 
 	/* set by the test, before the engine is opened or at any time */
 	_Atomic int64_t now_ms; /* both clocks */
+	_Atomic int64_t
+		set_ms; /* of now_ms what the steady clock knows nothing of: add it to both */
 	struct config config;
 	bool system_disk; /* the kernel's: for tests with threads */
 	int commit_error; /* what the tree's commits end with; 0: they succeed */

@@ -491,6 +491,42 @@ static void an_answer_that_comes_after_the_time_out_is_dropped(void **state)
 	assert_string_equal(result(world, send(0, world->far, "count")), ":0\r\n");
 }
 
+/* The host looks at the clock at least every second. */
+static void set_clock(struct world *world, int64_t by_ms)
+{
+	world->rig.now_ms += by_ms;
+	world->rig.set_ms += by_ms;
+	for (uint16_t port = 0; port < WORKERS; port++)
+		world->workers[port].wanted_ms = 0;
+	settle(world);
+}
+
+static void waits_do_not_follow_a_clock_that_is_set(void **state)
+{
+	struct world *world = *state;
+	const int64_t day_ms = 24ll * 3600 * 1000;
+	for (int back = 0; back < 2; back++) {
+		struct engine_ticket *sleeps = send(0, world->near, "rest", "a", "5000");
+		settle(world);
+		set_clock(world, back ? -day_ms : day_ms);
+		assert_false(sleeps->done);
+		pass(world, 4999);
+		assert_false(sleeps->done);
+		pass(world, 1);
+		assert_true(sleeps->done);
+		assert_false(sleeps->failed);
+	}
+	/* Idle instances go although they were active tomorrow. */
+	set_clock(world, day_ms);
+	result(world, send(0, world->near, "count"));
+	set_clock(world, -day_ms);
+	struct objects_figures figures;
+	struct object_name name = { slice_text("Thing"), slice_of(NULL, 0) };
+	pass(world, world->rig.config.object_idle_s * 1000 + 2000);
+	objects_figures(world->workers[0].objects, &name, &figures);
+	assert_int_equal(figures.instances, 0);
+}
+
 /* --- classes and instances ----------------------------------------------------------------------
  */
 
@@ -805,6 +841,7 @@ int main(void)
 		TEST(two_that_wait_for_each_other_end_by_the_time_out),
 		TEST(an_answer_to_a_caller_at_the_gate_lets_nobody_in),
 		TEST(an_answer_that_comes_after_the_time_out_is_dropped),
+		TEST(waits_do_not_follow_a_clock_that_is_set),
 		TEST(a_newer_class_takes_over_objects_that_are_idle),
 		TEST(an_instance_of_a_replaced_class_goes_with_its_last_call),
 		TEST(an_object_that_ended_under_a_call_keeps_no_memory),

@@ -137,6 +137,24 @@ static void a_line_wakes_its_class_at_its_times(void **state)
 	bench_free(bench);
 }
 
+static void a_line_follows_the_clock_forward_and_back(void **state)
+{
+	struct bench *bench = bench_with("schedule \"0 * * * *\" Thing poll\n", 1);
+	for (int i = 0; i < 2; i++) {
+		bench->rig.now_ms += (i ? -24 : 24) * HOUR_MS;
+		bench->rig.set_ms += (i ? -24 : 24) * HOUR_MS;
+		/* The host looks every second. */
+		bench->worker[0].wanted_ms = 0;
+		bench_settle(bench);
+		assert_int_equal(woken.count, 1);
+	}
+	int64_t next_ms = next_hour_ms(bench);
+	bench_advance(bench, next_ms - bench->rig.now_ms);
+	assert_int_equal(woken.count, 2);
+	assert_int_equal(woken.at_ms, next_ms);
+	bench_free(bench);
+}
+
 static void a_prefix_is_handed_on(void **state)
 {
 	struct bench *bench = bench_with("schedule \"0 * * * *\" Thing poll PREFIX user:\n", 1);
@@ -283,6 +301,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_lines_there_is_nothing_to_do),
 		cmocka_unit_test(a_line_wakes_its_class_at_its_times),
+		cmocka_unit_test(a_line_follows_the_clock_forward_and_back),
 		cmocka_unit_test(a_prefix_is_handed_on),
 		cmocka_unit_test(several_workers_run_a_line_once),
 		cmocka_unit_test(a_new_line_waits_for_its_next_time),
