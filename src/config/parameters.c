@@ -312,10 +312,12 @@ const struct parameter parameters[] = {
 		.least = 1,
 		.most = 60000,
 		.unit = "milliseconds",
-		.initial = "1000",
+		.initial = "100",
 		.at_run_time = true,
 		.text = "How long one turn of a class may keep its worker; beyond it the answer is "
-			"TIMEOUT and nothing of the turn stays." },
+			"TIMEOUT and nothing of the turn stays. A turn that is then within one long "
+			"instruction is cut off after 50 ms more, and what the class has in memory on "
+			"that worker is lost with it." },
 	{ .name = "object-idle-timeout",
 		.kind = PARAMETER_NUMBER,
 		.field = FIELD(object_idle_s),

@@ -58,6 +58,7 @@ int api_push_items(lua_State *L, struct slice packed)
 static struct call *check_wait(lua_State *L)
 {
 	struct call *call = call_running(L);
+	sandbox_charge(L, 1);
 	if (call->transactions > 0)
 		luaL_error(L, "nothing can be waited for within a transaction");
 	if (!lua_isyieldable(L))
@@ -490,6 +491,7 @@ void api_open(lua_State *L)
 	api_storage_open(L);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, LUA_KEY_BASE_CLASS);
 	luaL_setfuncs(L, self_functions, 0);
+	sandbox_guard(L);
 	lua_pop(L, 1);
 
 	lua_createtable(L, 0, 1);

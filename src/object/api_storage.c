@@ -376,6 +376,7 @@ void api_storage_open(lua_State *L)
 {
 	lua_createtable(L, 0, 2);
 	luaL_newlib(L, storage_functions);
+	sandbox_guard(L);
 	lua_setfield(L, -2, "__index");
 	lua_pushliteral(L, "storage");
 	lua_setfield(L, -2, "__name");

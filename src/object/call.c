@@ -19,6 +19,7 @@
 #include "object/packed.h"
 #include "object/runtime.h"
 
+#include "base/logline.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "gate/gate.h"
@@ -201,6 +202,15 @@ static void forget_changes(struct turn *turn, struct call *call, struct storage 
 	storage_open(storage, turn, &call->name);
 }
 
+static void log_cut(const struct call *call)
+{
+	struct slice class_name = call->name.class_name;
+	logline(LOGLINE_WARNING,
+		"%.*s.%.*s could not be stopped when its time was over and was cut off: what the "
+		"class has in memory on this worker is gone",
+		(int)class_name.size, class_name.data, (int)call->method.size, call->method.data);
+}
+
 static void leave_object(struct turn *turn, struct call *call, bool failed)
 {
 	struct object *object = call->object;
@@ -224,6 +234,11 @@ static void leave_object(struct turn *turn, struct call *call, bool failed)
 	/* The state is held by an instance: one that this call made, or shares. */
 	if (object->state == NULL || object->state == call->state)
 		state_relieve(objects, state);
+	/* From here on the state may be gone. */
+	if (sandbox_is_lost(state->sandbox) && !state->lost) {
+		log_cut(call);
+		state_lost(objects, object->slot, state);
+	}
 	if (failed && !(call->failed_softly && object->initialised))
 		object_doom(objects, object);
 	object_settle(objects, object);
@@ -306,21 +321,18 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	const struct config *config = objects->engine->config;
 	struct sandbox *sandbox = call->state->sandbox;
 	char error[REPLY_BYTES];
-	int results;
 	objects->running = call;
 	objects->turn = turn;
 	objects->storage = storage;
-	sandbox_begin(sandbox, call->thread, (uint64_t)config->turn_instructions,
-		(uint64_t)config->turn_time_ms * NS_PER_MS);
-	int status = lua_resume(call->thread, NULL, 0, &results);
+	enum sandbox_end end = sandbox_run(sandbox, call->thread, 0,
+		(uint64_t)config->turn_instructions, (uint64_t)config->turn_time_ms * NS_PER_MS);
 	objects->running = NULL;
 	objects->turn = NULL;
 	objects->storage = NULL;
 	call->object->last_active_ms = turn->now_ms;
-	bool exhausted = sandbox_is_exhausted(sandbox);
 	if (is_too_large(call, turn)) {
 		end_call(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE);
-	} else if (status == LUA_YIELD && call->wait.kind != WAIT_NONE && !exhausted) {
+	} else if (end == SANDBOX_WAITS && call->wait.kind != WAIT_NONE) {
 		storage_close(storage);
 		note_gate(call->object, turn);
 		turn_park(turn, wait_parked);
@@ -330,7 +342,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 			call->name.class_name.data, (int)call->method.size, call->method.data);
 		call->failed_softly = true;
 		end_call(turn, call, storage, JOB_NO_METHOD, error);
-	} else if (status == LUA_OK && !exhausted) {
+	} else if (end == SANDBOX_DONE) {
 		end_call(turn, call, storage, JOB_DONE, NULL);
 	} else {
 		describe_error(call, error, sizeof(error));
@@ -391,12 +403,16 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 	go_on(turn, call, storage);
 }
 
-/* The server stops, or the call has lasted too long: it ends where it waits. */
+/* The server stops, the call has lasted too long, or its state is no more: it ends where it waits.
+ */
 static bool break_off(struct turn *turn, struct call *call, struct storage *storage)
 {
 	const struct objects *objects = call->objects;
 	char error[REPLY_BYTES] = ERROR_SHUTTING_DOWN;
-	if (!objects->stopped) {
+	if (sandbox_is_lost(call->state->sandbox)) {
+		snprintf(error, sizeof(error), ERROR_CLASS_LOST, (int)call->name.class_name.size,
+			call->name.class_name.data, (int)call->method.size, call->method.data);
+	} else if (!objects->stopped) {
 		if (objects_steady_ms(objects) - call->begun_ms <= LIMIT_CALL_LIFE_MS)
 			return false;
 		snprintf(error, sizeof(error), ERROR_CALL_LIFE, (int)call->name.class_name.size,

@@ -27,7 +27,8 @@
 
 const char lua_key_base_class = 0, lua_key_class = 0, lua_key_metatable = 0, lua_key_storage = 0;
 
-#define NS_PER_MS 1000000ull
+#define NS_PER_MS    1000000ull
+#define CLASS_CHARGE 100
 
 struct opening {
 	const struct class_environment *environment;
@@ -39,6 +40,7 @@ struct opening {
 /* class(name): a new class's table. */
 static int lua_class(lua_State *L)
 {
+	sandbox_charge(L, CLASS_CHARGE);
 	luaL_checkstring(L, 1);
 	lua_createtable(L, 0, 8);
 	lua_pushvalue(L, -1);
@@ -115,21 +117,18 @@ static bool run(struct opening *opening, char *error, size_t error_size)
 	const struct config *config = opening->environment->config;
 	struct sandbox *sandbox = opening->state->sandbox;
 	lua_State *thread = opening->thread;
-	int results;
-	sandbox_begin(sandbox, thread, (uint64_t)config->turn_instructions,
-		(uint64_t)config->turn_time_ms * NS_PER_MS);
 	lua_pushcfunction(thread, run_chunk);
 	lua_pushlightuserdata(thread, opening->state);
-	int status = lua_resume(thread, NULL, 1, &results);
-	bool exhausted = sandbox_is_exhausted(sandbox);
-	if (status == LUA_YIELD)
+	enum sandbox_end end = sandbox_run(sandbox, thread, 1, (uint64_t)config->turn_instructions,
+		(uint64_t)config->turn_time_ms * NS_PER_MS);
+	if (end == SANDBOX_WAITS)
 		snprintf(error, error_size, "the source waits while it is loaded");
-	else if (exhausted)
+	else if (end == SANDBOX_EXHAUSTED || end == SANDBOX_LOST)
 		snprintf(error, error_size, "the source ran too long while it was loaded");
-	else if (status != LUA_OK)
+	else if (end == SANDBOX_FAILED)
 		sandbox_take_error(thread, error, error_size);
 	sandbox_put_thread(sandbox, &opening->thread);
-	return status == LUA_OK && !exhausted;
+	return end == SANDBOX_DONE && !sandbox_is_lost(sandbox);
 }
 
 struct class_state *class_state_new(const struct class_environment *environment,

@@ -23,6 +23,7 @@ struct class_state {
 	struct object *idle_first; /* those without a call in them, the longest idle first */
 	struct object *idle_last;
 	bool replaced; /* freed with its last instance */
+	bool lost;     /* by a turn that was cut off: its calls are ended */
 };
 
 /* What the functions of a class reach outside: set once by object/api.c's owner. */

@@ -74,6 +74,7 @@ static void line_add(struct line *line, struct slice text)
 
 static int say(lua_State *L, int first, enum logline_level level)
 {
+	sandbox_charge(L, 1);
 	const struct libraries_host *host = lua_touserdata(L, lua_upvalueindex(1));
 	struct line line = { .size = 0 };
 	int last = lua_gettop(L);
@@ -117,6 +118,7 @@ static void push_log(lua_State *L, const struct libraries_host *host)
 	lua_createtable(L, 0, 2);
 	lua_pushlightuserdata(L, upvalue);
 	luaL_setfuncs(L, functions, 1);
+	sandbox_guard(L);
 	lua_createtable(L, 0, 2);
 	lua_pushlightuserdata(L, upvalue);
 	lua_pushcclosure(L, log_call, 1);
@@ -130,18 +132,21 @@ static void push_log(lua_State *L, const struct libraries_host *host)
 
 static int env_refuse(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	return luaL_error(L, "env is read-only");
 }
 
 /* Name and value after the name given; nothing behind the last. */
 static int env_next(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	lua_settop(L, 2);
 	return lua_next(L, lua_upvalueindex(1)) ? 2 : 0;
 }
 
 static int env_pairs(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_pushcclosure(L, env_next, 1);
 	lua_pushvalue(L, 1);

@@ -50,6 +50,7 @@ void libraries_push_crypto(lua_State *L)
 		{ NULL, NULL },
 	};
 	luaL_newlib(L, functions);
+	sandbox_guard(L);
 }
 
 /* A string argument, its bytes charged. */

@@ -55,6 +55,7 @@ void libraries_push_json(lua_State *L)
 	};
 	make_object_mark(L);
 	luaL_newlib(L, functions);
+	sandbox_guard(L);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 }
@@ -76,7 +77,9 @@ static int convert(lua_State *L, lua_CFunction work, struct packed_json_options 
 	lua_pushcfunction(L, work);
 	lua_insert(L, 1);
 	lua_pushlightuserdata(L, &conversion);
+	sandbox_hold(L);
 	int status = lua_pcall(L, 2, 1, 0);
+	sandbox_release(L);
 	buffer_fini(&conversion.packed);
 	buffer_fini(&conversion.text);
 	if (status == LUA_OK)

@@ -7,6 +7,8 @@
  */
 #include "object/libraries_private.h"
 
+#include "object/sandbox.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <time.h>
@@ -29,6 +31,7 @@ void libraries_push_time(lua_State *L, const struct libraries_host *host)
 	luaL_newlibtable(L, functions);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)host);
 	luaL_setfuncs(L, functions, 1);
+	sandbox_guard(L);
 }
 
 static int64_t now_ms(lua_State *L)

@@ -66,6 +66,25 @@ static void drop_idle(struct objects *objects, struct class_state *state, uint32
 	}
 }
 
+/* Its idle instances go; the last of these may be what keeps it. */
+static void replace_state(struct objects *objects, struct class_state *state)
+{
+	state->instances++;
+	drop_idle(objects, state, UINT32_MAX);
+	state->instances--;
+	retire_state(&state);
+}
+
+void state_lost(struct objects *objects, struct class_slot *slot, struct class_state *state)
+{
+	state->lost = true;
+	if (slot->state == state)
+		slot->state = NULL;
+	wait_cancel_in(objects, state);
+	replace_state(objects, state);
+	objects_ask(objects);
+}
+
 struct class_state *slot_state(
 	struct objects *objects, struct class_slot *slot, char *error, size_t error_size)
 {
@@ -82,13 +101,8 @@ struct class_state *slot_state(
 	}
 	struct class_state *before = slot->state;
 	slot->state = NULL;
-	if (before) {
-		/* The last of these may be what keeps it. */
-		before->instances++;
-		drop_idle(objects, before, UINT32_MAX);
-		before->instances--;
-		retire_state(&before);
-	}
+	if (before)
+		replace_state(objects, before);
 	if (class == NULL)
 		return NULL;
 	slot->state = class_state_new(&objects->environment, class, error, error_size);
@@ -246,7 +260,8 @@ void object_drop_instance(struct objects *objects, struct object *object)
 	assert(object->calls_in == 0);
 	leave_idle_list(object);
 	/* The reference is there, so this takes no memory and raises nothing. */
-	luaL_unref(sandbox_lua(state->sandbox), LUA_REGISTRYINDEX, object->self);
+	if (!sandbox_is_lost(state->sandbox))
+		luaL_unref(sandbox_lua(state->sandbox), LUA_REGISTRYINDEX, object->self);
 	object->state = NULL;
 	object->initialised = false;
 	object->serial = 0;

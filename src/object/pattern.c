@@ -504,6 +504,7 @@ static int find_or_match(lua_State *L, bool is_find)
 {
 	struct matcher matcher;
 	size_t subject_size, pattern_size;
+	sandbox_charge(L, 1);
 	const char *subject = luaL_checklstring(L, 1, &subject_size);
 	const char *pattern = luaL_checklstring(L, 2, &pattern_size);
 	size_t skipped = take_init(L, 3, subject_size);
@@ -548,6 +549,7 @@ static int gmatch_next(lua_State *L)
 {
 	struct matcher matcher;
 	size_t subject_size, pattern_size;
+	sandbox_charge(L, 1);
 	const char *subject = lua_tolstring(L, lua_upvalueindex(1), &subject_size);
 	const char *pattern = lua_tolstring(L, lua_upvalueindex(2), &pattern_size);
 	size_t skipped = (size_t)lua_tointeger(L, lua_upvalueindex(3));
@@ -571,6 +573,7 @@ static int gmatch_next(lua_State *L)
 static int pattern_gmatch(lua_State *L)
 {
 	size_t subject_size;
+	sandbox_charge(L, 1);
 	luaL_checklstring(L, 1, &subject_size);
 	luaL_checkstring(L, 2);
 	size_t skipped = take_init(L, 3, subject_size);
@@ -658,6 +661,7 @@ static int pattern_gsub(lua_State *L)
 {
 	struct matcher matcher;
 	size_t subject_size, pattern_size;
+	sandbox_charge(L, 1);
 	const char *at = luaL_checklstring(L, 1, &subject_size), *last_end = NULL;
 	const char *pattern = luaL_checklstring(L, 2, &pattern_size);
 	int kind = lua_type(L, 3);

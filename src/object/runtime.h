@@ -147,6 +147,10 @@ struct class_slot *slot_of(struct objects *objects, struct slice class_name);
 struct class_state *slot_state(
 	struct objects *objects, struct class_slot *slot, char *error, size_t error_size);
 
+/* A turn has been cut off in this state: no class has it any more. Instances in it go, and calls
+ * that wait in it end. It is freed when the last of them has. */
+void state_lost(struct objects *objects, struct class_slot *slot, struct class_state *state);
+
 /* Drops some idle instances when the class's memory is nearly used up. */
 void state_relieve(struct objects *objects, struct class_state *state);
 
@@ -249,8 +253,9 @@ int64_t objects_steady_ms(const struct objects *objects);
 void wait_run_timers(struct objects *objects);
 /* The wall-clock time of the next one; INT64_MAX. */
 int64_t wait_next_ms(struct objects *objects);
-/* Ends every wait: the server stops. */
+/* Ends every wait: the server stops; or those of calls in this state. */
 void wait_cancel_all(struct objects *objects);
+void wait_cancel_in(struct objects *objects, const struct class_state *state);
 /* Forgets the wait of a call, and what it was given. */
 void wait_forget(struct call *call);
 /* A request for another object's call; in the arena of the new request. */

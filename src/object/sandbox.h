@@ -3,11 +3,14 @@
  * instructions and time for each turn that no trick gets around, and only libraries that touch
  * nothing outside. One state a worker and class (object/).
  *
- * Budget. A count hook charges instructions; functions in C whose work is not bounded by the size
- * of a call charge themselves through sandbox_charge. When the budget is used up an error is raised
- * that pcall does not catch, again and again until the turn has ended. While large blocks are alive
- * the hook looks more often, since one instruction can then take long. The clock is looked at as
- * well.
+ * Budget. A count hook charges instructions; functions in C look at the budget when they are
+ * entered, and those whose work is not bounded by the size of a call charge for it
+ * (sandbox_charge). The time is watched from outside (base/watchdog.h). When the budget is used up
+ * the turn ends where it is: nothing unwinds, no pcall sees it, no variable is closed. A turn that
+ * gets to none of these places, because one instruction takes too long, is cut off a moment later,
+ * and the whole state is lost with it.
+ *
+ * Memory. What Lua takes counts, and what is lent to the class outside of Lua.
  *
  * What is there: assert error fail ipairs next pairs pcall xpcall rawequal rawget rawlen rawset
  * select setmetatable getmetatable tonumber tostring type, math (no randomseed), string (no dump),
@@ -16,8 +19,10 @@
  * metamethods as they are when it is called, and not all (sandbox_set_metatable); xpcall calls its
  * handler after the stack has been unwound; table.sort is stable and accepts any order function.
  *
- * Host code never gives lua_pcall a message handler: with an error of the hook it would run with
- * hooks off. Whatever calls sandbox_charge may be left by its error.
+ * For functions in C that a class can call: the turn may end in each call of sandbox_charge, and be
+ * cut off in each call of Lua's interface. Neither comes back, so what is held then is held for
+ * ever: arenas that the turn's end rewinds are fine, locks and memory that only the function knows
+ * of are not. sandbox_hold is for those that cannot do otherwise.
  *
  * Threads: a state belongs to one.
  */
@@ -36,12 +41,24 @@ struct sandbox;
 #define SANDBOX_CODE_BYTES 32
 
 /* `memory_max` bytes. NULL never: a cap too small for the libraries is a programmer's error (the
- * parameter table's least value is well above). */
+ * parameter table's least value is well above). Time is watched when `clock` is the machine's. */
 struct sandbox *sandbox_new(size_t memory_max, struct clock *clock);
 void sandbox_free(struct sandbox **sandbox);
-lua_State *sandbox_lua(struct sandbox *sandbox); /* its main thread */
+lua_State *sandbox_lua(struct sandbox *sandbox); /* its main thread; NULL when it is lost */
+/* A turn has been cut off in it: there is no state any more, and no thread that was taken of it may
+ * be touched; they can still be put back. */
+bool sandbox_is_lost(const struct sandbox *sandbox);
+
 size_t sandbox_memory(const struct sandbox *sandbox);
 size_t sandbox_memory_max(const struct sandbox *sandbox);
+/* Bytes that may still be lent. */
+size_t sandbox_room(const struct sandbox *sandbox);
+/* Counts memory outside of Lua as the class's, before it is taken. Raises the error of memory when
+ * there is not so much, also after all has been collected. */
+void sandbox_lend(lua_State *L, size_t bytes);
+/* The same outside of a call; false: there is not so much. */
+bool sandbox_try_lend(struct sandbox *sandbox, size_t bytes);
+void sandbox_give_back(struct sandbox *sandbox, size_t bytes);
 
 /* The sandbox that a thread of it belongs to. */
 struct sandbox *sandbox_of(lua_State *L);
@@ -49,14 +66,34 @@ struct sandbox *sandbox_of(lua_State *L);
 void sandbox_set_context(struct sandbox *sandbox, void *context);
 void *sandbox_context(struct sandbox *sandbox);
 
-/* A turn begins on `thread`: the whole budget is there. */
+enum sandbox_end {
+	SANDBOX_DONE,
+	SANDBOX_WAITS,  /* it has yielded */
+	SANDBOX_FAILED, /* the error is on the thread: sandbox_take_error */
+	SANDBOX_EXHAUSTED,
+	SANDBOX_LOST,
+};
+
+/* A turn: resumes what waits on `thread`, or calls the function that was pushed there with
+ * `arguments`, on a whole budget. */
+enum sandbox_end sandbox_run(struct sandbox *sandbox, lua_State *thread, int arguments,
+	uint64_t instructions_max, uint64_t time_max_ns);
+/* As a turn begins, for who calls Lua himself: a used-up budget is an error then. */
 void sandbox_begin(struct sandbox *sandbox, lua_State *thread, uint64_t instructions_max,
 	uint64_t time_max_ns);
-/* The budget of the turn that began last was used up. */
+/* The budget of the turn that began last was used up; and it was the time that was over. */
 bool sandbox_is_exhausted(const struct sandbox *sandbox);
-/* Work that no instruction counted; raises the error when that was too much. One unit is about what
- * an instruction costs. */
+bool sandbox_is_late(const struct sandbox *sandbox);
+/* Work that no instruction counted; ends the turn when that was too much. One unit is about what an
+ * instruction costs. */
 void sandbox_charge(lua_State *L, uint64_t instructions);
+/* Gives the functions in C of the table on top of the stack, which have one upvalue at the most,
+ * their look at the budget. Within a protected call. */
+void sandbox_guard(lua_State *L);
+/* Between these a used-up budget is an error, and nothing is cut off. The function in C that holds
+ * must release however it ends, and run no code of the class meanwhile. */
+void sandbox_hold(lua_State *L);
+void sandbox_release(lua_State *L);
 
 /* Before each lua_pcallk with a continuation: raises an error when calls are nested too deep for
  * it. Lua bounds the depth of such calls only by memory, and the time for each error grows with it.
@@ -64,8 +101,7 @@ void sandbox_charge(lua_State *L, uint64_t instructions);
 void sandbox_check_depth(lua_State *L);
 
 /* Compiles a source on the budget of the turn that began last, a unit a byte: pushes the function,
- * or the message, and returns Lua's status; raises the error when the budget is used up. Within a
- * protected call. */
+ * or the message, and returns Lua's status. Within a protected call. */
 int sandbox_load(lua_State *L, struct slice source, const char *chunk_name);
 
 /* Threads for turns, drawn from and returned to a pool: anchored, with an empty stack, the hook
@@ -82,8 +118,8 @@ void sandbox_put_thread(struct sandbox *sandbox, lua_State **thread);
 void sandbox_set_metatable(lua_State *L, int index);
 
 /* Runs `function` (a light C function) in protected mode on the main thread with `argument` as a
- * light userdata, on a budget of its own: that of the turn is as before afterwards. True; or false
- * and in `error` the message. */
+ * light userdata, on a budget of its own: that of the turn is as before afterwards. Not within a
+ * turn. True; or false and in `error` the message. */
 bool sandbox_try(struct sandbox *sandbox, lua_CFunction function, void *argument, char *error,
 	size_t error_size);
 /* Raises what fail() raises, from the code and the message on top of the stack: a table with the

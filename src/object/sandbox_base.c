@@ -2,12 +2,13 @@
  * sandbox_base: what a class finds as globals: Lua's own functions where they are harmless, others
  * of the same name where not, and fail().
  *
- * pcall and xpcall let errors of a used-up budget pass, and may be waited across (continuations).
- * xpcall calls its handler after the stack has been unwound, not before: Lua would run it with
- * hooks off when the error is the hook's.
+ * Every function looks at the budget when it is entered: those written here by sandbox_charge,
+ * Lua's own through a closure that stands in front of each. Its frame is the closure's, so its
+ * error messages stay as they are. Functions that Lua's own return, such as the iterators of pairs
+ * and ipairs, are out of that reach, so those are written here.
  *
- * A function of Lua's own that works on strings of any length is called through a closure that
- * charges for its result. Its frame is the closure's, so its error messages stay as they are.
+ * pcall and xpcall may be waited across (continuations). xpcall calls its handler after the stack
+ * has been unwound, not before: Lua would run it with hooks off when the error is the hook's.
  *
  * Threads: a state belongs to one.
  */
@@ -22,46 +23,48 @@
 #define WALK_CHARGE_BYTES   1024
 
 static int base_fail(lua_State *L);
+static int base_ipairs(lua_State *L);
+static int base_next(lua_State *L);
+static int base_pairs(lua_State *L);
 static int base_pcall(lua_State *L);
 static int base_xpcall(lua_State *L);
 static int base_getmetatable(lua_State *L);
 static int base_setmetatable(lua_State *L);
+static void open_math(lua_State *L);
+static void open_utf8(lua_State *L);
 static void open_string(lua_State *L);
 static void keep(lua_State *L, int from, const char *const *names);
 static void wrap(lua_State *L, const char *const *names, lua_CFunction wrapper);
+static int utf8_codes(lua_State *L);
 static int string_rep(lua_State *L);
 static int call_charging_results(lua_State *L);
 static int call_charging_argument(lua_State *L);
 
 void sandbox_open_base(lua_State *L)
 {
-	static const char *const kept[] = { "assert", "error", "ipairs", "next", "pairs",
-		"rawequal", "rawget", "rawlen", "rawset", "select", "tonumber", "tostring", "type",
-		NULL };
+	static const char *const kept[] = { "assert", "error", "rawequal", "rawget", "rawlen",
+		"rawset", "select", "tostring", "type", NULL };
 	static const luaL_Reg own[] = {
 		{ "fail", base_fail },
+		{ "ipairs", base_ipairs },
+		{ "next", base_next },
+		{ "pairs", base_pairs },
 		{ "pcall", base_pcall },
 		{ "xpcall", base_xpcall },
 		{ "getmetatable", base_getmetatable },
 		{ "setmetatable", base_setmetatable },
 		{ NULL, NULL },
 	};
-	static const char *const sized[] = { "char", "codepoint", NULL };
-	static const char *const walked[] = { "len", "offset", NULL };
 	static const char *const parsed[] = { "tonumber", NULL };
 	luaL_requiref(L, "_G", luaopen_base, 0);
 	lua_createtable(L, 0, 32);
 	keep(L, -2, kept);
+	sandbox_guard(L);
+	keep(L, -2, parsed);
 	wrap(L, parsed, call_charging_argument);
 	luaL_setfuncs(L, own, 0);
-	luaL_requiref(L, "math", luaopen_math, 0);
-	lua_pushnil(L);
-	lua_setfield(L, -2, "randomseed");
-	lua_setfield(L, -2, "math");
-	luaL_requiref(L, "utf8", luaopen_utf8, 0);
-	wrap(L, sized, call_charging_results);
-	wrap(L, walked, call_charging_argument);
-	lua_setfield(L, -2, "utf8");
+	open_math(L);
+	open_utf8(L);
 	open_string(L);
 	lua_createtable(L, 0, 8);
 	sandbox_open_table(L);
@@ -79,12 +82,34 @@ void sandbox_open_base(lua_State *L)
 	lua_pop(L, 1);
 }
 
-/* Sets the global `string` in the table on top of the stack. */
+/* Each sets a global in the table on top of the stack. */
+
+static void open_math(lua_State *L)
+{
+	luaL_requiref(L, "math", luaopen_math, 0);
+	lua_pushnil(L);
+	lua_setfield(L, -2, "randomseed");
+	sandbox_guard(L);
+	lua_setfield(L, -2, "math");
+}
+
+static void open_utf8(lua_State *L)
+{
+	static const char *const sized[] = { "char", "codepoint", NULL };
+	static const char *const walked[] = { "len", "offset", NULL };
+	static const char *const codes[] = { "codes", NULL };
+	luaL_requiref(L, "utf8", luaopen_utf8, 0);
+	wrap(L, sized, call_charging_results);
+	wrap(L, walked, call_charging_argument);
+	wrap(L, codes, utf8_codes);
+	lua_setfield(L, -2, "utf8");
+}
+
 static void open_string(lua_State *L)
 {
 	static const char *const kept[] = { "byte", "char", "format", "len", "lower", "pack",
 		"packsize", "reverse", "sub", "unpack", "upper", NULL };
-	static const char *const sized[] = { "byte", "char", "sub", NULL };
+	static const char *const sized[] = { "byte", "char", "len", "sub", NULL };
 	static const char *const walked[] = { "format", "lower", "pack", "packsize", "reverse",
 		"unpack", "upper", NULL };
 	luaL_requiref(L, "string", luaopen_string, 0);
@@ -127,10 +152,63 @@ static void wrap(lua_State *L, const char *const *names, lua_CFunction wrapper)
 
 static int base_fail(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	luaL_checktype(L, 1, LUA_TSTRING);
 	luaL_checkstring(L, 2);
 	lua_settop(L, 2);
 	sandbox_raise(L);
+}
+
+/* --- going through tables ------------------------------------------------------------------------
+ */
+
+static int base_next(lua_State *L)
+{
+	sandbox_charge(L, 1);
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 2);
+	if (lua_next(L, 1))
+		return 2;
+	lua_pushnil(L);
+	return 1;
+}
+
+static int finish_pairs(lua_State *L, int status, lua_KContext context)
+{
+	return 3;
+}
+
+static int base_pairs(lua_State *L)
+{
+	sandbox_charge(L, 1);
+	luaL_checkany(L, 1);
+	if (luaL_getmetafield(L, 1, "__pairs") == LUA_TNIL) {
+		lua_pushcfunction(L, base_next);
+		lua_pushvalue(L, 1);
+		lua_pushnil(L);
+		return 3;
+	}
+	lua_pushvalue(L, 1);
+	lua_callk(L, 1, 3, 0, finish_pairs);
+	return 3;
+}
+
+static int ipairs_next(lua_State *L)
+{
+	sandbox_charge(L, 1);
+	lua_Integer at = (lua_Integer)((lua_Unsigned)luaL_checkinteger(L, 2) + 1);
+	lua_pushinteger(L, at);
+	return lua_geti(L, 1, at) == LUA_TNIL ? 1 : 2;
+}
+
+static int base_ipairs(lua_State *L)
+{
+	sandbox_charge(L, 1);
+	luaL_checkany(L, 1);
+	lua_pushcfunction(L, ipairs_next);
+	lua_pushvalue(L, 1);
+	lua_pushinteger(L, 0);
+	return 3;
 }
 
 /* --- protected calls -----------------------------------------------------------------------------
@@ -149,6 +227,7 @@ static int finish_pcall(lua_State *L, int status, lua_KContext below)
 
 static int base_pcall(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	luaL_checkany(L, 1);
 	sandbox_check_depth(L);
 	lua_pushboolean(L, true);
@@ -181,6 +260,7 @@ static int finish_xpcall(lua_State *L, int status, lua_KContext below)
 static int base_xpcall(lua_State *L)
 {
 	int arguments = lua_gettop(L) - 2;
+	sandbox_charge(L, 1);
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	sandbox_check_depth(L);
 	lua_pushboolean(L, true);
@@ -195,6 +275,7 @@ static int base_xpcall(lua_State *L)
 
 static int base_getmetatable(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	luaL_checkany(L, 1);
 	sandbox_push_metatable(L, 1);
 	return 1;
@@ -203,11 +284,11 @@ static int base_getmetatable(lua_State *L)
 static int base_setmetatable(lua_State *L)
 {
 	int type = lua_type(L, 2);
+	sandbox_charge(L, SETMETATABLE_CHARGE);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
 	if (sandbox_push_metatable(L, 1))
 		return luaL_error(L, "cannot change a protected metatable");
-	sandbox_charge(L, SETMETATABLE_CHARGE);
 	lua_settop(L, 2);
 	if (type == LUA_TNIL)
 		lua_setmetatable(L, 1);
@@ -223,6 +304,7 @@ static int base_setmetatable(lua_State *L)
 static int string_rep(lua_State *L)
 {
 	size_t size, separator_size;
+	sandbox_charge(L, 1);
 	const char *text = luaL_checklstring(L, 1, &size);
 	lua_Integer count = luaL_checkinteger(L, 2);
 	const char *separator = luaL_optlstring(L, 3, "", &separator_size);
@@ -265,6 +347,7 @@ static int charge_results(lua_State *L, int count)
 
 static int call_charging_results(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	return charge_results(L, lua_tocfunction(L, lua_upvalueindex(1))(L));
 }
 
@@ -275,4 +358,18 @@ static int call_charging_argument(lua_State *L)
 	if (lua_type(L, 1) == LUA_TSTRING)
 		sandbox_charge(L, lua_rawlen(L, 1) / WALK_CHARGE_BYTES);
 	return call_charging_results(L);
+}
+
+/* The iterator that it returns gets its look at the budget too. */
+static int utf8_codes(lua_State *L)
+{
+	int count = call_charging_argument(L);
+	lua_createtable(L, 1, 0);
+	lua_pushvalue(L, -1 - count);
+	lua_rawseti(L, -2, 1);
+	sandbox_guard(L);
+	lua_rawgeti(L, -1, 1);
+	lua_replace(L, -2 - count);
+	lua_pop(L, 1);
+	return count;
 }

@@ -46,6 +46,7 @@ void sandbox_open_table(lua_State *L)
 static int table_concat(lua_State *L)
 {
 	size_t separator_size;
+	sandbox_charge(L, 1);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	const char *separator = luaL_optlstring(L, 2, "", &separator_size);
 	lua_Integer at = luaL_optinteger(L, 3, 1);
@@ -69,6 +70,7 @@ static int table_concat(lua_State *L)
 
 static int table_insert(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_Integer end = (lua_Integer)((lua_Unsigned)luaL_len(L, 1) + 1);
 	lua_Integer position = end;
@@ -82,13 +84,13 @@ static int table_insert(lua_State *L)
 	}
 	for (lua_Integer i = end; i > position; i--)
 		copy(L, i - 1, 1, i);
-	sandbox_charge(L, 1);
 	lua_seti(L, 1, position);
 	return 0;
 }
 
 static int table_move(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	lua_Integer first = luaL_checkinteger(L, 2);
 	lua_Integer last = luaL_checkinteger(L, 3);
 	lua_Integer to = luaL_checkinteger(L, 4);
@@ -113,7 +115,7 @@ static int table_move(lua_State *L)
 static int table_pack(lua_State *L)
 {
 	int count = lua_gettop(L);
-	sandbox_charge(L, (uint64_t)count);
+	sandbox_charge(L, 1 + (uint64_t)count);
 	lua_createtable(L, count, 1);
 	lua_insert(L, 1);
 	for (int i = count; i >= 1; i--)
@@ -125,6 +127,7 @@ static int table_pack(lua_State *L)
 
 static int table_remove(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_Integer size = luaL_len(L, 1);
 	lua_Integer position = luaL_optinteger(L, 2, size);
@@ -135,7 +138,6 @@ static int table_remove(lua_State *L)
 	lua_geti(L, 1, position);
 	for (; position < size; position++)
 		copy(L, position + 1, 1, position);
-	sandbox_charge(L, 1);
 	lua_pushnil(L);
 	lua_seti(L, 1, position);
 	return 1;
@@ -143,12 +145,16 @@ static int table_remove(lua_State *L)
 
 static int table_unpack(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	lua_Integer first = luaL_optinteger(L, 2, 1);
 	lua_Integer last = lua_isnoneornil(L, 3) ? luaL_len(L, 1) : luaL_checkinteger(L, 3);
 	if (first > last)
 		return 0;
 	lua_Unsigned more = (lua_Unsigned)last - (lua_Unsigned)first;
-	if (more >= INT_MAX || !lua_checkstack(L, (int)more + 1))
+	if (more >= INT_MAX)
+		return luaL_error(L, "too many results to unpack");
+	sandbox_charge(L, more / SANDBOX_CHARGE_BYTES);
+	if (!lua_checkstack(L, (int)more + 1))
 		return luaL_error(L, "too many results to unpack");
 	for (lua_Integer i = first; i < last; i++) {
 		sandbox_charge(L, 1);
@@ -172,6 +178,7 @@ static void copy(lua_State *L, lua_Integer from, int to_table, lua_Integer to)
 /* The stack: the table, the order function or nil, the two tables of runs. */
 static int table_sort(lua_State *L)
 {
+	sandbox_charge(L, 1);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_Integer count = luaL_len(L, 1);
 	if (count < 2)
@@ -181,6 +188,7 @@ static int table_sort(lua_State *L)
 		luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
 	int slots = (int)lua_rawlen(L, 1) < (int)count ? (int)lua_rawlen(L, 1) : (int)count;
+	sandbox_charge(L, (uint64_t)slots);
 	lua_createtable(L, slots, 0);
 	lua_createtable(L, slots, 0);
 	int source = 3, target = 4;

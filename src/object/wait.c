@@ -427,14 +427,24 @@ void wait_forget(struct call *call)
 	call->wait = (struct wait){ 0 };
 }
 
-void wait_cancel_all(struct objects *objects)
+static void cancel(struct objects *objects, const struct class_state *state)
 {
 	for (struct call *call = objects->parked; call; call = call->parked_next) {
-		if (call->action == ACTION_RESUME)
+		if (call->action == ACTION_RESUME || (state && call->state != state))
 			continue;
 		drop_wait(call);
 		wait_finish(call, WAIT_STOPPED);
 	}
+}
+
+void wait_cancel_in(struct objects *objects, const struct class_state *state)
+{
+	cancel(objects, state);
+}
+
+void wait_cancel_all(struct objects *objects)
+{
+	cancel(objects, NULL);
 	objects_act(objects);
 	objects_ask(objects);
 }

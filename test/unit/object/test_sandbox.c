@@ -1,9 +1,9 @@
 /*
- * test_sandbox: attacks on the worker from within a class, each followed by an ordinary turn of the
- * same state; what a class finds and what it does not; the table functions beside those of a stock
- * Lua. Each attack's time is printed.
+ * test_sandbox: attacks on the worker from within a class, each followed by an ordinary turn, of
+ * the same state when it is still there; what a class finds and what it does not; the table
+ * functions beside those of a stock Lua. Each attack's time is printed.
  */
-#include "object/sandbox.h"
+#include "object/sandbox_private.h"
 
 #include "base/random.h"
 
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <lauxlib.h>
@@ -23,9 +24,12 @@
 
 struct rig {
 	struct clock clock; /* the fake one, first */
+	struct clock *used;
+	size_t memory;
 	uint64_t now_ns;
 	uint64_t step_ns; /* by which each look moves it on */
 	struct sandbox *sandbox;
+	uint64_t time_ns; /* of a turn */
 	char error[300];
 	bool exhausted;
 	bool failed_softly;
@@ -41,7 +45,10 @@ static int set_up_with(void **state, struct clock *clock, size_t memory)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	rig->clock.monotonic_ns = fake_monotonic_ns;
-	rig->sandbox = sandbox_new(memory, clock ? clock : &rig->clock);
+	rig->used = clock ? clock : &rig->clock;
+	rig->memory = memory;
+	rig->sandbox = sandbox_new(memory, rig->used);
+	rig->time_ns = TIME_NS;
 	*state = rig;
 	return 0;
 }
@@ -79,6 +86,11 @@ static int finish_source(lua_State *L, int status, lua_KContext context)
 	return 1;
 }
 
+static int finish_try(lua_State *L)
+{
+	return 0;
+}
+
 /* On a thread: compiles the source, which stands as a light userdata, and calls it. */
 static int run_source(lua_State *L)
 {
@@ -91,38 +103,37 @@ static int run_source(lua_State *L)
 	return finish_source(L, LUA_OK, 0);
 }
 
-static int resume(struct rig *rig, lua_State *thread, int arguments)
+static enum sandbox_end resume(struct rig *rig, lua_State *thread, int arguments)
 {
-	int results;
-	sandbox_begin(rig->sandbox, thread, INSTRUCTIONS, TIME_NS);
-	int status = lua_resume(thread, NULL, arguments, &results);
+	enum sandbox_end end =
+		sandbox_run(rig->sandbox, thread, arguments, INSTRUCTIONS, rig->time_ns);
 	rig->exhausted = sandbox_is_exhausted(rig->sandbox);
 	rig->error[0] = '\0';
 	rig->failed_softly = false;
-	if (status != LUA_OK && status != LUA_YIELD)
+	if (end == SANDBOX_FAILED)
 		rig->failed_softly = sandbox_take_error(thread, rig->error, sizeof(rig->error));
-	return status;
+	return end;
 }
 
 /* One turn; its result, if it is a string, goes to `error`. */
-static int run(struct rig *rig, const char *source)
+static enum sandbox_end run(struct rig *rig, const char *source)
 {
 	lua_State *thread = sandbox_take_thread(rig->sandbox);
 	assert_non_null(thread);
 	assert_int_equal(lua_gettop(thread), 0);
 	lua_pushcfunction(thread, run_source);
 	lua_pushlightuserdata(thread, (void *)(uintptr_t)source);
-	int status = resume(rig, thread, 1);
-	if (status == LUA_OK && lua_type(thread, -1) == LUA_TSTRING)
+	enum sandbox_end end = resume(rig, thread, 1);
+	if (end == SANDBOX_DONE && lua_type(thread, -1) == LUA_TSTRING)
 		snprintf(rig->error, sizeof(rig->error), "%s", lua_tostring(thread, -1));
 	sandbox_put_thread(rig->sandbox, &thread);
 	assert_null(thread);
-	return status;
+	return end;
 }
 
 static void expect_fine(struct rig *rig, const char *source)
 {
-	if (run(rig, source) != LUA_OK)
+	if (run(rig, source) != SANDBOX_DONE)
 		fail_msg("%s: %s", source, rig->error);
 	assert_false(rig->exhausted);
 }
@@ -142,29 +153,43 @@ static void expect_ordinary_turn(struct rig *rig)
 		"x1,x10,x1");
 }
 
-static double seconds_since(uint64_t start_ns)
+/* Of the processor: the machine may have other things to do. */
+static double own_seconds(void)
 {
-	return (double)(clock_monotonic_ns(clock_system()) - start_ns) / 1e9;
+	struct timespec time;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* The attack ends with a used-up budget, and nothing is left of it. */
-static void attack(struct rig *rig, const char *source)
+static void renew(struct rig *rig)
 {
-	uint64_t start_ns = clock_monotonic_ns(clock_system());
-	int status = run(rig, source);
-	print_message("          %.3f s  %.70s\n", seconds_since(start_ns), source);
-	assert_true(status != LUA_OK && status != LUA_YIELD);
-	if (!rig->exhausted)
-		fail_msg("%s: %s", source, rig->error);
+	sandbox_free(&rig->sandbox);
+	rig->sandbox = sandbox_new(rig->memory, rig->used);
+}
+
+/* The attack ends with a used-up budget or is cut off, and nothing is left of it. */
+static enum sandbox_end attack(struct rig *rig, const char *source)
+{
+	double start = own_seconds();
+	enum sandbox_end end = run(rig, source);
+	print_message("          %.3f s  %.70s\n", own_seconds() - start, source);
+	if (end != SANDBOX_EXHAUSTED && end != SANDBOX_LOST)
+		fail_msg("%s: ended with %d: %s", source, (int)end, rig->error);
+	assert_int_equal(sandbox_is_lost(rig->sandbox), end == SANDBOX_LOST);
+	if (end == SANDBOX_LOST)
+		renew(rig);
 	expect_ordinary_turn(rig);
+	return end;
 }
 
 /* The attack ends with this in its error, or its result. */
 static void attack_with(struct rig *rig, const char *source, const char *part)
 {
-	uint64_t start_ns = clock_monotonic_ns(clock_system());
+	double start = own_seconds();
 	run(rig, source);
-	print_message("          %.3f s  %.70s\n", seconds_since(start_ns), source);
+	print_message("          %.3f s  %.70s\n", own_seconds() - start, source);
+	if (sandbox_is_lost(rig->sandbox))
+		fail_msg("%s: was cut off", source);
 	if (strstr(rig->error, part) == NULL)
 		fail_msg("%s: %s", source, rig->error);
 	expect_ordinary_turn(rig);
@@ -275,12 +300,11 @@ static void ends_a_loop_by_the_clock_alone(void **state)
 	struct rig *rig = *state;
 	lua_State *thread = sandbox_take_thread(rig->sandbox);
 	rig->step_ns = 1000000;
-	int results;
 	lua_pushcfunction(thread, run_source);
 	lua_pushlightuserdata(thread, (void *)(uintptr_t) "while true do end");
-	sandbox_begin(rig->sandbox, thread, UINT64_MAX, 50 * rig->step_ns);
-	assert_int_equal(lua_resume(thread, NULL, 1, &results), LUA_ERRRUN);
-	assert_true(sandbox_is_exhausted(rig->sandbox));
+	assert_int_equal(sandbox_run(rig->sandbox, thread, 1, UINT64_MAX, 50 * rig->step_ns),
+		SANDBOX_EXHAUSTED);
+	assert_true(sandbox_is_late(rig->sandbox));
 	assert_true(rig->now_ns <= 60 * rig->step_ns);
 	sandbox_put_thread(rig->sandbox, &thread);
 	rig->step_ns = 0;
@@ -368,9 +392,10 @@ static void gives_no_thread_when_memory_is_used_up(void **state)
 /* --- long single steps ---------------------------------------------------------------------------
  */
 
-static void looks_often_while_single_steps_are_long(void **state)
+static void ends_turns_whose_single_steps_are_long(void **state)
 {
 	struct rig *rig = *state;
+	rig->time_ns = TIME_NS / 20;
 	attack(rig,
 		"local a, b = ('x'):rep(1e7) .. 1, ('x'):rep(1e7) .. 2\n"
 		"while true do local x = a < b end");
@@ -406,9 +431,149 @@ static void looks_often_while_single_steps_are_long(void **state)
 		"while true do table.sort(t) end");
 }
 
+/* Integer keys that collide in a table of the next size: it takes their number squared to move them
+ * there. All of it is one instruction. */
+static void cuts_off_a_step_that_does_not_end(void **state)
+{
+	struct rig *rig = *state;
+	rig->time_ns = TIME_NS / 20;
+	assert_int_equal(attack(rig, "local t = {} for i = 1, 65537 do t[i * 131071] = true end"),
+		SANDBOX_LOST);
+	/* The same key is looked up behind each of 2,000 metatables. */
+	assert_int_equal(attack(rig,
+				 "local t = {} for i = 1, 2048 do t[i * 4095] = true end\n"
+				 "t.__index = t setmetatable(t, t)\n"
+				 "while true do pcall(function() return t[4095 * 5000] end) end"),
+		SANDBOX_EXHAUSTED);
+	char *source = malloc(1 << 20);
+	size_t used = (size_t)sprintf(source, "local t = {");
+	for (int64_t i = 1; used < (1 << 20) - 100; i++)
+		used += (size_t)sprintf(source + used, "[%lld]=1,", (long long)i * 131071);
+	strcpy(source + used, "}");
+	attack(rig, source);
+	free(source);
+	/* What was taken of the state is put back into none. */
+	lua_State *waiting = sandbox_take_thread(rig->sandbox);
+	lua_pushcfunction(waiting, run_source);
+	lua_pushlightuserdata(waiting,
+		(void *)(uintptr_t) "local x <close> = setmetatable({},\n"
+				    "{__close = error}) wait()");
+	assert_int_equal(resume(rig, waiting, 1), SANDBOX_WAITS);
+	assert_int_equal(run(rig, "local t = {} for i = 1, 65537 do t[i * 131071] = true end"),
+		SANDBOX_LOST);
+	assert_true(sandbox_is_lost(rig->sandbox));
+	assert_null(sandbox_lua(rig->sandbox));
+	assert_int_equal(sandbox_memory(rig->sandbox), 0);
+	assert_null(sandbox_take_thread(rig->sandbox));
+	sandbox_put_thread(rig->sandbox, &waiting);
+	char error[100];
+	assert_false(sandbox_try(rig->sandbox, finish_try, NULL, error, sizeof(error)));
+	assert_string_equal(error, "not enough memory");
+}
+
+/* Variables to be closed by the hundred thousand, each by a function in C that takes long. */
+static void nothing_of_a_class_runs_when_the_budget_is_used_up(void **state)
+{
+	struct rig *rig = *state;
+	static const char *const closers[] = { "tostring", "function() ran = ran + 1 end",
+		"table.sort", "next", "error", "(pairs({}))", "(ipairs({}))", "(utf8.codes(''))" };
+	for (size_t i = 0; i < sizeof(closers) / sizeof(closers[0]); i++) {
+		char source[600];
+		snprintf(source, sizeof(source),
+			"ran = 0 local t = {} for i = 1, 400000 do t[i] = 0 end\n"
+			"setmetatable(t, {__close = %s, __tostring = table.sort})\n"
+			"local function f(n) local a <close> = t local b <close> = t\n"
+			"local c <close> = t local d <close> = t\n"
+			"if n == 0 then while true do end end return f(n - 1), 1 end pcall(f, 2000)",
+			closers[i]);
+		assert_int_equal(attack(rig, source), SANDBOX_EXHAUSTED);
+		expect_fine(rig, "assert(ran == 0)");
+	}
+	/* And while an error goes up that the class raised itself. */
+	attack(rig,
+		"local t = {} for i = 1, 400000 do t[i] = 400000 - i end\n"
+		"setmetatable(t, {__close = tostring, __tostring = table.sort})\n"
+		"local function f(n) local a <close> = t local b <close> = t\n"
+		"local c <close> = t local d <close> = t\n"
+		"if n == 0 then error('x') end return f(n - 1), 1 end pcall(f, 2000)");
+	attack(rig,
+		"local t = setmetatable({}, {__close = function() error('y') end})\n"
+		"local function f(n) local a <close> = t local b <close> = t\n"
+		"local c <close> = t local d <close> = t\n"
+		"if n == 0 then error('x') end return f(n - 1), 1 end\n"
+		"while true do pcall(f, 15000) end");
+}
+
+static int use_up_budget(lua_State *L)
+{
+	struct budget *budget = &sandbox_of(L)->budget;
+	budget->used = budget->instructions_max;
+	budget->look_at = 0;
+	return 0;
+}
+
+/* Each of them ends the turn, without a glance at its arguments, when the budget is used up. */
+static void every_function_looks_at_the_budget(void **state)
+{
+	struct rig *rig = *state;
+	expect_fine(rig,
+		"names = {} local function add(at, t) for k, f in pairs(t) do\n"
+		"if type(f) == 'function' and f ~= wait then names[#names + 1] = {at .. k, f} end\n"
+		"if type(f) == 'table' and #at == 0 and f ~= names then add(k .. '.', f) end\n"
+		"end end add('', _ENV) add('iterator.', {(pairs({})), (ipairs({})),\n"
+		"(utf8.codes('')), (('').gmatch('', ''))})");
+	expect_fine(rig, "assert(#names > 70)");
+	lua_pushcfunction(sandbox_lua(rig->sandbox), use_up_budget);
+	lua_setglobal(sandbox_lua(rig->sandbox), "late");
+	for (int i = 1;; i++) {
+		char source[200];
+		snprintf(source, sizeof(source), "return names[%d] and names[%d][1] or ''", i, i);
+		expect_fine(rig, source);
+		if (rig->error[0] == '\0')
+			break;
+		char name[sizeof(rig->error)];
+		snprintf(name, sizeof(name), "%s", rig->error);
+		/* The hook would come much later. */
+		snprintf(source, sizeof(source), "local f = names[%d][2] late() f() ran = 1", i);
+		expect_fine(rig, "ran = 0");
+		if (run(rig, source) != SANDBOX_EXHAUSTED)
+			fail_msg("%s does not look", name);
+		expect_fine(rig, "assert(ran == 0)");
+	}
+}
+
+static int expire(lua_State *L)
+{
+	watchdog_expire(&sandbox_of(L)->watchdog);
+	while (!sandbox_of(L)->budget.time_is_over)
+		;
+	return 0;
+}
+
+static void time_that_is_over_ends_the_turn_at_the_next_instruction(void **state)
+{
+	struct rig *rig = *state;
+	lua_State *L = sandbox_lua(rig->sandbox);
+	lua_pushcfunction(L, expire);
+	lua_setglobal(L, "expire");
+	static const char *const sources[] = { "expire() done = done + 1",
+		"pcall(expire) done = done + 1",
+		"local x <close> = setmetatable({}, {__close = function() done = 2 end}) expire()",
+		"table.sort({3, 2, 1}, function() expire() done = done + 1 end)",
+		"('x'):gsub('x', function() expire() end) done = done + 1",
+		"local x = setmetatable({}, {__index = expire})[1] done = done + 1" };
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		expect_fine(rig, "done = 1");
+		assert_int_equal(run(rig, sources[i]), SANDBOX_EXHAUSTED);
+		assert_true(sandbox_is_late(rig->sandbox));
+		expect_fine(rig, "assert(done == 1)");
+	}
+}
+
 static void bounds_the_time_of_compiling(void **state)
 {
 	struct rig *rig = *state;
+	rig->time_ns = TIME_NS / 20;
 	static const char *const parts[][2] = { { "local a = b", " or a" }, { "a = b", " and a" },
 		{ "if a then ", "elseif a then " } };
 	char *source = malloc(1 << 20);
@@ -564,14 +729,14 @@ static void holds_exactly_what_it_says(void **state)
 static void fail_is_caught_and_recognised(void **state)
 {
 	struct rig *rig = *state;
-	assert_int_equal(run(rig, "fail('NOTFOUND', 'no such thing')"), LUA_ERRRUN);
+	assert_int_equal(run(rig, "fail('NOTFOUND', 'no such thing')"), SANDBOX_FAILED);
 	assert_true(rig->failed_softly);
 	assert_string_equal(rig->error, "NOTFOUND no such thing");
 	expect_text(rig,
 		"local ok, e = pcall(fail, 'A1', 'text') assert(not ok)\n"
 		"return e.code .. '|' .. e.message .. '|' .. tostring(e)",
 		"A1|text|A1 text");
-	assert_int_equal(run(rig, "local ok, e = pcall(fail, 'A', 'b') error(e)"), LUA_ERRRUN);
+	assert_int_equal(run(rig, "local ok, e = pcall(fail, 'A', 'b') error(e)"), SANDBOX_FAILED);
 	assert_string_equal(rig->error, "A b");
 	expect_fine(rig,
 		"local ok, e = pcall(fail, 'A', 'b')\n"
@@ -598,7 +763,7 @@ static void shows_errors_of_every_type(void **state)
 		{ "error(setmetatable({}, {__tostring = function() while true do end end}))",
 			"error of type table" } };
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		assert_int_equal(run(rig, errors[i][0]), LUA_ERRRUN);
+		assert_int_equal(run(rig, errors[i][0]), SANDBOX_FAILED);
 		assert_false(rig->failed_softly);
 		assert_string_equal(rig->error, errors[i][1]);
 	}
@@ -644,12 +809,12 @@ static void waits_within_protected_calls(void **state)
 				    "local ok3, c = pcall(pcall, function() wait() error('c', 0) end)\n"
 				    "return tostring(ok) .. a .. tostring(ok2) .. b .. tostring(ok3) ..\n"
 				    "tostring(c)");
-	assert_int_equal(resume(rig, thread, 1), LUA_YIELD);
+	assert_int_equal(resume(rig, thread, 1), SANDBOX_WAITS);
 	for (const char *answer = "pqrs"; *answer; answer++) {
 		lua_settop(thread, 0);
 		lua_pushlstring(thread, answer, 1);
 		expect_ordinary_turn(rig);
-		assert_int_equal(resume(rig, thread, 1), answer[1] ? LUA_YIELD : LUA_OK);
+		assert_int_equal(resume(rig, thread, 1), answer[1] ? SANDBOX_WAITS : SANDBOX_DONE);
 	}
 	assert_string_equal(lua_tostring(thread, -1), "truepfalseqrtruefalse");
 	sandbox_put_thread(rig->sandbox, &thread);
@@ -670,10 +835,10 @@ static void budgets_hold_after_a_wait(void **state)
 		lua_State *thread = sandbox_take_thread(rig->sandbox);
 		lua_pushcfunction(thread, run_source);
 		lua_pushlightuserdata(thread, (void *)(uintptr_t)loops[i]);
-		assert_int_equal(resume(rig, thread, 1), LUA_YIELD);
+		assert_int_equal(resume(rig, thread, 1), SANDBOX_WAITS);
 		attack(rig, "while true do end");
-		assert_int_equal(resume(rig, thread, 0), LUA_ERRRUN);
-		assert_int_equal(rig->exhausted, i < 4);
+		assert_int_equal(
+			resume(rig, thread, 0), i < 4 ? SANDBOX_EXHAUSTED : SANDBOX_FAILED);
 		sandbox_put_thread(rig->sandbox, &thread);
 		expect_ordinary_turn(rig);
 	}
@@ -874,7 +1039,7 @@ static void the_state_cannot_be_hurt_through_its_libraries(void **state)
 	expect_fine(rig, "assert(not table.concat and not string.rep)");
 	char error[100];
 	assert_true(sandbox_try(rig->sandbox, charge_some, NULL, error, sizeof(error)));
-	assert_int_equal(run(rig, "fail('A', 'b')"), LUA_ERRRUN);
+	assert_int_equal(run(rig, "fail('A', 'b')"), SANDBOX_FAILED);
 	assert_string_equal(rig->error, "A b");
 }
 
@@ -896,7 +1061,11 @@ int main(void)
 		TEST(ends_loops_at_the_end_of_memory),
 		TEST_SMALL(works_in_the_least_memory_a_class_may_have),
 		TEST_SMALL(gives_no_thread_when_memory_is_used_up),
-		TEST(looks_often_while_single_steps_are_long),
+		TEST(ends_turns_whose_single_steps_are_long),
+		TEST(cuts_off_a_step_that_does_not_end),
+		TEST(nothing_of_a_class_runs_when_the_budget_is_used_up),
+		TEST(every_function_looks_at_the_budget),
+		TEST_CLOCK(time_that_is_over_ends_the_turn_at_the_next_instruction),
 		TEST(bounds_the_time_of_compiling),
 		TEST(bounds_recursion),
 		TEST(refuses_finalizers),
