@@ -297,9 +297,9 @@ static int after_object(lua_State *L, int status, lua_KContext context)
 	} else if (request->failed) {
 		push_answer(L, buffer_slice(&request->reply));
 	} else {
-		lua_value_push(L, buffer_slice(&request->reply));
+		int results = api_push_items(L, buffer_slice(&request->reply));
 		wait_forget(call);
-		return 1;
+		return results;
 	}
 	wait_forget(call);
 	sandbox_raise(L);

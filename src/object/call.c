@@ -31,6 +31,8 @@
 
 #define NS_PER_MS         1000000ull
 #define OVERLOAD_RETRY_MS 100
+#define RESULTS_MAX       1000 /* of a method: they stand on a stack */
+#define JSON_CHARGE_BYTES 16
 #define OWN_PART          16
 #define FIRST_ARGUMENT    4 /* of DO.CALL class id method ... */
 #define REPLY_BYTES       (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
@@ -88,45 +90,90 @@ static int push_arguments(lua_State *L, const struct call *call)
 	return job->due.kind == DUE_SCHEDULE ? 2 : 1;
 }
 
+/* All that is on the stack, as a table of so many items. */
+static void pack_results(lua_State *L, struct buffer *out, size_t bytes_max)
+{
+	int count = lua_gettop(L);
+	if (count > RESULTS_MAX)
+		luaL_error(L, "a method returns at most %d values", RESULTS_MAX);
+	size_t start = out->size;
+	packed_add_table(out, (uint64_t)count, 0);
+	for (int i = 1; i <= count; i++) {
+		lua_value_pack(L, i, out, bytes_max);
+		if (out->size - start > bytes_max)
+			luaL_error(L, "results of more than %I bytes", (LUAI_UACINT)bytes_max);
+	}
+}
+
+/* One value is itself, several are a table. */
+static void pack_result(lua_State *L, struct buffer *out, size_t bytes_max)
+{
+	out->size = 0;
+	if (lua_gettop(L) == 1)
+		lua_value_pack(L, 1, out, bytes_max);
+	else
+		pack_results(L, out, bytes_max);
+}
+
 static void write_result(lua_State *L, struct objects *objects, struct writer *writer)
 {
 	size_t size;
 	const char *text;
-	switch (lua_type(L, -1)) {
+	switch (lua_gettop(L) == 1 ? lua_type(L, 1) : LUA_TTABLE) {
 	case LUA_TNIL:
 		writer_null(writer);
 		return;
 	case LUA_TSTRING:
-		text = lua_tolstring(L, -1, &size);
+		text = lua_tolstring(L, 1, &size);
 		writer_bulk(writer, slice_of(text, size));
 		return;
 	case LUA_TNUMBER:
-		if (lua_isinteger(L, -1))
-			writer_integer(writer, lua_tointeger(L, -1));
+		if (lua_isinteger(L, 1))
+			writer_integer(writer, lua_tointeger(L, 1));
 		else
-			writer_double(writer, lua_tonumber(L, -1));
+			writer_double(writer, lua_tonumber(L, 1));
 		return;
 	case LUA_TBOOLEAN:
-		writer_boolean(writer, lua_toboolean(L, -1));
+		writer_boolean(writer, lua_toboolean(L, 1));
 		return;
 	default:
-		objects->scratch.size = 0;
-		lua_value_pack(
-			L, -1, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
+		pack_result(L, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
 		packed_write(buffer_slice(&objects->scratch), writer);
 	}
 }
 
-/* The method has returned: its first value is the call's result. */
+/* As one JSON text. It is built in the reply, of which nothing is sent when it is too long. */
+static void write_json(lua_State *L, struct objects *objects, struct writer *writer)
+{
+	struct buffer text;
+	pack_result(L, &objects->scratch, LIMIT_JSON_BYTES);
+	sandbox_charge(L, objects->scratch.size / JSON_CHARGE_BYTES);
+	buffer_init(&text);
+	packed_to_json(buffer_slice(&objects->scratch), &text);
+	bool fits = text.size <= LIMIT_JSON_BYTES;
+	if (fits)
+		writer_bulk(writer, buffer_slice(&text));
+	buffer_fini(&text);
+	if (!fits)
+		luaL_error(L, "the result as JSON is longer than %d bytes", (int)LIMIT_JSON_BYTES);
+}
+
+/* The method has returned: what is on the stack is the call's result. */
 static int after_method(lua_State *L, int status, lua_KContext context)
 {
 	struct call *call = call_running(L);
 	struct objects *objects = call->objects;
-	if (call->kind == CALL_CLIENT)
+	if (call->kind == CALL_OBJECT)
+		pack_results(
+			L, &call->request->reply, (size_t)objects->engine->config->value_bytes_max);
+	if (call->kind != CALL_CLIENT)
+		return 0;
+	if (lua_gettop(L) == 0)
+		lua_pushnil(L);
+	if (call->as_json)
+		write_json(L, objects, &objects->turn->writer);
+	else
 		write_result(L, objects, &objects->turn->writer);
-	else if (call->kind == CALL_OBJECT)
-		lua_value_pack(L, -1, &call->request->reply,
-			(size_t)objects->engine->config->value_bytes_max);
 	return 0;
 }
 
@@ -140,7 +187,7 @@ static int after_init(lua_State *L, int status, lua_KContext context)
 	/* The stack holds the method alone. */
 	lua_rawgeti(L, LUA_REGISTRYINDEX, object->self);
 	int count = push_arguments(L, call);
-	lua_callk(L, count + 1, 1, 0, after_method);
+	lua_callk(L, count + 1, LUA_MULTRET, 0, after_method);
 	return after_method(L, LUA_OK, 0);
 }
 

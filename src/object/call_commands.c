@@ -1,6 +1,6 @@
 /*
- * call_commands: DO.CALL, DO.RUNALARM, DO.EVICT: each checks what it was given and hands it to the
- * runtime.
+ * call_commands: DO.CALL, DO.CALLJSON, DO.RUNALARM, DO.EVICT: each checks what it was given and
+ * hands it to the runtime.
  *
  * Threads: the worker's of the object's shard.
  */
@@ -28,7 +28,7 @@ static bool read_name(struct turn *turn, struct object_name *out)
 	return false;
 }
 
-static bool begin_call(struct turn *turn)
+static bool begin_call(struct turn *turn, bool as_json)
 {
 	struct object_name name;
 	if (!read_name(turn, &name))
@@ -43,13 +43,19 @@ static bool begin_call(struct turn *turn)
 			(int)method.size, method.data);
 		return false;
 	}
-	call_new(turn->request, CALL_CLIENT, &name, method);
+	call_new(turn->request, CALL_CLIENT, &name, method)->as_json = as_json;
 	return true;
 }
 
 void do_call(struct turn *turn)
 {
-	if (turn->request->state || begin_call(turn))
+	if (turn->request->state || begin_call(turn, false))
+		call_run(turn);
+}
+
+void do_calljson(struct turn *turn)
+{
+	if (turn->request->state || begin_call(turn, true))
 		call_run(turn);
 }
 

@@ -45,6 +45,7 @@ void do_class_reload(struct turn *turn);
 
 /* call_commands.c */
 void do_call(struct turn *turn);
+void do_calljson(struct turn *turn);
 void do_runalarm(struct turn *turn);
 void do_evict(struct turn *turn);
 

@@ -205,7 +205,8 @@ struct call {
 	const struct call_link *caller; /* CALL_OBJECT */
 	struct objects_job *job;        /* CALL_JOB, CALL_NOW */
 
-	bool begun; /* has been let in */
+	bool as_json; /* CALL_CLIENT: the reply is the result as JSON */
+	bool begun;   /* has been let in */
 	struct object *object;
 	struct class_state *state;
 	lua_State *thread;
@@ -229,7 +230,8 @@ void call_run(struct turn *turn);
 static inline struct call *call_of(const struct request *request)
 {
 	command_turn_fn run = request->command->run;
-	return run == call_run || run == do_call || run == do_runalarm ? request->state : NULL;
+	bool calls = run == call_run || run == do_call || run == do_calljson || run == do_runalarm;
+	return calls ? request->state : NULL;
 }
 
 /* A new call of a request of the server's own, in the request's arena. */
@@ -279,7 +281,7 @@ void section_free_all(struct object *object);
 void api_open(lua_State *L);
 /* Pushes a new self of the running call's object. */
 void api_push_self(lua_State *L, struct call *call);
-/* Pushes the items of a packed table; returns how many. */
+/* Pushes the items of a packed table, arguments or results; returns how many. */
 int api_push_items(lua_State *L, struct slice packed);
 
 #endif

@@ -457,7 +457,7 @@ class Typed(ObjectTest):
                                                *arguments)
         self.assertEqual(raw("give_nothing"), b"$-1\r\n")
         self.assertEqual(raw("give_nil"), b"$-1\r\n")
-        self.assertEqual(raw("give_two"), b":1\r\n")
+        self.assertEqual(raw("give_two"), b"*2\r\n:1\r\n:2\r\n")
         self.assertEqual(raw("give", "text"), b"$5\r\nplain\r\n")
         self.assertEqual(raw("give", "empty"), b"$0\r\n\r\n")
         self.assertEqual(raw("give", "binary"), b"$6\r\na\0\r\n\xffb\r\n")
