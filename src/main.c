@@ -15,6 +15,12 @@ static void print_and_free(struct buffer *text)
 	buffer_fini(text);
 }
 
+static void print_note(void *context, const char *names, const char *holds)
+{
+	(void)context;
+	printf("%s: %s\n", names, holds);
+}
+
 int main(int argc, char **argv)
 {
 	struct config config;
@@ -47,6 +53,7 @@ int main(int argc, char **argv)
 		break;
 	case CONFIG_CHECK:
 		printf("The configuration is valid\n");
+		config_each_note(&config, print_note, NULL);
 		break;
 	case CONFIG_TEST: {
 		int count;

@@ -24,7 +24,7 @@ struct found {
 	size_t capacity;
 };
 
-static void keep(void *context, const char *name, const char *value);
+static void keep(void *context, const char *name, struct slice value);
 static bool check_pair(struct request *request, uint32_t index);
 
 void admin_config_get(struct connection *connection, struct request *request)
@@ -84,7 +84,7 @@ void admin_config_rewrite(struct connection *connection, struct request *request
 		reply_error(request, ERROR_CONFIG_REWRITE, strerror(-result));
 }
 
-static void keep(void *context, const char *name, const char *value)
+static void keep(void *context, const char *name, struct slice value)
 {
 	struct found *found = context;
 	struct slice text = slice_text(name);
@@ -102,7 +102,7 @@ static void keep(void *context, const char *name, const char *value)
 	}
 	found->pairs[found->count++] = (struct found_pair){
 		.name = arena_copy(found->arena, text),
-		.value = arena_copy(found->arena, slice_text(value)),
+		.value = arena_copy(found->arena, value),
 	};
 }
 

@@ -131,21 +131,25 @@ static int expand(struct slice *text, char *error, size_t error_size)
 	static const char *const shorthands[][2] = {
 		{ "@hourly", "0 * * * *" },
 		{ "@daily", "0 0 * * *" },
+		{ "@midnight", "0 0 * * *" },
 		{ "@weekly", "0 0 * * 0" },
 		{ "@monthly", "0 0 1 * *" },
 		{ "@yearly", "0 0 1 1 *" },
+		{ "@annually", "0 0 1 1 *" },
 	};
 	struct slice rest = *text, word = take_word(&rest);
 	size_t count = 0;
-	if (word.size && word.data[0] == '@' && take_word(&rest).size == 0) {
+	if (word.size && word.data[0] == '@') {
+		bool alone = take_word(&rest).size == 0;
 		for (size_t i = 0; i < sizeof(shorthands) / sizeof(shorthands[0]); i++) {
-			if (slice_is(word, shorthands[i][0])) {
+			if (alone && slice_is(word, shorthands[i][0])) {
 				*text = slice_text(shorthands[i][1]);
 				return 0;
 			}
 		}
 		snprintf(error, error_size,
-			"only @hourly, @daily, @weekly, @monthly and @yearly begin with '@'");
+			"what begins with '@' is @hourly, @daily or @midnight, @weekly, @monthly, "
+			"@yearly or @annually, and nothing else; every five minutes is */5 * * * *");
 		return -EINVAL;
 	}
 	for (rest = *text; take_word(&rest).size;)

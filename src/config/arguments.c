@@ -1,24 +1,30 @@
 /*
  * arguments: the command line, `holdfast-server [file] [--name value ...]`, and --help.
  *
- * A name takes all words up to the next one that begins with `--`. The file is read first, so what
- * the command line says wins wherever it stands. --help, --version and --sample-config win over
- * everything else, errors included: who asks for help may have got the rest wrong.
+ * A name takes all words up to the next one that begins with `--`; where any text may be a value,
+ * as of a password, the first is one whatever it begins with. `"--maxclients 100"` may be one
+ * argument, and `--save` have no value, as in Redis. The file is read first, so what the command
+ * line says wins wherever it stands. --help, --version and --sample-config win over everything
+ * else, errors included: who asks for help may have got the rest wrong.
  *
  * Runs once, at the start, on the main thread.
  */
 #include "config/config.h"
 
+#include "base/arena.h"
 #include "base/memory.h"
 #include "config/internal.h"
+#include "config/line.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define HELP_COLUMN 36
+#define ARENA_BYTES 512
 
 static bool is_option(const char *argument);
+static bool takes_any_word(int argc, char **argv);
 static enum config_action action_asked(int argc, char **argv);
 static int take_option(
 	struct config *config, int argc, char **argv, char *error, size_t error_size);
@@ -103,6 +109,10 @@ static enum config_action action_asked(int argc, char **argv)
 		return CONFIG_VERSION;
 	enum config_action asked = CONFIG_RUN;
 	for (int i = 1; i < argc; i++) {
+		if (takes_any_word(argc - i, argv + i)) {
+			i++;
+			continue;
+		}
 		for (size_t a = 0; a < sizeof(actions) / sizeof(actions[0]); a++) {
 			if (strcmp(argv[i], actions[a].name) == 0)
 				return actions[a].action;
@@ -115,10 +125,19 @@ static enum config_action action_asked(int argc, char **argv)
 	return asked;
 }
 
+/* Whether argv[0] is a parameter that has the next word for its value, though it look like an
+ * option: one whose value may be any text. */
+static bool takes_any_word(int argc, char **argv)
+{
+	if (!is_option(argv[0]) || argc < 2 || strpbrk(argv[0], " \t"))
+		return false;
+	return config_takes_text(slice_text(argv[0] + 2));
+}
+
 /* Words up to the next option. */
 static int words_behind(int argc, char **argv)
 {
-	int count = 0;
+	int count = takes_any_word(argc, argv);
 	while (1 + count < argc && !is_option(argv[1 + count]))
 		count++;
 	return count;
@@ -149,18 +168,27 @@ static int take_option(struct config *config, int argc, char **argv, char *error
 		return 1;
 	if (strcmp(argv[0], "--test") == 0)
 		return 1 + words_behind(argc, argv);
-	struct slice values[CONFIG_WORDS_MAX];
-	int count = 0;
-	while (count < CONFIG_WORDS_MAX && 1 + count < argc && !is_option(argv[1 + count])) {
-		values[count] = slice_text(argv[1 + count]);
-		count++;
-	}
+	/* The name, perhaps values in the same argument, then those of the next ones. */
+	struct slice words[1 + CONFIG_WORDS_MAX];
+	struct arena arena;
+	arena_init(&arena, ARENA_BYTES);
+	int more = words_behind(argc, argv);
+	int count = line_split(slice_text(argv[0] + 2), &arena, words, 1 + CONFIG_WORDS_MAX);
+	for (int i = 0; i < more && count > 0 && count < 1 + CONFIG_WORDS_MAX; i++)
+		words[count++] = slice_text(argv[1 + i]);
+	if (count == 1 && more == 0 && slice_is(words[0], "save"))
+		words[count++] = slice_text("");
 	char reason[512];
-	struct slice name = slice_text(argv[0] + 2);
-	int result = config_put(config, name, values, (size_t)count, reason, sizeof(reason));
+	int result = -EINVAL;
+	if (count < 1)
+		snprintf(reason, sizeof(reason), "'%s' has no name, or unbalanced quotes", argv[0]);
+	else
+		result = config_put(
+			config, words[0], words + 1, (size_t)count - 1, reason, sizeof(reason));
+	arena_fini(&arena);
 	if (result < 0) {
 		snprintf(error, error_size, "command line: %s", reason);
 		return result;
 	}
-	return 1 + count;
+	return 1 + more;
 }

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "config/internal.h"
 #include "config/line.h"
+#include "config/redis_parameters.h"
 #include "holdfast/limits.h"
 
 #include <assert.h>
@@ -43,8 +44,11 @@ struct config_texts {
 	struct setting **lines_end;
 	uint32_t line_count;
 	uint64_t memory_bytes; /* of which what is "auto" is a share */
+	struct redis_settings *redis;
+	bool fsync_no; /* a file wants `appendfsync no` */
 	struct row_value {
-		char *text;     /* NULL for numbers, constants and lines */
+		char *text; /* NULL for numbers, constants and lines */
+		size_t size;
 		bool automatic; /* the number follows from memory_bytes */
 	} values[];
 };
@@ -52,7 +56,7 @@ struct config_texts {
 static bool is_text(const struct parameter *parameter);
 static bool is_automatic(struct config *config, const struct parameter *parameter);
 static _Atomic int64_t *number_of(struct config *config, const struct parameter *parameter);
-static char **text_of(struct config *config, const char *name);
+static struct slice text_of(struct config *config, const char *name);
 static void store(struct config *config, const struct parameter *parameter, struct slice value,
 	int64_t number);
 static int add_line(struct config *config, const struct parameter *parameter,
@@ -70,6 +74,7 @@ void config_init(struct config *config)
 	config->texts = memory_zeroed(
 		sizeof(*config->texts) + parameters_count * sizeof(config->texts->values[0]));
 	pthread_mutex_init(&config->texts->lock, NULL);
+	config->texts->redis = redis_settings_new();
 	arena_init(&config->texts->arena, ARENA_BYTES);
 	config->texts->lines_end = &config->texts->lines;
 	config->texts->memory_bytes = UINT64_MAX;
@@ -87,6 +92,7 @@ void config_fini(struct config *config)
 {
 	for (size_t i = 0; i < parameters_count; i++)
 		memory_free(config->texts->values[i].text);
+	redis_settings_free(&config->texts->redis);
 	arena_fini(&config->texts->arena);
 	pthread_mutex_destroy(&config->texts->lock);
 	memory_free(config->texts);
@@ -99,19 +105,18 @@ size_t config_text_copy(struct config *config, const char *name, char *out, size
 {
 	assert(size > 0);
 	pthread_mutex_lock(&config->texts->lock);
-	const char *text = *text_of(config, name);
-	size_t length = strlen(text);
-	size_t copied = length < size - 1 ? length : size - 1;
-	memcpy(out, text, copied);
+	struct slice text = text_of(config, name);
+	size_t copied = text.size < size - 1 ? text.size : size - 1;
+	memcpy(out, text.data, copied);
 	out[copied] = '\0';
 	pthread_mutex_unlock(&config->texts->lock);
-	return length;
+	return text.size;
 }
 
 bool config_text_is_empty(struct config *config, const char *name)
 {
 	pthread_mutex_lock(&config->texts->lock);
-	bool empty = **text_of(config, name) == '\0';
+	bool empty = text_of(config, name).size == 0;
 	pthread_mutex_unlock(&config->texts->lock);
 	return empty;
 }
@@ -119,12 +124,13 @@ bool config_text_is_empty(struct config *config, const char *name)
 bool config_text_matches(struct config *config, const char *name, struct slice candidate)
 {
 	pthread_mutex_lock(&config->texts->lock);
-	const char *text = *text_of(config, name);
-	size_t size = strlen(text) + 1;
-	/* Every byte of the candidate is looked at, the text going round when it is shorter. */
-	unsigned different = candidate.size + 1 != size;
+	struct slice text = text_of(config, name);
+	/* Every byte of the candidate is looked at, the text and the zero byte behind it going
+	 * round when it is shorter. */
+	unsigned different = candidate.size != text.size;
 	for (size_t i = 0; i < candidate.size; i++)
-		different |= (unsigned char)candidate.data[i] ^ (unsigned char)text[i % size];
+		different |= (unsigned char)candidate.data[i] ^
+			(unsigned char)text.data[i % (text.size + 1)];
 	pthread_mutex_unlock(&config->texts->lock);
 	return different == 0;
 }
@@ -172,7 +178,11 @@ int config_set(struct config *config, struct slice name, struct slice value, cha
 	size_t error_size)
 {
 	int64_t number = 0;
-	int result = check_set(name, value, &number, error, error_size);
+	int result =
+		redis_settings_set(config->texts->redis, name, value, false, error, error_size);
+	if (result != -ENOENT)
+		return result;
+	result = check_set(name, value, &number, error, error_size);
 	if (result == 0)
 		store(config, parameter_find(name), value, number);
 	return result;
@@ -181,9 +191,16 @@ int config_set(struct config *config, struct slice name, struct slice value, cha
 int config_check(struct config *config, struct slice name, struct slice value, char *error,
 	size_t error_size)
 {
-	(void)config;
 	int64_t number;
-	return check_set(name, value, &number, error, error_size);
+	int result = redis_settings_set(config->texts->redis, name, value, true, error, error_size);
+	return result != -ENOENT ? result : check_set(name, value, &number, error, error_size);
+}
+
+void config_each_note(struct config *config, config_note_fn each, void *context)
+{
+	redis_settings_each_note(config->texts->redis, each, context);
+	if (config->texts->fsync_no)
+		each(context, "appendfsync no", "the weakest is everysec, which is taken for it");
 }
 
 void config_get(struct config *config, struct slice pattern, config_found_fn found, void *context)
@@ -198,11 +215,11 @@ void config_get(struct config *config, struct slice pattern, config_found_fn fou
 				continue;
 			buffer_clear(&value, SIZE_MAX);
 			config_show(config, parameter, PARAMETER_PLAIN, &value);
-			buffer_append(&value, "", 1);
-			found(context, names[n], value.data);
+			found(context, names[n], buffer_slice(&value));
 		}
 	}
 	buffer_fini(&value);
+	redis_settings_get(config->texts->redis, pattern, found, context);
 }
 
 int config_put(struct config *config, struct slice name, const struct slice *words, size_t count,
@@ -210,8 +227,16 @@ int config_put(struct config *config, struct slice name, const struct slice *wor
 {
 	const struct parameter *parameter = parameter_find(name);
 	if (parameter == NULL) {
-		say_unknown(name, error, error_size);
-		return -EINVAL;
+		int result = redis_settings_put(
+			config->texts->redis, name, words, count, error, error_size);
+		if (result == -ENOENT)
+			say_unknown(name, error, error_size);
+		return result == -ENOENT ? -EINVAL : result;
+	}
+	const struct slice everysec = slice_text("everysec");
+	if (slice_is(name, "appendfsync")) {
+		config->texts->fsync_no = count == 1 && slice_is(words[0], "no");
+		words = config->texts->fsync_no ? &everysec : words;
 	}
 	size_t words_max = parameter_words_max(parameter);
 	const char *complaint = count == 0 ? "a value is missing" : NULL;
@@ -239,6 +264,12 @@ int config_put(struct config *config, struct slice name, const struct slice *wor
 	return result;
 }
 
+bool config_takes_text(struct slice name)
+{
+	const struct parameter *parameter = parameter_find(name);
+	return parameter ? is_text(parameter) : redis_settings_take_text(name);
+}
+
 void config_show(struct config *config, const struct parameter *parameter,
 	enum parameter_style style, struct buffer *out)
 {
@@ -248,7 +279,8 @@ void config_show(struct config *config, const struct parameter *parameter,
 		show_lines(config, parameter, out);
 	} else if (is_text(parameter)) {
 		pthread_mutex_lock(&config->texts->lock);
-		buffer_append_text(out, config->texts->values[parameter - parameters].text);
+		const struct row_value *row = &config->texts->values[parameter - parameters];
+		buffer_append(out, row->text, row->size);
 		pthread_mutex_unlock(&config->texts->lock);
 	} else if (style == PARAMETER_SHORT && is_automatic(config, parameter)) {
 		buffer_append_text(out, "auto");
@@ -298,13 +330,14 @@ static _Atomic int64_t *number_of(struct config *config, const struct parameter 
 	return (_Atomic int64_t *)((char *)config + parameter->field);
 }
 
-/* The lock is held. */
-static char **text_of(struct config *config, const char *name)
+/* The lock is held; a zero byte stands behind it. */
+static struct slice text_of(struct config *config, const char *name)
 {
 	const struct parameter *parameter = parameter_find(slice_text(name));
 	assert(parameter);
 	assert(is_text(parameter));
-	return &config->texts->values[parameter - parameters].text;
+	const struct row_value *row = &config->texts->values[parameter - parameters];
+	return slice_of(row->text, row->size);
 }
 
 /* `value` has been read by the row's rules, for numbers with the result `number`. */
@@ -313,12 +346,13 @@ static void store(struct config *config, const struct parameter *parameter, stru
 {
 	pthread_mutex_lock(&config->texts->lock);
 	if (is_text(parameter)) {
-		char **slot = &config->texts->values[parameter - parameters].text;
-		memory_free(*slot);
-		*slot = memory_alloc(value.size + 1);
+		struct row_value *row = &config->texts->values[parameter - parameters];
+		memory_free(row->text);
+		row->text = memory_alloc(value.size + 1);
+		row->size = value.size;
 		if (value.size)
-			memcpy(*slot, value.data, value.size);
-		(*slot)[value.size] = '\0';
+			memcpy(row->text, value.data, value.size);
+		row->text[value.size] = '\0';
 	} else if (parameter_is_number(parameter)) {
 		struct row_value *row = &config->texts->values[parameter - parameters];
 		row->automatic = number == PARAMETER_AUTO;

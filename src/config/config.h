@@ -108,8 +108,9 @@ void config_derive(struct config *config, uint64_t memory_bytes);
  * all that could be, whoever chose it. */
 uint64_t config_show_derived(struct config *config, struct buffer *out);
 
-/* Texts: bind, unixsocket, dir, requirepass, logfile, ... Copies at most size-1 bytes, terminated;
- * returns the full length. An unknown name is a programmer's error. */
+/* Texts: bind, unixsocket, dir, logfile, ... Copies at most size-1 bytes, terminated; returns the
+ * full length. The password, which may hold zero bytes, is only compared. An unknown name is a
+ * programmer's error. */
 size_t config_text_copy(struct config *config, const char *name, char *out, size_t size);
 bool config_text_is_empty(struct config *config, const char *name);
 /* Compares in time that does not depend on where the texts differ (for requirepass). */
@@ -128,10 +129,14 @@ int config_set(struct config *config, struct slice name, struct slice value, cha
 /* What config_set would answer, changing nothing: for CONFIG SET of several, all or none. */
 int config_check(struct config *config, struct slice name, struct slice value, char *error,
 	size_t error_size);
-/* Calls `found` for each parameter whose name matches the glob, in table order; texts are C
- * strings. */
-typedef void (*config_found_fn)(void *context, const char *name, const char *value);
+/* Calls `found` for each parameter whose name matches the glob, in table order, those that are
+ * Redis's only behind the others. */
+typedef void (*config_found_fn)(void *context, const char *name, struct slice value);
 void config_get(struct config *config, struct slice pattern, config_found_fn found, void *context);
+/* What the files and the command line ask for that this server does not do, being Redis's, and what
+ * holds in its place. */
+typedef void (*config_note_fn)(void *context, const char *names, const char *holds);
+void config_each_note(struct config *config, config_note_fn each, void *context);
 /* Rewrites config->file keeping comments and order, changing or adding what differs from the
  * defaults; replaces the file atomically. 0 or negative errno (-ENOENT: started without a file). */
 int config_rewrite(struct config *config);

@@ -31,6 +31,8 @@
 #define REWRITE_MARK "# Added by CONFIG REWRITE"
 #define SAMPLE_WIDTH 90
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 /* One line of a file, with its words: [0] is the name. count 0: blank or a comment. */
 struct file_line {
 	struct slice text;
@@ -162,10 +164,14 @@ static int read_lines(const char *path, file_line_fn each, void *context)
 			break;
 		}
 		struct file_line line = { .text = slice_of(text, (size_t)size) };
-		size_t start = strspn(text, " \t\r\n");
-		if (text[start] != '#')
-			line.count =
-				line_split(line.text, &arena, line.words, 1 + CONFIG_WORDS_MAX);
+		struct slice rest = line.text;
+		/* Editors of Windows put a byte order mark in front of UTF-8. */
+		if (number == 1 && slice_starts_with(rest, slice_text(BYTE_ORDER_MARK)))
+			rest = slice_of(rest.data + strlen(BYTE_ORDER_MARK),
+				rest.size - strlen(BYTE_ORDER_MARK));
+		size_t start = strspn(rest.data, " \t\r\n");
+		if (rest.data[start] != '#')
+			line.count = line_split(rest, &arena, line.words, 1 + CONFIG_WORDS_MAX);
 		result = each(context, &line, number);
 		arena_reset(&arena);
 	}

@@ -15,6 +15,8 @@
  * 0; or -EINVAL and in `error` the name and what is wrong. */
 int config_put(struct config *config, struct slice name, const struct slice *words, size_t count,
 	char *error, size_t error_size);
+/* Is that a parameter, of this server or of Redis, whose value may be any text? */
+bool config_takes_text(struct slice name);
 /* Appends the value. Texts are appended as they are, without quotes; lines quoted, one below the
  * other, without what is hidden. */
 void config_show(struct config *config, const struct parameter *parameter,

@@ -4,7 +4,8 @@
  *
  * Names are Redis's where Redis has the same thing, and Redis's name is an alias where it would
  * mislead. The constants at the end are what Redis's tools and libraries ask for when they connect;
- * they say the truth about this server, and a file that sets them to that is welcome.
+ * they say the truth about this server, and a file that sets them to that is welcome. Parameters of
+ * Redis that mean nothing here are in redis_parameters.c.
  *
  * Sizes of what is held in memory are "auto" unless somebody says otherwise: a share of what the
  * process may use. The shares leave some 30 % to what is not counted: code, threads, connections,
@@ -33,9 +34,6 @@
 
 #define NAME_BYTES_MAX   64
 #define TYPING_SLIPS_MAX 3
-
-/* `save 3600 1 300 100 60 10000` and the like get told that the value is fixed. */
-#define CONSTANT_WORDS_MAX 16
 
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const durabilities[] = { "always", "everysec", NULL };
@@ -111,6 +109,7 @@ const struct parameter parameters[] = {
 	{ .name = "requirepass",
 		.kind = PARAMETER_TEXT,
 		.most = LIMIT_ARGUMENT_UNAUTHENTICATED,
+		.binary = true,
 		.initial = "",
 		.at_run_time = true,
 		.text = "Password that clients must give with AUTH or HELLO; empty: none." },
@@ -527,17 +526,12 @@ const struct parameter parameters[] = {
 		.text = "Events that take as long are kept for LATENCY; 0: none." },
 
 	{ .name = "databases", .kind = PARAMETER_CONSTANT, .initial = "16" },
-	{ .name = "save", .kind = PARAMETER_CONSTANT, .initial = "" },
-	{ .name = "appendonly", .kind = PARAMETER_CONSTANT, .initial = "yes" },
-	{ .name = "maxmemory", .kind = PARAMETER_CONSTANT, .initial = "0" },
-	{ .name = "maxmemory-policy", .kind = PARAMETER_CONSTANT, .initial = "noeviction" },
 	{ .name = "replica-read-only",
 		.alias = "slave-read-only",
 		.kind = PARAMETER_CONSTANT,
 		.initial = "yes" },
 	{ .name = "notify-keyspace-events", .kind = PARAMETER_CONSTANT, .initial = "" },
 	{ .name = "cluster-enabled", .kind = PARAMETER_CONSTANT, .initial = "no" },
-	{ .name = "daemonize", .kind = PARAMETER_CONSTANT, .initial = "no" },
 };
 const size_t parameters_count = sizeof(parameters) / sizeof(parameters[0]);
 
@@ -601,8 +595,6 @@ size_t parameter_words_max(const struct parameter *parameter)
 	case PARAMETER_WORDS:
 	case PARAMETER_LINES:
 		return parameter->words_max;
-	case PARAMETER_CONSTANT:
-		return CONSTANT_WORDS_MAX;
 	default:
 		return 1;
 	}
@@ -611,7 +603,7 @@ size_t parameter_words_max(const struct parameter *parameter)
 int parameter_read(const struct parameter *parameter, struct slice value, int64_t *number,
 	char *error, size_t error_size)
 {
-	if (value.size && memchr(value.data, '\0', value.size)) {
+	if (value.size && !parameter->binary && memchr(value.data, '\0', value.size)) {
 		snprintf(error, error_size, "argument contains a zero byte");
 		return -EINVAL;
 	}

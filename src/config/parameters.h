@@ -44,6 +44,7 @@ struct parameter {
 	const char *const *choices;
 	size_t words_max;    /* of the kinds with several words */
 	rule_fn rule;        /* what the words must be beyond that; NULL: anything */
+	bool binary;         /* zero bytes are bytes like others */
 	bool hidden;         /* a line's words behind PARAMETER_WORDS_SHOWN are secrets */
 	const char *initial; /* the default, as the configuration file writes it */
 	const char *example; /* a line of values that shows what is not plain; NULL: none */

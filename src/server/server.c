@@ -193,6 +193,24 @@ static void say_banner(const struct environment *environment, const char *direct
 		logline(LOGLINE_NOTICE, "Ready to accept connections on the unix socket");
 }
 
+static void say_note(void *context, const char *names, const char *holds)
+{
+	(void)context;
+	logline(LOGLINE_NOTICE, "Of the configuration: %s: %s", names, holds);
+}
+
+/* Whoever points `dir` at Redis's must not take an empty database for his data. */
+static void say_what_is_not_read(const char *directory)
+{
+	static const char *const names[] = { "dump.rdb", "appendonlydir", "appendonly.aof" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[4200];
+		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+		if (access(path, F_OK) == 0)
+			logline(LOGLINE_WARNING, "%s is Redis's, and is not read", path);
+	}
+}
+
 static void note_slow(void *context, const struct request *request)
 {
 	struct environment *environment = context;
@@ -360,6 +378,8 @@ static void serve(struct environment *environment, const char *directory)
 	signalled_net = environment->net;
 	set_signals();
 	say_banner(environment, directory);
+	config_each_note(environment->config, say_note, NULL);
+	say_what_is_not_read(directory);
 	net_run(environment->net);
 
 	logline(LOGLINE_NOTICE, "Stopping: clients are gone, checkpointing");

@@ -170,6 +170,42 @@ class Configuration(harness.WireTest):
         self.assertIsInstance(reply, resp.Map)
         self.assertEqual(reply, {b"databases": b"16"})
 
+    def test_what_redis_may_be_told_is_taken(self):
+        """Values without effect here are kept and shown all the same."""
+        before = {b"hz": b"10", b"latency-tracking": b"yes", b"hash-max-listpack-entries": b"512",
+                  b"hash-max-ziplist-entries": b"512", b"zset-max-ziplist-value": b"64",
+                  b"list-max-listpack-size": b"-2", b"set-max-intset-entries": b"512",
+                  b"client-output-buffer-limit":
+                      b"normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"}
+        shown = self.call("CONFIG", "GET", *before)
+        self.assertEqual(dict(zip(shown[::2], shown[1::2])), before)
+        for name, value, got in (
+                ("hz", "100", "100"), ("latency-tracking", "no", "no"),
+                ("hash-max-listpack-entries", "100", "100"), ("hash-max-ziplist-value", "1kb", "1024"),
+                ("list-max-ziplist-size", "-5", "-5"), ("zset-max-listpack-entries", "7", "7"),
+                ("client-output-buffer-limit", "pubsub 1mb 1mb 10",
+                 "normal 0 0 0 slave 268435456 67108864 60 pubsub 1048576 1048576 10"),
+                ("save", "", ""), ("activerehashing", "no", "no")):
+            self.ok("CONFIG", "SET", name, value)
+            self.assertEqual(self.call("CONFIG", "GET", name), [name.encode(), got.encode()])
+        for name, value in (("hz", "x"), ("latency-tracking", "maybe"),
+                            ("client-output-buffer-limit", "pubsub 1"), ("save", "1")):
+            reply = self.call("CONFIG", "SET", name, value)
+            self.assertIn(f"ERR CONFIG SET failed (possibly related to argument '{name}')",
+                          reply.decode())
+        for name, value in before.items():
+            self.ok("CONFIG", "SET", name, value)
+
+    def test_a_password_is_any_bytes(self):
+        self.addCleanup(lambda: self.server.connect().pipeline(
+            [("AUTH", b"a\0b"), ("CONFIG", "SET", "requirepass", "")]))
+        self.ok("CONFIG", "SET", "requirepass", b"a\0b")
+        with resp.Connection(self.server.port) as stranger:
+            self.assertEqual(stranger.command("AUTH", "a").split()[0], b"WRONGPASS")
+            self.assertEqual(stranger.command("PING").split()[0], b"NOAUTH")
+            self.assertEqual(stranger.command("AUTH", b"a\0b"), b"OK")
+            self.assertEqual(stranger.command("CONFIG", "GET", "requirepass")[1], b"a\0b")
+
     def test_set_changes_several_or_none(self):
         self.ok("CONFIG", "SET", "slowlog-max-len", 77, "TIMEOUT", 1000)
         self.assertEqual(self.pairs("slowlog-max-len", "timeout"),

@@ -74,6 +74,13 @@ class Refusals(harness.Case):
     def test_a_data_directory_that_cannot_be(self):
         self.refused(self.base(directory=self.file("", "plain")), "plain")
 
+    def test_what_redis_does_and_would_be_missed_here(self):
+        for line in ("tls-port 6380", "user ann on >secret ~* +@all", "aclfile /etc/redis/users.acl",
+                     "replicaof 10.0.0.1 6379", 'rename-command CONFIG ""', "loadmodule x.so",
+                     "min-replicas-to-write 1", "cluster-enabled yes", "notify-keyspace-events Ex"):
+            with self.subTest(line):
+                self.refused([harness.PROGRAM, self.file(line + "\n")], line.split()[0], "test.conf:1")
+
     def test_check_config_and_version_start_nothing(self):
         good = self.file("port 0\nmaxclients 10\n")
         done = subprocess.run([harness.PROGRAM, good, "--check-config"], timeout=LINE_SECONDS,
@@ -215,6 +222,142 @@ class Restarts(harness.Case):
             self.assertTrue(connection.is_closed())
             connection.close()
         self.server.start()
+
+
+@harness.only_holdfast
+class RedisConfiguration(harness.Case):
+    """What a redis-server is started with starts this server too, and a line says what holds."""
+
+    # Of Debian's /etc/redis/redis.conf, Redis 7.0.
+    DEBIAN = """
+        bind 127.0.0.1 -::1
+        protected-mode yes
+        port 6379
+        tcp-backlog 511
+        timeout 0
+        tcp-keepalive 300
+        daemonize yes
+        pidfile /run/redis/redis-server.pid
+        loglevel notice
+        logfile /var/log/redis/redis-server.log
+        databases 16
+        always-show-logo no
+        set-proc-title yes
+        proc-title-template "{title} {listen-addr} {server-mode}"
+        stop-writes-on-bgsave-error yes
+        rdbcompression yes
+        rdbchecksum yes
+        dbfilename dump.rdb
+        rdb-del-sync-files no
+        dir /var/lib/redis
+        replica-serve-stale-data yes
+        replica-read-only yes
+        repl-diskless-sync yes
+        repl-diskless-sync-delay 5
+        repl-diskless-sync-max-replicas 0
+        repl-diskless-load disabled
+        repl-disable-tcp-nodelay no
+        replica-priority 100
+        acllog-max-len 128
+        lazyfree-lazy-eviction no
+        lazyfree-lazy-expire no
+        lazyfree-lazy-server-del no
+        replica-lazy-flush no
+        lazyfree-lazy-user-del no
+        lazyfree-lazy-user-flush no
+        oom-score-adj no
+        oom-score-adj-values 0 200 800
+        disable-thp yes
+        appendonly no
+        appendfilename "appendonly.aof"
+        appenddirname "appendonlydir"
+        appendfsync everysec
+        no-appendfsync-on-rewrite no
+        auto-aof-rewrite-percentage 100
+        auto-aof-rewrite-min-size 64mb
+        aof-load-truncated yes
+        aof-use-rdb-preamble yes
+        aof-timestamp-enabled no
+        slowlog-log-slower-than 10000
+        slowlog-max-len 128
+        latency-monitor-threshold 0
+        notify-keyspace-events ""
+        hash-max-listpack-entries 512
+        hash-max-listpack-value 64
+        list-max-listpack-size -2
+        list-compress-depth 0
+        set-max-intset-entries 512
+        zset-max-listpack-entries 128
+        zset-max-listpack-value 64
+        hll-sparse-max-bytes 3000
+        stream-node-max-bytes 4096
+        stream-node-max-entries 100
+        activerehashing yes
+        client-output-buffer-limit normal 0 0 0
+        client-output-buffer-limit replica 256mb 64mb 60
+        client-output-buffer-limit pubsub 32mb 8mb 60
+        hz 10
+        dynamic-hz yes
+        aof-rewrite-incremental-fsync yes
+        rdb-save-incremental-fsync yes
+        jemalloc-bg-thread yes
+        """
+
+    def start(self, lines, *arguments):
+        """A server with these lines, our own port, directory and log winning over them."""
+        server = harness.Server()
+        self.addCleanup(server.close)
+        path = os.path.join(server.directory, "redis.conf")
+        with open(path, "w") as file:
+            file.write("\n".join(lines))
+        own = server.arguments
+        server.arguments = lambda **more: [own()[0], path, *own(**more)[1:], *arguments]
+        return server.start()
+
+    def lines_of(self, text):
+        return [line.strip() for line in text.splitlines()]
+
+    def test_debians_file_starts_it(self):
+        server = self.start(self.lines_of(self.DEBIAN))
+        connection = server.connect()
+        self.assertEqual(connection.command("SET", "k", "v"), b"OK")
+        notes = [line for line in server.log().splitlines() if "Of the configuration" in line]
+        self.assertEqual(len(notes), 2, notes)
+        self.assertIn("appendonly: every acknowledged write is on disk", notes[0])
+        self.assertIn("daemonize, pidfile: the server stays in the foreground", notes[1])
+        self.assertIn("durability everysec", server.log())
+
+    @unittest.skipUnless(os.access("/etc/redis/redis.conf", os.R_OK), "there is none to read")
+    def test_the_file_that_is_on_this_machine_starts_it(self):
+        with open("/etc/redis/redis.conf", errors="replace") as file:
+            server = self.start(self.lines_of(file.read()))
+        self.assertEqual(server.connect().command("PING"), b"PONG")
+
+    def test_lines_about_persistence_and_memory(self):
+        server = self.start(["\ufeffsave 3600 1 300 100", "save 60 10000", "appendonly no",
+                             "maxmemory 100mb", "maxmemory-policy allkeys-lru", "hz 50",
+                             "schedule @midnight Some method"],
+                            "--requirepass", "--s3cret", "--maxclients 100", "--save")
+        connection = server.connect()
+        self.assertEqual(connection.command("AUTH", "--s3cret"), b"OK")
+        shown = connection.command("CONFIG", "GET", "save", "appendonly", "maxmemory*", "hz",
+                                   "maxclients")
+        shown = dict(zip(shown[::2], shown[1::2]))
+        self.assertEqual((shown[b"save"], shown[b"appendonly"], shown[b"maxmemory"],
+                          shown[b"maxmemory-policy"], shown[b"hz"], shown[b"maxclients"]),
+                         (b"", b"yes", b"0", b"noeviction", b"50", b"100"))
+        notes = [line.split("Of the configuration: ")[1].split(":")[0]
+                 for line in server.log().splitlines() if "Of the configuration" in line]
+        self.assertEqual(notes, ["appendonly", "maxmemory, maxmemory-policy", "hz"])
+
+    def test_redis_s_own_files_in_the_directory_are_named(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        data = os.path.join(server.directory, "data")
+        os.mkdir(data)
+        open(os.path.join(data, "dump.rdb"), "w").close()
+        server.start()
+        self.assertIn("dump.rdb is Redis's, and is not read", server.log())
 
 
 class Surroundings(unittest.TestCase):

@@ -80,6 +80,8 @@ static void shorthands_are_their_fields(void **state)
 {
 	check_next("@hourly", "2024-01-01 00:00", "2024-01-01 01:00");
 	check_next("@daily", "2024-01-01 00:00", "2024-01-02 00:00");
+	check_next("@midnight", "2024-01-01 00:00", "2024-01-02 00:00");
+	check_next("@Annually", "2024-01-01 00:00", "2025-01-01 00:00");
 	check_next("@weekly", "2024-01-01 00:00", "2024-01-07 00:00");
 	check_next("@monthly", "2024-01-01 00:00", "2024-02-01 00:00");
 	check_next(" @Yearly\t", "2024-01-01 00:00", "2025-01-01 00:00");
@@ -193,8 +195,12 @@ static void says_what_is_wrong_with_which_field(void **state)
 		"* * * *", "it has 4 of 5 fields: minute, hour, day of month, month, day of week");
 	check_refused("* * * * * *",
 		"it has 6 of 5 fields: minute, hour, day of month, month, day of week");
-	check_refused(
-		"@reboot", "only @hourly, @daily, @weekly, @monthly and @yearly begin with '@'");
+	static const char *const intervals[] = { "@reboot", "@every 5m", "@every", "@daily 5",
+		"@" };
+	for (size_t i = 0; i < sizeof(intervals) / sizeof(intervals[0]); i++)
+		check_refused(intervals[i],
+			"what begins with '@' is @hourly, @daily or @midnight, @weekly, @monthly, "
+			"@yearly or @annually, and nothing else; every five minutes is */5 * * * *");
 	check_refused("0 0 31 2 *", days);
 	check_refused("0 0 30-31 FEB *", days);
 	check_refused("0 0 31 2,4,6,9,11 *", days);

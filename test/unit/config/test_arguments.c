@@ -162,19 +162,108 @@ static void says_which_option_is_wrong(void **state)
 	check_refused("--prot 1", "command line: unknown parameter 'prot'; did you mean 'port'?");
 	check_refused("--port", "command line: port: a value is missing");
 	check_refused("--port --timeout 1", "command line: port: a value is missing");
+	check_refused("--port --help-me", "command line: port: a value is missing");
+	check_refused("--port=7000", "command line: unknown parameter 'port=7000'");
 	check_refused("--port 1 2",
 		"command line: port: takes one value; quote it if it contains blanks");
 	check_refused("--schedule @hourly Feed po-ll",
 		"command line: schedule: 'po-ll' is not the name of a public method");
 	check_refused("--workers 500",
 		"command line: workers: argument must be between 0 and 128 inclusive (threads)");
-	check_refused("--", "command line: unknown parameter ''");
+	check_refused("--", "command line: '--' has no name, or unbalanced quotes");
 	check_refused("-p 1",
 		"command line: unexpected argument '-p'; parameters are given as --name value");
 	check_refused("--check-config /nonexistent/h.conf",
 		"cannot read '/nonexistent/h.conf': No such file or directory");
 	check_refused("/nonexistent/h.conf",
 		"cannot read '/nonexistent/h.conf': No such file or directory");
+}
+
+static void a_text_may_look_like_an_option(void **state)
+{
+	assert_int_equal(parse("--requirepass --s3cret --port 7000"), 0);
+	assert_true(config_text_matches(&config, "requirepass", slice_text("--s3cret")));
+	assert_int_equal(config.port, 7000);
+	assert_int_equal(parse("--requirepass --help"), 0);
+	assert_int_equal(action, CONFIG_RUN);
+	assert_true(config_text_matches(&config, "requirepass", slice_text("--help")));
+	assert_int_equal(parse("--pidfile --x --timeout 7"), 0);
+	assert_int_equal(config.idle_timeout_s, 7);
+	check_refused("--requirepass", "command line: requirepass: a value is missing");
+}
+
+static void a_name_and_its_value_may_be_one_argument(void **state)
+{
+	char *argv[] = { "holdfast-server", "--maxclients 100", "--save", "--requirepass \"a b\" ",
+		"--timeout", "5", "--bind 10.0.0.1", "::1", "--save 60 1" };
+	int argc = sizeof(argv) / sizeof(argv[0]);
+	char text[64];
+	assert_int_equal(
+		config_parse_arguments(&config, argc, argv, &action, error, sizeof(error)), 0);
+	assert_int_equal(config.clients_max, 100);
+	assert_int_equal(config.idle_timeout_s, 5);
+	assert_true(config_text_matches(&config, "requirepass", slice_text("a b")));
+	config_text_copy(&config, "bind", text, sizeof(text));
+	assert_string_equal(text, "10.0.0.1 ::1");
+	argv[1] = "--maxclients \"100";
+	assert_int_equal(
+		config_parse_arguments(&config, 2, argv, &action, error, sizeof(error)), -EINVAL);
+	argv[1] = "--maxclients 100 200";
+	assert_int_equal(
+		config_parse_arguments(&config, 2, argv, &action, error, sizeof(error)), -EINVAL);
+	assert_string_equal(
+		error, "command line: maxclients: takes one value; quote it if it contains blanks");
+}
+
+static void note_names(void *context, const char *names, const char *holds)
+{
+	assert_true(strlen(holds) > 10);
+	buffer_format(context, "%s;", names);
+}
+
+static void check_notes(const char *line, const char *expected)
+{
+	struct buffer notes;
+	buffer_init(&notes);
+	config_fini(&config);
+	config_init(&config);
+	if (parse(line) != 0)
+		fail_msg("<%s>: %s", line, error);
+	config_each_note(&config, note_names, &notes);
+	buffer_append(&notes, "", 1);
+	assert_string_equal(notes.data, expected);
+	buffer_fini(&notes);
+}
+
+static void says_what_of_redis_has_no_effect(void **state)
+{
+	check_notes("--port 7000", "");
+	check_notes("--save --appendonly yes --maxmemory 0 --hz 10 --daemonize no", "");
+	check_notes("--save 60 1 --appendonly no --maxmemory 1gb --maxmemory-policy allkeys-lru",
+		"save, appendonly;maxmemory, maxmemory-policy;");
+	check_notes("--save 60 1 --save ''", "");
+	check_notes("--hz 20 --rdbcompression no --daemonize yes", "rdbcompression, hz;daemonize;");
+	check_notes("--appendfsync no", "appendfsync no;");
+	assert_int_equal(config.durability, DURABILITY_EVERYSEC);
+	check_notes("--appendfsync no --appendfsync always", "");
+}
+
+static void refuses_what_would_be_missed(void **state)
+{
+	check_refused("--tls-port 7000",
+		"command line: tls-port: argument must be '0', which is fixed: there is no TLS here: "
+		"put a proxy in front that ends it");
+	check_refused("--user ann on",
+		"command line: user: is not supported: there is one user, whose "
+		"password is `requirepass`");
+	check_refused("--replicaof 1.2.3.4 6379",
+		"command line: replicaof: argument must be '', which is fixed: this server is one "
+		"node, without replicas");
+	check_refused("--notify-keyspace-events Ex",
+		"command line: notify-keyspace-events: argument must be '', which is fixed");
+	check_refused("--hz x", "command line: hz: argument couldn't be parsed into an integer");
+	check_refused("--loadmodule x.so",
+		"command line: loadmodule: is not supported: there are no modules");
 }
 
 static void help_shows_lines_by_example(void **state)
@@ -223,6 +312,10 @@ int main(void)
 		TEST(lines_of_the_command_line_add_to_those_of_the_file),
 		TEST(actions_are_told),
 		TEST(says_which_option_is_wrong),
+		TEST(a_text_may_look_like_an_option),
+		TEST(a_name_and_its_value_may_be_one_argument),
+		TEST(says_what_of_redis_has_no_effect),
+		TEST(refuses_what_would_be_missed),
 		TEST(help_shows_lines_by_example),
 		TEST(help_names_every_parameter),
 	};

@@ -38,9 +38,15 @@ static int set(struct config *config, const char *name, const char *value)
 	return config_set(config, slice_text(name), slice_text(value), error, sizeof(error));
 }
 
-static void append_pair(void *context, const char *name, const char *value)
+static void append_pair(void *context, const char *name, struct slice value)
 {
-	buffer_format(context, "%s=%s ", name, value);
+	buffer_format(context, "%s=%.*s ", name, (int)value.size, value.data);
+}
+
+static void append_value(void *context, const char *name, struct slice value)
+{
+	(void)name;
+	buffer_append(context, value.data, value.size);
 }
 
 static void check_get(struct config *config, const char *pattern, const char *expected)
@@ -244,6 +250,61 @@ static void constants_can_be_set_to_what_they_are(void **state)
 	assert_int_equal(set(config, "save", "60 1"), -EINVAL);
 	assert_int_equal(set(config, "maxmemory", "1gb"), -EINVAL);
 	check_get(config, "maxmemory", "maxmemory=0 ");
+	assert_int_equal(set(config, "daemonize", "yes"), -EINVAL);
+	assert_int_equal(set(config, "replicaof", "1.2.3.4 5"), -EINVAL);
+	assert_int_equal(set(config, "replicaof", "no one"), 0);
+	assert_int_equal(set(config, "rename-command", "a b"), -ENOENT);
+}
+
+static void what_is_redis_s_only_is_taken_and_shown(void **state)
+{
+	struct config *config = *state;
+	check_get(config, "hz", "hz=10 ");
+	assert_int_equal(set(config, "HZ", "20"), 0);
+	check_get(config, "hz", "hz=20 ");
+	assert_int_equal(set(config, "hz", "often"), -EINVAL);
+	assert_int_equal(set(config, "hash-max-ziplist-entries", "64"), 0);
+	check_get(config, "hash-max-*-entries",
+		"hash-max-listpack-entries=64 hash-max-ziplist-entries=64 ");
+	assert_int_equal(set(config, "zset-max-listpack-value", "1kb"), 0);
+	check_get(config, "zset-max-listpack-value", "zset-max-listpack-value=1024 ");
+	assert_int_equal(set(config, "dynamic-hz", "maybe"), -EINVAL);
+	check_get(config, "client-output-buffer-limit",
+		"client-output-buffer-limit=normal 0 0 0 slave 268435456 67108864 60 "
+		"pubsub 33554432 8388608 60 ");
+	assert_int_equal(
+		set(config, "client-output-buffer-limit", "pubsub 1mb 512kb 5 replica 0 0 0"), 0);
+	check_get(config, "client-output-buffer-limit",
+		"client-output-buffer-limit=normal 0 0 0 slave 0 0 0 pubsub 1048576 524288 5 ");
+	static const char *const wrong[] = { "", "normal", "normal 0 0", "master 0 0 0",
+		"normal a 0 0", "normal 0 0 0 pubsub" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(set(config, "client-output-buffer-limit", wrong[i]), -EINVAL);
+}
+
+static void a_password_may_hold_zero_bytes(void **state)
+{
+	struct config *config = *state;
+	char error[256];
+	struct slice password = slice_of("a\0b", 3);
+	assert_int_equal(
+		config_set(config, slice_text("requirepass"), password, error, sizeof(error)), 0);
+	assert_false(config_text_is_empty(config, "requirepass"));
+	assert_true(config_text_matches(config, "requirepass", password));
+	assert_false(config_text_matches(config, "requirepass", slice_text("a")));
+	assert_false(config_text_matches(config, "requirepass", slice_of("a\0b\0", 4)));
+	assert_false(config_text_matches(config, "requirepass", slice_of("a\0c", 3)));
+	struct buffer out;
+	buffer_init(&out);
+	config_get(config, slice_text("requirepass"), append_value, &out);
+	assert_true(slice_equal(buffer_slice(&out), password));
+	buffer_fini(&out);
+	password = slice_of("\0", 1);
+	assert_int_equal(
+		config_set(config, slice_text("requirepass"), password, error, sizeof(error)), 0);
+	assert_false(config_text_is_empty(config, "requirepass"));
+	assert_false(config_text_matches(config, "requirepass", slice_of("", 0)));
+	assert_true(config_text_matches(config, "requirepass", password));
 }
 
 static void check_answers_like_set_and_changes_nothing(void **state)
@@ -330,6 +391,8 @@ int main(void)
 		TEST(lines_have_a_limit),
 		TEST(fetch_allow_is_a_list_of_hosts),
 		TEST(constants_can_be_set_to_what_they_are),
+		TEST(what_is_redis_s_only_is_taken_and_shown),
+		TEST(a_password_may_hold_zero_bytes),
 		TEST(check_answers_like_set_and_changes_nothing),
 		TEST(texts_are_copied_up_to_the_room_there_is),
 		TEST(only_the_whole_text_matches),

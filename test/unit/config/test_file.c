@@ -111,6 +111,18 @@ static void reads_the_syntax_of_redis_conf(void **state)
 	check_text(fixture, "requirepass", "a b 'c'");
 }
 
+static void passes_over_a_byte_order_mark(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_int_equal(parse(fixture, "\xef\xbb\xbfport 7000\r\ntimeout 5\r\n"), 0);
+	assert_int_equal(fixture->config.port, 7000);
+	assert_int_equal(parse(fixture, "\xef\xbb\xbf# a comment\nport 7001"), 0);
+	assert_int_equal(fixture->config.port, 7001);
+	assert_int_equal(parse(fixture, "\xef\xbb\xbf"), 0);
+	check_refused(fixture, "timeout 5\n\xef\xbb\xbfport 7000\n",
+		":2: unknown parameter '\xef\xbb\xbfport'; did you mean 'port'?");
+}
+
 static void the_last_of_repeated_names_wins(void **state)
 {
 	struct fixture *fixture = *state;
@@ -139,7 +151,9 @@ static void says_where_and_what_is_wrong(void **state)
 	check_too_many(fixture);
 	check_refused(
 		fixture, "include other.conf\n", ":1: include is not supported; write one file");
-	check_refused(fixture, "save 60 1\n", ":1: save: argument must be '', which is fixed");
+	check_refused(fixture, "save 60\n", ":1: save: Invalid save parameters");
+	check_refused(
+		fixture, "databases 32\n", ":1: databases: argument must be '16', which is fixed");
 	check_refused(fixture, "dir \"a\\x00b\"\n", ":1: dir: argument contains a zero byte");
 }
 
@@ -204,10 +218,10 @@ static void says_when_a_file_cannot_be_read(void **state)
 	assert_non_null(strstr(error, "Is a directory"));
 }
 
-static void append_pair(void *context, const char *name, const char *value)
+static void append_pair(void *context, const char *name, struct slice value)
 {
 	struct buffer *out = context;
-	buffer_format(out, "%s=%s\n", name, value);
+	buffer_format(out, "%s=%.*s\n", name, (int)value.size, value.data);
 }
 
 static void the_sample_gives_the_defaults(void **state)
@@ -394,6 +408,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(reads_the_syntax_of_redis_conf),
+		TEST(passes_over_a_byte_order_mark),
 		TEST(the_last_of_repeated_names_wins),
 		TEST(says_where_and_what_is_wrong),
 		TEST(says_what_is_wrong_with_a_line),
