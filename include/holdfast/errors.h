@@ -101,6 +101,7 @@
 #define ERROR_FETCH_TIMEOUT     "TIMEOUT '%s:%u' did not answer within %lld ms"
 #define ERROR_FETCH_IN_LINE     "TIMEOUT %lld ms in line: fetch-concurrency others are under way"
 #define ERROR_FETCH_BODY_SIZE   "TOOLARGE the answer exceeds fetch-size-limit (%lld bytes)"
+#define ERROR_FETCH_MEMORY      "TOOLARGE the answer does not fit into class-memory"
 #define ERROR_FETCH_ANSWER_HEAD "TOOLARGE the headers of the answer exceed 65536 bytes"
 #define ERROR_FETCH_REDIRECTS   "NETWORK more redirects than %u"
 #define ERROR_FETCH_NETWORK     "NETWORK '%s:%u': %s"
@@ -136,10 +137,11 @@
 #define ERROR_CLASS_OF_FILE "CLASSFILE class '%.*s' is from the file %s; remove that first"
 #define ERROR_CLASS_DIR                                                                            \
 	"ERR class-dir is not set: it names the directory of the files that RELOAD takes"
-#define ERROR_CLASS_FILES  "BADCLASS %s; all classes stay as they are"
-#define ERROR_CLASS_SIZE   "BADCLASS the source of %zu bytes is longer than %zu"
-#define ERROR_NO_ALARM     "NOALARM class '%.*s' has no alarm method"
-#define ERROR_TURN_TIMEOUT "TIMEOUT %.*s.%.*s ran longer than %lld instructions or %lld ms"
+#define ERROR_CLASS_FILES   "BADCLASS %s; all classes stay as they are"
+#define ERROR_CLASS_SIZE    "BADCLASS the source of %zu bytes is longer than %zu"
+#define ERROR_NO_ALARM      "NOALARM class '%.*s' has no alarm method"
+#define ERROR_TURN_TIMEOUT  "TIMEOUT %.*s.%.*s ran longer than %lld instructions or %lld ms"
+#define ERROR_ANSWER_MEMORY "CLASSERR not enough memory for the answer: see class-memory"
 #define ERROR_CLASS_LOST                                                                           \
 	"CLASSERR %.*s.%.*s: its memory was lost when another call of the class ran too long"
 #define ERROR_CALL_LIFE     "TIMEOUT %.*s.%.*s took longer than %lld ms with all its waits"

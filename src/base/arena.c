@@ -18,7 +18,7 @@ struct arena_chunk {
 
 void arena_init(struct arena *arena, size_t chunk_bytes)
 {
-	*arena = (struct arena){ .chunk_bytes = chunk_bytes };
+	*arena = (struct arena){ .chunk_bytes = chunk_bytes, .bytes_max = SIZE_MAX };
 }
 
 void arena_fini(struct arena *arena)
@@ -46,6 +46,7 @@ void arena_reset(struct arena *arena)
 	arena->chunks = kept;
 	arena->next = arena->end = NULL;
 	arena->bytes = 0;
+	arena->bytes_max = SIZE_MAX;
 	if (kept) {
 		kept->older = NULL;
 		arena->next = kept->bytes;

@@ -6,6 +6,8 @@
 
 #include "base/slice.h"
 
+#include <stdint.h>
+
 struct arena_chunk;
 
 struct arena {
@@ -13,7 +15,9 @@ struct arena {
 	char *next;
 	char *end;
 	size_t chunk_bytes;
-	size_t bytes; /* held in chunks */
+	size_t bytes;     /* held in chunks */
+	size_t bytes_max; /* for those who ask (arena_has_room); SIZE_MAX unless somebody says less
+			   */
 };
 
 /* Nothing is allocated until the first use. `chunk_bytes`: what one chunk holds; a larger request
@@ -34,6 +38,12 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 	char *memory = arena->next;
 	arena->next += size;
 	return memory;
+}
+
+/* Whether so much more stays within the bound: for what is read into it and may be large. */
+static inline bool arena_has_room(const struct arena *arena, size_t more)
+{
+	return arena->bytes <= arena->bytes_max && more <= arena->bytes_max - arena->bytes;
 }
 
 /* A place to go back to: arena_rewind frees what was allocated since. */

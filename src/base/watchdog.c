@@ -8,12 +8,13 @@
  *
  *   handler:  nothing runs -> the timer rests
  *             not yet over -> set for then
- *             over         -> warn; set for the cut
+ *             over         -> set for the end of the grace
+ *             in grace     -> enough time of the thread since, or too much by the clock: warn
  *             warned       -> enough time of the thread since, nothing held, and the interrupted
  *                             instruction is the library's: jump. Otherwise soon again.
  *
- * The cut is judged by the time that the thread has had and not by that of the wall: a thread that
- * was kept from running could not have seen the warning.
+ * Grace and cut are judged by the time that the thread has had and not by that of the wall: one
+ * that was kept from running has done no wrong, and could not have seen the warning.
  *
  * Where the interrupted instruction is says more than any flag could that code sets and clears
  * around calls: neither an allocator nor code of ours is ever left half done. On processors for
@@ -35,7 +36,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define RETRY_NS      1000000
+#define RETRY_NS      2000000
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 struct dog_timer {
@@ -68,20 +69,20 @@ static uint64_t read_clock(clockid_t clock)
 	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
 }
 
-enum watchdog_end watchdog_run(struct watchdog *watchdog, uint64_t warn_at_ns, void (*warn)(void *),
+enum watchdog_end watchdog_run(struct watchdog *watchdog, uint64_t over_at_ns, void (*warn)(void *),
 	void (*run)(void *), void *argument)
 {
 	assert(running == NULL);
 	watchdog->warn = warn;
 	watchdog->context = argument;
-	watchdog->warn_at_ns = warn_at_ns;
-	watchdog->cut_at_ns = 0;
+	watchdog->over_at_ns = over_at_ns;
+	watchdog->is_over = watchdog->is_warned = false;
 	watchdog->held = 0;
 	int end = sigsetjmp(watchdog->out, 0);
 	if (end == WATCHDOG_DONE) {
 		running = watchdog;
-		if (warn_at_ns != UINT64_MAX && (own.set_ns == 0 || own.set_ns > warn_at_ns))
-			set_timer(warn_at_ns);
+		if (over_at_ns != UINT64_MAX && (own.set_ns == 0 || own.set_ns > over_at_ns))
+			set_timer(over_at_ns);
 		run(argument);
 	}
 	running = NULL;
@@ -103,7 +104,7 @@ bool watchdog_runs(const struct watchdog *watchdog)
 void watchdog_expire(struct watchdog *watchdog)
 {
 	assert(running == watchdog);
-	watchdog->warn_at_ns = 0;
+	watchdog->over_at_ns = 0;
 	set_timer(1);
 }
 
@@ -165,18 +166,27 @@ static void make_timer(void)
 /* When it goes off next; 0: it rests. */
 static uint64_t look(struct watchdog *watchdog, const void *machine)
 {
-	if (watchdog == NULL || watchdog->warn_at_ns == UINT64_MAX)
+	if (watchdog == NULL || watchdog->over_at_ns == UINT64_MAX)
 		return 0;
 	uint64_t now_ns = read_clock(CLOCK_MONOTONIC);
-	if (now_ns < watchdog->warn_at_ns)
-		return watchdog->warn_at_ns;
+	if (now_ns < watchdog->over_at_ns)
+		return watchdog->over_at_ns;
 	uint64_t own_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
-	if (watchdog->cut_at_ns == 0) {
-		watchdog->cut_at_ns = own_ns + WATCHDOG_CUT_NS;
+	if (!watchdog->is_over) {
+		watchdog->is_over = true;
+		watchdog->next_own_ns = own_ns + WATCHDOG_GRACE_NS;
+		return now_ns + WATCHDOG_GRACE_NS;
+	}
+	bool is_due = own_ns >= watchdog->next_own_ns;
+	if (!watchdog->is_warned) {
+		if (!is_due && now_ns - watchdog->over_at_ns < WATCHDOG_GRACE_NS_MAX)
+			return now_ns + RETRY_NS;
+		watchdog->is_warned = true;
+		watchdog->next_own_ns = own_ns + WATCHDOG_CUT_NS;
 		watchdog->warn(watchdog->context);
 		return now_ns + WATCHDOG_CUT_NS;
 	}
-	if (own_ns >= watchdog->cut_at_ns && watchdog->held == 0 && is_in_library(machine)) {
+	if (is_due && watchdog->held == 0 && is_in_library(machine)) {
 		own.set_ns = 0;
 		running = NULL;
 		siglongjmp(watchdog->out, WATCHDOG_CUT);

@@ -20,9 +20,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* When the time is over the thread gets so much more of its own before it is warned: one that was
+ * kept from running, by a machine that is busy or stood still, ends within that. Unless it takes
+ * longer than the second figure by the clock: then it waits for something, a disk perhaps. */
+#define WATCHDOG_GRACE_NS     20000000
+#define WATCHDOG_GRACE_NS_MAX 80000000
+
 /* Time of the thread itself between the warning and the cut. Long enough for a warned thread to get
  * to where it looks, also with a sanitizer. */
-#define WATCHDOG_CUT_NS 50000000
+#define WATCHDOG_CUT_NS 40000000
 
 enum watchdog_end { WATCHDOG_DONE, WATCHDOG_LEFT, WATCHDOG_CUT };
 
@@ -31,8 +37,10 @@ struct watchdog {
 	/* In a signal handler on the thread, or in watchdog_warn. Must be safe there. */
 	void (*warn)(void *context);
 	void *context;
-	uint64_t warn_at_ns; /* monotonic */
-	uint64_t cut_at_ns;  /* of the thread's time; 0: not warned yet */
+	uint64_t over_at_ns; /* monotonic: the time is over */
+	bool is_over;
+	bool is_warned;
+	uint64_t next_own_ns; /* of the thread's time: when the next of these comes */
 	volatile sig_atomic_t held;
 };
 
@@ -40,8 +48,8 @@ struct watchdog {
  * enough. Nothing is cut that is not in a library of its own. */
 void watchdog_may_cut(const void *function);
 
-/* Runs run(argument). `warn_at_ns` UINT64_MAX: nobody watches. */
-enum watchdog_end watchdog_run(struct watchdog *watchdog, uint64_t warn_at_ns, void (*warn)(void *),
+/* Runs run(argument); its time is over at `over_at_ns`, UINT64_MAX: nobody watches. */
+enum watchdog_end watchdog_run(struct watchdog *watchdog, uint64_t over_at_ns, void (*warn)(void *),
 	void (*run)(void *), void *argument);
 /* From within run: ends it. */
 _Noreturn void watchdog_leave(struct watchdog *watchdog);

@@ -314,9 +314,10 @@ const struct parameter parameters[] = {
 		.initial = "100",
 		.at_run_time = true,
 		.text = "How long one turn of a class may keep its worker; beyond it the answer is "
-			"TIMEOUT and nothing of the turn stays. A turn that is then within one long "
-			"instruction is cut off after 50 ms more, and what the class has in memory on "
-			"that worker is lost with it." },
+			"TIMEOUT and nothing of the turn stays. It gets 20 ms of the processor more, in "
+			"case that it was kept from it. A turn that is then within one long "
+			"instruction is cut off after another 40 ms, and what the class has in memory "
+			"on that worker is lost with it." },
 	{ .name = "object-idle-timeout",
 		.kind = PARAMETER_NUMBER,
 		.field = FIELD(object_idle_s),

@@ -26,7 +26,8 @@
 
 #define TIMER_MS             100
 #define BLOCKED_RETRY_MS     1
-#define WRITE_TICKS          64 /* with nothing but writes, before a loop syncs itself */
+#define BURST_NS_MAX         10000000u /* of turns between two looks at the sockets */
+#define WRITE_TICKS          64        /* with nothing but writes, before a loop syncs itself */
 #define RECORDS_GATHERED_MAX 4096
 #define DRAIN_NS             10000000000u /* for what runs to end when the server stops */
 #define DRAIN_LAST_NS        1000000000u  /* and then for its replies to leave */
@@ -208,6 +209,28 @@ static void on_blocked_timer(uv_timer_t *timer)
 	(void)timer;
 }
 
+/*
+ * Others come in between: when this tick's turns have taken long, which a class can make them, the
+ * next poll only reads what is there, its answers leave, and then the turns go on. So nobody whose
+ * commands need no turn waits for more than one that is long.
+ *
+ * True: the next poll must not wait.
+ */
+static bool end_burst(struct net_loop *loop)
+{
+	struct port *port = &loop->net->engine->ports[loop->number];
+	if (port->burst_ns < port->burst_ns_max) {
+		port->burst_ns = 0;
+		return false;
+	}
+	loop->rests = !loop->rests;
+	if (!loop->rests) {
+		port->burst_ns = 0;
+		engine_deliver(loop->net->engine, loop->number);
+	}
+	return true;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct net_loop *loop = prepare->data;
@@ -219,7 +242,8 @@ static void on_prepare(uv_prepare_t *prepare)
 	if (loop->appended || engine->ports[loop->number].appended || loop->waiting)
 		gathers = end_writes(loop);
 	flush(loop);
-	if (gathers || loop->has_more)
+	bool has_turns = end_burst(loop);
+	if (gathers || has_turns || loop->has_more)
 		uv_idle_start(&loop->idle, on_idle);
 	else
 		uv_idle_stop(&loop->idle);
@@ -425,6 +449,7 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	uv_prepare_start(&loop->prepare, on_prepare);
 	uv_timer_start(&loop->timer, on_timer, TIMER_MS, TIMER_MS);
 	mailbox_init(&port->mailbox, wake_port, loop);
+	port->burst_ns_max = BURST_NS_MAX;
 	port->done = on_done;
 	port->context = loop;
 	loop->listener.wake = wake_port;

@@ -49,6 +49,7 @@ struct net_loop {
 	struct connection_link *gated;   /* have replies that all wait for the gate */
 	struct connection_link *waiting; /* go on with their input at the end of a tick */
 	struct connection_link **waiting_end;
+	bool rests;    /* a poll without turns comes first: they have taken long */
 	bool has_more; /* some of these do not wait to be admitted */
 	uint64_t released_seen;
 	uint64_t waiting_seen; /* records, when the loop last looked for more of them */

@@ -24,11 +24,34 @@
 #define FETCH_TIMEOUT_MS    10000
 #define FETCH_REDIRECTS     5
 #define FETCH_HEADERS_MAX   100
+#define NUMBER_BYTES_MAX    64 /* as text */
 
 static struct objects *objects_of(lua_State *L)
 {
 	return call_running(L)->objects;
 }
+
+void api_count(lua_State *L)
+{
+	struct call *call = call_running(L);
+	const struct arena *arena = turn_arena(call->objects->turn);
+	if (arena->bytes <= call->arena_bytes)
+		return;
+	size_t more = arena->bytes - call->arena_bytes;
+	sandbox_lend(L, more);
+	call->arena_bytes += more;
+	call->lent += more;
+}
+
+struct slice api_copy(lua_State *L, struct slice bytes)
+{
+	struct arena *arena = turn_arena(objects_of(L)->turn);
+	sandbox_need(L, bytes.size);
+	struct slice copy = arena_copy(arena, bytes);
+	api_count(L);
+	return copy;
+}
+
 int64_t api_check_seconds(lua_State *L, int index, int64_t least_ms)
 {
 	lua_Number seconds = luaL_checknumber(L, index);
@@ -177,22 +200,22 @@ static void read_times(lua_State *L, struct schedule *schedule, int64_t now_ms)
 static int self_schedule(lua_State *L)
 {
 	struct objects *objects = objects_of(L);
-	struct arena *arena = turn_arena(objects->turn);
+	api_count(L);
 	struct schedule schedule = { 0 };
 	luaL_checktype(L, 3, LUA_TTABLE);
-	schedule.name = arena_copy(arena, check_name(L, 2, "a schedule's name"));
+	schedule.name = api_copy(L, check_name(L, 2, "a schedule's name"));
 	read_times(L, &schedule, objects->turn->now_ms);
 	schedule.due_ms = schedule.next_ms;
 	lua_getfield(L, 3, "method");
 	schedule.method = check_name(L, -1, "a schedule's method");
 	if (!class_state_push_method(call_running(L)->state, L, schedule.method))
 		return luaL_error(L, "the class has no method '%s'", lua_tostring(L, -1));
-	schedule.method = arena_copy(arena, schedule.method);
+	schedule.method = api_copy(L, schedule.method);
 	if (lua_getfield(L, 3, "argument") != LUA_TNIL) {
 		objects->scratch.size = 0;
 		lua_value_pack(
 			L, -1, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
-		schedule.argument = arena_copy(arena, buffer_slice(&objects->scratch));
+		schedule.argument = api_copy(L, buffer_slice(&objects->scratch));
 	}
 	if (!storage_set_schedule(objects->storage, &schedule))
 		return luaL_error(L, "an object has %d schedules at the most", LIMIT_SCHEDULES);
@@ -201,6 +224,7 @@ static int self_schedule(lua_State *L)
 
 static int self_unschedule(lua_State *L)
 {
+	api_count(L);
 	struct slice name = check_name(L, 2, "a schedule's name");
 	lua_pushboolean(L, storage_delete_schedule(objects_of(L)->storage, name));
 	return 1;
@@ -229,6 +253,7 @@ static int self_schedules(lua_State *L)
 {
 	struct objects *objects = objects_of(L);
 	struct arena *arena = turn_arena(objects->turn);
+	api_count(L);
 	struct schedule_names names = { .arena = arena };
 	names.found = arena_alloc(arena, LIMIT_SCHEDULES * sizeof(*names.found));
 	storage_each_schedule(objects->storage, note_schedule, &names);
@@ -345,60 +370,84 @@ static int lua_objects_call(lua_State *L)
 		luaL_argerror(L, 3, "not a public method");
 	check_links(L, call, &name);
 	int last = lua_gettop(L);
-	objects->scratch.size = 0;
-	packed_add_table(&objects->scratch, (uint64_t)(last - 3), 0);
+	struct buffer *scratch = &objects->scratch;
+	scratch->size = 0;
+	packed_add_table(scratch, (uint64_t)(last - 3), 0);
 	for (int i = 4; i <= last; i++) {
-		lua_value_pack(L, i, &objects->scratch, most);
-		if (objects->scratch.size > most)
+		lua_value_pack(L, i, scratch, most);
+		if (scratch->size > most)
 			luaL_error(L, "arguments of more than %I bytes", (LUAI_UACINT)most);
+		sandbox_need(L, scratch->size + scratch->size / 4);
 	}
+	/* Twice while it is copied. */
+	sandbox_need(L, 2 * scratch->size);
+	sandbox_lend(L, scratch->size);
 	call->wait = (struct wait){
 		.kind = WAIT_OBJECT,
 		.until_ms = objects_steady_ms(objects) + LIMIT_CALL_TIMEOUT_MS,
-		.request = wait_new_request(
-			objects, call, &name, method, buffer_slice(&objects->scratch)),
+		.request = wait_new_request(objects, call, &name, method, buffer_slice(scratch)),
 	};
 	return lua_yieldk(L, 0, 0, after_object);
 }
 
-static struct slice copy_text(lua_State *L, struct arena *arena, const char *field)
+/* What a fetch asks for. Its bytes are Lua's, kept on the stack, until all of it is known to be
+ * right and to fit. */
+struct fetch_request {
+	struct slice url;
+	struct slice method;
+	struct slice body;
+	int headers; /* on the stack; 0: none */
+	uint32_t header_count;
+	size_t bytes;
+};
+
+static struct slice read_text(lua_State *L, struct fetch_request *asked, const char *field)
 {
-	size_t size;
-	if (lua_getfield(L, 1, field) == LUA_TNIL) {
-		lua_pop(L, 1);
-		return (struct slice){ 0 };
-	}
-	if (lua_type(L, -1) != LUA_TSTRING)
+	struct slice text = { 0 };
+	int type = lua_getfield(L, 1, field);
+	if (type == LUA_TNIL)
+		return text;
+	if (type != LUA_TSTRING)
 		luaL_error(L, "http.fetch: %s is a string, not a %s", field, luaL_typename(L, -1));
-	const char *data = lua_tolstring(L, -1, &size);
-	struct slice copy = arena_copy(arena, slice_of(data, size));
-	lua_pop(L, 1);
-	return copy;
+	text.data = lua_tolstring(L, -1, &text.size);
+	asked->bytes += text.size;
+	return text;
 }
 
-static void read_headers(lua_State *L, struct arena *arena, struct fetch *fetch)
+static void read_headers(lua_State *L, struct fetch_request *asked)
 {
-	if (lua_getfield(L, 1, "headers") == LUA_TNIL) {
-		lua_pop(L, 1);
+	if (lua_getfield(L, 1, "headers") == LUA_TNIL)
 		return;
-	}
 	luaL_checktype(L, -1, LUA_TTABLE);
+	asked->headers = lua_gettop(L);
+	asked->bytes += FETCH_HEADERS_MAX * sizeof(struct fetch_header);
+	for (lua_pushnil(L); lua_next(L, asked->headers); lua_pop(L, 1)) {
+		int type = lua_type(L, -1);
+		sandbox_charge(L, 1);
+		if (lua_type(L, -2) != LUA_TSTRING || (type != LUA_TSTRING && type != LUA_TNUMBER))
+			luaL_error(L, "http.fetch: headers are texts by name");
+		if (asked->header_count++ == FETCH_HEADERS_MAX)
+			luaL_error(L, "http.fetch: more than %d headers", FETCH_HEADERS_MAX);
+		size_t size = type == LUA_TSTRING ? lua_rawlen(L, -1) : NUMBER_BYTES_MAX;
+		asked->bytes += lua_rawlen(L, -2) + size;
+	}
+}
+
+static void copy_headers(
+	lua_State *L, const struct fetch_request *asked, struct arena *arena, struct fetch *fetch)
+{
+	if (asked->headers == 0)
+		return;
 	struct fetch_header *headers =
 		arena_alloc(arena, FETCH_HEADERS_MAX * sizeof(struct fetch_header));
-	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+	for (lua_pushnil(L); lua_next(L, asked->headers); lua_pop(L, 1)) {
 		struct slice name, value;
-		if (lua_type(L, -2) != LUA_TSTRING ||
-			(lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER))
-			luaL_error(L, "http.fetch: headers are texts by name");
-		if (fetch->header_count == FETCH_HEADERS_MAX)
-			luaL_error(L, "http.fetch: more than %d headers", FETCH_HEADERS_MAX);
 		name.data = lua_tolstring(L, -2, &name.size);
 		value.data = lua_tolstring(L, -1, &value.size);
 		headers[fetch->header_count++] =
 			(struct fetch_header){ arena_copy(arena, name), arena_copy(arena, value) };
 	}
 	fetch->headers = headers;
-	lua_pop(L, 1);
 }
 
 static int64_t read_number(lua_State *L, const char *field, int64_t usual, int64_t most)
@@ -460,19 +509,28 @@ static int lua_http_fetch(lua_State *L)
 {
 	struct call *call = check_wait(L);
 	struct arena *arena = turn_arena(call->objects->turn);
+	struct fetch_request asked = { .bytes = sizeof(struct fetch) };
 	luaL_checktype(L, 1, LUA_TTABLE);
-	struct fetch *fetch = arena_alloc(arena, sizeof(*fetch));
-	*fetch = (struct fetch){ .url = copy_text(L, arena, "url") };
-	if (fetch->url.data == NULL)
+	asked.url = read_text(L, &asked, "url");
+	if (asked.url.data == NULL)
 		return luaL_error(L, "http.fetch: url is missing");
-	fetch->method = copy_text(L, arena, "method");
-	fetch->body = copy_text(L, arena, "body");
-	fetch->has_body = fetch->body.data != NULL;
-	read_headers(L, arena, fetch);
-	fetch->timeout_ms = read_number(L, "timeout", FETCH_TIMEOUT_MS, LIMIT_FETCH_TIMEOUT_MS);
-	if (fetch->timeout_ms == 0)
-		fetch->timeout_ms = 1;
-	fetch->redirects_max = (uint32_t)read_number(L, "redirects", FETCH_REDIRECTS, 20);
+	asked.method = read_text(L, &asked, "method");
+	asked.body = read_text(L, &asked, "body");
+	read_headers(L, &asked);
+	int64_t timeout_ms = read_number(L, "timeout", FETCH_TIMEOUT_MS, LIMIT_FETCH_TIMEOUT_MS);
+	int64_t redirects = read_number(L, "redirects", FETCH_REDIRECTS, 20);
+	sandbox_need(L, asked.bytes);
+	struct fetch *fetch = arena_alloc(arena, sizeof(*fetch));
+	*fetch = (struct fetch){
+		.url = arena_copy(arena, asked.url),
+		.method = arena_copy(arena, asked.method),
+		.body = arena_copy(arena, asked.body),
+		.has_body = asked.body.data != NULL,
+		.timeout_ms = timeout_ms ? timeout_ms : 1,
+		.redirects_max = (uint32_t)redirects,
+	};
+	copy_headers(L, &asked, arena, fetch);
+	api_count(L);
 	call->wait = (struct wait){ .kind = WAIT_FETCH, .fetch = fetch };
 	return lua_yieldk(L, 0, 0, after_fetch);
 }
@@ -510,6 +568,8 @@ void api_push_self(lua_State *L, struct call *call)
 {
 	struct object *object = call->object;
 	struct objects *objects = call->objects;
+	/* What is kept of the object outside of Lua; object_drop_instance gives it back. */
+	sandbox_need(L, object_bytes(object));
 	lua_createtable(L, 0, 6);
 	set_text(L, "id", call->name.id);
 	set_text(L, "class", call->name.class_name);
@@ -519,6 +579,10 @@ void api_push_self(lua_State *L, struct call *call)
 	lua_setmetatable(L, -2);
 	lua_pushvalue(L, -1);
 	object->self = luaL_ref(L, LUA_REGISTRYINDEX);
+	if (!sandbox_try_lend(call->state->sandbox, object_bytes(object))) {
+		luaL_unref(L, LUA_REGISTRYINDEX, object->self);
+		luaL_error(L, "not enough memory");
+	}
 	/* Nothing below raises an error: the instance is there. */
 	object->serial = ++objects->next_serial;
 	object->state = call->state;

@@ -15,7 +15,8 @@
 
 #include <lauxlib.h>
 
-#define CHARGE_KEY 20 /* instructions that reading or writing a key is worth */
+#define CHARGE_KEY   20  /* instructions that reading or writing a key is worth */
+#define CHANGE_BYTES 128 /* of a change: the class's name and what finds it by key */
 
 struct storage_handle {
 	uint64_t serial;
@@ -27,6 +28,7 @@ struct storage_handle {
 static struct storage *check_storage(lua_State *L, int index)
 {
 	struct call *call = call_running(L);
+	api_count(L);
 	const struct storage_handle *handle = lua_touserdata(L, index);
 	if (handle == NULL || !lua_getmetatable(L, index))
 		luaL_argerror(L, index, "self.storage expected: call it with a colon");
@@ -55,7 +57,6 @@ static struct slice check_key(lua_State *L, int index)
 static struct value check_value(lua_State *L, int index)
 {
 	struct objects *objects = call_running(L)->objects;
-	struct arena *arena = turn_arena(objects->turn);
 	size_t most = (size_t)objects->engine->config->value_bytes_max;
 	struct value value = { 0 };
 	if (lua_isnoneornil(L, index))
@@ -65,7 +66,7 @@ static struct value check_value(lua_State *L, int index)
 	if (value.data.size > most)
 		luaL_error(L, "a value of %d bytes exceeds max-value-size (%d)",
 			(int)value.data.size, (int)most);
-	value.data = arena_copy(arena, value.data);
+	value.data = api_copy(L, value.data);
 	return value;
 }
 
@@ -80,11 +81,32 @@ static int64_t check_time(lua_State *L, int index)
 /* --- storage: values -----------------------------------------------------------------------------
  */
 
+/* What is assembled in the turn's arena from now on must fit into the class's memory. */
+static void bound_arena(lua_State *L, struct arena *arena)
+{
+	arena->bytes_max = arena->bytes + sandbox_room(sandbox_of(L));
+}
+
+static bool was_too_large(const struct value *value)
+{
+	return value->data.data == NULL && value->data.size > 0;
+}
+
 static void push_stored(lua_State *L, struct storage *storage, struct slice key)
 {
+	struct arena *arena = turn_arena(storage->turn);
 	struct value value;
 	sandbox_charge(L, CHARGE_KEY);
-	if (storage_get(storage, key, &value))
+	bound_arena(L, arena);
+	bool found = storage_get(storage, key, &value);
+	if (found && was_too_large(&value)) {
+		sandbox_need(L, value.data.size);
+		bound_arena(L, arena);
+		found = storage_get(storage, key, &value);
+	}
+	arena->bytes_max = SIZE_MAX;
+	api_count(L);
+	if (found)
 		lua_value_push_stored(L, &value);
 	else
 		lua_pushnil(L);
@@ -113,14 +135,23 @@ struct pair {
 	struct value value;
 };
 
+/* What a change takes in the turn's arena, besides the value. */
+static size_t change_bytes(const struct storage *storage, struct slice key)
+{
+	return sizeof(struct effect) + 2 * key.size + storage->name.id.size + CHANGE_BYTES;
+}
+
 /* All pairs are read before the first is written: an error leaves no half of them. */
 static int put_table(lua_State *L, struct storage *storage)
 {
 	struct arena *arena = turn_arena(storage->turn);
-	size_t count = 0, capacity = 16;
+	size_t count = 0, capacity = 16, bytes = 0;
+	sandbox_charge(L, CHARGE_KEY);
 	struct pair *pairs = arena_alloc(arena, capacity * sizeof(*pairs));
 	for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+		api_count(L);
 		if (count == capacity) {
+			sandbox_need(L, 2 * capacity * sizeof(*pairs));
 			struct pair *grown = arena_alloc(arena, 2 * capacity * sizeof(*pairs));
 			memcpy(grown, pairs, count * sizeof(*pairs));
 			pairs = grown;
@@ -129,10 +160,14 @@ static int put_table(lua_State *L, struct storage *storage)
 		struct slice key = check_key(L, -2);
 		struct value value = check_value(L, -1);
 		pairs[count++] = (struct pair){ arena_copy(arena, key), value };
+		bytes += change_bytes(storage, key);
 		sandbox_charge(L, CHARGE_KEY + value.data.size / 64);
 	}
-	for (size_t i = 0; i < count; i++)
+	sandbox_need(L, bytes);
+	for (size_t i = 0; i < count; i++) {
+		sandbox_charge(L, 1);
 		storage_put(storage, pairs[i].key, &pairs[i].value);
+	}
 	return 0;
 }
 
@@ -156,14 +191,17 @@ static int storage_lua_delete(lua_State *L)
 		lua_pushboolean(L, storage_delete(storage, check_key(L, 2)));
 		return 1;
 	}
+	size_t bytes = 0;
 	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
-		check_key(L, -1);
+		bytes += change_bytes(storage, check_key(L, -1));
+		sandbox_charge(L, CHARGE_KEY);
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
+	sandbox_need(L, bytes);
 	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) != LUA_TNIL; i++) {
+		sandbox_charge(L, 1);
 		deleted += storage_delete(storage, check_key(L, -1));
-		sandbox_charge(L, CHARGE_KEY);
 		lua_pop(L, 1);
 	}
 	lua_pushinteger(L, deleted);
@@ -229,45 +267,69 @@ struct listed {
 	struct value value;
 };
 
+struct collected {
+	struct listed *first;
+	lua_Integer count;
+	size_t bytes_missing; /* the class has no room for the next one */
+};
+
 /* The cursor is closed before anything is made of what it found: that may raise an error. */
-static struct listed *collect(lua_State *L, struct storage *storage,
-	const struct storage_range *range, lua_Integer limit, lua_Integer *count)
+static struct collected collect(
+	lua_State *L, struct storage *storage, const struct storage_range *range, lua_Integer limit)
 {
 	struct arena *arena = turn_arena(storage->turn);
-	struct listed *first = NULL, **last = &first;
+	struct collected found = { 0 };
+	struct listed **last = &found.first;
 	struct storage_list list;
 	struct slice key;
 	struct value value;
-	*count = 0;
+	bound_arena(L, arena);
 	storage_list_open(&list, storage, range);
-	while (*count < limit && *count <= LIMIT_LIST_KEYS &&
-		storage_list_next(&list, &key, &value)) {
+	while (found.count < limit && found.count <= LIMIT_LIST_KEYS &&
+		sandbox_charge_on(L, CHARGE_KEY) && storage_list_next(&list, &key, &value)) {
+		size_t more = sizeof(struct listed) + key.size;
+		if (was_too_large(&value) || !arena_has_room(arena, more)) {
+			found.bytes_missing = more + value.data.size;
+			break;
+		}
 		struct listed *entry = arena_alloc(arena, sizeof(*entry));
 		*entry = (struct listed){ NULL, arena_copy(arena, key), value };
 		*last = entry;
 		last = &entry->next;
-		++*count;
+		found.count++;
 	}
 	storage_list_close(&list);
-	return first;
+	arena->bytes_max = SIZE_MAX;
+	return found;
 }
 
 static int storage_lua_list(lua_State *L)
 {
 	struct storage *storage = check_storage(L, 1);
+	struct arena *arena = turn_arena(storage->turn);
 	struct storage_range range;
-	lua_Integer limit = read_range(L, &range), count;
-	struct listed *entry = collect(L, storage, &range, limit, &count);
-	sandbox_charge(L, (uint64_t)count * CHARGE_KEY);
-	if (count > LIMIT_LIST_KEYS)
+	lua_Integer limit = read_range(L, &range);
+	struct arena_mark mark = arena_mark(arena);
+	struct collected found = collect(L, storage, &range, limit);
+	if (found.bytes_missing) {
+		/* Once more, if there is more room when all has been collected. */
+		arena_rewind(arena, mark);
+		sandbox_need(L, sandbox_room(sandbox_of(L)) + 1);
+		found = collect(L, storage, &range, limit);
+	}
+	api_count(L);
+	sandbox_charge(L, 1);
+	if (found.bytes_missing)
+		return luaL_error(L, "not enough memory");
+	if (found.count > LIMIT_LIST_KEYS)
 		return luaL_error(L, "more than %d keys; give a limit and go on with start_after",
 			LIMIT_LIST_KEYS);
-	lua_createtable(L, (int)count, 0);
-	for (lua_Integer i = 1; entry; i++, entry = entry->next) {
+	lua_createtable(L, (int)found.count, 0);
+	for (lua_Integer i = 1; found.first; i++, found.first = found.first->next) {
 		lua_createtable(L, 0, 2);
-		lua_pushlstring(L, entry->key.data, entry->key.size);
+		lua_pushlstring(L, found.first->key.data, found.first->key.size);
 		lua_setfield(L, -2, "key");
-		lua_value_push_stored(L, &entry->value);
+		lua_value_push_stored(L, &found.first->value);
 		lua_setfield(L, -2, "value");
 		lua_rawseti(L, -2, i);
 	}

@@ -29,13 +29,14 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-#define NS_PER_MS         1000000ull
-#define OVERLOAD_RETRY_MS 100
-#define RESULTS_MAX       1000 /* of a method: they stand on a stack */
-#define JSON_CHARGE_BYTES 16
-#define OWN_PART          16
-#define FIRST_ARGUMENT    4 /* of DO.CALL class id method ... */
-#define REPLY_BYTES       (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
+#define NS_PER_MS          1000000ull
+#define OVERLOAD_RETRY_MS  100
+#define RESULTS_MAX        1000 /* of a method: they stand on a stack */
+#define JSON_CHARGE_BYTES  16
+#define OWN_PART           16
+#define SCRATCH_KEEP_BYTES (256 * 1024)
+#define FIRST_ARGUMENT     4 /* of DO.CALL class id method ... */
+#define REPLY_BYTES        (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
 
 /* --- within the Lua thread -----------------------------------------------------------------------
  */
@@ -249,6 +250,13 @@ static void forget_changes(struct turn *turn, struct call *call, struct storage 
 	storage_open(storage, turn, &call->name);
 }
 
+void call_give_back(struct call *call)
+{
+	sandbox_give_back(call->state->sandbox, call->lent);
+	call->lent = 0;
+	call->arena_bytes = call->request->arena.bytes;
+}
+
 static void log_cut(const struct call *call)
 {
 	struct slice class_name = call->name.class_name;
@@ -274,6 +282,7 @@ static void leave_object(struct turn *turn, struct call *call, bool failed)
 	}
 	section_leave(call);
 	wait_forget(call);
+	call_give_back(call);
 	if (call->thread)
 		sandbox_put_thread(state->sandbox, &call->thread);
 	object->calls_in--;
@@ -376,6 +385,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	objects->running = NULL;
 	objects->turn = NULL;
 	objects->storage = NULL;
+	buffer_clear(&objects->scratch, SCRATCH_KEEP_BYTES);
 	call->object->last_active_ms = turn->now_ms;
 	if (is_too_large(call, turn)) {
 		end_call(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE);
@@ -427,6 +437,7 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 	struct class_state *state = call->state;
 	call->begun_ms = objects_steady_ms(call->objects);
 	call->mark = arena_mark(turn_arena(turn));
+	call->arena_bytes = turn_arena(turn)->bytes;
 	if (state->class->lsn > turn->gate_lsn)
 		turn->gate_lsn = state->class->lsn;
 	if (!job_is_due(turn, call, storage)) {
@@ -548,6 +559,7 @@ static void forget_turn(struct turn *turn, struct call *call)
 		call->wait.fetch = arena_alloc(arena, sizeof(answered));
 		*call->wait.fetch = answered;
 	}
+	call_give_back(call);
 }
 
 void call_run(struct turn *turn)

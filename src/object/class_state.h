@@ -19,6 +19,7 @@ struct class_state {
 	bool has_init;
 	bool has_alarm;
 	/* the owner's */
+	uint64_t serial;           /* no other state of the worker ever has it */
 	uint32_t instances;        /* in memory */
 	struct object *idle_first; /* those without a call in them, the longest idle first */
 	struct object *idle_last;

@@ -73,6 +73,7 @@ struct fetch_exchange {
 	uv_timer_t deadline;
 	bool is_running;
 	int64_t body_bytes_max;
+	bool is_held; /* to less, by fetch->hold */
 	uint32_t redirects;
 	struct fetch_message message;
 	/* the hop */
@@ -383,9 +384,17 @@ static enum fetch_coding_state add_to_body(struct fetch_exchange *exchange, stru
 	struct buffer *body = &fetch->body_in;
 	enum fetch_coding_state state = FETCH_CODING_GOOD;
 	size_t bytes_max = (size_t)exchange->body_bytes_max;
+	size_t held_max = fetch->hold
+		? fetch->hold(fetch, body->capacity + fetch->headers_in.capacity)
+		: bytes_max;
+	exchange->is_held = held_max < bytes_max;
+	if (exchange->is_held)
+		bytes_max = held_max;
 	if (!exchange->has_body)
 		exchange->coding = fetch_coding_new(buffer_slice(&fetch->headers_in), &state);
 	exchange->has_body = true;
+	if (body->size > bytes_max)
+		return FETCH_CODING_TOO_LARGE;
 	if (exchange->coding)
 		return fetch_coding_put(exchange->coding, bytes, bytes_max, body);
 	if (bytes.size > bytes_max - body->size)
@@ -461,7 +470,10 @@ static void say_failure(struct fetch_exchange *exchange, CURLcode result)
 		fail(fetch, ERROR_FETCH_ADDRESS, host, port);
 		return;
 	case STOP_BODY_SIZE:
-		fail(fetch, ERROR_FETCH_BODY_SIZE, (long long)exchange->body_bytes_max);
+		if (exchange->is_held)
+			fail(fetch, ERROR_FETCH_MEMORY);
+		else
+			fail(fetch, ERROR_FETCH_BODY_SIZE, (long long)exchange->body_bytes_max);
 		return;
 	case STOP_HEADER_SIZE:
 		fail(fetch, ERROR_FETCH_ANSWER_HEAD);

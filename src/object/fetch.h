@@ -40,6 +40,9 @@ struct fetch {
 	bool headers_bound;     /* none of the headers goes to another origin than the first */
 	void (*done)(struct fetch *fetch); /* from the loop, never from within fetcher_start */
 	void *context;
+	/* Told, as the answer comes, how many bytes it takes; says how many its body may have.
+	 * NULL: fetch-size-limit alone. */
+	size_t (*hold)(struct fetch *fetch, size_t bytes);
 
 	/* answered */
 	int status;               /* 0: no answer, `error` says why */

@@ -189,11 +189,11 @@ static lua_Integer sequence_count(lua_State *L, int index)
 {
 	lua_Integer count = 0;
 	while (lua_rawgeti(L, index, count + 1) != LUA_TNIL) {
+		sandbox_charge(L, 1);
 		count++;
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
-	sandbox_charge(L, (uint64_t)count);
 	return count;
 }
 
@@ -204,12 +204,12 @@ static uint64_t pairs_count(lua_State *L, int index, lua_Integer items)
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
 		int key = lua_gettop(L) - 1, type = lua_type(L, key);
+		sandbox_charge(L, 1);
 		if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
 			luaL_error(L, "a key of type %s cannot be stored", lua_typename(L, type));
 		count += !is_in_sequence(L, key, items);
 		lua_pop(L, 1);
 	}
-	sandbox_charge(L, count);
 	return count;
 }
 
@@ -221,11 +221,13 @@ static bool is_in_sequence(lua_State *L, int key, lua_Integer items)
 	return number >= 1 && number <= items;
 }
 
+/* `size` bytes in a buffer that grows by a quarter. */
 static void size_check(lua_State *L, size_t size, size_t bytes_max)
 {
 	if (size > bytes_max)
 		luaL_error(L, "a value of more than %I bytes cannot be stored",
 			(LUAI_UACINT)bytes_max);
+	sandbox_need(L, size + size / 4);
 }
 
 static void push_value(lua_State *L, struct slice *rest)

@@ -14,9 +14,9 @@
 /* Appends the value at `index` packed. Raises an error for what cannot be stored: functions,
  * threads, userdata (json.null is none), tables that contain themselves or nest deeper than
  * LIMIT_PACKED_DEPTH, keys that are not strings, numbers or booleans, more than `bytes_max` bytes
- * in all. `out` then holds rubbish, nothing is leaked. Of metatables only the mark of a JSON object
- * is looked at. Charges the turn by item and by size (sandbox_charge), as pushing does. json.null
- * is the light userdata NULL. */
+ * in all, or more than the class has room for. `out` then holds rubbish, nothing is leaked. Of
+ * metatables only the mark of a JSON object is looked at. Charges the turn by item and by size
+ * (sandbox_charge), as pushing does. json.null is the light userdata NULL. */
 void lua_value_pack(lua_State *L, int index, struct buffer *out, size_t bytes_max);
 /* Pushes one value; the bytes must be packed_is_whole. */
 void lua_value_push(lua_State *L, struct slice packed);

@@ -106,6 +106,8 @@ struct class_state *slot_state(
 	if (class == NULL)
 		return NULL;
 	slot->state = class_state_new(&objects->environment, class, error, error_size);
+	if (slot->state)
+		slot->state->serial = ++objects->next_state_serial;
 	class_release(&class);
 	return slot->state;
 }
@@ -260,6 +262,7 @@ void object_drop_instance(struct objects *objects, struct object *object)
 	assert(object->calls_in == 0);
 	leave_idle_list(object);
 	/* The reference is there, so this takes no memory and raises nothing. */
+	sandbox_give_back(state->sandbox, object_bytes(object));
 	if (!sandbox_is_lost(state->sandbox))
 		luaL_unref(sandbox_lua(state->sandbox), LUA_REGISTRYINDEX, object->self);
 	object->state = NULL;

@@ -15,7 +15,8 @@
 #include "object/objects.h"
 #include "object/scheduler.h"
 
-#define OBJECT_BUCKETS_FIRST 64
+#define OBJECT_BUCKETS_FIRST  64
+#define OBJECT_OVERHEAD_BYTES 32 /* its place in the table, and the allocator's */
 
 /* --- objects -------------------------------------------------------------------------------------
  */
@@ -89,6 +90,7 @@ struct objects {
 	uint32_t bucket_count;
 	uint32_t object_count;
 	uint64_t next_serial;
+	uint64_t next_state_serial;
 
 	/* the turn that runs */
 	struct call *running;
@@ -115,6 +117,11 @@ struct objects {
 	bool stopped; /* nothing waits or begins any more */
 };
 
+/* That it takes outside of its class's Lua state. */
+static inline size_t object_bytes(const struct object *object)
+{
+	return sizeof(*object) + object->id.size + OBJECT_OVERHEAD_BYTES;
+}
 struct object *object_find(struct objects *objects, const struct object_name *name);
 /* Finds or makes one; object_settle forgets it when nothing goes on with it. */
 struct object *object_take(
@@ -182,7 +189,8 @@ struct wait {
 	struct request *request; /* of the other object's call; once it is told, ours */
 	bool sent;
 	bool answered;
-	bool over; /* the call is on its way to its next turn */
+	bool over;   /* the call is on its way to its next turn */
+	size_t lent; /* by the class's sandbox, for what the answer takes */
 };
 
 /* What is done with a call as soon as no turn runs. */
@@ -203,6 +211,7 @@ struct call {
 	struct slice method;
 	struct slice packed;            /* CALL_OBJECT: a table whose items are the arguments */
 	const struct call_link *caller; /* CALL_OBJECT */
+	uint64_t lender;                /* the caller's state: `packed` is lent by its sandbox */
 	struct objects_job *job;        /* CALL_JOB, CALL_NOW */
 
 	bool as_json; /* CALL_CLIENT: the reply is the result as JSON */
@@ -211,6 +220,8 @@ struct call {
 	struct class_state *state;
 	lua_State *thread;
 	struct arena_mark mark; /* of the request's arena before the first turn */
+	size_t arena_bytes;     /* of the arena, as counted */
+	size_t lent;            /* of these by the class's sandbox */
 	int64_t begun_ms;       /* objects_steady_ms */
 	uint32_t transactions;  /* open ones: no waits within */
 	bool no_method;
@@ -234,6 +245,8 @@ static inline struct call *call_of(const struct request *request)
 	return calls ? request->state : NULL;
 }
 
+/* What was lent to the call's turns is given back. */
+void call_give_back(struct call *call);
 /* A new call of a request of the server's own, in the request's arena. */
 struct call *call_new(struct request *request, enum call_kind kind, const struct object_name *name,
 	struct slice method);

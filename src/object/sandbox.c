@@ -120,15 +120,22 @@ bool sandbox_try_lend(struct sandbox *sandbox, size_t bytes)
 	return true;
 }
 
-void sandbox_lend(lua_State *L, size_t bytes)
+void sandbox_need(lua_State *L, size_t bytes)
 {
 	struct sandbox *sandbox = sandbox_of(L);
-	if (sandbox_try_lend(sandbox, bytes))
+	if (bytes <= sandbox_room(sandbox))
 		return;
 	sandbox_charge_refusal(sandbox);
 	lua_gc(L, LUA_GCCOLLECT, 0);
-	if (!sandbox_try_lend(sandbox, bytes))
+	if (bytes > sandbox_room(sandbox))
 		luaL_error(L, "not enough memory");
+}
+
+void sandbox_lend(lua_State *L, size_t bytes)
+{
+	sandbox_need(L, bytes);
+	bool lent = sandbox_try_lend(sandbox_of(L), bytes);
+	assert(lent);
 }
 
 void sandbox_give_back(struct sandbox *sandbox, size_t bytes)
@@ -244,6 +251,10 @@ void sandbox_put_thread(struct sandbox *sandbox, lua_State **taken)
 	sandbox->budget.thread = spender == thread ? NULL : spender;
 	if (spent || sandbox->idle_count == SANDBOX_THREADS_IDLE) {
 		drop_thread(sandbox, thread);
+		/* A spent one may hold buffers, whose finalizers no collection runs that is for
+		 * lack of memory. */
+		if (spent)
+			lua_gc(sandbox->main, LUA_GCCOLLECT, 0);
 		return;
 	}
 	lua_settop(thread, 0);

@@ -53,8 +53,9 @@ size_t sandbox_memory(const struct sandbox *sandbox);
 size_t sandbox_memory_max(const struct sandbox *sandbox);
 /* Bytes that may still be lent. */
 size_t sandbox_room(const struct sandbox *sandbox);
-/* Counts memory outside of Lua as the class's, before it is taken. Raises the error of memory when
- * there is not so much, also after all has been collected. */
+/* Raises the error of memory when there is not so much room, also after all has been collected. */
+void sandbox_need(lua_State *L, size_t bytes);
+/* The same, and counts it as the class's: memory outside of Lua. */
 void sandbox_lend(lua_State *L, size_t bytes);
 /* The same outside of a call; false: there is not so much. */
 bool sandbox_try_lend(struct sandbox *sandbox, size_t bytes);
@@ -87,6 +88,8 @@ bool sandbox_is_late(const struct sandbox *sandbox);
 /* Work that no instruction counted; ends the turn when that was too much. One unit is about what an
  * instruction costs. */
 void sandbox_charge(lua_State *L, uint64_t instructions);
+/* The same for who cannot leave now: false when the turn is to end. */
+bool sandbox_charge_on(lua_State *L, uint64_t instructions);
 /* Gives the functions in C of the table on top of the stack, which have one upvalue at the most,
  * their look at the budget. Within a protected call. */
 void sandbox_guard(lua_State *L);

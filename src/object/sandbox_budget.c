@@ -4,8 +4,8 @@
  * Four things look at the budget: the count hook, every INTERVAL instructions; sandbox_charge,
  * which each function in C calls when it is entered; pcall, when it returns; and the watchdog, when
  * the time is over, by setting the hook of the running thread, which Lua allows at any moment, so
- * that it comes at the next instruction. The clock is looked at besides, each INTERVAL units,
- * because a test's clock has no watchdog.
+ * that it comes at the next instruction. The clock is looked at besides, each INTERVAL units:
+ * a test's clock has no watchdog, and a system may have no timer left.
  *
  *   used up, found by the hook or a function --> watchdog_leave: the thread is left as it stands
  *   nothing finds it for a while             --> the watchdog cuts: the state is lost
@@ -35,6 +35,9 @@
 /* What the server's own work may spend: it ends even when it meets something of a class. */
 #define OWN_INSTRUCTIONS 200000000
 
+/* A time that does not come, with room for what is added to it. */
+#define NEVER_NS (UINT64_MAX / 2)
+
 /* Bytes of a source compiled between two looks at the clock: for some sources the compiler takes
  * time with the square of their size. */
 #define LOAD_BYTES 64
@@ -47,6 +50,7 @@ const char sandbox_exhausted_error = 0;
 static void on_count(lua_State *L, lua_Debug *activation);
 static void on_time_over(void *context);
 static void spend(struct sandbox *sandbox, lua_State *L, uint64_t instructions);
+static void count(struct sandbox *sandbox, uint64_t instructions);
 _Noreturn static void end_turn(struct sandbox *sandbox, lua_State *L);
 
 /* --- turns ---------------------------------------------------------------------------------------
@@ -56,12 +60,14 @@ void sandbox_begin(
 	struct sandbox *sandbox, lua_State *thread, uint64_t instructions_max, uint64_t time_max_ns)
 {
 	uint64_t now_ns = clock_monotonic_ns(sandbox->clock);
+	uint64_t over_at_ns = time_max_ns < NEVER_NS - now_ns ? now_ns + time_max_ns : NEVER_NS;
+	bool is_watched = sandbox->clock == clock_system();
 	sandbox->budget = (struct budget){
 		.thread = thread,
 		.instructions_max = instructions_max,
 		.look_at = INTERVAL,
-		.deadline_ns =
-			time_max_ns < UINT64_MAX - now_ns ? now_ns + time_max_ns : UINT64_MAX,
+		.over_at_ns = is_watched ? over_at_ns : UINT64_MAX,
+		.deadline_ns = is_watched ? over_at_ns + WATCHDOG_GRACE_NS_MAX : over_at_ns,
 	};
 	lua_sethook(thread, on_count, LUA_MASKCOUNT, INTERVAL);
 }
@@ -72,6 +78,7 @@ void sandbox_begin_own(struct sandbox *sandbox)
 		.thread = sandbox->main,
 		.instructions_max = OWN_INSTRUCTIONS,
 		.look_at = INTERVAL,
+		.over_at_ns = UINT64_MAX,
 		.deadline_ns = UINT64_MAX,
 	};
 	sandbox_aim(sandbox, sandbox->main);
@@ -92,10 +99,8 @@ static void run_watched(void *context)
 bool sandbox_watch(struct sandbox *sandbox, void (*run)(void *), void *argument)
 {
 	struct watched watched = { sandbox, run, argument };
-	bool is_real = sandbox->clock == clock_system();
-	enum watchdog_end end =
-		watchdog_run(&sandbox->watchdog, is_real ? sandbox->budget.deadline_ns : UINT64_MAX,
-			on_time_over, run_watched, &watched);
+	enum watchdog_end end = watchdog_run(&sandbox->watchdog, sandbox->budget.over_at_ns,
+		on_time_over, run_watched, &watched);
 	if (end == WATCHDOG_CUT) {
 		sandbox->budget.exhausted = true;
 		sandbox_lose(sandbox);
@@ -160,6 +165,16 @@ void sandbox_charge(lua_State *L, uint64_t instructions)
 		budget->used += instructions;
 	else
 		spend(sandbox_of(L), L, instructions);
+}
+
+bool sandbox_charge_on(lua_State *L, uint64_t instructions)
+{
+	struct sandbox *sandbox = sandbox_of(L);
+	struct budget *budget = &sandbox->budget;
+	budget->used += instructions;
+	if (budget->used >= budget->look_at || budget->time_is_over)
+		count(sandbox, 0);
+	return !budget->exhausted;
 }
 
 void sandbox_charge_refusal(struct sandbox *sandbox)
@@ -259,7 +274,8 @@ static void on_time_over(void *context)
 		lua_sethook(budget->thread, on_count, LUA_MASKCOUNT, INTERVAL_OVER);
 }
 
-static void spend(struct sandbox *sandbox, lua_State *L, uint64_t instructions)
+/* Notes what is spent, and whether that was too much. */
+static void count(struct sandbox *sandbox, uint64_t instructions)
 {
 	struct budget *budget = &sandbox->budget;
 	uint64_t room = UINT64_MAX - budget->used;
@@ -268,14 +284,18 @@ static void spend(struct sandbox *sandbox, lua_State *L, uint64_t instructions)
 		budget->exhausted = true;
 	else if (budget->deadline_ns != UINT64_MAX)
 		budget->exhausted |= clock_monotonic_ns(sandbox->clock) >= budget->deadline_ns;
-	if (budget->exhausted)
+	budget->look_at = budget->exhausted ? 0 : budget->used + INTERVAL;
+}
+
+static void spend(struct sandbox *sandbox, lua_State *L, uint64_t instructions)
+{
+	count(sandbox, instructions);
+	if (sandbox->budget.exhausted)
 		end_turn(sandbox, L);
-	budget->look_at = budget->used + INTERVAL;
 }
 
 static void end_turn(struct sandbox *sandbox, lua_State *L)
 {
-	sandbox->budget.look_at = 0;
 	if (watchdog_runs(&sandbox->watchdog) && !sandbox->watchdog.held)
 		watchdog_leave(&sandbox->watchdog);
 	sandbox_aim(sandbox, L);

@@ -25,8 +25,9 @@ struct budget {
 	lua_State *thread; /* that spends it; NULL: it is gone */
 	uint64_t used;
 	uint64_t instructions_max;
-	uint64_t look_at; /* `used` at which the clock is looked at next */
-	uint64_t deadline_ns;
+	uint64_t look_at;                   /* `used` at which the clock is looked at next */
+	uint64_t over_at_ns;                /* for the watchdog */
+	uint64_t deadline_ns;               /* for the looks at the clock */
 	volatile sig_atomic_t time_is_over; /* set by the watchdog, in a signal handler */
 	bool exhausted;
 };

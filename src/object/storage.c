@@ -196,7 +196,7 @@ static bool is_same(struct storage *storage, struct slice store_key, const struc
 		return slice_equal(old->data, value->data);
 	struct value found;
 	turn_get(storage->turn, storage->shard, store_key, &found);
-	return slice_equal(found.data, value->data);
+	return found.data.data && slice_equal(found.data, value->data);
 }
 
 static void clear(struct storage *storage, bool keep_alarm)

@@ -206,11 +206,23 @@ static bool may_leave(const struct objects *objects, const struct call *call)
 	return call->request->gate_lsn <= gate_released(objects->engine->gate);
 }
 
+/* What an answer takes counts as the class's while it comes. Its buffers grow by a quarter. */
+static size_t hold_body(struct fetch *fetch, size_t bytes)
+{
+	struct call *call = fetch->context;
+	size_t *lent = &call->wait.lent;
+	if (bytes > *lent && sandbox_try_lend(call->state->sandbox, bytes - *lent))
+		*lent = bytes;
+	size_t room = sandbox_room(call->state->sandbox);
+	return bytes > *lent ? 0 : *lent / 5 * 4 + room / 5 * 4;
+}
+
 static void on_fetched(struct fetch *fetch)
 {
 	struct call *call = fetch->context;
 	struct objects *objects = call->objects;
 	call->wait.fetch_begun = false;
+	hold_body(fetch, fetch->body_in.capacity + fetch->headers_in.capacity);
 	engine_tick(objects->engine, objects->options.port);
 	wait_finish(call, WAIT_ENDED);
 	objects_act(objects);
@@ -221,6 +233,7 @@ static void begin_fetch(struct objects *objects, struct call *call)
 {
 	call->wait.fetch_begun = true;
 	call->wait.fetch->done = on_fetched;
+	call->wait.fetch->hold = hold_body;
 	call->wait.fetch->context = call;
 	objects->options.host.fetch(objects->options.host.context, call->wait.fetch);
 }
@@ -264,10 +277,34 @@ static void drop_fetch(struct objects *objects, struct call *call)
 /* --- other objects -------------------------------------------------------------------------------
  */
 
+/* The arguments of a call were lent by its caller's class, which may have another state by now. */
+static void return_loan(struct objects *objects, const struct request *request)
+{
+	const struct call *call = request->state;
+	const struct class_slot *slot = slot_of(objects, call->caller->name.class_name);
+	if (slot && slot->state && slot->state->serial == call->lender)
+		sandbox_give_back(slot->state->sandbox, call->packed.size);
+}
+
+/* Beyond the memory of the caller's class an answer is an error. */
+static void hold_answer(struct call *caller, struct request *request)
+{
+	struct buffer *reply = &request->reply;
+	if (sandbox_try_lend(caller->state->sandbox, reply->capacity)) {
+		caller->wait.lent = reply->capacity;
+		return;
+	}
+	struct writer writer = { .out = reply };
+	buffer_fini(reply);
+	request->failed = true;
+	writer_error(&writer, ERROR_ANSWER_MEMORY);
+}
+
 static void on_answered(struct request *request)
 {
 	struct objects *objects = request->environment;
 	struct call *caller = request->told_context;
+	return_loan(objects, request);
 	if (caller == NULL) { /* it did not wait so long */
 		request_put(&objects->port->pool, &request);
 		return;
@@ -277,6 +314,7 @@ static void on_answered(struct request *request)
 		return;
 	if (request->gate_lsn > caller->request->gate_lsn)
 		caller->request->gate_lsn = request->gate_lsn;
+	hold_answer(caller, request);
 	wait_finish(caller, WAIT_ENDED);
 	objects_act(objects);
 	objects_ask(objects);
@@ -321,6 +359,7 @@ struct request *wait_new_request(struct objects *objects, struct call *caller,
 	request->argument_count = 2;
 	struct call *call = call_new(request, CALL_OBJECT, name, method);
 	call->packed = arena_copy(arena, packed);
+	call->lender = caller->state->serial;
 	struct call_link link = {
 		.caller = caller->caller,
 		.name = caller->name,
@@ -366,6 +405,8 @@ static void drop_request(struct objects *objects, struct call *call)
 		return;
 	call->wait.request = NULL;
 	request->told_context = NULL;
+	if (!call->wait.sent)
+		return_loan(objects, request);
 	if (call->wait.answered || !call->wait.sent)
 		request_put(&objects->port->pool, &request);
 }
@@ -377,6 +418,8 @@ static void drop_wait(struct call *call)
 	if (call->wait.fetch)
 		drop_fetch(objects, call);
 	drop_request(objects, call);
+	sandbox_give_back(call->state->sandbox, call->wait.lent);
+	call->wait.lent = 0;
 }
 
 void wait_parked(struct request *request)

@@ -45,7 +45,8 @@ static inline const struct hash_secret *turn_secret(const struct turn *turn)
 uint16_t turn_shard_of(const struct turn *turn, struct slice id);
 
 /* True when the key has a live value: this turn's changes first, then the store. Data is valid
- * until the turn ends, in the request's arena when it had to be assembled. */
+ * until the turn ends, in the request's arena when it had to be assembled; NULL when that has not
+ * the room (arena_has_room). */
 bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* As turn_get without the data (data.size is right): cheap for large values. */
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out);

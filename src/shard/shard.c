@@ -126,6 +126,7 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	commit(engine, self, &turn);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns += ended_ns - port->stamp_ns;
+	port->burst_ns += ended_ns - port->stamp_ns;
 	port->stamp_ns = ended_ns;
 	bool relaxed = request->command->flags & COMMAND_RELAXED;
 	if (!relaxed && turn.gate_lsn > request->gate_lsn)
@@ -345,6 +346,8 @@ void shard_run(struct engine *engine, uint16_t self)
 		struct request *request;
 		if ((request = request_list_take(&port->home)) != NULL)
 			tell(port, request);
+		else if (port->burst_ns_max && port->burst_ns >= port->burst_ns_max)
+			break; /* engine_deliver goes on */
 		else if ((request = request_list_take(&port->moving)) != NULL)
 			advance(engine, self, request);
 		else if (port->ready_first)

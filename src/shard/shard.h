@@ -31,7 +31,8 @@ struct shard {
 void shard_enter(struct engine *engine, uint16_t self, struct request *request);
 /* A request is home, on its own port: whoever is to be told will be. */
 void shard_arrive(struct engine *engine, uint16_t self, struct request *request);
-/* Moves everything on that can move on this port's thread. Called from within itself (by a turn, or
+/* Moves everything on that can move on this port's thread, unless its turns have taken long
+ * (burst_ns). Called from within itself (by a turn, or
  * by whoever is told) it does nothing: the outermost call sees to what has been added. */
 void shard_run(struct engine *engine, uint16_t self);
 

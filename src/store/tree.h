@@ -48,8 +48,8 @@ void tree_view_close(struct tree_view **view);
 void tree_view_renew(struct tree_view *view);
 
 /* True when the key has a value (expired or not). `data` points into the map, valid until the view
- * is renewed, or into `arena` for a chunked value. `arena` NULL: data is not wanted, only type,
- * expiry and data.size are filled. */
+ * is renewed, or into `arena` for a chunked value. `arena` NULL, or without the room for that: only
+ * type, expiry and data.size are filled. */
 bool tree_get(struct tree_view *view, struct slice key, struct arena *arena, struct value *out);
 /* Keys of `db` in its current generation: all, and those with an expiry. */
 void tree_count(struct tree_view *view, uint8_t db, uint64_t *keys, uint64_t *expiring);

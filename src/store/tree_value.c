@@ -91,6 +91,8 @@ int tree_value_load(
 		out->data = value->payload;
 		return 0;
 	}
+	if (!arena_has_room(arena, out->data.size))
+		return 0;
 	char *data = arena_alloc(arena, out->data.size);
 	for (size_t at = 0; at < out->data.size; at += STORE_FORMAT_CHUNK_BYTES) {
 		MDB_val chunk;

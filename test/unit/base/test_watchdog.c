@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -34,9 +35,9 @@ static void on_warning(void *context)
 	run->warned++;
 }
 
-static enum watchdog_end watch(struct run *run, uint64_t warn_at_ns, void (*function)(void *))
+static enum watchdog_end watch(struct run *run, uint64_t over_at_ns, void (*function)(void *))
 {
-	return watchdog_run(&run->watchdog, warn_at_ns, on_warning, function, run);
+	return watchdog_run(&run->watchdog, over_at_ns, on_warning, function, run);
 }
 
 static uint64_t soon(void)
@@ -177,6 +178,24 @@ static void can_be_told_that_time_is_over(void **state)
 	assert_int_equal(run.warned, 1);
 }
 
+static void wait_for_something(void *context)
+{
+	struct run *run = context;
+	while (!run->warned)
+		usleep(1000);
+	watchdog_leave(&run->watchdog);
+}
+
+/* It hardly uses the processor, but keeps the thread. */
+static void warns_who_waits_too_long(void **state)
+{
+	needs_signals();
+	struct run run = { .warned = 0 };
+	uint64_t over_at_ns = soon();
+	assert_int_equal(watch(&run, over_at_ns, wait_for_something), WATCHDOG_LEFT);
+	assert_true(clock_monotonic_ns(clock_system()) >= over_at_ns + WATCHDOG_GRACE_NS);
+}
+
 static void *watch_in_a_thread(void *context)
 {
 	struct run run = { .warned = 0 };
@@ -207,6 +226,7 @@ int main(void)
 		cmocka_unit_test(cuts_nothing_outside_of_the_library),
 		cmocka_unit_test(cuts_nobody_who_holds_something),
 		cmocka_unit_test(can_be_told_that_time_is_over),
+		cmocka_unit_test(warns_who_waits_too_long),
 		cmocka_unit_test(watches_each_thread),
 	};
 	void *(*volatile function)(const void *, int, size_t) =

@@ -322,6 +322,38 @@ static void what_a_compressed_body_unfolds_to_counts(void **state)
 	assert_failure(fetch, "TOOLARGE", "fetch-size-limit");
 }
 
+static size_t held_most;
+
+static size_t hold_up_to_100000(struct fetch *fetch, size_t bytes)
+{
+	if (bytes > held_most)
+		held_most = bytes;
+	return 100000;
+}
+
+/* Who asked for it may have less room than the limit; told as it grows, and not after. */
+static void a_body_is_no_larger_than_its_owner_can_hold(void **state)
+{
+	struct fixture *f = *state;
+	struct fetch *fetch = prepare(f, 0, "127.0.0.1", 0, "/bytes/100000");
+	fetch->hold = hold_up_to_100000;
+	held_most = 0;
+	run(f, fetch);
+	assert_answer(fetch, 200);
+	assert_true(held_most > 0 && held_most < 300000);
+	fetch = prepare(f, 0, "127.0.0.1", 0, "/bytes/100001");
+	fetch->hold = hold_up_to_100000;
+	run(f, fetch);
+	assert_failure(fetch, "TOOLARGE", "class-memory");
+	fetch = prepare(f, 0, "127.0.0.1", 0, "/raw");
+	fetch->hold = hold_up_to_100000;
+	set_gzip(f, 40000);
+	held_most = 0;
+	run(f, fetch);
+	assert_failure(fetch, "TOOLARGE", "class-memory");
+	assert_true(held_most < 300000);
+}
+
 static void a_compressed_body_arrives_unfolded(void **state)
 {
 	/* "hello hello hello hello" */
@@ -942,6 +974,7 @@ int main(void)
 		TEST(no_header_line_breaks_the_notes),
 		TEST(a_body_up_to_the_limit_is_taken_and_one_byte_more_is_not),
 		TEST(what_a_compressed_body_unfolds_to_counts),
+		TEST(a_body_is_no_larger_than_its_owner_can_hold),
 		TEST(a_compressed_body_arrives_unfolded),
 		TEST(headers_that_arrive_are_bounded),
 		TEST(interim_answers_without_end_are_bounded),

@@ -23,12 +23,19 @@
 #define BYTES_MAX ((size_t)1 << 20)
 
 static uint64_t charged, charge_max;
+static size_t room;
 
 void sandbox_charge(lua_State *L, uint64_t instructions)
 {
 	charged += instructions;
 	if (charged > charge_max)
 		luaL_error(L, "out of budget");
+}
+
+void sandbox_need(lua_State *L, size_t bytes)
+{
+	if (bytes > room)
+		luaL_error(L, "not enough memory");
 }
 
 struct fixture {
@@ -43,6 +50,7 @@ static int setup(void **state)
 	fixture = (struct fixture){ .L = luaL_newstate(), .bytes_max = BYTES_MAX };
 	charged = 0;
 	charge_max = UINT64_MAX;
+	room = SIZE_MAX;
 	luaL_openlibs(fixture.L);
 	*state = &fixture;
 	return 0;
@@ -302,6 +310,21 @@ static void the_work_is_charged_and_can_be_cut_short(void **state)
 	assert_int_not_equal(lua_pcall(fixture->L, 1, 1, 0), LUA_OK);
 }
 
+/* Before the buffer grows by it. */
+static void what_is_packed_needs_room_in_the_class(void **state)
+{
+	struct fixture *fixture = *state;
+	room = 10000;
+	assert_null(pack_chunk(fixture, "return ('x'):rep(7000)"));
+	buffer_clear(&fixture->scratch, 0);
+	check_refused(fixture, "return ('x'):rep(9000)", "not enough memory");
+	check_refused(fixture,
+		"local s = ('x'):rep(100) local t = {}\n"
+		"for i = 1, 100 do t[i] = s end return t",
+		"not enough memory");
+	assert_true(fixture->scratch.capacity <= 2 * room);
+}
+
 static void stored_strings_stand_as_they_are(void **state)
 {
 	struct fixture *fixture = *state;
@@ -464,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_large_string_is_refused_before_it_is_copied),
 		cmocka_unit_test(errors_name_the_line_that_asked),
 		cmocka_unit_test(the_work_is_charged_and_can_be_cut_short),
+		cmocka_unit_test(what_is_packed_needs_room_in_the_class),
 		cmocka_unit_test(stored_strings_stand_as_they_are),
 		cmocka_unit_test(other_stored_values_are_packed_into_an_emptied_scratch),
 		cmocka_unit_test(a_stored_string_has_the_same_limit),

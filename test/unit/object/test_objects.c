@@ -7,6 +7,7 @@
  * makes requests pile up at it, as happens between workers.
  */
 #include "object/runtime.h"
+#include "object/sandbox_private.h"
 #include "support/engine_rig.h"
 
 #include "base/buffer.h"
@@ -35,6 +36,7 @@ struct worker {
 	struct world *world;
 	struct objects *objects;
 	int64_t wanted_ms; /* what its objects asked the host for */
+	size_t held;       /* at the most in the arena of a turn that logged */
 };
 
 struct world {
@@ -106,6 +108,42 @@ static const char thing[] =
 	"  self:schedule('s', {every = 1, method = 'large', argument = string.rep('y', 50000)})\n"
 	"end\n"
 	"function T:large() self.n = self.n + 1 self.storage:put('z', string.rep('z', 75000)) end\n"
+	"function T:big() return string.rep('x', 60000) end\n"
+	"function T:tight(id)\n"
+	"  local all = {}\n"
+	"  pcall(function() for i = 1, 100 do all[i] = string.rep('y', 20000) .. i end end)\n"
+	"  all[#all], all[#all - 1] = nil\n"
+	"  local ok, told = pcall(objects.call, 'Thing', id, 'big')\n"
+	"  return #all > 20 and (ok and 'fits' or told.message)\n"
+	"end\n"
+	"local hoards = {\n"
+	"  put = function(self, s, i) self.storage:put('k' .. i, s .. i) end,\n"
+	"  put_table = function(self, s, i) self.storage:put('k' .. i, {s, i}) end,\n"
+	"  put_many = function(self, s, i)\n"
+	"    local t = {} for n = 1, 50 do t[s:sub(1, 2000) .. i * 100 + n] = n end\n"
+	"    self.storage:put(t)\n"
+	"  end,\n"
+	"  delete = function(self, s, i) self.storage:delete{s:sub(1, 2000) .. i, 'l1'} end,\n"
+	"  url = function(self, s, i) http.fetch{url = s .. i, method = 1} end,\n"
+	"  headers = function(self, s, i)\n"
+	"    http.fetch{url = 'http://a.test/', headers = {a = s .. i, [1] = 2}}\n"
+	"  end,\n"
+	"  schedule = function(self, s, i)\n"
+	"    self:schedule('s' .. i % 9, {every = 1000, method = 'add', argument = s .. i})\n"
+	"  end,\n"
+	"  cron = function(self, s, i) self:schedule('s', {cron = s, method = 'add'}) end,\n"
+	"  schedules = function(self) self:schedules() end,\n"
+	"  list = function(self) self.storage:list{prefix = 'l'} end,\n"
+	"  get = function(self, s, i) self.storage:get('l' .. i % 6 + 1) end,\n"
+	"}\n"
+	"function T:hoard(kind)\n"
+	"  local s, n = string.rep('x', 60000), 0\n"
+	"  for i = 1, 300 do\n"
+	"    n = n + (pcall(hoards[kind], self, s, i) and 1 or 0)\n"
+	"    log('hoarded')\n"
+	"  end\n"
+	"  return n\n"
+	"end\n"
 	"function T:everything(id)\n"
 	"  self:exclusive(function()\n"
 	"    self.storage:transaction(function() self.storage:put('a', {1, 2, {x = 'y'}}) end)\n"
@@ -166,8 +204,13 @@ static void answer_fetch(struct world *world)
 	fetch->done(fetch);
 }
 
-static void say_nothing(void *context, int level, const char *text)
+/* A class's line of the log is a moment to look at what its turn holds. */
+static void look_at_turn(void *context, int level, const char *text)
 {
+	struct worker *worker = context;
+	const struct call *call = worker->objects->running;
+	if (call && call->request->arena.bytes > worker->held)
+		worker->held = call->request->arena.bytes;
 }
 
 static void publish(struct world *world, const char *source)
@@ -197,7 +240,8 @@ static void open_objects(struct world *world)
 			.port = port,
 			.registry = world->registry,
 			.host = { worker, wake_at, begin_fetch, cancel_fetch },
-			.say = say_nothing,
+			.say = look_at_turn,
+			.say_context = worker,
 		};
 		engine_tick(world->rig.engine, port);
 		worker->objects = objects_new(&options);
@@ -261,7 +305,7 @@ static void run_on(struct world *world)
 }
 
 /* The log's part, and what waited for it. */
-static void sync(struct world *world)
+static void sync_log(struct world *world)
 {
 	gate_keeper_step(world->rig.engine->gate);
 	while (gate_step(world->rig.engine->gate) > 0)
@@ -275,10 +319,10 @@ static void settle(struct world *world)
 {
 	run_on(world);
 	while (gate_durable(world->rig.engine->gate) < gate_appended(world->rig.engine->gate)) {
-		sync(world);
+		sync_log(world);
 		run_on(world);
 	}
-	sync(world);
+	sync_log(world);
 }
 
 /* Millisecond by millisecond where something is due. */
@@ -653,6 +697,111 @@ static void a_call_of_many_turns_holds_the_memory_of_one(void **state)
 	assert_string_equal(result(world, ticket), "$4\r\ndone\r\n");
 }
 
+/* --- what counts as the memory of a class -------------------------------------------------------
+ */
+
+static struct sandbox *sandbox_of_worker(struct world *world, uint16_t worker)
+{
+	return world->workers[worker].objects->slots->state->sandbox;
+}
+
+static size_t lent(struct world *world, uint16_t worker)
+{
+	return sandbox_of_worker(world, worker)->lent;
+}
+
+/* Each of these wants some megabytes outside of Lua, in one turn, and catches the errors. */
+static void what_a_turn_takes_is_bounded_by_the_memory_of_its_class(void **state)
+{
+	struct world *world = *state;
+	static const char *const kinds[] = { "put", "put_table", "put_many", "delete", "url",
+		"headers", "schedule", "cron", "schedules", "list", "get" };
+	world->rig.config.class_memory_bytes = 1 << 20;
+	publish(world, thing);
+	char value[60001];
+	memset(value, 'v', 60000);
+	value[60000] = '\0';
+	for (int i = 1; i <= 6; i++) {
+		char key[3] = { 'l', (char)('0' + i), '\0' };
+		result(world, command(0, "do.put", "Thing", world->near, key, value));
+	}
+	/* Values of the tree are assembled where they are wanted. */
+	settle(world);
+	engine_rig_checkpoint(&world->rig);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct worker *worker = &world->workers[0];
+		worker->held = 0;
+		struct engine_ticket *ticket = send(0, world->near, "hoard", kinds[i]);
+		settle(world);
+		assert_true(ticket->done);
+		if (worker->held == 0 || worker->held > (1 << 20) + 32768)
+			fail_msg("%s holds %zu: %s", kinds[i], worker->held, ticket->reply);
+		assert_true(lent(world, 0) < 1000);
+	}
+	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
+}
+
+static void arguments_are_lent_until_the_other_call_has_ended(void **state)
+{
+	struct world *world = *state;
+	world->rig.config.value_bytes_max = 1 << 20;
+	result(world, send(0, world->near, "count"));
+	size_t before = lent(world, 0);
+	assert_true(before > 0 && before < 1000);
+	char argument[50001];
+	memset(argument, 'a', 50000);
+	argument[50000] = '\0';
+	struct engine_ticket *slow =
+		send(0, world->near, "other", world->far, "rest", "w", "40000", argument);
+	settle(world);
+	assert_true(lent(world, 0) >= before + 50000);
+	/* The caller has given up; what the other one was told still stands. */
+	pass(world, 31000);
+	starts_with(slow, "-TIMEOUT");
+	assert_true(lent(world, 0) >= 50000);
+	pass(world, 10000);
+	assert_true(lent(world, 0) < 50000);
+	result(world, command(0, "do.evict", "Thing", world->near));
+	assert_int_equal(lent(world, 0), 0);
+	/* One that a newer class has not made: the loan is forgotten with the state. */
+	struct engine_ticket *last =
+		send(0, world->near, "other", world->far, "rest", "w", "1000", argument);
+	settle(world);
+	publish(world, thing);
+	assert_string_equal(result(world, send(0, "other", "count")), ":0\r\n");
+	pass(world, 2000);
+	assert_string_equal(result(world, last), "$1\r\nw\r\n");
+	assert_true(lent(world, 0) < 1000);
+}
+
+static void an_answer_that_does_not_fit_into_the_class_is_an_error(void **state)
+{
+	struct world *world = *state;
+	world->rig.config.class_memory_bytes = 1 << 20;
+	publish(world, thing);
+	struct engine_ticket *ticket = send(0, world->near, "tight", world->far);
+	assert_string_equal(result(world, ticket),
+		"$50\r\nnot enough memory for the answer: see class-memory\r\n");
+	assert_true(lent(world, 0) < 1000);
+	assert_true(lent(world, 1) < 1000);
+}
+
+static void instances_count_with_what_is_kept_of_them_outside_of_lua(void **state)
+{
+	struct world *world = *state;
+	char id[2001];
+	memset(id, 'i', sizeof(id));
+	id[2000] = '\0';
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, 10, "%09d", i);
+		id[9] = 'i';
+		result(world, send(0, id, "count"));
+	}
+	assert_true(lent(world, 0) + lent(world, 1) >= 50 * 2000);
+	for (uint16_t port = 0; port < WORKERS; port++)
+		objects_stop(world->workers[port].objects);
+}
+
 static void a_schedule_whose_run_does_not_fit_is_tried_again(void **state)
 {
 	struct world *world = *state;
@@ -723,7 +872,7 @@ static void nothing_leaves_the_server_before_the_log_has_it(void **state)
 	assert_string_equal(told->reply, ":1\r\n");
 	assert_false(engine_rig_is_released(told));
 	assert_int_equal(world->fetch_count, 0);
-	sync(world);
+	sync_log(world);
 	assert_true(engine_rig_is_released(told));
 	assert_int_equal(world->fetch_count, 2);
 	answer_fetch(world);
@@ -750,7 +899,7 @@ static void memory_made_from_an_answer_waits_for_what_it_tells_of(void **state)
 	assert_string_equal(tells->reply, "$6\r\nsecret\r\n");
 	assert_false(engine_rig_is_released(asks));
 	assert_false(engine_rig_is_released(tells));
-	sync(world);
+	sync_log(world);
 	assert_true(engine_rig_is_released(tells));
 }
 
@@ -844,6 +993,10 @@ int main(void)
 		TEST(arguments_together_are_no_larger_than_a_value),
 		TEST(a_call_that_was_never_sent_is_given_back),
 		TEST(a_call_of_many_turns_holds_the_memory_of_one),
+		TEST(what_a_turn_takes_is_bounded_by_the_memory_of_its_class),
+		TEST(arguments_are_lent_until_the_other_call_has_ended),
+		TEST(an_answer_that_does_not_fit_into_the_class_is_an_error),
+		TEST(instances_count_with_what_is_kept_of_them_outside_of_lua),
 		TEST(a_schedule_whose_run_does_not_fit_is_tried_again),
 		TEST(an_allocation_that_fails_anywhere_fails_one_call),
 		TEST(nothing_leaves_the_server_before_the_log_has_it),
