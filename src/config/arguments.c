@@ -51,7 +51,7 @@ int config_parse_arguments(struct config *config, int argc, char **argv, enum co
 			return taken;
 		at += taken;
 	}
-	return 0;
+	return config_agree_all(config, error, error_size);
 }
 
 void config_write_help(struct buffer *out)

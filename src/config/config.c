@@ -65,8 +65,8 @@ static void show_lines(
 	struct config *config, const struct parameter *parameter, struct buffer *out);
 static void join(const struct slice *words, size_t count, struct buffer *out);
 static void say_unknown(struct slice name, char *error, size_t error_size);
-static int check_set(
-	struct slice name, struct slice value, int64_t *number, char *error, size_t error_size);
+static int check_set(struct config *config, struct slice name, struct slice value, int64_t *number,
+	char *error, size_t error_size);
 
 void config_init(struct config *config)
 {
@@ -182,7 +182,7 @@ int config_set(struct config *config, struct slice name, struct slice value, cha
 		redis_settings_set(config->texts->redis, name, value, false, error, error_size);
 	if (result != -ENOENT)
 		return result;
-	result = check_set(name, value, &number, error, error_size);
+	result = check_set(config, name, value, &number, error, error_size);
 	if (result == 0)
 		store(config, parameter_find(name), value, number);
 	return result;
@@ -193,7 +193,8 @@ int config_check(struct config *config, struct slice name, struct slice value, c
 {
 	int64_t number;
 	int result = redis_settings_set(config->texts->redis, name, value, true, error, error_size);
-	return result != -ENOENT ? result : check_set(name, value, &number, error, error_size);
+	return result != -ENOENT ? result
+				 : check_set(config, name, value, &number, error, error_size);
 }
 
 void config_each_note(struct config *config, config_note_fn each, void *context)
@@ -425,8 +426,8 @@ static void say_unknown(struct slice name, char *error, size_t error_size)
 		snprintf(error, error_size, "unknown parameter '%.*s'", shown, name.data);
 }
 
-static int check_set(
-	struct slice name, struct slice value, int64_t *number, char *error, size_t error_size)
+static int check_set(struct config *config, struct slice name, struct slice value, int64_t *number,
+	char *error, size_t error_size)
 {
 	const struct parameter *parameter = parameter_find(name);
 	if (parameter == NULL) {
@@ -437,5 +438,6 @@ static int check_set(
 		snprintf(error, error_size, "can't set immutable config");
 		return -EPERM;
 	}
-	return parameter_read(parameter, value, number, error, error_size);
+	int result = parameter_read(parameter, value, number, error, error_size);
+	return result ? result : config_agree(config, parameter, value, error, error_size);
 }

@@ -24,5 +24,11 @@ void config_show(struct config *config, const struct parameter *parameter,
 /* Is `words` what the parameter has now, however it is written? */
 bool config_equals(struct config *config, const struct parameter *parameter,
 	const struct slice *words, size_t count);
+/* Whether the parameter may have this value beside those that the others have. 0; or -EINVAL and in
+ * `error` what does not agree. */
+int config_agree(struct config *config, const struct parameter *parameter, struct slice value,
+	char *error, size_t error_size);
+/* The same of all as they are, once everything has been put. */
+int config_agree_all(struct config *config, char *error, size_t error_size);
 
 #endif

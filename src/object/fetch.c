@@ -22,9 +22,9 @@
 
 #include "base/memory.h"
 #include "config/config.h"
+#include "config/fetch_allow.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
-#include "object/fetch_allow.h"
 #include "object/fetch_coding.h"
 #include "object/fetch_message.h"
 

@@ -68,8 +68,4 @@ void fetcher_free(struct fetcher **fetcher);
 /* Frees what the answer holds. */
 void fetch_clear(struct fetch *fetch);
 
-/* Whether the list lets a URL through by its words alone (no look-up of addresses). For
- * fetch-allow's own check and for tests; `error` says why not, its code word first. */
-bool fetch_is_allowed(struct slice allow_list, struct slice url, char *error, size_t error_size);
-
 #endif

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "holdfast/limits.h"
 #include "object/fetch.h"
-#include "object/fetch_allow.h"
+#include "config/fetch_allow.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -11,12 +11,11 @@
  * global unicast (RFC 4291), so the table holds what is special within it, and ULA, link-local,
  * multicast, loopback and unspecified addresses are outside already.
  */
-#include "object/fetch_allow.h"
+#include "config/fetch_allow.h"
 
 #include "base/number.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
-#include "object/fetch.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

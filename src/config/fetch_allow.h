@@ -1,12 +1,12 @@
 /*
  * fetch_allow: where a fetch may go: URLs taken apart by libcurl's own parser, so that what is
  * checked is what libcurl connects to; the words of `fetch-allow`; and which addresses are public.
- * Private to fetch.
+ * For fetches, and for a configuration that names what is fetched.
  *
  * Threads: any; nothing is kept between calls.
  */
-#ifndef OBJECT_FETCH_ALLOW_H
-#define OBJECT_FETCH_ALLOW_H
+#ifndef CONFIG_FETCH_ALLOW_H
+#define CONFIG_FETCH_ALLOW_H
 
 #include "base/slice.h"
 
@@ -41,6 +41,10 @@ enum fetch_permission {
  * are not of the form give nothing. */
 enum fetch_permission fetch_permission(
 	struct slice allow_list, const struct fetch_target *target, char *error, size_t error_size);
+
+/* Whether the list lets a URL through by its words alone (no look-up of addresses); `error` says
+ * why not, its code word first. */
+bool fetch_is_allowed(struct slice allow_list, struct slice url, char *error, size_t error_size);
 
 /* Whether it is a unicast address of the whole Internet. Addresses of IPv6 that stand for one of
  * IPv4 (mapped, NAT64, 6to4) are what that one is. */
