@@ -136,9 +136,17 @@
  * are remembered as long, because no entry is older. */
 #define LIMIT_CACHE_AGE_MS (366ll * 86400 * 1000)
 
-/* How long an origin's Retry-After keeps it from being asked, in milliseconds: a day, because by
- * then a slip of its clock or of its configuration should have been noticed. */
-#define LIMIT_CACHE_RETRY_MS (86400ll * 1000)
+/* How long an origin's Retry-After keeps it from being asked, in milliseconds: an hour. What it
+ * says may be a slip of its clock or of its configuration, and nobody would notice it sooner. */
+#define LIMIT_CACHE_RETRY_MS (3600ll * 1000)
+
+/* Refreshes by the server itself that stand in line on a worker, of each kind: each holds its key
+ * and some memory of its own, and more than a few thousand cannot be had in the time of a lease. */
+#define LIMIT_CACHE_ORDERS 10000
+
+/* Keys whose refresh has failed that a worker remembers, to leave each alone for a while: 400 KB.
+ */
+#define LIMIT_CACHE_PAUSES 10000
 
 /* Tags of one entry of the cache and bytes of a tag: an entry is checked against each of its tags
  * after every invalidation. */

@@ -9,7 +9,10 @@
 #include "admin/info.h"
 #include "admin/reply.h"
 #include "base/memory.h"
+#include "cache/origin.h"
+#include "cache/origin_board.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -300,6 +303,50 @@ static void write_leases(const struct info *info, struct buffer *out)
 	number(out, "lease_waits_timed_out", info->leases.waits_timed_out);
 }
 
+struct origin_lines {
+	uint32_t count;
+	uint32_t paused;
+	struct buffer lines;
+};
+
+/* Up to the end of a line of INFO. */
+static void append_printable(struct buffer *out, struct slice bytes)
+{
+	for (size_t i = 0; i < bytes.size; i++)
+		buffer_append(out, isprint((unsigned char)bytes.data[i]) ? &bytes.data[i] : ".", 1);
+}
+
+/* Those that are left alone stand there one by one. */
+static void note_origin(void *context, const struct origin_notice *notice)
+{
+	struct origin_lines *origins = context;
+	uint32_t index = origins->count++;
+	if (notice->workers == 0)
+		return;
+	origins->paused++;
+	buffer_format(&origins->lines, "cache_origin%u:state=paused,workers=%u,prefix=", index,
+		notice->workers);
+	append_printable(&origins->lines, notice->prefix);
+	buffer_append_text(&origins->lines, ",url=");
+	append_printable(&origins->lines, notice->url);
+	buffer_append_text(&origins->lines, ",error=");
+	append_printable(&origins->lines, slice_text(notice->error));
+	buffer_append_text(&origins->lines, "\r\n");
+}
+
+static void write_origins(const struct info *info, struct buffer *out)
+{
+	const struct engine *engine = info->environment->engine;
+	struct origin_lines origins = { 0 };
+	buffer_init(&origins.lines);
+	if (engine->cache)
+		origin_board_each(cache_board(engine), note_origin, &origins);
+	number(out, "cache_origins", origins.count);
+	number(out, "cache_origins_paused", origins.paused);
+	buffer_append(out, origins.lines.data, origins.lines.size);
+	buffer_fini(&origins.lines);
+}
+
 static void write_cache(const struct info *info, struct buffer *out)
 {
 	static const enum cache_stat shown[] = { STAT_GETS, STAT_SWRS, STAT_FRESH, STAT_STALE,
@@ -316,6 +363,7 @@ static void write_cache(const struct info *info, struct buffer *out)
 			buffer_append(out, *at == '-' ? "_" : at, 1);
 		buffer_format(out, ":%" PRIu64 "\r\n", info->cache_counts[shown[i]]);
 	}
+	write_origins(info, out);
 }
 
 static void write_checkpoint(const struct info *info, struct buffer *out)

@@ -20,6 +20,7 @@
 #include "cache/cache_key.h"
 #include "cache/hot.h"
 #include "cache/origin.h"
+#include "cache/origin_board.h"
 #include "config/config.h"
 #include "shard/leases.h"
 
@@ -46,6 +47,7 @@ struct shard_cache {
 struct cache {
 	struct engine *engine;
 	struct origins *origins[LIMIT_WORKERS]; /* by port */
+	struct origin_board *board;
 	struct marks *marks;
 	struct shard_cache *shards;
 };
@@ -65,6 +67,11 @@ static struct shard_cache *shard_of_key(const struct turn *turn, struct slice ke
 struct origins *cache_origins(const struct turn *turn)
 {
 	return turn->engine->cache->origins[turn->port];
+}
+
+struct origin_board *cache_board(const struct engine *engine)
+{
+	return engine->cache->board;
 }
 
 void cache_set_origins(struct engine *engine, uint16_t port, struct origins *origins)
@@ -687,6 +694,7 @@ struct cache *cache_new(struct engine *engine)
 	assert(engine->leases);
 	cache->engine = engine;
 	cache->marks = marks_new();
+	cache->board = origin_board_new((struct config *)(uintptr_t)engine->config);
 	cache->shards = memory_zeroed(engine->shard_count * sizeof(*cache->shards));
 	for (uint16_t i = 0; i < engine->shard_count; i++) {
 		struct shard_cache *shard = &cache->shards[i];
@@ -715,6 +723,7 @@ void cache_free(struct cache **taken)
 		stats_free(&cache->shards[i].stats);
 	}
 	marks_free(&cache->marks);
+	origin_board_free(&cache->board);
 	cache->engine->cache = NULL;
 	engine_drop_expiry(cache->engine);
 	memory_free(cache->shards);

@@ -12,7 +12,12 @@
 
 #include "cache/cache.h"
 #include "cache/options.h"
+#include "cache/origin.h"
 #include "shard/leases.h"
+
+/* Of CACHE.INFO. */
+#define ENTRY_FIELDS  8
+#define ORIGIN_FIELDS 4
 
 /* The lives that a command gives; without TTL the entry is kept as long as any may be. */
 static bool set_lives(
@@ -173,18 +178,48 @@ static void write_tags(struct writer *writer, struct slice tags)
 		writer_bulk(writer, tag);
 }
 
+/* Who wonders why a key is never there asks for it by its name. */
+static void write_origin(struct writer *writer, const struct origin_look *look)
+{
+	writer_bulk_text(writer, "origin");
+	writer_bulk(writer, look->prefix);
+	writer_bulk_text(writer, "origin-state");
+	writer_bulk_text(writer,
+		look->is_paused            ? "paused"
+			: look->has_failed ? "failed"
+					   : "answers");
+	write_number(writer, "origin-retry-ms", look->retry_ms);
+	writer_bulk_text(writer, "origin-error");
+	writer_bulk_text(writer, look->error);
+}
+
+static void write_no_entry(struct turn *turn, const struct origin_look *look, bool has_origin)
+{
+	struct writer *writer = &turn->writer;
+	if (!has_origin || (!look->is_paused && !look->has_failed)) {
+		writer_null(writer);
+		return;
+	}
+	writer_map(writer, 1 + ORIGIN_FIELDS);
+	writer_bulk_text(writer, "state");
+	writer_bulk_text(writer, "none");
+	write_origin(writer, look);
+}
+
 void cache_info_command(struct turn *turn)
 {
 	struct cache_entry entry;
+	struct origin_look look;
 	struct writer *writer = &turn->writer;
 	struct slice key = turn_argument(turn, 1);
 	if (!cache_key_check(turn, key))
 		return;
+	bool has_origin = origin_look(turn, key, &look);
 	if (!cache_find(turn, key, &entry)) {
-		writer_null(writer);
+		write_no_entry(turn, &look, has_origin);
 		return;
 	}
-	writer_map(writer, 8);
+	writer_map(writer, ENTRY_FIELDS + (has_origin ? ORIGIN_FIELDS : 0));
 	writer_bulk_text(writer, "state");
 	writer_bulk_text(writer, state_of(&entry, turn->now_ms));
 	write_number(writer, "age-ms", entry.age_ms);
@@ -195,6 +230,8 @@ void cache_info_command(struct turn *turn)
 	writer_bulk_text(writer, "tier");
 	writer_bulk_text(writer, entry.from_memory ? "memory" : "disk");
 	write_tags(writer, entry.tags);
+	if (has_origin)
+		write_origin(writer, &look);
 }
 
 /* --- INVALIDATE ----------------------------------------------------------------------------------

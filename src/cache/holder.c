@@ -14,11 +14,31 @@ static struct lease_table *table_of(const struct turn *turn)
 	return leases_of(turn, turn->shard);
 }
 
-void holder_begin(struct turn *turn, struct slice key, struct slice token)
+/* Of a note. */
+enum word { WORD_SEQUENCE, WORD_BEGUN_MS, WORD_TTL_MS, WORD_STALE_MS };
+
+void holder_begin(
+	struct turn *turn, struct slice key, struct slice token, int64_t ttl_ms, int64_t stale_ms)
 {
-	struct lease_note note = { { marks_latest(cache_marks(turn)),
-		(uint64_t)leases_now_ms(turn) } };
+	struct lease_note note = { .words = {
+					   [WORD_SEQUENCE] = marks_latest(cache_marks(turn)),
+					   [WORD_BEGUN_MS] = (uint64_t)leases_now_ms(turn),
+					   [WORD_TTL_MS] = (uint64_t)ttl_ms,
+					   [WORD_STALE_MS] = (uint64_t)stale_ms,
+				   } };
 	lease_note_set(table_of(turn), cache_subject(turn, key), no_purpose, token, &note);
+}
+
+bool holder_lives(
+	struct turn *turn, struct slice key, struct slice token, int64_t *ttl_ms, int64_t *stale_ms)
+{
+	struct lease_note note;
+	if (!lease_note_get(table_of(turn), cache_subject(turn, key), no_purpose, token, &note) ||
+		(int64_t)note.words[WORD_TTL_MS] < 0)
+		return false;
+	*ttl_ms = (int64_t)note.words[WORD_TTL_MS];
+	*stale_ms = (int64_t)note.words[WORD_STALE_MS];
+	return true;
 }
 
 static bool holds(struct turn *turn, struct slice key, struct slice token, struct lease_note *note)
@@ -45,8 +65,9 @@ static bool is_outdated(struct turn *turn, struct slice key, const struct cache_
 	struct mark mark = marks_of(cache_marks(turn), key, record->tags);
 	/* One that does not name its tags again is under those that it had. */
 	struct mark old = marks_of(cache_marks(turn), key, cache_tags(turn, key));
-	return mark.hard > note->words[0] || mark.soft > note->words[0] ||
-		old.hard > note->words[0] || old.soft > note->words[0];
+	uint64_t sequence = note->words[WORD_SEQUENCE];
+	return mark.hard > sequence || mark.soft > sequence || old.hard > sequence ||
+		old.soft > sequence;
 }
 
 bool holder_put(
@@ -62,8 +83,8 @@ bool holder_put(
 		return false;
 	}
 	record->filled_ms = turn->now_ms;
-	record->sequence = note.words[0];
-	record->delta_ms = now_ms - (int64_t)note.words[1];
+	record->sequence = note.words[WORD_SEQUENCE];
+	record->delta_ms = now_ms - (int64_t)note.words[WORD_BEGUN_MS];
 	cache_put(turn, key, record);
 	lease_commit(table_of(turn), cache_subject(turn, key), no_purpose, token, now_ms);
 	leases_used(turn);

@@ -12,9 +12,13 @@
 
 #define HOLDER_RETRY_MS_DEFAULT 10000
 
-/* What the later FILL will be judged by: how many invalidations there have been, and when it began.
- */
-void holder_begin(struct turn *turn, struct slice key, struct slice token);
+/* What the later FILL will be judged by, how many invalidations there have been and when it began,
+ * and the lives that it takes when it names none: `ttl_ms` -1 for the entry's own. */
+void holder_begin(
+	struct turn *turn, struct slice key, struct slice token, int64_t ttl_ms, int64_t stale_ms);
+/* Those lives; false when there are none, or the token does not hold. */
+bool holder_lives(struct turn *turn, struct slice key, struct slice token, int64_t *ttl_ms,
+	int64_t *stale_ms);
 /* Stores what was fetched, ends the lease, wakes who waits. Lives and value are given; when and how
  * long it took is set here. Also false when what it holds was invalidated since: the next who waits
  * then fetches anew. */

@@ -6,7 +6,8 @@
  * of it is written in the turn that settles; between them it knows nothing but its token, which may
  * be void by then.
  *
- * A source is what is paused when it fails: a `cache-origin` line, or a class.
+ * What fails is left alone: the key for itself (pauses.h), and its source, a `cache-origin` line or
+ * a class, when that cannot be reached or most of it fails (origin_source.h).
  *
  * Threads: see origin.h.
  */
@@ -17,46 +18,35 @@
 #include "cache/freshness.h"
 #include "cache/holder.h"
 #include "cache/options.h"
+#include "cache/origin_source.h"
+#include "cache/origin_url.h"
+#include "cache/pauses.h"
 #include "config/config.h"
 #include "object/commands.h"
 #include "object/fetch.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define RUNNING_MAX        64
-#define ORDERS_MAX         100000
-#define SOURCES_MAX        1000
-#define HEADERS_MAX        16
 #define REDIRECTS_MAX      5
 #define HELD_MS            1
 #define BUSY_MS            10
-#define PAUSE_MS_FIRST     1000
-#define PAUSE_MS_MAX       60000
+#define RETRY_MS           1000
+#define CLIMBS_RETRY_MS    60000
 #define MARGIN_MS_MAX      500
 #define TTL_MS_DEFAULT     60000
 #define STALE_MS_DEFAULT   600000
 #define ABSENT_MS_DEFAULT  60000
 #define REFUSED_MS_DEFAULT 10000
 
-struct source {
-	struct source *next;
-	bool is_class;
-	struct slice prefix; /* of keys, or the class's name */
-	struct slice url;
-	struct fetch_header headers[HEADERS_MAX];
-	uint32_t header_count;
-	int64_t paused_until_ms; /* wall clock; 0: it answers */
-	int64_t pause_ms;        /* the last pause */
-};
-
 enum outcome {
 	FAILED,
 	FILLED,
 	ABSENT,
 	RENEWED,
-	NOT_ASKED, /* a failure that says nothing about the source */
+	NOT_ASKED, /* a failure that says nothing, of the key neither */
 	REFUSED,   /* the key alone: a failure where there is a value, else as absent */
 };
 
@@ -66,7 +56,8 @@ struct job {
 	struct job *held_next;
 	uint64_t gate_lsn; /* of a call: what its result tells of */
 	struct origins *origins;
-	struct source *source;
+	struct origin_source *source;
+	bool is_probe; /* of the source, which is left alone otherwise */
 	struct arena arena;
 	struct origin_order order;
 	struct slice etag;
@@ -78,7 +69,9 @@ struct job {
 	/* what came of it */
 	enum outcome outcome;
 	struct buffer value;
-	int64_t retry_ms;
+	int64_t retry_ms;    /* of a failure: when to try again, -1 while it is not known */
+	bool is_unreachable; /* a failure without a connection */
+	char error[ORIGIN_ERROR_BYTES];
 	struct freshness freshness;
 };
 
@@ -96,11 +89,10 @@ struct origins {
 	uint16_t port;
 	bool closed;
 	struct origins_host host;
-	struct source *sources;
-	uint32_t source_count;
-	struct source other_classes;
-	struct lane lanes[2]; /* by HTTP, by objects */
-	struct job *held;     /* calls whose record is not durable yet */
+	struct origin_sources *sources;
+	struct pauses *pauses; /* of keys */
+	struct lane lanes[2];  /* by HTTP, by objects */
+	struct job *held;      /* calls whose record is not durable yet */
 };
 
 static void wake_in(const struct origins *origins, int64_t ms)
@@ -112,92 +104,30 @@ static void wake_in(const struct origins *origins, int64_t ms)
 static void job_free(struct job *job)
 {
 	struct arena arena = job->arena;
+	job->source->jobs--;
 	fetch_clear(&job->fetch);
 	buffer_fini(&job->value);
 	arena_fini(&arena);
 	memory_free(job);
 }
 
-/* --- sources -------------------------------------------------------------------------------------
- */
-
-static struct slice copy_of(struct slice bytes)
+/* Of a clock that never goes back: what is left alone is not so for longer when the other does. */
+static int64_t steady_ms(const struct origins *origins)
 {
-	char *copy = memory_zeroed(bytes.size + 1);
-	memcpy(copy, bytes.data, bytes.size);
-	return slice_of(copy, bytes.size);
+	return (int64_t)(clock_monotonic_ns(origins->engine->clock) / 1000000);
 }
 
-static struct source *source_add(struct origins *origins, struct slice prefix, bool is_class)
+static int64_t larger(int64_t a, int64_t b)
 {
-	struct source *source = memory_zeroed(sizeof(*source));
-	source->prefix = copy_of(prefix);
-	source->is_class = is_class;
-	source->next = origins->sources;
-	origins->sources = source;
-	origins->source_count++;
-	return source;
+	return a > b ? a : b;
 }
 
-/* `PREFIX URL [header ...]`, a header being `Name: value`. */
-static bool add_line(void *context, const struct slice *words, size_t count)
+/* NULL: it is the caller's. */
+static struct origin_source *source_of(struct origins *origins, const struct origin_order *order)
 {
-	struct origins *origins = context;
-	struct source *source = source_add(origins, words[0], false);
-	source->url = copy_of(words[1]);
-	for (size_t i = 2; i < count && source->header_count < HEADERS_MAX; i++) {
-		struct slice line = copy_of(words[i]);
-		const char *colon = memchr(line.data, ':', line.size);
-		assert(colon);
-		size_t name = (size_t)(colon - line.data), value = name + 1;
-		while (value < line.size && line.data[value] == ' ')
-			value++;
-		source->headers[source->header_count++] = (struct fetch_header){
-			slice_of(line.data, name),
-			slice_of(line.data + value, line.size - value),
-		};
-	}
-	return true;
-}
-
-static void source_free(struct source *source)
-{
-	memory_free((char *)(uintptr_t)source->prefix.data);
-	if (source->url.data)
-		memory_free((char *)(uintptr_t)source->url.data);
-	for (uint32_t i = 0; i < source->header_count; i++)
-		memory_free((char *)(uintptr_t)source->headers[i].name.data);
-	memory_free(source);
-}
-
-/* The longest prefix of the key; or the class. NULL: none. */
-static struct source *source_of(struct origins *origins, const struct origin_order *order)
-{
-	bool is_class = order->class_name.size > 0;
-	struct source *best = NULL;
-	for (struct source *source = origins->sources; source; source = source->next) {
-		if (source->is_class != is_class)
-			continue;
-		bool matches = is_class ? slice_equal(order->class_name, source->prefix)
-					: slice_starts_with(order->key, source->prefix);
-		if (matches && (best == NULL || source->prefix.size > best->prefix.size))
-			best = source;
-	}
-	if (best || !is_class)
-		return best;
-	/* Too many to tell apart are one. */
-	if (origins->source_count < SOURCES_MAX)
-		return source_add(origins, order->class_name, true);
-	return &origins->other_classes;
-}
-
-static void pause_source(struct source *source, int64_t now_ms, int64_t retry_ms)
-{
-	source->pause_ms = source->pause_ms ? 2 * source->pause_ms : PAUSE_MS_FIRST;
-	if (source->pause_ms > PAUSE_MS_MAX)
-		source->pause_ms = PAUSE_MS_MAX;
-	int64_t pause_ms = retry_ms > source->pause_ms ? retry_ms : source->pause_ms;
-	source->paused_until_ms = now_ms + (pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX);
+	return order->class_name.size > 0
+		? origin_source_of_class(origins->sources, order->class_name)
+		: origin_source_of_key(origins->sources, order->key);
 }
 
 /* --- ordering ------------------------------------------------------------------------------------
@@ -222,36 +152,50 @@ static void copy_order(struct job *job, struct turn *turn, const struct origin_o
 bool origin_knows(const struct turn *turn, const struct origin_order *order)
 {
 	struct origins *origins = cache_origins(turn);
-	return origins && !origins->closed && source_of(origins, order);
+	return origins && !origins->closed &&
+		(order->class_name.size > 0 || origin_source_of_key(origins->sources, order->key));
 }
 
-/* A key may not climb out of the URL. */
-static bool climbs(const struct source *source, struct slice key)
+static struct slice rest_of(const struct origin_source *source, struct slice key)
 {
-	return !source->is_class &&
-		memmem(key.data + source->prefix.size, key.size - source->prefix.size, "..", 2);
+	return slice_of(key.data + source->prefix.size, key.size - source->prefix.size);
+}
+
+/* How long the key is left alone, or its source; 0: it may be asked. */
+static int64_t left_ms(
+	struct origins *origins, struct origin_source *source, struct slice key, bool *is_probe)
+{
+	int64_t now_ms = steady_ms(origins), retry_ms = 0;
+	if (!source->is_class && origin_url_climbs(source->url, rest_of(source, key)))
+		return CLIMBS_RETRY_MS;
+	int64_t pause_ms = pauses_left_ms(origins->pauses, key, now_ms);
+	if (pause_ms > 0)
+		return larger(pause_ms, breaker_left_ms(&source->breaker, now_ms));
+	if (origins->lanes[source->is_class].count >= LIMIT_CACHE_ORDERS)
+		return RETRY_MS;
+	enum breaker_admission admission = breaker_admit(&source->breaker, now_ms, &retry_ms);
+	*is_probe = admission == BREAKER_PROBE;
+	return admission == BREAKER_WAIT ? retry_ms : 0;
 }
 
 enum origin_answer origin_refresh(
 	struct turn *turn, const struct origin_order *order, int64_t *retry_ms)
 {
 	struct origins *origins = cache_origins(turn);
-	struct source *source = origins ? source_of(origins, order) : NULL;
-	if (source == NULL || origins->closed)
+	struct origin_source *source =
+		origins && !origins->closed ? source_of(origins, order) : NULL;
+	bool is_probe = false;
+	if (source == NULL)
 		return ORIGIN_NONE;
-	*retry_ms = PAUSE_MS_MAX;
-	if (climbs(source, order->key))
-		return ORIGIN_PAUSED;
-	*retry_ms = source->paused_until_ms - turn->now_ms;
+	*retry_ms = left_ms(origins, source, order->key, &is_probe);
 	if (*retry_ms > 0)
 		return ORIGIN_PAUSED;
-	*retry_ms = PAUSE_MS_FIRST;
 	struct lane *lane = &origins->lanes[source->is_class];
-	if (lane->count >= ORDERS_MAX)
-		return ORIGIN_PAUSED;
 	struct job *job = memory_zeroed(sizeof(*job));
 	job->origins = origins;
 	job->source = source;
+	job->is_probe = is_probe;
+	source->jobs++;
 	arena_init(&job->arena, 1024);
 	buffer_init(&job->value);
 	copy_order(job, turn, order);
@@ -263,39 +207,86 @@ enum origin_answer origin_refresh(
 	return ORIGIN_TAKEN;
 }
 
+bool origin_look(struct turn *turn, struct slice key, struct origin_look *out)
+{
+	struct origins *origins = cache_origins(turn);
+	struct origin_source *source = origins ? origin_source_of_key(origins->sources, key) : NULL;
+	*out = (struct origin_look){ 0 };
+	if (source == NULL)
+		return false;
+	int64_t now_ms = steady_ms(origins);
+	out->prefix = source->prefix;
+	out->error = source->error;
+	out->is_paused = source->breaker.is_open;
+	out->retry_ms = pauses_left_ms(origins->pauses, key, now_ms);
+	out->has_failed = out->retry_ms > 0;
+	int64_t left_ms = breaker_left_ms(&source->breaker, now_ms);
+	if (left_ms > out->retry_ms)
+		out->retry_ms = left_ms;
+	return true;
+}
+
 /* --- settling ------------------------------------------------------------------------------------
  */
 
-/* What is to be stored, but for who fetched it and when. */
-static void lives_of(
+/* Of a value that an object gave. */
+static void called_lives(
 	const struct job *job, const struct cache_record *before, struct cache_record *record)
 {
-	const struct freshness *freshness = &job->freshness;
 	bool had = before->ttl_ms > 0 && !(before->flags & CACHE_FORMAT_FLAG_LASTING);
-	int64_t ttl_ms = had ? before->ttl_ms : TTL_MS_DEFAULT;
-	int64_t stale_ms = had ? before->stale_ms : STALE_MS_DEFAULT;
+	record->ttl_ms = had ? before->ttl_ms : TTL_MS_DEFAULT;
+	record->stale_ms = had ? before->stale_ms : STALE_MS_DEFAULT;
 	if (job->order.ttl_ms >= 0) {
-		ttl_ms = job->order.ttl_ms;
-		stale_ms = job->order.stale_ms;
+		record->ttl_ms = job->order.ttl_ms;
+		record->stale_ms = job->order.stale_ms;
 	}
-	bool by_http = job->order.class_name.size == 0;
-	if (by_http && !freshness->storable)
-		return;
-	record->ttl_ms = by_http && freshness->stated ? freshness->ttl_ms : ttl_ms;
-	int64_t base_ms = freshness->stated ? 0 : record->ttl_ms;
-	record->stale_ms = stale_ms > record->ttl_ms ? stale_ms : record->ttl_ms;
-	if (by_http && freshness->has_stale)
-		record->stale_ms = base_ms + freshness->stale_ms;
-	if (by_http && freshness->has_stale_error)
-		record->error_ms = base_ms + freshness->stale_error_ms;
 }
 
+/* Of an answer of HTTP: what it says; what 304 leaves unsaid was said before (RFC 9111, 4.3.4);
+ * then the caller's, then the configuration's. */
+static void fetched_lives(const struct turn *turn, const struct job *job,
+	const struct cache_record *before, struct cache_record *record)
+{
+	const struct freshness *says = &job->freshness;
+	const struct origin_order *order = &job->order;
+	bool is_named = order->ttl_ms >= 0;
+	bool is_kept = job->outcome == RENEWED && !says->stated;
+	if (!says->storable)
+		return;
+	record->ttl_ms = is_kept ? before->ttl_ms
+		: says->stated   ? says->ttl_ms
+		: is_named       ? order->ttl_ms
+				 : TTL_MS_DEFAULT;
+	/* Windows of an answer that states no life begin when the default ends. */
+	int64_t base_ms = says->stated ? 0 : record->ttl_ms;
+	int64_t stale_ms = record->ttl_ms + turn->config->cache_origin_stale_s * 1000;
+	stale_ms = is_kept ? before->stale_ms : is_named ? order->stale_ms : stale_ms;
+	stale_ms = says->has_stale ? base_ms + says->stale_ms : stale_ms;
+	record->stale_ms = larger(stale_ms, record->ttl_ms);
+	int64_t error_ms = record->ttl_ms + turn->config->cache_origin_error_s * 1000;
+	error_ms = is_kept ? before->error_ms : error_ms;
+	error_ms = says->has_stale_error ? base_ms + says->stale_error_ms : error_ms;
+	record->error_ms = larger(error_ms, record->ttl_ms);
+}
+
+/* What is to be stored, but for who fetched it and when. */
+static void lives_of(const struct turn *turn, const struct job *job,
+	const struct cache_record *before, struct cache_record *record)
+{
+	if (job->source->is_class)
+		called_lives(job, before, record);
+	else
+		fetched_lives(turn, job, before, record);
+}
+
+/* Negative answers are kept by the same rules as others. */
 static int64_t absent_ms(const struct job *job)
 {
-	if (job->outcome == REFUSED)
-		return REFUSED_MS_DEFAULT;
-	bool stated = job->freshness.stated && job->freshness.ttl_ms > 0;
-	return stated ? job->freshness.ttl_ms : ABSENT_MS_DEFAULT;
+	if (!job->source->is_class && !job->freshness.storable)
+		return 0;
+	if (job->freshness.stated)
+		return job->freshness.ttl_ms;
+	return job->outcome == REFUSED ? REFUSED_MS_DEFAULT : ABSENT_MS_DEFAULT;
 }
 
 static struct cache_record record_of(struct turn *turn, const struct job *job, bool *good)
@@ -320,7 +311,7 @@ static struct cache_record record_of(struct turn *turn, const struct job *job, b
 	} else {
 		record.value = buffer_slice(&job->value);
 	}
-	lives_of(job, &before, &record);
+	lives_of(turn, job, &before, &record);
 	record.etag = job->freshness.etag;
 	record.last_modified = job->freshness.last_modified;
 	if (job->outcome == RENEWED && record.etag.size == 0)
@@ -384,22 +375,38 @@ static void on_settled(struct request *request)
 		wake_in(origins, 0);
 }
 
+/* What the outcome says of the key and of its source. */
+static void judge(struct job *job)
+{
+	struct origins *origins = job->origins;
+	struct slice key = job->order.key;
+	int64_t now_ms = steady_ms(origins), asked_ms = job->retry_ms;
+	enum breaker_result result = BREAKER_ANSWERED;
+	if (job->outcome == NOT_ASKED) {
+		job->outcome = FAILED;
+		job->retry_ms = RETRY_MS;
+		return;
+	}
+	if (job->outcome == FAILED) {
+		result = job->is_unreachable ? BREAKER_UNREACHABLE : BREAKER_FAILED;
+		job->retry_ms = pauses_fail(origins->pauses, key, asked_ms, now_ms);
+	} else {
+		/* Refused, with a value there, it is a failure. */
+		job->retry_ms = REFUSED_MS_DEFAULT;
+		pauses_end(origins->pauses, key);
+	}
+	origin_source_note(
+		origins->sources, job->source, job->is_probe, result, asked_ms, job->error, now_ms);
+	if (result != BREAKER_ANSWERED)
+		job->retry_ms =
+			larger(job->retry_ms, breaker_left_ms(&job->source->breaker, now_ms));
+}
+
 /* The exchange is over; not within a turn. */
 static void end_exchange(struct job *job)
 {
 	struct origins *origins = job->origins;
-	int64_t now_ms = clock_wall_ms(origins->engine->clock);
-	if (job->outcome == NOT_ASKED) {
-		job->outcome = FAILED;
-		job->retry_ms = PAUSE_MS_FIRST;
-	} else if (job->outcome == REFUSED) {
-		job->retry_ms = REFUSED_MS_DEFAULT;
-	} else if (job->outcome == FAILED) {
-		pause_source(job->source, now_ms, job->retry_ms);
-		job->retry_ms = job->source->paused_until_ms - now_ms;
-	} else {
-		job->source->pause_ms = job->source->paused_until_ms = 0;
-	}
+	judge(job);
 	engine_submit_own(origins->engine, origins->port,
 		hash_slot(job->order.key) % origins->engine->shard_count, &settle_command, job,
 		on_settled);
@@ -408,34 +415,47 @@ static void end_exchange(struct job *job)
 /* --- by HTTP -------------------------------------------------------------------------------------
  */
 
-static bool is_plain(char letter)
-{
-	return letter > ' ' && letter < 0x7f && !strchr("%#\"<>\\^`{|}", letter);
-}
-
-/* The line's URL and what follows its prefix in the key. */
-static struct slice url_of(struct job *job)
-{
-	const struct source *source = job->source;
-	struct slice rest = slice_of(job->order.key.data + source->prefix.size,
-		job->order.key.size - source->prefix.size);
-	char *url =
-		arena_alloc(&job->arena, source->url.size + 3 * rest.size + 1); /* sprintf's NUL */
-	size_t size = source->url.size;
-	memcpy(url, source->url.data, size);
-	for (size_t i = 0; i < rest.size; i++) {
-		if (is_plain(rest.data[i]))
-			url[size++] = rest.data[i];
-		else
-			size += (size_t)sprintf(url + size, "%%%02X", (unsigned char)rest.data[i]);
-	}
-	return slice_of(url, size);
-}
-
 /* Of this key, and says nothing of others: not one of time (408, 425) or load (429). */
 static bool is_refusal(int status)
 {
 	return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
+}
+
+/* Of 2xx these alone have a whole representation (RFC 9110, 15.3): 203 is one that was changed on
+ * the way. */
+static bool has_value(int status)
+{
+	return status == 200 || status == 203;
+}
+
+static enum outcome outcome_of(const struct job *job)
+{
+	int status = job->fetch.status;
+	if (status == 304 && (job->etag.size || job->last_modified.size))
+		return RENEWED;
+	if (status == 404 || status == 410)
+		return ABSENT;
+	if (is_refusal(status))
+		return REFUSED;
+	return has_value(status) ? FILLED : FAILED;
+}
+
+/* Why there is no answer, and what that says. */
+static void note_failure(struct job *job)
+{
+	const struct fetch *fetch = &job->fetch;
+	if (fetch->status != 0) {
+		snprintf(job->error, sizeof(job->error), "it answers %d", fetch->status);
+		return;
+	}
+	snprintf(job->error, sizeof(job->error), "%s %s", fetch->code, fetch->error);
+	bool has_tried = fetch->reach != FETCH_WAITED;
+	bool is_of_url = strcmp(fetch->code, "BADURL") == 0;
+	/* In line for too long; or it is not allowed to be asked. */
+	if (!has_tried && strcmp(fetch->code, "TIMEOUT") == 0)
+		job->outcome = NOT_ASKED;
+	else
+		job->is_unreachable = fetch->reach != FETCH_CONNECTED && !is_of_url;
 }
 
 static void on_fetched(struct fetch *fetch)
@@ -446,22 +466,19 @@ static void on_fetched(struct fetch *fetch)
 	int64_t now_ms = clock_wall_ms(origins->engine->clock);
 	job->fetching = false;
 	engine_tick(origins->engine, origins->port);
-	freshness_read(fetch->status, headers, now_ms, &job->freshness);
+	job->outcome = outcome_of(job);
+	/* All refusals are read like those that a cache may keep by itself. */
+	int status = job->outcome == REFUSED ? 404 : fetch->status;
+	freshness_read(status, headers, now_ms, &job->freshness);
 	job->freshness.etag = arena_copy(&job->arena, job->freshness.etag);
 	job->freshness.last_modified = arena_copy(&job->arena, job->freshness.last_modified);
-	job->outcome = FAILED;
-	if (fetch->status == 304 && (job->etag.size || job->last_modified.size))
-		job->outcome = RENEWED;
-	else if (fetch->status == 404 || fetch->status == 410)
-		job->outcome = ABSENT;
-	else if (is_refusal(fetch->status))
-		job->outcome = REFUSED;
-	else if (fetch->status >= 200 && fetch->status < 300)
-		job->outcome = FILLED;
+	job->retry_ms = -1;
 	if (job->outcome == FILLED)
 		buffer_append(&job->value, fetch->body_in.data, fetch->body_in.size);
-	if (job->outcome == FAILED)
+	if (job->outcome == FAILED) {
 		job->retry_ms = freshness_retry_ms(headers, now_ms);
+		note_failure(job);
+	}
 	end_exchange(job);
 }
 
@@ -477,9 +494,9 @@ static int64_t time_left_ms(const struct job *job)
 
 static void begin_fetch(struct job *job)
 {
-	const struct source *source = job->source;
+	const struct origin_source *source = job->source;
 	struct fetch_header *headers =
-		arena_alloc(&job->arena, (HEADERS_MAX + 2) * sizeof(*headers));
+		arena_alloc(&job->arena, (ORIGIN_HEADERS_MAX + 2) * sizeof(*headers));
 	uint32_t count = source->header_count;
 	memcpy(headers, source->headers, count * sizeof(*headers));
 	if (job->etag.size)
@@ -496,7 +513,7 @@ static void begin_fetch(struct job *job)
 		.done = on_fetched,
 		.context = job,
 	};
-	job->fetch.url = url_of(job);
+	job->fetch.url = origin_url(source->url, rest_of(source, job->order.key), &job->arena);
 	/* Its lease ended, or is about to, while it stood in line. */
 	if (job->fetch.timeout_ms < 1) {
 		job->outcome = NOT_ASKED;
@@ -516,6 +533,7 @@ static void read_reply(struct job *job, struct slice reply)
 {
 	const char *end = memchr(reply.data, '\r', reply.size);
 	job->outcome = FAILED;
+	job->retry_ms = -1;
 	if (end == NULL)
 		return;
 	struct slice line = slice_of(reply.data + 1, (size_t)(end - reply.data) - 1);
@@ -528,6 +546,14 @@ static void read_reply(struct job *job, struct slice reply)
 	} else if (reply.data[0] == ':' || reply.data[0] == '+') {
 		job->outcome = FILLED;
 		buffer_append(&job->value, line.data, line.size);
+	} else if (reply.data[0] == '-') {
+		snprintf(job->error, sizeof(job->error), "%.*s", (int)line.size, line.data);
+	} else {
+		snprintf(job->error, sizeof(job->error), "its result is no string and no number");
+	}
+	for (char *at = job->error; *at; at++) {
+		if (!isprint((unsigned char)*at))
+			*at = '.';
 	}
 }
 
@@ -638,9 +664,9 @@ struct origins *origins_new(struct engine *engine, uint16_t port, const struct o
 	struct config *config = (struct config *)(uintptr_t)engine->config;
 	origins->engine = engine;
 	origins->port = port;
-	origins->other_classes.is_class = true;
 	origins->host = *host;
-	config_each_line(config, "cache-origin", add_line, origins);
+	origins->sources = origin_sources_new(config, cache_board(engine));
+	origins->pauses = pauses_new();
 	cache_set_origins(engine, port, origins);
 	return origins;
 }
@@ -667,11 +693,8 @@ void origins_free(struct origins **taken)
 		free_list(origins->lanes[i].first);
 		free_list(origins->lanes[i].running);
 	}
-	while (origins->sources) {
-		struct source *source = origins->sources;
-		origins->sources = source->next;
-		source_free(source);
-	}
+	origin_sources_free(&origins->sources);
+	pauses_free(&origins->pauses);
 	cache_set_origins(origins->engine, origins->port, NULL);
 	memory_free(origins);
 }

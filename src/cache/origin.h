@@ -7,9 +7,11 @@
  *   origins_run: as many as may run at once: fetch or call -> the answer -> a turn of the key's
  * shard fills, fails or finds absent, by the lease's token like any holder
  *
- * Answers of HTTP are kept as their headers say (freshness.h); 304 makes the entry fresh again, 404
- * and 410 are negative entries, 5xx and 429 failures. An origin that fails is asked again after a
- * pause that doubles, up to a minute; meanwhile who has nothing to serve is told when to retry.
+ * Answers of HTTP are kept as their headers say (freshness.h), negative ones too. A value is what
+ * 200 and 203 bring; 304 makes the entry fresh again, 404 and 410 are negative entries, and so are
+ * other refusals (4xx) where there was no value; all else is a failure, after which what is there
+ * stays. A key that failed is asked for again after a pause that doubles, up to a minute, or when
+ * the origin says; meanwhile who has nothing to serve is told when to retry.
  *
  * Threads: each worker has its own, on its thread.
  */
@@ -22,6 +24,7 @@
 #include <stdbool.h>
 
 struct origins;
+struct origin_board;
 struct fetch;
 
 /* What the world gives a worker's origins: on its thread, all of it. */
@@ -63,8 +66,19 @@ bool origin_knows(const struct turn *turn, const struct origin_order *order);
 enum origin_answer origin_refresh(
 	struct turn *turn, const struct origin_order *order, int64_t *retry_ms);
 
+/* Where a key's origin stands for the worker of the turn; false: it has none of HTTP. */
+struct origin_look {
+	struct slice prefix;
+	const char *error; /* of what failed there last, whichever key; empty: nothing has */
+	bool is_paused;    /* the origin is left alone */
+	bool has_failed;   /* the key is */
+	int64_t retry_ms;  /* for how long; 0: it is not */
+};
+bool origin_look(struct turn *turn, struct slice key, struct origin_look *out);
+
 /* For engine->cache: of each port. */
 struct origins *cache_origins(const struct turn *turn);
+struct origin_board *cache_board(const struct engine *engine);
 void cache_set_origins(struct engine *engine, uint16_t port, struct origins *origins);
 
 #endif

@@ -48,6 +48,17 @@ struct swr_call {
 
 static const struct slice no_purpose;
 
+/* What there is, and what it is worth to this caller. */
+struct view {
+	struct cache_entry entry;
+	bool fresh;
+	bool usable;
+	bool serves_error; /* a value may be served when refreshing fails */
+	bool has_failed;   /* it has, and so it is */
+	int64_t ttl_ms;
+	int64_t retry_ms;
+};
+
 static struct slice key_of(const struct turn *turn)
 {
 	return turn_argument(turn, 1);
@@ -126,7 +137,8 @@ static enum lease_answer ask(
 	enum lease_answer answer = lease_ask(table_of(turn), call->subject, no_purpose, &terms,
 		waits ? &call->wait.waiter : NULL, now_ms, grant);
 	if (answer == LEASE_NOW)
-		holder_begin(turn, key_of(turn), slice_text(grant->token));
+		holder_begin(
+			turn, key_of(turn), slice_text(grant->token), call->ttl_ms, call->stale_ms);
 	return answer;
 }
 
@@ -215,14 +227,17 @@ static void wait_or_leave(struct turn *turn, struct swr_call *call, enum lease_a
 	lease_wait_begin(turn, &call->wait);
 }
 
-/* It has the lease, and nothing to serve. */
-static void lead_with(struct turn *turn, struct swr_call *call, const char *token, bool waits)
+/* It has the lease, and nothing to serve but what an origin that is left alone leaves to serve. */
+static void lead_with(struct turn *turn, struct swr_call *call, const struct view *view,
+	const char *token, bool waits)
 {
 	struct lease_grant grant;
 	int64_t retry_ms;
 	enum origin_answer server = hand_to_server(turn, call, token, &retry_ms);
 	if (server == ORIGIN_NONE)
 		write_granted(turn, NULL, token);
+	else if (server == ORIGIN_PAUSED && view->serves_error)
+		write_valued(turn, "failed", STAT_FAILED, &view->entry, NULL, retry_ms);
 	else if (server == ORIGIN_PAUSED)
 		write_valued(turn, "busy", STAT_BUSY, NULL, NULL, retry_ms);
 	else
@@ -230,27 +245,17 @@ static void lead_with(struct turn *turn, struct swr_call *call, const char *toke
 }
 
 /* Nothing may be served. */
-static void lead(struct turn *turn, struct swr_call *call, bool waits)
+static void lead(struct turn *turn, struct swr_call *call, const struct view *view, bool waits)
 {
 	struct lease_grant grant;
 	if (!call->has_waited)
 		count(turn, STAT_MISS);
 	enum lease_answer answer = ask(turn, call, waits, &grant);
 	if (answer == LEASE_NOW)
-		lead_with(turn, call, grant.token, waits);
+		lead_with(turn, call, view, grant.token, waits);
 	else
 		wait_or_leave(turn, call, answer, &grant);
 }
-
-/* What there is, and what it is worth to this caller. */
-struct view {
-	struct cache_entry entry;
-	bool fresh;
-	bool usable;
-	bool has_failed; /* and there is a value to serve meanwhile */
-	int64_t ttl_ms;
-	int64_t retry_ms;
-};
 
 static void view_init(struct view *view, struct turn *turn, const struct swr_call *call)
 {
@@ -262,8 +267,9 @@ static void view_init(struct view *view, struct turn *turn, const struct swr_cal
 	view->fresh = found && !entry->soft && entry->age_ms < view->ttl_ms;
 	view->usable = found && !entry->absent && entry->age_ms < usable_ms;
 	view->retry_ms = found ? entry->failed_until_ms - turn->now_ms : 0;
-	view->has_failed = found && !entry->absent && view->retry_ms > 0 &&
-		(view->usable || entry->age_ms < entry->error_ms);
+	view->serves_error =
+		found && !entry->absent && (view->usable || entry->age_ms < entry->error_ms);
+	view->has_failed = view->serves_error && view->retry_ms > 0;
 }
 
 static void write_fresh(struct turn *turn, const struct cache_entry *entry)
@@ -291,7 +297,7 @@ static void step(struct turn *turn, struct swr_call *call, bool waits)
 	else if (view.usable)
 		refresh(turn, call, &view.entry, false);
 	else
-		lead(turn, call, waits);
+		lead(turn, call, &view, waits);
 }
 
 /* It holds the lease that it has waited for; the entry may have come another way meanwhile, or be
@@ -306,7 +312,7 @@ static void take_over(struct turn *turn, struct swr_call *call)
 		step(turn, call, true);
 		return;
 	}
-	holder_begin(turn, key_of(turn), slice_text(token));
+	holder_begin(turn, key_of(turn), slice_text(token), call->ttl_ms, call->stale_ms);
 	view_init(&view, turn, call);
 	if (view.fresh) {
 		holder_release(turn, key_of(turn), slice_text(token));
@@ -317,7 +323,7 @@ static void take_over(struct turn *turn, struct swr_call *call)
 	} else {
 		/* The token's memory is the waiter's, which may wait again. */
 		struct slice copy = arena_format(turn_arena(turn), "%s%c", token, 0);
-		lead_with(turn, call, copy.data, true);
+		lead_with(turn, call, &view, copy.data, true);
 	}
 }
 
@@ -411,17 +417,23 @@ static void answer_holder(struct turn *turn, bool held)
 		turn_error(turn, ERROR_LEASE_LOST);
 }
 
-/* The lives that the command gives, or the entry had: those have their jitter already. */
+/* The lives that the command gives, or the CACHE.SWR that was granted the lease did, or the entry
+ * had: those have their jitter already. */
 static bool fill_lives(
 	struct turn *turn, const struct cache_options *options, struct cache_record *record)
 {
 	struct cache_record before;
 	bool had = cache_read(turn, key_of(turn), &before) &&
 		!(before.flags & CACHE_FORMAT_FLAG_ABSENT);
+	bool is_new = true;
 	record->ttl_ms = record->stale_ms = LIMIT_CACHE_AGE_MS;
 	if (options->given & CACHE_OPTION_TTL) {
 		record->ttl_ms = record->stale_ms = options->ttl_ms;
+	} else if (holder_lives(turn, key_of(turn), turn_argument(turn, 2), &record->ttl_ms,
+			   &record->stale_ms)) {
+		/* Both are set. */
 	} else if (had) {
+		is_new = false;
 		record->ttl_ms = before.ttl_ms;
 		record->stale_ms = before.stale_ms;
 		record->flags |= before.flags & CACHE_FORMAT_FLAG_LASTING;
@@ -432,7 +444,7 @@ static bool fill_lives(
 		record->stale_ms = options->stale_ms;
 	if (!cache_stale_check(turn, record->ttl_ms, record->stale_ms))
 		return false;
-	if (options->given & CACHE_OPTION_TTL)
+	if (is_new)
 		cache_jitter(turn, options->jitter_ms, record);
 	return true;
 }

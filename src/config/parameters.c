@@ -486,6 +486,25 @@ const struct parameter parameters[] = {
 		.text = "Keys under a prefix that CACHE.SWR has the server fetch by itself: PREFIX URL [\"Name: "
 			"value\" ...]. What follows the prefix in a key is added to the URL. fetch-allow must name "
 			"the host. May be given several times." },
+	{ .name = "cache-origin-stale",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(cache_origin_stale_s),
+		.most = LIMIT_CACHE_AGE_MS / 1000,
+		.unit = "seconds",
+		.initial = "0",
+		.at_run_time = true,
+		.text = "How long an entry of cache-origin is served stale while it is refreshed, when neither the "
+			"answer (stale-while-revalidate) nor the caller of CACHE.SWR says; RFC 9111 leaves that to "
+			"a setting." },
+	{ .name = "cache-origin-stale-if-error",
+		.kind = PARAMETER_NUMBER,
+		.field = FIELD(cache_origin_error_s),
+		.most = LIMIT_CACHE_AGE_MS / 1000,
+		.unit = "seconds",
+		.initial = "600",
+		.at_run_time = true,
+		.text = "How long an entry of cache-origin is served stale while refreshing it fails, when the answer "
+			"neither says so (stale-if-error) nor forbids it." },
 
 	{ .name = "logfile",
 		.section = "Watching",

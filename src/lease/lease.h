@@ -146,7 +146,7 @@ bool lease_renew(struct lease_table *table, struct slice subject, struct slice p
 /* What the caller keeps with a lease as long as this token holds it; a new grant's is zero. By the
  * time that was passed last. */
 struct lease_note {
-	uint64_t words[2];
+	uint64_t words[4];
 };
 bool lease_note_set(struct lease_table *table, struct slice subject, struct slice purpose,
 	struct slice token, const struct lease_note *note);

@@ -151,6 +151,7 @@ void fetcher_start(struct fetcher *fetcher, struct fetch *fetch)
 	exchange->body_bytes_max = fetcher->config->fetch_bytes_max;
 	fetch->exchange = exchange;
 	fetch->status = 0;
+	fetch->reach = FETCH_WAITED;
 	fetch->error[0] = '\0';
 	fetch->code[0] = '\0';
 	buffer_init(&fetch->headers_in);
@@ -273,6 +274,8 @@ static bool begin_hop(struct fetch_exchange *exchange, struct slice url)
 	exchange->coding_state = FETCH_CODING_GOOD;
 	exchange->stop = STOP_NOTHING;
 	exchange->curl_error[0] = '\0';
+	if (exchange->fetch->reach == FETCH_WAITED)
+		exchange->fetch->reach = FETCH_TRIED;
 	exchange->easy = curl_easy_init();
 	assert(exchange->easy != NULL);
 	set_options(exchange);
@@ -360,6 +363,8 @@ static int on_connected(void *context, char *address, char *own_address, int por
 		is_public = fetch_address_is_public((const struct sockaddr *)&ipv6);
 	/* Of a host's addresses some may have been refused before this one answered. */
 	exchange->stop = exchange->any_address || is_public ? STOP_NOTHING : STOP_ADDRESS;
+	if (exchange->stop == STOP_NOTHING)
+		exchange->fetch->reach = FETCH_CONNECTED;
 	return exchange->stop == STOP_NOTHING ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 

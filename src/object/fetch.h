@@ -26,6 +26,13 @@ struct fetch_header {
 	struct slice value;
 };
 
+/* How far it came: what goes wrong before there is a connection is the origin's, or the way's. */
+enum fetch_reach {
+	FETCH_WAITED,    /* in line, or refused before a connection was tried */
+	FETCH_TRIED,     /* to connect, looking up the name included */
+	FETCH_CONNECTED, /* on the first hop at least */
+};
+
 /* One exchange; the caller's memory until `done` has been called. */
 struct fetch {
 	/* asked; the bytes are borrowed until it ends */
@@ -45,7 +52,8 @@ struct fetch {
 	size_t (*hold)(struct fetch *fetch, size_t bytes);
 
 	/* answered */
-	int status;               /* 0: no answer, `error` says why */
+	int status; /* 0: no answer, `error` says why */
+	enum fetch_reach reach;
 	struct buffer headers_in; /* lines `name: value\n`, names lower case, of the last hop */
 	struct buffer body_in;
 	char error[256];

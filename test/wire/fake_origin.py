@@ -3,7 +3,8 @@
     origin.answers["/feed/"] = lambda request: Answer(200, "body", {"Cache-Control": "max-age=1"})
 
 The longest prefix of a path decides; without one the answer is 500. An answer may wait (`delay`
-seconds), or until `gate` (a threading.Event) is set; "closed" hangs up without a word.
+seconds), or until `gate` (a threading.Event) is set; "closed" hangs up without a word, and `raw` is
+sent byte for byte in place of an answer, and the connection closed.
 """
 
 import collections
@@ -15,9 +16,9 @@ Request = collections.namedtuple("Request", "path headers at")
 
 
 class Answer:
-    def __init__(self, status=200, body="", headers=None, delay=0, gate=None):
+    def __init__(self, status=200, body="", headers=None, delay=0, gate=None, raw=None):
         self.status, self.body, self.headers = status, body, headers or {}
-        self.delay, self.gate = delay, gate
+        self.delay, self.gate, self.raw = delay, gate, raw
 
 
 class Origin:
@@ -84,6 +85,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with origin.lock:
                 origin.running -= 1
         if answer.status == "closed":
+            self.close_connection = True
+            return
+        if answer.raw is not None:
+            self.wfile.write(answer.raw)
             self.close_connection = True
             return
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body

@@ -210,7 +210,7 @@ class States(CacheTest):
         self.gets("stale", key, 0, 100, value="v")
         self.gets("fresh", key, value="v")
         self.gets("busy", key, 0, 0, "WAIT", 0)
-        self.ok("CACHE.FILL", key, token, "v2")
+        self.ok("CACHE.FILL", key, token, "v2", "TTL", 100)
         self.gets("fresh", key, value="v2")
 
     def test_a_failure_is_remembered_while_a_stale_value_is_there(self):
@@ -266,8 +266,24 @@ class States(CacheTest):
 
     def test_a_fill_without_lives_keeps_those_of_the_set(self):
         key = self.make("TTL", 100, "STALE", 200)
-        self.ok("CACHE.FILL", key, self.gets("refresh", key, 0, 1).token, "v2")
+        self.ok("CACHE.INVALIDATE", "KEY", key, "SOFT")
+        self.ok("CACHE.FILL", key, self.gets("refresh", key).token, "v2")
         self.assertEqual((self.info(key)["ttl-ms"], self.info(key)["stale-ms"]), (100_000, 200_000))
+
+    def test_a_fill_without_lives_has_those_of_the_call_that_was_granted_the_lease(self):
+        key = self.key()
+        token = self.gets("lead", key, 900, 3600).token
+        self.gets("busy", key, 1, 1, "WAIT", 0)
+        self.ok("CACHE.FILL", key, token, "v")
+        self.assertEqual((self.info(key)["ttl-ms"], self.info(key)["stale-ms"]), (900_000, 3_600_000))
+        token = self.gets("refresh", key, 0, 3600).token
+        self.ok("CACHE.FILL", key, token, "v", "TTL", 5, "STALE", 6)
+        self.assertEqual((self.info(key)["ttl-ms"], self.info(key)["stale-ms"]), (5000, 6000))
+        token = self.gets("refresh", key, 0, 60).token
+        waiter, = self.park(key, 0, 0, "WAIT", 60_000)
+        self.ok("CACHE.FILL", key, token, "v", "STALE", 7)
+        self.answer(waiter, "fresh", "v")
+        self.assertEqual((self.info(key)["ttl-ms"], self.info(key)["stale-ms"]), (0, 7000))
 
     def test_early_is_rare_when_young_and_sure_when_a_fetch_took_as_long_as_is_left(self):
         key = self.key()
@@ -447,7 +463,9 @@ class Errors(CacheTest):
         self.refuse(self.STALE, "SET", self.there, "v", "TTL", 10, "STALE", 9)
         self.refuse(self.STALE, "SET", self.there, "v", "STALE", 9)
         self.refuse(self.STALE, "FILL", self.there, self.token, "v", "TTL", 10, "STALE", 9)
-        self.refuse(self.STALE, "FILL", self.there, self.token, "v", "STALE", 9)
+        other = self.key("other")
+        token = self.gets("lead", other, 10, 100).token
+        self.refuse(self.STALE, "FILL", other, token, "v", "STALE", 9)
 
     def test_overrides_of_swr(self):
         self.refuse(self.STALE, "SWR", self.there, 10, 9)

@@ -210,7 +210,7 @@ class Leases(CacheTest):
             new = self.answer(waiter, "lead").token
             self.assertEqual(self.info(key) is not None, bool(soft and has_value))
             self.null("CACHE.GET", key)
-            self.ok("CACHE.FILL", key, new, "new", "TAGS", 1, tag)
+            self.ok("CACHE.FILL", key, new, "new", "TTL", 1000, "TAGS", 1, tag)
             self.bulk("new", "CACHE.GET", key)
 
     def test_a_fill_of_a_tag_that_was_invalidated_meanwhile_is_refused(self):

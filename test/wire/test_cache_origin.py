@@ -1,6 +1,9 @@
 """Where the server refreshes entries of the cache by itself: `cache-origin` and CACHE.SWR ... CALL.
 Each test has a line of configuration of its own, so that a pause of one is not another's."""
 
+import email.utils
+import gzip
+import subprocess
 import threading
 import time
 import unittest
@@ -72,7 +75,9 @@ class Http(OriginTest):
     def test_headers_and_odd_keys_are_sent(self):
         self.answers(Answer(200, "v"))
         for name, path in (("a/b?c=d&e", "a/b?c=d&e"), ("a b", "a%20b"), (b"\x00\xff\r\n", "%00%FF%0D%0A"),
-                           ("%41", "%2541"), ("a#b", "a%23b"), ('"<>\\^`{|}', "%22%3C%3E%5C%5E%60%7B%7C%7D"),
+                           ("%41", "%41"), ("q?x=R%26D", "q?x=R%26D"), ("100%", "100%25"),
+                           ("notes..md", "notes..md"), ("compare/v1...v2", "compare/v1...v2"),
+                           ("?range=1..5", "?range=1..5"), ("a#b", "a%23b"), ('"<>\\^`{|}', "%22%3C%3E%5C%5E%60%7B%7C%7D"),
                            ("é", "%C3%A9"), ("", "")):
             key = self.key("").encode() + (name if isinstance(name, bytes) else name.encode())
             self.gets("fresh", key, *LONG, value="v")
@@ -85,7 +90,7 @@ class Http(OriginTest):
 
     def test_a_key_does_not_climb_and_harms_no_other(self):
         self.answers(Answer(200, "v"))
-        for name in ("../secret", "a/../../b", "..", "a/.."):
+        for name in ("../secret", "a/../../b", "..", "a/..", "%2e%2e/secret", "a/.%2E", "..%2fsecret", "..;/x"):
             self.gets("busy", self.key(name), "WAIT", 5000)
         self.assertEqual(self.asked(), [])
         self.gets("fresh", self.key("good"), *LONG, value="v")
@@ -93,13 +98,27 @@ class Http(OriginTest):
     def test_what_the_headers_say_is_kept(self):
         for number, (control, lives) in enumerate((
                 ("max-age=7, stale-while-revalidate=20", (7000, 27_000)),
-                ("max-age=7", (7000, 600_000)), ("s-maxage=9, max-age=7", (9000, 9000)),
-                ("max-age=7, must-revalidate", (7000, 7000)), (None, (60_000, 600_000)))):
+                ("max-age=7", (7000, 7000)), ("s-maxage=9, max-age=7", (9000, 9000)),
+                ("max-age=7, must-revalidate", (7000, 7000)), (None, (60_000, 60_000)))):
             key = self.key(number)
             self.answers(Answer(200, "v", {"Cache-Control": control} if control else {}))
             self.gets("fresh", key, *LONG, value="v")
             info = self.info(key)
             self.assertEqual((info["ttl-ms"], info["stale-ms"]), lives, control)
+
+    def test_a_setting_allows_what_is_stale(self):
+        self.ok("CONFIG", "SET", "cache-origin-stale", 30)
+        self.addCleanup(self.ok, "CONFIG", "SET", "cache-origin-stale", 0)
+        self.answers(Answer(200, "v", {"Cache-Control": "max-age=0"}))
+        self.gets("fresh", self.key(), *LONG, value="v")
+        self.assertEqual(self.info(self.key())["stale-ms"], 30_000)
+        self.gets("stale", self.key(), value="v")
+
+    def test_an_answer_that_is_over_at_once_is_not_served_again(self):
+        self.answers(Answer(200, "one", {"Cache-Control": "max-age=0"}),
+                     Answer(200, "two", {"Cache-Control": "max-age=0"}))
+        self.gets("fresh", self.key(), *LONG, value="one")
+        self.gets("fresh", self.key(), *LONG, value="two")
 
     def test_lives_that_the_caller_names_are_for_answers_that_name_none(self):
         self.answers(Answer(200, "v"))
@@ -153,6 +172,49 @@ class Http(OriginTest):
         self.gets("absent", self.key("short"), *LONG)
         self.assertEqual(self.info(self.key("short"))["ttl-ms"], 7000)
 
+    def test_negative_answers_are_kept_as_their_headers_say(self):
+        for number, headers in enumerate(({"Cache-Control": "no-store"}, {"Cache-Control": "max-age=0"},
+                                          {"Expires": "0"}, {"Vary": "*"}, {"Cache-Control": "private"})):
+            for status in (404, 410, 403):
+                key = self.key(f"{status}/{number}")
+                self.answers(Answer(status, "no", headers), path=f"{status}/{number}")
+                self.gets("absent", key, *LONG)
+                self.gets("absent", key, *LONG)
+                self.assertEqual(len(self.asked(f"{status}/{number}")), 2, (status, headers))
+                self.assertIsNone(self.info(key))
+
+    def test_what_is_not_whole_leaves_the_old_value(self):
+        squeezed = gzip.compress(b"a value of some length" * 100)
+
+        def answer(status, body, *headers):
+            lines = [f"HTTP/1.1 {status} Words", "Cache-Control: max-age=100", *headers,
+                     f"Content-Length: {len(body)}"]
+            return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        for number, raw in enumerate((
+                answer(206, b"part", "Content-Range: bytes 0-3/9"), answer(204, b""), answer(205, b""),
+                answer(201, b"made"), answer(202, b"later"), answer(207, b"many"),
+                answer(200, squeezed[:len(squeezed) // 2], "Content-Encoding: gzip"),
+                answer(200, squeezed[:-1], "Content-Encoding: gzip"),
+                answer(200, squeezed, "Content-Encoding: br"), answer(200, b"x", "Content-Encoding: odd"),
+                answer(200, b"plain", "Content-Encoding: gzip"), answer(200, b"whole")[:60],
+                answer(200, b"whole")[:-1], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n")):
+            with self.subTest(raw=raw[:200]):
+                key = self.key(f"{number}/")
+                self.answers(Answer(raw=raw), path=f"{number}/")
+                # Most of what is asked succeeds.
+                self.answers(Answer(200, "good"), path="good")
+                self.gets("fresh", self.key(f"good{number}"), *LONG)
+                self.gets("fresh", self.key(f"good{number}b"), *LONG)
+                self.stale(key)
+                self.gets("stale", key, value="old")
+                self.soon(lambda: self.swr(key).name == "failed")
+                self.gets("failed", key, value="old")
+        self.answers(Answer(raw=answer(200, squeezed, "Content-Encoding: gzip")), path="last")
+        self.gets("fresh", self.key("last"), *LONG, value=b"a value of some length" * 100)
+        self.answers(Answer(203, "changed on the way"), path="203")
+        self.gets("fresh", self.key("203"), *LONG, value="changed on the way")
+
     def test_a_stale_value_goes_when_it_is_not_found_any_more(self):
         self.answers(Answer(404))
         self.stale(self.key())
@@ -198,15 +260,57 @@ class Http(OriginTest):
         self.gets("busy", self.key(), *LONG)
         key = self.key("stale")
         self.stale(key)
-        self.gets("failed", key, value="old")
+        self.gets("stale", key, value="old")
+        self.soon(lambda: self.swr(key).name == "failed")
 
-    def test_retry_after_is_respected(self):
-        self.answers(Answer(429, headers={"Retry-After": "30"}))
-        state = self.gets("busy", self.key(), *LONG)
-        self.assertTrue(25_000 < state.retry_ms <= 30_000, state)
-        self.stale(self.key("other"))
-        self.assertGreater(self.gets("failed", self.key("other"), value="old").retry_ms, 25_000)
-        self.assertEqual(len(self.asked()), 1)
+    def test_retry_after_is_respected_up_to_an_hour(self):
+        for number, (header, least_s, most_s) in enumerate((
+                ("120", 115, 120), (email.utils.formatdate(time.time() + 900, usegmt=True), 880, 900),
+                ("86400", 3595, 3600))):
+            path = f"{number}/"
+            self.answers(Answer(429, headers={"Retry-After": header}), path=path)
+            state = self.gets("busy", self.key(path), *LONG)
+            self.assertTrue(least_s * 1000 < state.retry_ms <= most_s * 1000, state)
+            self.gets("busy", self.key(path), *LONG)
+            self.stale(self.key(path + "stale"))
+            self.gets("stale", self.key(path + "stale"), value="old")
+            self.soon(lambda: self.swr(self.key(path + "stale")).name == "failed")
+            state = self.gets("failed", self.key(path + "stale"), value="old")
+            self.assertGreater(state.retry_ms, least_s * 1000)
+            self.assertEqual(len(self.asked(path)), 2)
+
+    def test_one_key_that_fails_keeps_nobody_from_the_others(self):
+        self.answers(Answer(500), path="bad")
+        self.answers(Answer(200, "v", {"Cache-Control": "no-store"}), path="good")
+        for number in range(100):
+            self.gets("fresh", self.key(f"good{number % 7}"), *LONG, value="v")
+            self.gets("busy", self.key("bad"), "WAIT", 0)
+        self.assertLess(len(self.asked("bad")), 5)
+        info = self.info(self.key("bad"))
+        self.assertEqual((info["state"], info["origin-state"], info["origin-error"]),
+                         (b"none", b"failed", b"it answers 500"))
+        self.assertEqual(self.figures("cache")["cache_origins_paused"], "0")
+
+    def test_an_origin_of_which_most_fails_is_left_alone_until_a_probe_succeeds(self):
+        self.answers(Answer(500))
+        for number in range(10):
+            self.gets("busy", self.key(number), *LONG)
+        self.gets("busy", self.key("new"), *LONG)
+        self.assertEqual(len(self.asked()), 10)
+        info = self.info(self.key("new"))
+        self.assertEqual((info["state"], info["origin-state"]), (b"none", b"paused"))
+        figures = self.figures("cache")
+        self.assertEqual(figures["cache_origins_paused"], "1")
+        line, = [value for name, value in figures.items() if name.startswith("cache_origin") and "url=" in value]
+        self.assertIn(f"state=paused,workers=1,prefix={self.key('')},url={self.origin.url}{self.base},"
+                      "error=it answers 500", line)
+        self.answers(Answer(200, "v"))
+        self.soon(lambda: self.swr(self.key("new"), *LONG).name == "fresh")
+        self.gets("fresh", self.key("newer"), *LONG, value="v")
+        log = self.server.log(10_000)
+        self.assertEqual(log.count(f"{self.base} (of keys {self.key('')}) is left alone"), 1)
+        self.assertEqual(log.count(f"{self.base} (of keys {self.key('')}) answers again"), 1)
+        self.assertEqual(self.figures("cache")["cache_origins_paused"], "0")
 
     def test_stale_if_error_serves_who_waited_for_the_failure(self):
         key = self.key()
@@ -456,6 +560,13 @@ class Calls(CacheTest):
         self.soon(lambda: self.swr(key, 100, 200, *self.how).value == f"{key}:1".encode())
         self.assertEqual(self.count(), 1)
 
+    def test_a_bad_key_keeps_the_class_from_no_other(self):
+        failing = self.key("error")
+        self.gets("busy", failing, *LONG, *self.how)
+        for number in range(50):
+            self.gets("fresh", self.key(number), *LONG, *self.how)
+            self.gets("busy", failing, "WAIT", 0, *self.how)
+
     def test_ids_on_any_worker_can_be_called(self):
         for number in range(20):
             key = self.key(number)
@@ -475,6 +586,36 @@ class Lines(harness.Case):
                 self.assertIn(text, str(caught.exception))
             finally:
                 server.close()
+
+    def test_an_origin_that_may_not_be_fetched_is_refused_wherever_it_shows(self):
+        line = ("api:", "https://api.example.com/")
+        text = "cache-origin api: https://api.example.com/: fetch-allow"
+        for options in ({}, {"fetch_allow": "other.example.com"}):
+            server = harness.Server(cache_origin=[line], **options)
+            try:
+                with self.assertRaises(AssertionError) as caught:
+                    server.start()
+                self.assertIn(text, str(caught.exception))
+                checked = subprocess.run([*server.arguments(), "--check-config"], capture_output=True,
+                                         text=True, check=False)
+                self.assertNotEqual(checked.returncode, 0)
+                self.assertIn(text, checked.stderr + checked.stdout)
+            finally:
+                server.close()
+
+    def test_the_list_cannot_be_set_to_one_without_an_origin(self):
+        server = harness.Server(cache_origin=[("api:", "https://api.example.com/")],
+                                fetch_allow="api.example.com")
+        try:
+            server.start()
+            with server.connect() as client:
+                for value in ("", "other.example.com"):
+                    reply = client.command("CONFIG", "SET", "fetch-allow", value)
+                    self.assertIn(b"cache-origin api: https://api.example.com/", reply)
+                self.assertEqual(client.command("CONFIG", "GET", "fetch-allow")[1], b"api.example.com")
+                self.assertEqual(client.command("CONFIG", "SET", "fetch-allow", "*.example.com"), b"OK")
+        finally:
+            server.close()
 
 
 if __name__ == "__main__":

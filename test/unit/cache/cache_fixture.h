@@ -87,7 +87,7 @@ static void close_cache(struct world *world)
 	leases_free(&world->leases);
 }
 
-static struct world *world_new(uint16_t workers, uint64_t seed)
+static inline struct world *world_new(uint16_t workers, uint64_t seed)
 {
 	struct world *world = memory_zeroed(sizeof(*world));
 	random_seed(&entropy, seed);

@@ -4,6 +4,8 @@
  */
 #include "cache_fixture.h"
 
+#include <inttypes.h>
+
 static int set_up(void **state)
 {
 	*state = world_new(1, 1);
@@ -504,9 +506,59 @@ static void a_fill_without_lives_has_those_of_before(void **state)
 		is_answer(swr(world, "k WAIT 0"), "fresh", "v", 0);
 	}
 	ask(world, "cache.set k v");
-	struct answer answer = swr(world, "k 0 100 WAIT 0");
+	ask(world, "cache.invalidate key k soft");
+	struct answer answer = swr(world, "k WAIT 0");
 	ask(world, "cache.fill k %s w", answer.token);
 	assert_non_null(strstr(ask(world, "cache.info k"), "ttl-ms\r\n:-1\r\n"));
+}
+
+static void has_lives(struct world *world, int64_t ttl_ms, int64_t stale_ms)
+{
+	char wanted[96];
+	snprintf(wanted, sizeof(wanted),
+		"ttl-ms\r\n:%" PRId64 "\r\n$8\r\nstale-ms\r\n:%" PRId64 "\r\n", ttl_ms, stale_ms);
+	assert_non_null(strstr(ask(world, "cache.info k"), wanted));
+}
+
+static void a_fill_without_lives_has_those_that_its_call_was_granted_with(void **state)
+{
+	struct world *world = *state;
+	struct answer answer = swr(world, "k 9 36 WAIT 0");
+	is_answer(answer, "lead", "", NOTHING);
+	/* Those of who did not get the lease say nothing. */
+	is_answer(swr(world, "k 1 1 WAIT 0"), "busy", "", NOTHING);
+	assert_string_equal(ask(world, "cache.fill k %s v", answer.token), "+OK\r\n");
+	has_lives(world, 9000, 36000);
+	pass(world, 9000);
+	answer = swr(world, "k 5 20 WAIT 0");
+	is_answer(answer, "refresh", "v", 9000);
+	ask(world, "cache.fill k %s w STALE 30", answer.token);
+	has_lives(world, 5000, 30000);
+	pass(world, 5000);
+	answer = swr(world, "k 6 6 EARLY 1000 WAIT 0");
+	answer = answer.token[0] ? answer : swr(world, "k 5 5 WAIT 0");
+	ask(world, "cache.fill k %s w TTL 7", answer.token);
+	has_lives(world, 7000, 7000);
+	/* A lease without lives leaves those of the entry. */
+	pass(world, 7000);
+	answer = swr(world, "k WAIT 0");
+	is_answer(answer, "lead", "", NOTHING);
+	assert_string_equal(ask(world, "cache.fill k %s w", answer.token), "+OK\r\n");
+	has_lives(world, -1, LIMIT_CACHE_AGE_MS);
+}
+
+static void who_waited_and_leads_gives_its_own_lives(void **state)
+{
+	struct world *world = *state;
+	struct answer first = swr(world, "k 9 36 WAIT 0");
+	char text[] = "cache.swr k 4 8 WAIT 1000";
+	struct engine_ticket *waiting = send_text(world, 0, text);
+	engine_rig_deliver(&world->rig);
+	ask(world, "cache.fail k %s", first.token);
+	struct answer second = answer_of(waiting);
+	assert_string_equal(second.state, "lead");
+	assert_string_equal(ask(world, "cache.fill k %s v", second.token), "+OK\r\n");
+	has_lives(world, 4000, 8000);
 }
 
 static void a_fill_without_tags_is_judged_by_those_that_the_entry_had(void **state)
@@ -702,6 +754,8 @@ int main(void)
 		WITH(hard_invalidation_makes_gone),
 		WITH(what_is_gone_does_not_come_back_as_stale),
 		WITH(a_fill_without_lives_has_those_of_before),
+		WITH(a_fill_without_lives_has_those_that_its_call_was_granted_with),
+		WITH(who_waited_and_leads_gives_its_own_lives),
 		WITH(a_fill_without_tags_is_judged_by_those_that_the_entry_had),
 		WITH(jitter_of_inherited_lives_does_not_add_up),
 		WITH(jitter_never_keeps_longer_than_invalidations_are_remembered),

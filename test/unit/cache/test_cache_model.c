@@ -53,6 +53,8 @@ struct model_lease {
 	uint32_t outdated_tags;
 	uint32_t client;
 	int64_t until_ms;
+	int64_t ttl_ms; /* what its call gave; -1: nothing */
+	int64_t stale_ms;
 	char token[64];
 };
 
@@ -142,9 +144,11 @@ static void answered(struct call *call, const char *state, const struct model_en
 	if (granted) {
 		struct model_lease *lease = &m.leases[call->key];
 		check(!lease->held);
-		*lease = (struct model_lease){
-			.held = true, .client = call->client, .until_ms = now() + call->lease_ms
-		};
+		*lease = (struct model_lease){ .held = true,
+			.client = call->client,
+			.until_ms = now() + call->lease_ms,
+			.ttl_ms = call->ttl_ms,
+			.stale_ms = call->stale_ms };
 		strcpy(lease->token, answer.token);
 		int at = (int)(m.token_count++ % TOKENS);
 		strcpy(m.tokens[at], answer.token);
@@ -388,8 +392,8 @@ static void add_text(struct lives *lives, const char *format, ...)
 	va_end(list);
 }
 
-/* Of SET and FILL; `before` gives what a FILL leaves out. */
-static struct lives any_lives(const struct model_entry *before)
+/* Of SET and FILL; the lease gives what a FILL leaves out, then `before`. */
+static struct lives any_lives(const struct model_entry *before, const struct model_lease *lease)
 {
 	struct lives lives = { .entry = { .present = true, .filled_ms = now() } };
 	struct model_entry *entry = &lives.entry;
@@ -401,7 +405,13 @@ static struct lives any_lives(const struct model_entry *before)
 		entry->stale_ms = before->stale_ms;
 		entry->lasting = before->lasting;
 	}
-	if (!one_in(5)) {
+	bool from_lease = lease && lease->ttl_ms >= 0;
+	if (from_lease) {
+		entry->ttl_ms = lease->ttl_ms;
+		entry->stale_ms = lease->stale_ms;
+		entry->lasting = false;
+	}
+	if (!one_in(5) || (from_lease && entry->ttl_ms == 0)) {
 		entry->ttl_ms = (int64_t)below(5) * 1000;
 		/* Without a place in memory nobody would find one without a life. */
 		if (entry->ttl_ms == 0 && (!before || !m.in_memory))
@@ -427,7 +437,7 @@ static struct lives any_lives(const struct model_entry *before)
 static void do_set(void)
 {
 	int key = any_key();
-	struct lives lives = any_lives(NULL);
+	struct lives lives = any_lives(NULL, NULL);
 	bool nx = one_in(4);
 	const char *reply = ask(m.world, "cache.set k%d v%u%s%s", key, lives.entry.value,
 		lives.text, nx ? " NX" : "");
@@ -508,7 +518,7 @@ static void do_fill(void)
 	int key;
 	const char *token = any_token(&key);
 	bool held = holds(key, token);
-	struct lives lives = any_lives(&m.entries[key]);
+	struct lives lives = any_lives(&m.entries[key], held ? &m.leases[key] : NULL);
 	const char *reply =
 		ask(m.world, "cache.fill k%d %s v%u%s", key, token, lives.entry.value, lives.text);
 	stored(key, reply, held, &lives.entry);

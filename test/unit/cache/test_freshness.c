@@ -444,7 +444,7 @@ static void retry_after_is_seconds_or_a_date(void **state)
 		{ "retry-after: Sunday, 15-Jun-25 15:07:40 GMT\n", 60000 },
 		{ "retry-after: " NOW "\n", 0 },
 		{ "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\n", 0 },
-		{ "retry-after: 86400\n", LIMIT_CACHE_RETRY_MS },
+		{ "retry-after: 3601\n", LIMIT_CACHE_RETRY_MS },
 		{ "retry-after: 86401\n", LIMIT_CACHE_RETRY_MS },
 		{ "retry-after: 99999999999999999999999\n", LIMIT_CACHE_RETRY_MS },
 		{ "retry-after: Fri, 31 Dec 9999 23:59:59 GMT\n", LIMIT_CACHE_RETRY_MS },

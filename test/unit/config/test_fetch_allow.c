@@ -3,9 +3,9 @@
  * the blocks of addresses that are not public.
  */
 #include "base/random.h"
+#include "config/fetch_allow.h"
 #include "holdfast/limits.h"
 #include "object/fetch.h"
-#include "config/fetch_allow.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
