@@ -171,6 +171,11 @@
 #define LIMIT_LOG_LINE_BYTES 1024
 #define LIMIT_RANDOM_BYTES   4096
 
+/* Codes of errors that INFO counts one by one, Redis's number: classes and scripts choose codes of
+ * their own, and more are counted together. And bytes of one that are told apart. */
+#define LIMIT_ERROR_CODES 128
+#define ERROR_CODE_BYTES  32
+
 /* Bytes of an error message that a class raised: it goes to the client and into DO.INFO. */
 #define LIMIT_ERROR_BYTES 512
 

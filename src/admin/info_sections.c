@@ -15,11 +15,14 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define MS_A_DAY (24 * 3600 * 1000)
+#define MS_A_DAY        (24 * 3600 * 1000)
+#define PERCENTILES_MAX 16
 
 static int64_t setting(const _Atomic int64_t *field);
 static void number(struct buffer *out, const char *name, uint64_t value);
@@ -125,17 +128,6 @@ static void write_persistence(const struct info *info, struct buffer *out)
 	number(out, "aof_pending_bio_fsync", gate.appended_lsn > gate.durable_lsn);
 }
 
-static uint64_t count_errors(const struct environment *environment)
-{
-	uint64_t errors = 0;
-	for (uint32_t i = 0; i < environment->commands->count; i++) {
-		uint64_t calls, ns, failed, rejected;
-		net_command_stats(environment->net, i, &calls, &ns, &failed, &rejected);
-		errors += failed + rejected;
-	}
-	return errors;
-}
-
 static void write_keyspace_hits(struct buffer *out, const struct engine *engine)
 {
 	uint64_t hits = 0, misses = 0;
@@ -183,7 +175,7 @@ static void write_stats(const struct info *info, struct buffer *out)
 	number(out, "pubsub_patterns", subscriptions_names(environment->net, SUBSCRIPTION_PATTERN));
 	number(out, "latest_fork_usec", 0);
 	number(out, "total_forks", 0);
-	number(out, "total_error_replies", count_errors(environment));
+	number(out, "total_error_replies", net.errors);
 	number(out, "client_output_buffer_limit_disconnections", net.output_limit_drops);
 }
 
@@ -236,9 +228,44 @@ static void write_commandstats(const struct info *info, struct buffer *out)
 	}
 }
 
-/* Errors are counted by command, not by code word: the headline alone says that. */
+static void write_error(void *context, const char *code, uint64_t count)
+{
+	buffer_format(context, "errorstat_%s:count=%" PRIu64 "\r\n", code, count);
+}
+
 static void write_errorstats(const struct info *info, struct buffer *out)
 {
+	net_each_error(info->environment->net, write_error, out);
+}
+
+static size_t read_percentiles(const struct info *info, double *out)
+{
+	char words[256];
+	size_t count = 0;
+	config_text_copy(info->environment->config, "latency-tracking-info-percentiles", words,
+		sizeof(words));
+	char *rest = words;
+	for (const char *word; (word = strsep(&rest, " ")) && count < PERCENTILES_MAX;)
+		if (*word)
+			out[count++] = strtod(word, NULL);
+	return count;
+}
+
+static void write_latencystats(const struct info *info, struct buffer *out)
+{
+	const struct command_set *set = info->environment->commands;
+	double percents[PERCENTILES_MAX];
+	size_t count = read_percentiles(info, percents);
+	struct histogram durations;
+	for (uint32_t i = 0; i < set->count; i++) {
+		if (!net_command_durations(info->environment->net, i, &durations))
+			continue;
+		buffer_format(out, "latency_percentiles_usec_%s:", set->commands[i].name);
+		for (size_t p = 0; p < count; p++)
+			buffer_format(out, "%sp%g=%.3f", p ? "," : "", percents[p],
+				(double)histogram_percentile_ns(&durations, percents[p]) / 1000);
+		buffer_append_text(out, "\r\n");
+	}
 }
 
 static void write_cluster(const struct info *info, struct buffer *out)
@@ -441,6 +468,7 @@ const struct info_section info_sections[] = {
 	{ "CPU", true, false, write_cpu },
 	{ "Commandstats", false, false, write_commandstats },
 	{ "Errorstats", true, false, write_errorstats },
+	{ "Latencystats", false, false, write_latencystats },
 	{ "Cluster", true, false, write_cluster },
 	{ "Holdfast", true, false, write_holdfast },
 	{ "Objects", true, true, write_objects },

@@ -176,7 +176,7 @@ const struct command command_lines[] = {
 		"", "Lists the subcommands of LATENCY" },
 	{ "latency|histogram", -2, ROUTE_LOCAL, ADMIN, NO_KEYS, NULL, admin_latency_histogram,
 		"server", "7.0.0", "[command [command ...]]",
-		"Returns an empty map: histograms are not kept" },
+		"Returns how long the calls of commands took" },
 	{ "latency|history", 3, ROUTE_LOCAL, ADMIN, NO_KEYS, NULL, admin_latency_history, "server",
 		"2.8.13", "event", "Returns the samples of an event" },
 	{ "latency|latest", 2, ROUTE_LOCAL, ADMIN, NO_KEYS, NULL, admin_latency_latest, "server",

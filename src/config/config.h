@@ -73,6 +73,7 @@ struct config {
 	_Atomic int64_t loglevel; /* enum logline_level */
 	_Atomic int64_t slowlog_us;
 	_Atomic int64_t slowlog_max;
+	_Atomic int64_t latency_tracking;     /* a switch */
 	_Atomic int64_t latency_threshold_ms; /* `latency-monitor-threshold`; 0: off */
 
 	struct config_texts *texts; /* the parameters that are texts, by config_text_* */

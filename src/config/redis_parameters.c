@@ -118,7 +118,6 @@ static const struct redis_parameter parameters_of_redis[] = {
 	{ "stream-node-max-bytes", NULL, SIZE, ACCEPTED, "4096", NULL },
 	{ "stream-node-max-entries", NULL, NUMBER, ACCEPTED, "100", NULL },
 	{ "busy-reply-threshold", "lua-time-limit", NUMBER, ACCEPTED, "5000", NULL },
-	{ "latency-tracking", NULL, SWITCH, ACCEPTED, "yes", NULL },
 	{ "tracking-table-max-keys", NULL, NUMBER, ACCEPTED, "1000000", NULL },
 	{ "io-threads-do-reads", NULL, SWITCH, ACCEPTED, "no", NULL },
 

@@ -11,6 +11,7 @@
 #include "config/rules.h"
 
 #include "base/cron.h"
+#include "base/number.h"
 #include "holdfast/limits.h"
 
 #include <arpa/inet.h>
@@ -110,6 +111,19 @@ int rule_cache_origin(const struct slice *words, size_t count, char *error, size
 			continue;
 		snprintf(error, error_size, "header %zu is not of the form \"Name: value\"", i - 1);
 		return -EINVAL;
+	}
+	return 0;
+}
+
+int rule_percentiles(const struct slice *words, size_t count, char *error, size_t error_size)
+{
+	for (size_t i = 0; i < count; i++) {
+		long double percent;
+		if (!number_parse_float(words[i], &percent) || percent < 0 || percent > 100) {
+			snprintf(error, error_size,
+				"argument must be numbers between 0 and 100, which are percents");
+			return -EINVAL;
+		}
 	}
 	return 0;
 }

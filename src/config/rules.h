@@ -20,4 +20,7 @@ int rule_schedule(const struct slice *words, size_t count, char *error, size_t e
 /* PREFIX URL [header ...], a header being `Name: value`. */
 int rule_cache_origin(const struct slice *words, size_t count, char *error, size_t error_size);
 
+/* Numbers from 0 to 100. */
+int rule_percentiles(const struct slice *words, size_t count, char *error, size_t error_size);
+
 #endif

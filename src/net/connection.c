@@ -215,7 +215,7 @@ void connection_done(struct connection *connection, struct request *request)
 		atomic_fetch_sub_explicit(
 			&engine->output_bytes, request->reply_counted, memory_order_relaxed);
 	input_done(connection, request);
-	connection_count_command(connection, request);
+	figures_count_command(connection, request);
 	bool gave_leases = request->leases;
 	connection->leases |= gave_leases;
 	output_answered(connection, request);

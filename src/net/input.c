@@ -60,6 +60,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 		return;
 	atomic_fetch_add_explicit(
 		&connection->loop->input_bytes, (uint64_t)size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&connection->loop->reads, 1, memory_order_relaxed);
 	engine_tick(connection->loop->net->engine, connection->loop->number);
 	reader_feed(connection->reader, slice_of(buf->base, (size_t)size));
 	process(connection);
@@ -144,7 +145,7 @@ static void run_local(struct connection *connection, struct request *request)
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns = ended_ns - port->stamp_ns;
 	port->stamp_ns = ended_ns;
-	connection_count_command(connection, request);
+	figures_count_command(connection, request);
 	output_answer(connection, request);
 }
 
@@ -208,7 +209,6 @@ static void fill_request(struct connection *connection, struct request *request)
 	request->silent = connection->reply_mode != CONNECTION_REPLY_ON;
 	if (connection->reply_mode == CONNECTION_REPLY_SKIP_NEXT)
 		connection->reply_mode = CONNECTION_REPLY_ON;
-	connection->loop->commands++;
 }
 
 /* A password taken away while it waited admits a client too. */
@@ -354,6 +354,7 @@ static void process(struct connection *connection)
 		logline(LOGLINE_WARNING,
 			"Client id=%llu addr=%s dropped: unfinished requests over input-memory",
 			(unsigned long long)connection->asker.id, connection->address);
+		connection->loop->input_limit_drops++;
 		connection_close(connection);
 		return;
 	}

@@ -434,7 +434,7 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	loop->net = net;
 	loop->number = number;
 	loop->waiting_end = &loop->waiting;
-	loop->stats = memory_zeroed(net->options.commands->count * sizeof(*loop->stats));
+	figures_open_loop(loop);
 	pthread_mutex_init(&loop->arrivals_lock, NULL);
 	subscriptions_open_loop(loop);
 	int result = uv_loop_init(&loop->uv);
@@ -469,5 +469,5 @@ void loop_close(struct net_loop *loop)
 	uv_loop_close(&loop->uv);
 	pthread_mutex_destroy(&loop->arrivals_lock);
 	subscriptions_close_loop(loop);
-	memory_free(loop->stats);
+	figures_close_loop(loop);
 }

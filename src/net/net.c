@@ -30,6 +30,7 @@ int net_open(struct net **out, const struct net_options *options, char *error, s
 	net->loops_serving = net->loop_count;
 	net->loops = memory_zeroed(net->loop_count * sizeof(*net->loops));
 	subscriptions_open(net);
+	figures_open(net);
 	for (uint16_t i = 0; i < net->loop_count && result == 0; i++)
 		result = loop_open(&net->loops[i], net, i);
 	if (result == 0)
@@ -84,6 +85,7 @@ void net_close(struct net **taken)
 	for (uint16_t i = 0; i < net->loop_count; i++)
 		loop_close(&net->loops[i]);
 	subscriptions_close(net);
+	figures_close(net);
 	pthread_mutex_destroy(&net->clients_lock);
 	memory_free(net->loops);
 	memory_free(net);
@@ -102,56 +104,6 @@ void *net_environment(const struct net *net)
 int net_port(const struct net *net)
 {
 	return net->port;
-}
-
-void net_stats(const struct net *net, struct net_stats *out)
-{
-	*out = (struct net_stats){
-		.connections_received = net->connections_received,
-		.connections_rejected = net->connections_rejected,
-	};
-	for (uint16_t i = 0; i < net->loop_count; i++) {
-		const struct net_loop *loop = &net->loops[i];
-		out->clients += loop->client_count;
-		out->input_bytes += loop->input_bytes;
-		out->output_bytes += loop->output_bytes;
-		out->commands += loop->commands;
-		out->output_limit_drops += loop->output_limit_drops;
-		out->protocol_errors += loop->protocol_errors;
-	}
-}
-
-void net_command_stats(const struct net *net, uint32_t command, uint64_t *calls, uint64_t *ns,
-	uint64_t *failed, uint64_t *rejected)
-{
-	*calls = *ns = *failed = *rejected = 0;
-	for (uint16_t i = 0; i < net->loop_count; i++) {
-		const struct command_stats *stats = &net->loops[i].stats[command];
-		*calls += stats->calls;
-		*ns += stats->ns;
-		*failed += stats->failed;
-		*rejected += stats->rejected;
-	}
-}
-
-void net_reset_stats(struct net *net)
-{
-	net->connections_received = 0;
-	net->connections_rejected = 0;
-	for (uint16_t i = 0; i < net->loop_count; i++) {
-		struct net_loop *loop = &net->loops[i];
-		loop->input_bytes = 0;
-		loop->output_bytes = 0;
-		loop->commands = 0;
-		loop->output_limit_drops = 0;
-		loop->protocol_errors = 0;
-		for (uint32_t c = 0; c < net->options.commands->count; c++) {
-			loop->stats[c].calls = 0;
-			loop->stats[c].ns = 0;
-			loop->stats[c].failed = 0;
-			loop->stats[c].rejected = 0;
-		}
-	}
 }
 
 void net_each_client(struct net *net, net_client_fn each, void *context)

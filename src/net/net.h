@@ -5,6 +5,7 @@
 #ifndef NET_NET_H
 #define NET_NET_H
 
+#include "base/histogram.h"
 #include "net/connection.h"
 #include "request/command.h"
 #include "shard/engine.h"
@@ -15,8 +16,9 @@ struct net;
 struct command_stats {
 	_Atomic uint64_t calls;
 	_Atomic uint64_t ns;
-	_Atomic uint64_t failed;   /* answered with an error by the handler */
-	_Atomic uint64_t rejected; /* answered with an error before it ran */
+	_Atomic uint64_t failed;             /* answered with an error by the handler */
+	_Atomic uint64_t rejected;           /* answered with an error before it ran */
+	struct histogram *_Atomic durations; /* NULL until there is one */
 };
 
 struct net_options {
@@ -65,14 +67,23 @@ struct net_stats {
 	uint64_t clients;
 	uint64_t input_bytes;
 	uint64_t output_bytes;
-	uint64_t commands;
+	uint64_t reads;
+	uint64_t writes;
+	uint64_t commands; /* that have run */
+	uint64_t errors;   /* replies */
 	uint64_t output_limit_drops;
+	uint64_t input_limit_drops;
 	uint64_t protocol_errors;
 };
 void net_stats(const struct net *net, struct net_stats *out);
 /* Sums of all loops for one command of the set. */
 void net_command_stats(const struct net *net, uint32_t command, uint64_t *calls, uint64_t *ns,
 	uint64_t *failed, uint64_t *rejected);
+/* How long the calls of one command took, over all loops; false: none was noted. */
+bool net_command_durations(const struct net *net, uint32_t command, struct histogram *out);
+/* How many replies were errors of each code, their first word; `each` is called under a lock. */
+typedef void (*net_error_fn)(void *context, const char *code, uint64_t count);
+void net_each_error(const struct net *net, net_error_fn each, void *context);
 void net_reset_stats(struct net *net);
 
 /* Calls `each` for every connection of every loop under the clients lock; stop by returning false.

@@ -1,6 +1,7 @@
 /*
  * The inside of net, shared by its files: net.c (open, run, stop, figures), listener.c (sockets
- * that accept), loop.c (a thread's tick), connection.c (one client) and subscriptions.c (messages).
+ * that accept), loop.c (a thread's tick), connection.c (one client), input.c and output.c (what it
+ * sends and gets), subscriptions.c (messages) and figures.c (counts).
  */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
@@ -66,8 +67,11 @@ struct net_loop {
 	_Atomic uint32_t client_count; /* arrivals on their way included */
 	_Atomic uint64_t input_bytes;
 	_Atomic uint64_t output_bytes;
+	_Atomic uint64_t reads;  /* of sockets, that brought something */
+	_Atomic uint64_t writes; /* to sockets */
 	_Atomic uint64_t commands;
 	_Atomic uint64_t output_limit_drops;
+	_Atomic uint64_t input_limit_drops;
 	_Atomic uint64_t protocol_errors;
 	_Atomic bool look_for_kills;
 	char input[NET_INPUT_BYTES];
@@ -86,6 +90,7 @@ struct net {
 	char unix_path[108];
 	pthread_mutex_t clients_lock;
 	struct subscriptions *subscriptions;
+	struct error_figures *errors;
 	_Atomic uint64_t next_client_id;
 	_Atomic uint64_t connections_received;
 	_Atomic uint64_t connections_rejected;
@@ -172,7 +177,16 @@ size_t output_expected(const struct connection *connection);
 void output_look(struct connection *connection, int64_t now_ms);
 void output_log_unread(const struct connection *connection, enum connection_kill why);
 void output_uncount(struct connection *connection);
-void connection_count_command(struct connection *connection, const struct request *request);
+
+/* figures.c */
+void figures_open(struct net *net);
+void figures_close(struct net *net);
+void figures_open_loop(struct net_loop *loop);
+void figures_close_loop(struct net_loop *loop);
+/* The request has run. */
+void figures_count_command(struct connection *connection, const struct request *request);
+/* A reply that is an error. */
+void figures_count_error(struct net *net, struct slice reply);
 
 /* net.c */
 /* Replies of all clients take more than output-memory: notes whoever holds most as killed. */

@@ -25,7 +25,6 @@
 
 #define OUT_KEEP_BYTES   (16 * 1024)
 #define SWAP_REPLY_BYTES (64 * 1024)
-#define SLOW_ALWAYS_NS   1000000
 /* Of one that nothing is known of: it may have some dozens under way at first. */
 #define REPLY_GUESS_FIRST (16 * 1024)
 
@@ -209,29 +208,14 @@ static void flush_order(struct connection *connection)
 		loop_mark_dirty(loop, connection);
 }
 
-void connection_count_command(struct connection *connection, const struct request *request)
-{
-	struct net_loop *loop = connection->loop;
-	const struct net_options *options = &loop->net->options;
-	struct command_stats *stats = &loop->stats[request->command - options->commands->commands];
-	/* One writer each: no need for read-modify-write instructions. */
-	atomic_store_explicit(&stats->calls, stats->calls + 1, memory_order_relaxed);
-	atomic_store_explicit(&stats->ns, stats->ns + request->elapsed_ns, memory_order_relaxed);
-	if (request->failed)
-		stats->failed++;
-	int64_t threshold_us =
-		atomic_load_explicit(&loop->net->config->slowlog_us, memory_order_relaxed);
-	if ((threshold_us >= 0 && request->elapsed_ns >= (uint64_t)threshold_us * 1000) ||
-		request->elapsed_ns >= SLOW_ALWAYS_NS)
-		options->slow(options->environment, request);
-}
-
 /* --- answers -------------------------------------------------------------------------------------
  */
 
 void output_answered(struct connection *connection, struct request *request)
 {
 	request->answered = true;
+	if (request->reply.size > 0 && request->reply.data[0] == '-')
+		figures_count_error(connection->loop->net, buffer_slice(&request->reply));
 	learn(connection, request->reply.size);
 	connection->order_bytes += request->reply.size;
 	flush_order(connection);
@@ -262,6 +246,7 @@ void output_push(struct connection *connection, struct slice message, uint64_t l
 static void count_sent(struct connection *connection, size_t bytes)
 {
 	atomic_fetch_add_explicit(&connection->loop->output_bytes, bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&connection->loop->writes, 1, memory_order_relaxed);
 }
 
 static void on_written(uv_write_t *write, int status)

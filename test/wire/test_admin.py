@@ -374,6 +374,83 @@ class Info(harness.WireTest):
         self.assertEqual(line.match(info["cmdstat_get"]).groups(), ("0", "1", "0"))
         self.assertEqual(info["total_error_replies"], "2")
 
+    def test_errors_are_counted_by_their_code(self):
+        self.ok("CONFIG", "RESETSTAT")
+        self.assertEqual(self.info("errorstats"), {})
+        self.call("SET", "k", "text")
+        for command in (("NOSUCH",), ("INCR", "k"), ("GET",), ("CONFIG", "nosuch"),
+                        ("AUTH", "nobody", "x"), ("HELLO", 9)):
+            self.assertIsInstance(self.call(*command), resp.Error)
+        # Within a pipeline, and from a client that is not told.
+        self.connection.send_bytes(b"NOSUCH\r\nINCR k\r\n")
+        self.assertEqual([type(self.connection.read()) for _ in range(2)], [resp.Error] * 2)
+        info = self.info("errorstats", "stats")
+        self.assertEqual({name: value for name, value in info.items() if name.startswith("errorstat")},
+                         {"errorstat_ERR": "count=6", "errorstat_WRONGPASS": "count=1",
+                          "errorstat_NOPROTO": "count=1"})
+        self.assertEqual(info["total_error_replies"], "8")
+        # SET, INCR, AUTH, HELLO and INFO have run; whatever was refused before has not.
+        self.assertLessEqual(int(info["total_commands_processed"]), 8)
+        self.ok("CONFIG", "RESETSTAT")
+        self.assertEqual(self.info("errorstats"), {})
+
+    @harness.only_holdfast
+    def test_more_codes_than_redis_tells_apart_are_counted_together(self):
+        self.integer(1, "DO.CLASS", "LOAD", "Codes", """
+            local Codes = class("Codes")
+            function Codes:raise(code) fail(code, "as wished") end
+            return Codes""")
+        self.addCleanup(lambda: self.call("DO.CLASS", "DROP", "Codes"))
+        self.ok("CONFIG", "RESETSTAT")
+        for i in range(140):
+            self.fails(f"CODE{i} as wished", "DO.CALL", "Codes", "one", "raise", f"CODE{i}")
+        errors = self.info("errorstats")
+        self.assertEqual((len(errors), errors["errorstat_CODE127"],
+                          errors["errorstat_ERRORSTATS_OVERFLOW"]), (129, "count=1", "count=12"))
+        self.assertEqual(self.info("stats")["total_error_replies"], "140")
+        self.ok("CONFIG", "RESETSTAT")
+
+    def test_latencies_of_commands_are_kept(self):
+        def histograms(*names):
+            reply = self.server.connect(3).command("LATENCY", "HISTOGRAM", *names)
+            return {name.decode(): {key.decode(): value for key, value in one.items()}
+                    for name, one in reply.items()}
+        self.ok("CONFIG", "RESETSTAT")
+        for i in range(50):
+            self.call("SET", f"k{i}", "v" * 1000)
+        self.call("GET", "k")
+        self.call("CONFIG", "GET", "hz")
+        self.call("GET")  # has not run
+        every = histograms()
+        self.assertLessEqual({"set", "get", "config|get"}, set(every))
+        self.assertEqual((every["set"]["calls"], every["get"]["calls"]), (50, 1))
+        for one in every.values():
+            bounds, counts = list(one["histogram_usec"]), list(one["histogram_usec"].values())
+            self.assertEqual(bounds, sorted(set(bounds)))
+            self.assertEqual(counts, sorted(set(counts)))
+            self.assertEqual(counts[-1], one["calls"])
+        self.assertEqual(set(histograms("set", "GET", "nosuch")), {"set", "get"})
+        self.assertEqual(set(histograms("config")), {"config|get", "config|resetstat"})
+        flat = self.call("LATENCY", "HISTOGRAM", "get")
+        self.assertEqual((flat[0], flat[1][:3]), (b"get", [b"calls", 1, b"histogram_usec"]))
+        told = self.info("latencystats")["latency_percentiles_usec_set"]
+        self.assertRegex(told, r"^p50=[\d.]+,p99=[\d.]+,p99.9=[\d.]+$")
+        values = [float(part.split("=")[1]) for part in told.split(",")]
+        self.assertEqual(values, sorted(values))
+        self.assertGreater(values[0], 0)
+        self.addCleanup(lambda: self.call("CONFIG", "SET", "latency-tracking", "yes",
+                                          "latency-tracking-info-percentiles", "50 99 99.9"))
+        self.ok("CONFIG", "SET", "latency-tracking-info-percentiles", "0 100")
+        self.assertRegex(self.info("latencystats")["latency_percentiles_usec_set"],
+                         r"^p0=[\d.]+,p100=[\d.]+$")
+        self.assertIsInstance(
+            self.call("CONFIG", "SET", "latency-tracking-info-percentiles", "50 101"), resp.Error)
+        self.assertNotIn("latency_percentiles_usec_set", self.info())
+        self.ok("CONFIG", "SET", "latency-tracking", "no")
+        self.ok("CONFIG", "RESETSTAT")
+        self.call("SET", "k", "v")
+        self.assertNotIn("set", histograms())
+
     @harness.only_holdfast
     def test_the_holdfast_section_follows_the_writes(self):
         before = self.info("holdfast")
