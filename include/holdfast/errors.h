@@ -122,6 +122,11 @@
 #define ERROR_KEY_TOO_LONG "ERR key is longer than 2048 bytes"
 #define ERROR_CHANGE_SIZE                                                                          \
 	"ERR the changes of one command exceed the size of a log segment; split the command"
+#define ERROR_REPLY_SIZE                                                                              \
+	"ERR the reply would be longer than %zu bytes (client-output-limit, output-memory); ask for " \
+	"less at a time"
+#define ERROR_OUTPUT_FULL                                                                          \
+	"OVERLOADED replies that clients have not read take all of output-memory; try again"
 #define ERROR_DISK_FULL                                                                            \
 	"DISKFULL the disk is full: writes are refused until there is room, reads go on"
 #define ERROR_CLASS_NAME                                                                           \

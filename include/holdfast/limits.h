@@ -44,6 +44,13 @@
  * committed. */
 #define LIMIT_EVENT_BYTES ((size_t)8 << 20)
 
+/* Bytes that one turn adds to a reply before the thread does something else: copying so much takes
+ * about as long as a hundred small commands. */
+#define LIMIT_TURN_REPLY_BYTES ((size_t)1 << 20)
+
+/* Entries that one turn settles for a count of keys: each may be a look-up in the tree. */
+#define LIMIT_TURN_SETTLED 4096
+
 /* Bytes of published messages that loops have not yet handed to their subscribers; beyond it
  * PUBLISH and writes wait. Loops empty their inboxes at each tick, so this is far above what they
  * leave. */

@@ -65,6 +65,10 @@ void admin_info(struct turn *turn)
 		request->state = walk;
 	}
 	if (walks(walk->wanted)) {
+		if (!store_settle(turn->stores[turn->shard], LIMIT_TURN_SETTLED)) {
+			turn_continue(turn, turn->shard);
+			return;
+		}
 		add_families(turn, &walk->info);
 		for (int db = 0; db < LIMIT_DATABASES; db++) {
 			uint64_t keys, expiring;

@@ -127,11 +127,22 @@ void cache_mget_command(struct turn *turn)
 		turn_error(turn, ERROR_CACHE_MGET, LIMIT_CACHE_MGET);
 		return;
 	}
-	if (!check_keys(turn))
-		return;
-	writer_array(&turn->writer, count);
-	for (uint32_t i = 1; i <= count; i++)
-		write_value(turn, turn_argument(turn, i));
+	uint32_t *next = turn_state(turn, sizeof(*next));
+	if (*next == 0) {
+		if (!check_keys(turn))
+			return;
+		writer_array(&turn->writer, count);
+		*next = 1;
+	}
+	struct arena_mark mark = arena_mark(turn_arena(turn));
+	for (; *next <= count && !turn_reply_is_full(turn); ++*next) {
+		if (turn_is_long(turn)) {
+			turn_continue_here(turn);
+			return;
+		}
+		write_value(turn, turn_argument(turn, *next));
+		arena_rewind(turn_arena(turn), mark);
+	}
 }
 
 void cache_del_command(struct turn *turn)

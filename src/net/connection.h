@@ -68,6 +68,7 @@ struct connection {
 	struct request *reading; /* the request whose command is being read */
 	struct request *blocked; /* a whole command that may not start now */
 	uint32_t in_flight;
+	uint32_t reads_in_flight; /* of them, those whose replies may be long */
 	size_t in_flight_bytes;
 	bool several_in_flight; /* a command for several shards */
 	bool reading_stopped;

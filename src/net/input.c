@@ -89,10 +89,17 @@ void input_uncount(struct connection *connection)
 	count_unfinished(connection, 0);
 }
 
+static bool is_read(const struct request *request)
+{
+	uint32_t flags = request->command->flags;
+	return (flags & COMMAND_READONLY) && !(flags & COMMAND_LEASES);
+}
+
 static void count_in_flight(struct connection *connection, struct request *request)
 {
 	request->counted_bytes = sizeof(*request) + request->arena.bytes;
 	connection->in_flight++;
+	connection->reads_in_flight += is_read(request);
 	connection->in_flight_bytes += request->counted_bytes;
 	atomic_fetch_add_explicit(
 		&connection->loop->net->input_bytes, request->counted_bytes, memory_order_relaxed);
@@ -102,6 +109,7 @@ void input_done(struct connection *connection, const struct request *request)
 {
 	assert(connection->in_flight > 0 && request->stage == REQUEST_DONE);
 	connection->in_flight--;
+	connection->reads_in_flight -= is_read(request);
 	connection->in_flight_bytes -= request->counted_bytes;
 	struct net *net = connection->loop->net;
 	atomic_fetch_sub_explicit(&net->input_bytes, request->counted_bytes, memory_order_relaxed);

@@ -25,8 +25,8 @@
 
 #define OUT_KEEP_BYTES   (16 * 1024)
 #define SWAP_REPLY_BYTES (64 * 1024)
-/* Of one that nothing is known of: it may have some dozens under way at first. */
-#define REPLY_GUESS_FIRST (16 * 1024)
+/* Of one that nothing is known of: it may have some reads under way at first. */
+#define REPLY_GUESS_FIRST (128 * 1024)
 
 /* --- what is held --------------------------------------------------------------------------------
  */
@@ -40,7 +40,7 @@ static size_t queued(const struct connection *connection)
 size_t output_expected(const struct connection *connection)
 {
 	return connection->out.size + queued(connection) + connection->order_bytes +
-		connection->in_flight * connection->reply_guess;
+		connection->reads_in_flight * connection->reply_guess;
 }
 
 /* What its next replies will be like: at least as the largest of the last few. */

@@ -7,9 +7,9 @@
  * What an argument can be wrong in is found before the object is entered, so that a command that
  * fails has touched nothing, and one that waited at the object's gate begins anew without a trace.
  *
- * DO.LIST without LIMIT builds its whole reply in memory before the first byte leaves: its cost is
- * that of the object, and client-output-limit then decides whether the client may have it. Pages
- * (STARTAFTER and LIMIT) cost what they show.
+ * DO.GET and DO.LIST build their whole reply in memory before the first byte leaves, a long one in
+ * several turns with the shard held; client-output-limit bounds it. Pages (STARTAFTER and LIMIT)
+ * cost what they show.
  *
  * Threads: the turn's.
  */
@@ -31,22 +31,56 @@ static bool parse_alarm(struct turn *turn, int64_t *at_ms);
 static bool parse_life(struct turn *turn, int64_t *life_ms);
 static void write_value(struct writer *writer, const struct value *value);
 
+/* What DO.GET and DO.LIST keep from turn to turn. */
+struct reading {
+	bool entered;
+	uint32_t next;     /* DO.GET: argument */
+	struct slice last; /* DO.LIST: the key shown last */
+	uint64_t shown;
+};
+
+/* A long reply is made in several turns, which hold the shard: the object has been entered by the
+ * first, and nobody has changed it since. */
+static bool enter_or_go_on(struct turn *turn, struct reading *reading, struct storage *storage)
+{
+	struct object_name name = { turn_argument(turn, 1), turn_argument(turn, 2) };
+	if (!reading->entered)
+		return objects_enter(turn, 1, OBJECTS_READ, storage);
+	storage_open(storage, turn, &name);
+	return true;
+}
+
+static void leave_or_stay(struct turn *turn, struct reading *reading, struct storage *storage)
+{
+	if (!reading->entered)
+		objects_leave(turn, storage);
+	reading->entered = true;
+}
+
 void do_get(struct turn *turn)
 {
 	struct storage storage;
-	if (!check_keys(turn, 1) || !objects_enter(turn, 1, OBJECTS_READ, &storage))
-		return;
+	struct reading *reading = turn_state(turn, sizeof(*reading));
 	uint32_t count = count_of(turn);
-	if (count > FIRST + 1)
-		writer_array(&turn->writer, count - FIRST);
-	for (uint32_t i = FIRST; i < count; i++) {
+	if (!check_keys(turn, 1) || !enter_or_go_on(turn, reading, &storage))
+		return;
+	if (reading->next == 0) {
+		reading->next = FIRST;
+		if (count > FIRST + 1)
+			writer_array(&turn->writer, count - FIRST);
+	}
+	struct arena_mark mark = arena_mark(turn_arena(turn));
+	while (reading->next < count && !turn_is_long(turn) && !turn_reply_is_full(turn)) {
 		struct value value;
-		if (storage_get(&storage, turn_argument(turn, i), &value))
+		if (storage_get(&storage, turn_argument(turn, reading->next++), &value))
 			write_value(&turn->writer, &value);
 		else
 			writer_null(&turn->writer);
+		arena_rewind(turn_arena(turn), mark);
 	}
-	objects_leave(turn, &storage);
+	leave_or_stay(turn, reading, &storage);
+	if (reading->next < count)
+		turn_continue_here(turn);
 }
 
 void do_put(struct turn *turn)
@@ -79,31 +113,66 @@ void do_del(struct turn *turn)
 	writer_integer(&turn->writer, deleted);
 }
 
+/* Some of the list, from where the last turn ended. True when there is more. */
+static bool show_some(struct turn *turn, struct reading *reading, struct storage *storage,
+	struct storage_range *range, uint64_t limit)
+{
+	struct storage_list list;
+	struct slice key;
+	struct value value;
+	if (reading->last.data)
+		*(range->reverse ? &range->end : &range->start_after) = reading->last;
+	storage_list_open(&list, storage, range);
+	struct arena_mark mark = arena_mark(turn_arena(turn));
+	bool more = true;
+	while (more && !turn_is_long(turn) && !turn_reply_is_full(turn)) {
+		more = reading->shown < limit && storage_list_next(&list, &key, &value);
+		if (!more)
+			break;
+		reading->shown++;
+		writer_bulk(&turn->writer, key);
+		if (!range->without_data)
+			write_value(&turn->writer, &value);
+		arena_rewind(turn_arena(turn), mark);
+	}
+	if (more)
+		reading->last = arena_copy(turn_arena(turn), key);
+	storage_list_close(&list);
+	return more;
+}
+
+/* The header goes in front of what has been shown. */
+static void head_list(struct turn *turn, uint64_t count)
+{
+	struct buffer *reply = turn->writer.out;
+	struct buffer head;
+	buffer_init(&head);
+	struct writer writer = { .out = &head, .protocol = turn->writer.protocol };
+	writer_array(&writer, count);
+	buffer_reserve(reply, head.size);
+	memmove(reply->data + head.size, reply->data, reply->size);
+	memcpy(reply->data, head.data, head.size);
+	reply->size += head.size;
+	buffer_fini(&head);
+}
+
 void do_list(struct turn *turn)
 {
 	struct storage storage;
 	struct storage_range range;
 	uint64_t limit;
-	if (!parse_list(turn, &range, &limit) || !objects_enter(turn, 1, OBJECTS_READ, &storage))
+	struct reading *reading = turn_state(turn, sizeof(*reading));
+	if (!parse_list(turn, &range, &limit) || !enter_or_go_on(turn, reading, &storage))
 		return;
-	struct buffer shown;
-	buffer_init(&shown);
-	struct writer writer = { .out = &shown, .protocol = turn->writer.protocol };
-	struct storage_list list;
-	struct slice key;
-	struct value value;
-	uint64_t count = 0;
-	storage_list_open(&list, &storage, &range);
-	for (; count < limit && storage_list_next(&list, &key, &value); count++) {
-		writer_bulk(&writer, key);
-		if (!range.without_data)
-			write_value(&writer, &value);
-	}
-	storage_list_close(&list);
-	objects_leave(turn, &storage);
-	writer_array(&turn->writer, range.without_data ? count : 2 * count);
-	buffer_append(turn->writer.out, shown.data, shown.size);
-	buffer_fini(&shown);
+	bool all = count_of(turn) == FIRST;
+	bool more = false;
+	if (!all || reading->entered || turn_reply_fits(turn, storage.record.bytes))
+		more = show_some(turn, reading, &storage, &range, limit);
+	leave_or_stay(turn, reading, &storage);
+	if (more)
+		turn_continue_here(turn);
+	else
+		head_list(turn, range.without_data ? reading->shown : 2 * reading->shown);
 }
 
 void do_deleteall(struct turn *turn)

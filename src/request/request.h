@@ -24,6 +24,7 @@ struct turn;
 /* In place of a shard's number. */
 #define TURN_NOWHERE    (-1)
 #define TURN_EVERYWHERE (-2)
+#define TURN_HERE       (-3) /* the shards that it holds, without giving them back */
 
 /* Who asks, as far as the data's side is concerned. */
 struct asker {
@@ -64,7 +65,8 @@ struct request {
 	uint16_t shards_held;
 	bool releasing;    /* on the way back through the shards it held */
 	uint64_t walk_ns;  /* what its walk had taken when it last let others have their turn */
-	int32_t walk_next; /* where to run next: a shard, TURN_NOWHERE, TURN_EVERYWHERE */
+	int32_t walk_next; /* where to run next: a shard, or TURN_... */
+	int64_t paused_ms; /* the wall clock of a turn that pauses; 0: none does */
 	void *state;       /* the handler's own, from turn to turn */
 	void (*parked)(struct request *request); /* see turn_park */
 	bool resumed;                            /* it has been parked: it is let in */

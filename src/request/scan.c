@@ -84,6 +84,18 @@ void scan_end(struct scan *scan, const struct turn *turn)
 	scan->part = 0;
 }
 
+bool scan_is_over(const struct scan *scan, const struct turn *turn)
+{
+	return scan->shard >= turn->shard_total;
+}
+
+void scan_go_on(struct scan *scan, struct turn *turn)
+{
+	scan->shards_left = SHARDS_MAX;
+	scan->looked = 0;
+	turn_continue(turn, (uint16_t)scan->shard);
+}
+
 uint64_t scan_cursor(const struct scan *scan, const struct turn *turn)
 {
 	if (scan->shard >= turn->shard_total)

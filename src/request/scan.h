@@ -43,6 +43,10 @@ void scan_init(struct scan *scan, const struct turn *turn, uint64_t cursor);
 bool scan_step(struct scan *scan, struct turn *turn, struct slice prefix);
 /* The scan is over whatever is left. */
 void scan_end(struct scan *scan, const struct turn *turn);
+/* For a walk that goes on by itself: whether nothing is left; and the turn that goes on behind a
+ * step that said that the reply is due, with `left` as it is by then. */
+bool scan_is_over(const struct scan *scan, const struct turn *turn);
+void scan_go_on(struct scan *scan, struct turn *turn);
 /* What the client gives to go on; 0 at the end. */
 uint64_t scan_cursor(const struct scan *scan, const struct turn *turn);
 

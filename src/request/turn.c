@@ -17,24 +17,26 @@ uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 	return hash_slot(id) % turn->shard_total;
 }
 
-/* True when `key` has a value, expired or not. */
-static bool find(
-	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
+/* True when `key` has a value, expired or not. `arena` and `most` as in store_get_head. */
+static bool find(struct turn *turn, uint16_t shard, struct slice key, struct arena *arena,
+	size_t most, struct value *out)
 {
 	struct changes *changes = &turn->request->changes;
 	const struct effect *effect = changes->count ? changes_find(changes, shard, key) : NULL;
 	if (effect == NULL)
-		return store_get(turn->stores[shard], key, arena, out, &turn->gate_lsn);
+		return store_get_head(turn->stores[shard], key, arena, most, out, &turn->gate_lsn);
 	out->type = effect->type;
 	out->expire_ms = effect->expire_ms;
 	out->data = effect->value;
+	if (arena && out->data.size > most)
+		out->data.size = most;
 	return effect->kind == EFFECT_PUT;
 }
 
 static bool find_live(
 	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
 {
-	if (find(turn, shard, key, arena, out) && value_is_live(out, turn->now_ms)) {
+	if (find(turn, shard, key, arena, SIZE_MAX, out) && value_is_live(out, turn->now_ms)) {
 		turn->hits++;
 		return true;
 	}
@@ -55,7 +57,13 @@ bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value
 
 bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
 {
-	if (find(turn, shard, key, &turn->request->arena, out))
+	return turn_peek_head(turn, shard, key, SIZE_MAX, out);
+}
+
+bool turn_peek_head(
+	struct turn *turn, uint16_t shard, struct slice key, size_t most, struct value *out)
+{
+	if (find(turn, shard, key, &turn->request->arena, most, out))
 		return true;
 	*out = (struct value){ 0 };
 	return false;
@@ -81,6 +89,26 @@ void turn_continue_everywhere(struct turn *turn)
 {
 	assert(turn->request->changes.count == 0 && turn->request->shard_count == 1);
 	turn->continue_at = TURN_EVERYWHERE;
+}
+
+void *turn_state(struct turn *turn, size_t size)
+{
+	struct request *request = turn->request;
+	if (request->state == NULL) {
+		request->state = arena_alloc(&request->arena, size);
+		memset(request->state, 0, size);
+	}
+	return request->state;
+}
+
+void turn_continue_here(struct turn *turn)
+{
+	turn->continue_at = TURN_HERE;
+}
+
+bool turn_is_long(const struct turn *turn)
+{
+	return turn->request->reply.size - turn->reply_before >= LIMIT_TURN_REPLY_BYTES;
 }
 
 void turn_park(struct turn *turn, void (*parked)(struct request *request))

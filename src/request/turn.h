@@ -27,6 +27,7 @@ struct turn {
 	uint32_t hits;         /* live values found by turn_get and turn_look */
 	uint32_t misses;
 	int32_t continue_at; /* see turn_continue, as request->walk_next */
+	size_t reply_before; /* bytes of the reply, when the turn began */
 	uint16_t port;       /* of the thread that runs it */
 	bool heard;          /* somebody subscribes to something: events are kept */
 	const struct config *config;
@@ -52,6 +53,9 @@ bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value 
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* As turn_get, whether or not its time has come: for what keeps a life of its own. */
 bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
+/* As turn_peek, of the data no more than the first `most` bytes. */
+bool turn_peek_head(
+	struct turn *turn, uint16_t shard, struct slice key, size_t most, struct value *out);
 /* The value's data is borrowed until the turn has been committed. */
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
@@ -61,6 +65,28 @@ void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
  * case. */
 void turn_continue(struct turn *turn, uint16_t shard);
 void turn_continue_everywhere(struct turn *turn);
+/* The handler's own memory from turn to turn of one request: zeroed in the first. */
+void *turn_state(struct turn *turn, size_t size);
+/* Any route: the turn pauses, because it would keep its thread for long, and the handler runs again
+ * when that has done something else. Nobody gets the shards in between, and nothing is committed
+ * before the end: it finds everything as it left it, its changes included. */
+void turn_continue_here(struct turn *turn);
+/* The turn has written so much of its reply that it should go on in another one. */
+bool turn_is_long(const struct turn *turn);
+/* Says so of a reply that would become longer by so many bytes. */
+static inline bool turn_reply_fits(struct turn *turn, size_t more)
+{
+	turn->writer.full |=
+		turn->writer.limit && turn->request->reply.size + more > turn->writer.limit;
+	return !turn->writer.full;
+}
+/* The reply would be longer than it may be: nothing more is written to it, and when the turn ends
+ * it becomes an error, so a handler that finds this may return at once. */
+static inline bool turn_reply_is_full(const struct turn *turn)
+{
+	return turn->writer.full;
+}
+
 /* After this turn has been committed and its shard given back, `parked` gets the request, with its
  * reply and state as they are, and keeps it until it calls engine_resume: then the handler runs
  * again. For requests of one shard; both happen on the shard's worker. */

@@ -68,6 +68,10 @@ void writer_integer(struct writer *writer, int64_t value)
 void writer_bulk(struct writer *writer, struct slice bytes)
 {
 	struct buffer *out = writer->out;
+	if (writer->limit && out->size + bytes.size > writer->limit) {
+		writer->full = true;
+		return;
+	}
 	char *start = buffer_reserve(out, LENGTH_LINE_MAX + bytes.size + 2);
 	char *at = length_line_put(start, '$', (int64_t)bytes.size);
 	if (bytes.size)

@@ -14,6 +14,10 @@
 struct writer {
 	struct buffer *out;
 	int protocol; /* 2 or 3 */
+	/* `out` gets no bulk that would make it longer; 0: no limit. What did not fit is left out
+	 * and `full` set: whoever set the limit then answers something else. */
+	size_t limit;
+	bool full;
 };
 
 void writer_ok(struct writer *writer);

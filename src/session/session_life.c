@@ -138,7 +138,8 @@ static void look_at(struct turn *turn, struct slice key)
 	uint64_t key_hash_of;
 	bool parsed = key_parse_session(key, &key_hash_of, &name);
 	assert(parsed);
-	if (!session_read(&session, &name, &value) || value.expire_ms > turn->now_ms)
+	if (!session_read(&session, &name, SESSION_HEAD_BYTES, &value) ||
+		value.expire_ms > turn->now_ms)
 		return;
 	if (session.record.kind != SESSION_FORMAT_KIND_SESSION) {
 		turn_delete(turn, turn->shard, key);

@@ -33,13 +33,16 @@
  * ---------------------------------------------------------------------------
  */
 
-bool session_read(struct session *session, const struct session_name *name, struct value *value)
+bool session_read(
+	struct session *session, const struct session_name *name, size_t most, struct value *value)
 {
 	struct key key;
 	session->name = *name;
 	key_of_session(&key, turn_secret(session->turn), name);
 	session->hash = hash_bytes(key_slice(&key));
-	session->is_stored = turn_peek(session->turn, session->shard, key_slice(&key), value);
+	session->is_stored =
+		turn_peek_head(session->turn, session->shard, key_slice(&key), most, value);
+	session->is_whole = most == SIZE_MAX;
 	if (!session->is_stored)
 		return false;
 	if (!session_record_decode(value->data, &session->record))
@@ -102,7 +105,7 @@ static void follow(struct session *session, struct slice id)
 	struct value value;
 	if (rotated.grace_end_ms <= session->turn->now_ms)
 		return;
-	if (session_read(session, &rotated.successor, &value))
+	if (session_read(session, &rotated.successor, SIZE_MAX, &value))
 		judge(session, &value);
 	if (!session->is_stored || session->state != SESSION_LIVE ||
 		serial_part(session) != rotated.successor_serial) {
@@ -147,12 +150,12 @@ bool session_open(struct session *session, struct turn *turn, struct slice id)
 	assert(id.size > 0 && id.size <= LIMIT_KEY_BYTES);
 	prepare(session, turn, turn_shard_of(turn, id));
 	session->fresh = name;
-	if (session_read(session, &name, &value))
+	if (session_read(session, &name, SIZE_MAX, &value))
 		return settle(session, &value, id);
 	/* It may be from before `session-id-hashing` was changed. */
 	struct session absent = *session;
 	struct session_name before = session_name_of(id, other, turn_arena(turn));
-	if (session_read(session, &before, &value))
+	if (session_read(session, &before, SIZE_MAX, &value))
 		return settle(session, &value, id);
 	*session = absent;
 	turn->misses++;
@@ -166,7 +169,8 @@ bool session_open_shown(struct session *session, struct turn *turn, struct slice
 	if (!session_name_of_handle(text, turn_arena(turn), &name))
 		return session_open(session, turn, text);
 	prepare(session, turn, session_slot(text) % turn->shard_total);
-	return session_read(session, &name, &value) && settle(session, &value, slice_of(NULL, 0));
+	return session_read(session, &name, SIZE_MAX, &value) &&
+		settle(session, &value, slice_of(NULL, 0));
 }
 
 bool session_open_named(
@@ -174,7 +178,7 @@ bool session_open_named(
 {
 	struct value value;
 	prepare(session, turn, shard);
-	if (session_read(session, name, &value))
+	if (session_read(session, name, SESSION_HEAD_BYTES, &value))
 		judge(session, &value);
 	return session->state == SESSION_LIVE;
 }
@@ -303,6 +307,7 @@ void session_begin(struct session *session)
 		take_name(session, &session->fresh);
 	}
 	session->is_stored = false;
+	session->is_whole = true;
 	session->state = SESSION_LIVE;
 	session->record = (struct session_record){
 		.kind = SESSION_FORMAT_KIND_SESSION,
@@ -321,6 +326,7 @@ void session_put(struct session *session)
 	struct shard_sessions *shard = shard_sessions_of(turn, session->shard);
 	bool is_new = !session->is_stored;
 	assert(session->state == SESSION_LIVE && record->ttl_ms > 0);
+	assert(session->is_whole || is_new);
 	if (!slice_equal(record->user, session->user_before))
 		index_remove(session);
 	index_add(session);
@@ -367,6 +373,7 @@ void session_end(struct session *session)
 	if (known_ms > turn->now_ms)
 		put_entry(session, &ended, &session->name, known_ms);
 	session->is_stored = false;
+	session->is_whole = true;
 	shard_sessions_of(turn, session->shard)->figures.expired++;
 }
 

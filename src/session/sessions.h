@@ -67,6 +67,7 @@ struct session {
 	struct session_name fresh; /* under which it would be stored now */
 	struct slice user_before;  /* as the index has it */
 	bool is_stored;
+	bool is_whole; /* its data was read too */
 	uint64_t hash; /* of its store key */
 };
 
@@ -75,7 +76,7 @@ struct session {
 bool session_open(struct session *session, struct turn *turn, struct slice id);
 /* The same for an id or a handle. */
 bool session_open_shown(struct session *session, struct turn *turn, struct slice text);
-/* By name, of a live one on a held shard. */
+/* By name, of a live one on a held shard; all but its data. It may not be written again. */
 bool session_open_named(struct session *session, struct turn *turn, uint16_t shard,
 	const struct session_name *name);
 /* Answers a writer with the error for an id that is ENDED or GONE. */

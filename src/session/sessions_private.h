@@ -46,7 +46,11 @@ void later_free_all(struct shard_sessions *shard);
 /* sessions.c */
 /* Its time has come. For as long as a deleted one its id stands for nothing else. */
 void session_end(struct session *session);
-/* Of what stands under this key. */
-bool session_read(struct session *session, const struct session_name *name, struct value *value);
+/* Enough of an entry for everything but a session's JSON. */
+#define SESSION_HEAD_BYTES 4096
+
+/* Of what stands under this key; no more than the first `most` bytes of it. */
+bool session_read(
+	struct session *session, const struct session_name *name, size_t most, struct value *value);
 
 #endif

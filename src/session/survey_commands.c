@@ -16,8 +16,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* A large session counts as several: a page is read whole. */
-#define SCAN_BYTES_PER_ENTRY 16384
+/* Of a user, listed or ended before the turn pauses. */
+#define SESSIONS_A_STRETCH 1000
 
 /* --- LIST and DELUSER
  * ------------------------------------------------------------------------------
@@ -33,6 +33,7 @@ struct listed {
 
 struct list {
 	struct turn *turn;
+	uint16_t next_shard;
 	struct listed *all;
 	size_t count;
 	size_t capacity;
@@ -83,56 +84,80 @@ static void write_listed(struct writer *writer, const struct listed *listed)
 	writer_integer(writer, listed->expires_ms);
 }
 
+/* A user may have many: the turn pauses after some shards. True when all have been gone through. */
+static bool each_of_user(struct turn *turn, uint16_t *next, struct slice user, session_fn each,
+	void *context, const size_t *count)
+{
+	size_t before = *count;
+	while (*next < turn->shard_total && *count - before < SESSIONS_A_STRETCH)
+		session_each_of_user(turn, (*next)++, user, each, context);
+	if (*next < turn->shard_total)
+		turn_continue_here(turn);
+	return *next == turn->shard_total;
+}
+
 void session_list(struct turn *turn)
 {
-	struct list list = { .turn = turn };
+	struct list *list = turn_state(turn, sizeof(*list));
+	struct slice user = turn_argument(turn, 2);
+	list->turn = turn;
 	if (!slice_is(turn_argument(turn, 1), "user")) {
 		turn_error(turn, ERROR_SYNTAX);
 		return;
 	}
-	if (!session_user_check(turn, turn_argument(turn, 2)))
+	if (!session_user_check(turn, user) ||
+		!each_of_user(turn, &list->next_shard, user, add_to_list, list, &list->count))
 		return;
-	for (uint16_t i = 0; i < turn->shard_total; i++)
-		session_each_of_user(turn, i, turn_argument(turn, 2), add_to_list, &list);
-	if (list.count > 1)
-		qsort(list.all, list.count, sizeof(*list.all), compare_listed);
-	writer_array(&turn->writer, list.count);
-	for (size_t i = 0; i < list.count; i++)
-		write_listed(&turn->writer, &list.all[i]);
+	if (list->count > 1)
+		qsort(list->all, list->count, sizeof(*list->all), compare_listed);
+	writer_array(&turn->writer, list->count);
+	for (size_t i = 0; i < list->count; i++)
+		write_listed(&turn->writer, &list->all[i]);
 }
 
 struct ending {
-	struct session kept;
+	uint16_t next_shard;
+	uint64_t kept_serial;
 	bool keeps;
-	int64_t count;
+	size_t count;
 };
 
 static void end_one(void *context, struct session *session)
 {
 	struct ending *ending = context;
-	if (ending->keeps && ending->kept.record.serial == session->record.serial)
+	if (ending->keeps && ending->kept_serial == session->record.serial)
 		return;
 	session_delete(session);
 	ending->count++;
 }
 
+/* The session that is to stay, if there is one. */
+static bool find_kept(struct turn *turn, struct ending *ending)
+{
+	struct session kept;
+	uint32_t count = turn->request->argument_count;
+	if (count == 2)
+		return true;
+	if (count != 4 || !slice_is(turn_argument(turn, 2), "except")) {
+		turn_error(turn, ERROR_SYNTAX);
+		return false;
+	}
+	if (!session_id_check(turn, turn_argument(turn, 3)))
+		return false;
+	ending->keeps = session_open_shown(&kept, turn, turn_argument(turn, 3));
+	ending->kept_serial = kept.record.serial;
+	return true;
+}
+
 void session_deluser(struct turn *turn)
 {
-	struct ending ending = { .count = 0 };
-	uint32_t count = turn->request->argument_count;
+	struct ending *ending = turn_state(turn, sizeof(*ending));
 	struct slice user = turn_argument(turn, 1);
-	if (count != 2 && (count != 4 || !slice_is(turn_argument(turn, 2), "except"))) {
-		turn_error(turn, ERROR_SYNTAX);
+	if (ending->next_shard == 0 &&
+		(!find_kept(turn, ending) || !session_user_check(turn, user)))
 		return;
-	}
-	if (!session_user_check(turn, user) ||
-		(count == 4 && !session_id_check(turn, turn_argument(turn, 3))))
-		return;
-	if (count == 4)
-		ending.keeps = session_open_shown(&ending.kept, turn, turn_argument(turn, 3));
-	for (uint16_t i = 0; i < turn->shard_total; i++)
-		session_each_of_user(turn, i, user, end_one, &ending);
-	writer_integer(&turn->writer, ending.count);
+	if (each_of_user(turn, &ending->next_shard, user, end_one, ending, &ending->count))
+		writer_integer(&turn->writer, (int64_t)ending->count);
 }
 
 /* --- SCAN and COUNT
@@ -194,7 +219,7 @@ static int64_t scan_each(void *context, struct turn *turn, struct slice key, str
 	name.bytes = arena_copy(turn_arena(turn), name.bytes);
 	if (session_open_named(&session, turn, turn->shard, &name) && is_wanted(scan, &session))
 		add_to_list(&scan->found, &session);
-	return 1 + (int64_t)(value->data.size / SCAN_BYTES_PER_ENTRY);
+	return 1;
 }
 
 void session_scan(struct turn *turn)
@@ -206,6 +231,7 @@ void session_scan(struct turn *turn)
 		if (!scan_parse(turn, scan))
 			return;
 		scan->scan.each = scan_each;
+		scan->scan.without_data = true;
 		scan->scan.context = scan;
 		scan->scan.without_data = true; /* they are read by name */
 		turn->request->state = scan;

@@ -96,13 +96,48 @@ static void count_reply(struct engine *engine, struct request *request)
 	request->reply_counted = bytes;
 }
 
+/* The bound of a reply. */
+static size_t reply_bytes_max(const struct engine *engine)
+{
+	uint64_t most = (uint64_t)engine->config->client_output_bytes_max;
+	uint64_t of_all = (uint64_t)engine->config->output_bytes_max;
+	return most < of_all ? most : of_all;
+}
+
+/* What the writer may take: that, and no more than there is room for beside the replies of others.
+ * A quarter more than output-memory, so that whoever holds most can be dropped first. */
+static size_t reply_room(const struct engine *engine, const struct request *request)
+{
+	if (request->asker == NULL)
+		return 0;
+	size_t most = reply_bytes_max(engine);
+	uint64_t of_all = (uint64_t)engine->config->output_bytes_max;
+	uint64_t taken = engine->output_bytes - request->reply_counted;
+	of_all += of_all / 4;
+	uint64_t left = taken < of_all ? of_all - taken : 0;
+	if (left < ENGINE_REPLY_COUNTED_BYTES)
+		left = ENGINE_REPLY_COUNTED_BYTES;
+	return most < left ? most : left;
+}
+
+static void refuse_reply(struct turn *turn)
+{
+	size_t most = reply_bytes_max(turn->engine);
+	if (turn->writer.limit == most)
+		turn_error(turn, ERROR_REPLY_SIZE, most);
+	else
+		turn_error(turn, ERROR_OUTPUT_FULL);
+	turn->continue_at = TURN_NOWHERE;
+}
+
 static void run_turn(struct engine *engine, uint16_t self, struct request *request)
 {
 	struct port *port = &engine->ports[self];
 	struct turn turn = {
 		.request = request,
-		.writer = { .out = &request->reply, .protocol = request->protocol },
-		.now_ms = port->now_ms,
+		.writer = request_writer(request),
+		.reply_before = request->reply.size,
+		.now_ms = request->paused_ms ? request->paused_ms : port->now_ms,
 		.stores = engine->stores,
 		.shard_total = engine->shard_count,
 		.shard = request->shards[0],
@@ -115,15 +150,21 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 		.heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) >
 			0,
 	};
+	turn.writer.limit = reply_room(engine, request);
 	port->in_turn = true;
 	request->command->run(&turn);
+	if (turn.writer.full)
+		refuse_reply(&turn);
 	if (request->turned) {
 		void (*turned)(struct turn *) = request->turned;
 		request->turned = NULL;
 		turned(&turn);
 	}
 	port->in_turn = false;
-	commit(engine, self, &turn);
+	bool pauses = turn.continue_at == TURN_HERE;
+	request->paused_ms = pauses ? turn.now_ms : 0;
+	if (!pauses)
+		commit(engine, self, &turn);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns += ended_ns - port->stamp_ns;
 	port->burst_ns += ended_ns - port->stamp_ns;
@@ -131,14 +172,16 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	bool relaxed = request->command->flags & COMMAND_RELAXED;
 	if (!relaxed && turn.gate_lsn > request->gate_lsn)
 		request->gate_lsn = turn.gate_lsn;
-	if (request->changes.events)
-		publish(engine, self, request);
-	changes_init(&request->changes, request->changes.arena);
+	if (!pauses) {
+		if (request->changes.events)
+			publish(engine, self, request);
+		changes_init(&request->changes, request->changes.arena);
+	}
 	count_reply(engine, request);
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
 	count_turn(&engine->shards[turn.shard], &turn);
-	assert(turn.continue_at == TURN_NOWHERE || request->shard_count == 1);
+	assert(turn.continue_at < 0 || request->shard_count == 1);
 	request->walk_next = turn.continue_at;
 }
 
@@ -283,6 +326,10 @@ static void advance(struct engine *engine, uint16_t self, struct request *reques
 				return;
 			if (!request->releasing)
 				run_turn(engine, self, request);
+			if (request->walk_next == TURN_HERE) {
+				travel(engine, self, request, REQUEST_TRAVEL);
+				return;
+			}
 			request->releasing = true;
 		}
 		if (!give_back_shards(engine, self, request))

@@ -52,14 +52,16 @@ struct store {
 	struct generation generations[LIMIT_DATABASES];
 	struct sums active_sums;
 	struct sums frozen_sums;
+	bool must_recount;     /* both, because a generation has changed */
 	struct overlay *later; /* keys of the tree that its index files too early; NULL: none */
 	struct tree_due_walk walk;
 };
 
 static void read_generations(struct store *store);
 static void note_generation(struct store *store, const struct effect *effect, uint64_t lsn);
-static void resolve(
-	struct store *store, struct overlay *overlay, struct overlay *beneath, struct sums *sums);
+static size_t resolve(struct store *store, struct overlay *overlay, struct overlay *beneath,
+	struct sums *sums, size_t most);
+static void recount_if_needed(struct store *store);
 static void add_share(const struct store *store, struct sums *sums,
 	const struct overlay_entry *entry, int64_t sign);
 static bool next_due(struct store *store, int64_t now_ms, struct arena *arena, struct slice *key);
@@ -130,14 +132,22 @@ static struct overlay_entry *find_entry(struct store *store, struct slice key)
 bool store_get(struct store *store, struct slice key, struct arena *arena, struct value *out,
 	uint64_t *lsn)
 {
+	return store_get_head(store, key, arena, SIZE_MAX, out, lsn);
+}
+
+bool store_get_head(struct store *store, struct slice key, struct arena *arena, size_t most,
+	struct value *out, uint64_t *lsn)
+{
 	const struct overlay_entry *entry = find_entry(store, key);
 	if (entry == NULL)
-		return tree_get(store->layers.view, key, arena, out);
+		return tree_get_head(store->layers.view, key, arena, most, out);
 	if (entry->lsn > *lsn)
 		*lsn = entry->lsn;
 	if (entry->deleted)
 		return false;
 	*out = entry_value(entry);
+	if (arena && out->data.size > most)
+		out->data.size = most;
 	return true;
 }
 
@@ -151,6 +161,7 @@ void store_apply(struct store *store, const struct effect *effect, uint64_t lsn)
 	if (sums->resolved == 0) {
 		overlay_apply(active, effect, lsn);
 	} else {
+		recount_if_needed(store);
 		uint64_t hash = hash_bytes(effect->key);
 		const struct overlay_entry *entry = overlay_find_hashed(active, effect->key, hash);
 		if (entry)
@@ -176,14 +187,23 @@ uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn)
 	return generation->current;
 }
 
+bool store_settle(struct store *store, size_t most)
+{
+	struct store_layers *layers = &store->layers;
+	recount_if_needed(store);
+	if (layers->frozen)
+		most -= resolve(store, layers->frozen, NULL, &store->frozen_sums, most);
+	if (most > 0)
+		resolve(store, layers->active, layers->frozen, &store->active_sums, most);
+	return (!layers->frozen || store->frozen_sums.resolved == overlay_count(layers->frozen)) &&
+		store->active_sums.resolved == overlay_count(layers->active);
+}
+
 void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring)
 {
 	assert(db < LIMIT_DATABASES);
 	struct store_layers *layers = &store->layers;
-	if (layers->frozen)
-		resolve(store, layers->frozen, NULL, &store->frozen_sums);
-	resolve(store, layers->active, layers->frozen, &store->active_sums);
-
+	store_settle(store, SIZE_MAX);
 	*keys = *expiring = 0;
 	if (store->generations[db].current == store->generations[db].in_tree)
 		tree_count(layers->view, db, keys, expiring);
@@ -293,6 +313,15 @@ static void note_generation(struct store *store, const struct effect *effect, ui
 	assert(!put || effect->type == VALUE_NUMBER);
 	store->generations[db].current = put ? generation_of(effect->value) : 0;
 	store->generations[db].lsn = lsn;
+	store->must_recount = true;
+}
+
+/* A database has been emptied: what had been settled counts anew, once for all that were. */
+static void recount_if_needed(struct store *store)
+{
+	if (!store->must_recount)
+		return;
+	store->must_recount = false;
 	recount(store, store->layers.active, &store->active_sums);
 	if (store->layers.frozen)
 		recount(store, store->layers.frozen, &store->frozen_sums);
@@ -306,12 +335,12 @@ static uint8_t below_of(bool present, int64_t expire_ms)
 }
 
 /* Looks up what lies below the entries written since the last call: in `beneath`, when there is
- * one, or in the tree. */
-static void resolve(
-	struct store *store, struct overlay *overlay, struct overlay *beneath, struct sums *sums)
+ * one, or in the tree. Of `most` at the most; returns of how many. */
+static size_t resolve(struct store *store, struct overlay *overlay, struct overlay *beneath,
+	struct sums *sums, size_t most)
 {
-	size_t count = overlay_count(overlay);
-	for (; sums->resolved < count; sums->resolved++) {
+	size_t count = overlay_count(overlay), first = sums->resolved;
+	for (; sums->resolved < count && sums->resolved - first < most; sums->resolved++) {
 		struct overlay_entry *entry = overlay_at(overlay, sums->resolved);
 		if (entry->key.data[0] != TABLE_STRING)
 			continue;
@@ -326,6 +355,7 @@ static void resolve(
 			entry->below = OVERLAY_BELOW_ABSENT;
 		add_share(store, sums, entry, 1);
 	}
+	return sums->resolved - first;
 }
 
 /* Adds (or with sign -1 takes out) what a resolved entry adds to the layers below it. */

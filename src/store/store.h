@@ -27,6 +27,9 @@ const struct hash_secret *store_secret(const struct store *store);
  * tombstone included; settled data raises nothing. `arena` as in tree_get. */
 bool store_get(struct store *store, struct slice key, struct arena *arena, struct value *out,
 	uint64_t *lsn);
+/* No more than the first `most` bytes of the data. */
+bool store_get_head(struct store *store, struct slice key, struct arena *arena, size_t most,
+	struct value *out, uint64_t *lsn);
 /* Applies one effect of a record with this LSN to the active overlay. */
 void store_apply(struct store *store, const struct effect *effect, uint64_t lsn);
 
@@ -35,8 +38,10 @@ uint64_t store_last_lsn(const struct store *store);
 
 /* The generation of a string database; `*lsn` is raised to the LSN of its last change. */
 uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn);
-/* Keys (expired ones that still stand included) and those with an expiry. Resolves, once for each
- * entry written since the last call, whether it is new. */
+/* Finds out of entries written since the last call whether they are new, which store_count needs to
+ * know: of `most` at a time. True when all are settled. */
+bool store_settle(struct store *store, size_t most);
+/* Keys (expired ones that still stand included) and those with an expiry. Settles what is not. */
 void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring);
 
 /* Bytes of the active overlay; of the frozen one, 0 when there is none. */

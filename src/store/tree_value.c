@@ -79,16 +79,18 @@ void tree_value_write_descriptor(char *out, uint64_t data_size, uint64_t number)
 	tree_write_u64(out + 8, number);
 }
 
-int tree_value_load(
-	const struct tree_value *value, MDB_cursor *cursor, struct arena *arena, struct value *out)
+int tree_value_load(const struct tree_value *value, MDB_cursor *cursor, struct arena *arena,
+	size_t most, struct value *out)
 {
 	*out = (struct value){ .type = value->type,
 		.expire_ms = value->expire_ms,
 		.data = slice_of(NULL, (size_t)value->size) };
 	if (!arena)
 		return 0;
+	if (out->data.size > most)
+		out->data.size = most;
 	if (!value->chunked) {
-		out->data = value->payload;
+		out->data.data = value->payload.data;
 		return 0;
 	}
 	if (!arena_has_room(arena, out->data.size))
@@ -99,7 +101,8 @@ int tree_value_load(
 		int rc = find_chunk(cursor, value, at / STORE_FORMAT_CHUNK_BYTES, &chunk);
 		if (rc < 0)
 			return rc;
-		memcpy(data + at, chunk.mv_data, chunk.mv_size);
+		size_t left = out->data.size - at;
+		memcpy(data + at, chunk.mv_data, chunk.mv_size < left ? chunk.mv_size : left);
 	}
 	out->data.data = data;
 	return 0;

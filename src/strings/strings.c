@@ -20,6 +20,13 @@ static void set_with_options(
 	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms);
 static void write_value_or_null(struct turn *turn, bool found, const struct value *value);
 static bool put_pairs(struct turn *turn);
+static bool fits_from(struct turn *turn, uint32_t first);
+
+/* What MGET keeps from turn to turn. */
+struct mget {
+	uint32_t next; /* argument */
+	bool fits;     /* all that is left has been weighed */
+};
 
 void strings_get(struct turn *turn)
 {
@@ -110,16 +117,30 @@ void strings_getex(struct turn *turn)
 		place_put(turn, &place, value.data, expire_ms);
 }
 
+/* A reply that grows long is weighed before it is made, and made in turns that hold the shards: all
+ * values are of one moment. */
 void strings_mget(struct turn *turn)
 {
+	struct mget *mget = turn_state(turn, sizeof(*mget));
 	uint32_t count = turn->request->argument_count;
-	writer_array(&turn->writer, count - 1);
-	for (uint32_t i = 1; i < count; i++) {
+	struct arena_mark mark = arena_mark(turn_arena(turn));
+	if (mget->next == 0) {
+		writer_array(&turn->writer, count - 1);
+		mget->next = 1;
+	} else if (!mget->fits && !(mget->fits = fits_from(turn, mget->next))) {
+		return;
+	}
+	for (; mget->next < count; mget->next++) {
 		struct place place;
 		struct value value;
-		if (!place_of_argument(turn, i, &place))
+		if (turn_is_long(turn)) {
+			turn_continue_here(turn);
+			return;
+		}
+		if (!place_of_argument(turn, mget->next, &place))
 			return;
 		write_value_or_null(turn, place_get(turn, &place, &value), &value);
+		arena_rewind(turn_arena(turn), mark);
 	}
 }
 
@@ -186,6 +207,23 @@ static void set_with_options(
 	if (options->keep_ttl && found)
 		expire_ms = old.expire_ms;
 	place_put(turn, place, turn_argument(turn, 2), expire_ms);
+}
+
+/* Whether the values of the keys from this argument on fit into the reply. */
+static bool fits_from(struct turn *turn, uint32_t first)
+{
+	struct place place;
+	struct value value;
+	uint32_t hits = turn->hits, misses = turn->misses;
+	size_t bytes = 0;
+	for (uint32_t i = first; i < turn->request->argument_count; i++) {
+		if (!place_of_argument(turn, i, &place))
+			return false;
+		bytes += place_look(turn, &place, &value) ? value.data.size : 0;
+	}
+	turn->hits = hits;
+	turn->misses = misses;
+	return turn_reply_fits(turn, bytes);
 }
 
 static void write_value_or_null(struct turn *turn, bool found, const struct value *value)

@@ -2,9 +2,9 @@
  * walk: the commands that go over whole databases: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB,
  * FLUSHALL.
  *
- * All but the flushes go from shard to shard, one turn on each, with what they have gathered so far
- * in request->state; the reply is written in the last turn. A listing tells of keys whose writes
- *may not be on disk yet, so its reply waits for everything its shards had written.
+ * All but the flushes go from shard to shard, in one or more turns on each, with what they have
+ * gathered so far in request->state; the reply is written in the last turn. A listing tells of keys
+ * whose writes may not be on disk yet, so its reply waits for everything its shards had written.
  *
  * SCAN's cursor and its guarantee are request/scan.c's.
  *
@@ -29,6 +29,8 @@
 /* Keys looked at by one call, whatever COUNT says: what keeps a SCAN a short interruption for
  * everybody else. */
 #define SCAN_COUNT_MAX 65536
+/* By one turn of KEYS. */
+#define KEYS_COUNT_TURN 4096
 
 #define HASH_END ((uint64_t)1 << KEY_HASH_BITS)
 
@@ -43,6 +45,7 @@ struct name_list {
 	struct name_block *first;
 	struct name_block *last;
 	size_t count;
+	size_t bytes;
 };
 
 struct key_scan {
@@ -73,6 +76,8 @@ static void stretch_close(struct stretch *stretch);
 static void name_list_add(struct name_list *list, struct arena *arena, struct slice name);
 static void name_list_write(const struct name_list *list, struct writer *writer);
 static struct key_scan *scan_new(struct turn *turn);
+static void scan_begin(struct turn *turn, struct key_scan *scan, uint64_t cursor);
+static bool scan_on(struct turn *turn, struct key_scan *scan);
 static bool scan_parse_cursor(struct turn *turn, struct key_scan *scan);
 static bool scan_parse_options(struct turn *turn, struct key_scan *scan);
 static int64_t scan_each(void *context, struct turn *turn, struct slice key, struct slice name,
@@ -91,39 +96,31 @@ void keys_scan(struct turn *turn)
 			return;
 		turn->request->state = scan;
 	}
-	struct key prefix;
-	uint8_t db = turn->request->db;
-	key_of_string_hash(&prefix, db, place_generation(turn, turn->shard, db), 0);
-	turn_wait_for_shard(turn, turn->shard);
-	if (!scan_step(&scan->scan, turn, slice_of(prefix.bytes, prefix.size - KEY_HASH_BITS / 8)))
+	if (!scan_on(turn, scan))
 		scan_write(turn, scan);
 }
 
+/* A SCAN that does not stop before the end; each turn is one of its steps. */
 void keys_keys(struct turn *turn)
 {
-	struct name_list *found = turn->request->state;
-	if (!found) {
-		found = arena_alloc(turn_arena(turn), sizeof(*found));
-		*found = (struct name_list){ 0 };
-		turn->request->state = found;
+	struct key_scan *scan = turn->request->state;
+	if (!scan) {
+		scan = turn_state(turn, sizeof(*scan));
+		scan_begin(turn, scan, 0);
+		scan->pattern = turn_argument(turn, 1);
+		scan->any_name = slice_equal(scan->pattern, slice_text("*"));
 	}
-	struct slice pattern = turn_argument(turn, 1);
-	bool any = slice_equal(pattern, slice_text("*"));
-	struct stretch stretch;
-	struct key_string key;
-	bool live;
-	stretch_open(&stretch, turn, 0, HASH_END);
-	while (stretch_next(&stretch, turn, &key, &live)) {
-		if (live && (any || glob_match(pattern, key.name, false)))
-			name_list_add(found, turn_arena(turn), key.name);
-	}
-	stretch_close(&stretch);
-	if (turn->shard + 1 < turn->shard_total) {
-		turn_continue(turn, turn->shard + 1);
+	scan->scan.left = KEYS_COUNT_TURN;
+	if (scan_on(turn, scan))
+		return;
+	if (!turn_reply_fits(turn, scan->found.bytes))
+		return;
+	if (!scan_is_over(&scan->scan, turn)) {
+		scan_go_on(&scan->scan, turn);
 		return;
 	}
-	writer_array(&turn->writer, found->count);
-	name_list_write(found, &turn->writer);
+	writer_array(&turn->writer, scan->found.count);
+	name_list_write(&scan->found, &turn->writer);
 }
 
 /* A random place on a random shard; from there round the shard, then round the shards. */
@@ -161,7 +158,12 @@ void keys_dbsize(struct turn *turn)
 		turn->request->state = total;
 	}
 	uint64_t keys, expiring;
-	store_count(turn->stores[turn->shard], turn->request->db, &keys, &expiring);
+	struct store *store = turn->stores[turn->shard];
+	if (!store_settle(store, LIMIT_TURN_SETTLED)) {
+		turn_continue(turn, turn->shard);
+		return;
+	}
+	store_count(store, turn->request->db, &keys, &expiring);
 	turn_wait_for_shard(turn, turn->shard);
 	*total += keys;
 	if (turn->shard + 1 < turn->shard_total)
@@ -239,6 +241,7 @@ static void name_list_add(struct name_list *list, struct arena *arena, struct sl
 	}
 	list->last->names[list->last->count++] = arena_copy(arena, name);
 	list->count++;
+	list->bytes += name.size;
 }
 
 static void name_list_write(const struct name_list *list, struct writer *writer)
@@ -252,7 +255,6 @@ static void name_list_write(const struct name_list *list, struct writer *writer)
 static struct key_scan *scan_new(struct turn *turn)
 {
 	struct key_scan *scan = arena_alloc(turn_arena(turn), sizeof(*scan));
-	*scan = (struct key_scan){ .any_name = true, .any_type = true };
 	if (!scan_parse_cursor(turn, scan) || !scan_parse_options(turn, scan))
 		return NULL;
 	/* Nothing is of another type: the iteration is over at once. */
@@ -274,11 +276,28 @@ static bool scan_parse_cursor(struct turn *turn, struct key_scan *scan)
 		turn_error(turn, ERROR_INVALID_CURSOR);
 		return false;
 	}
+	scan_begin(turn, scan, cursor);
+	return true;
+}
+
+static void scan_begin(struct turn *turn, struct key_scan *scan, uint64_t cursor)
+{
+	*scan = (struct key_scan){ .any_name = true, .any_type = true };
 	scan_init(&scan->scan, turn, cursor);
 	scan->scan.each = scan_each;
 	scan->scan.context = scan;
 	scan->scan.without_data = true;
-	return true;
+}
+
+/* One turn; true when another follows. */
+static bool scan_on(struct turn *turn, struct key_scan *scan)
+{
+	struct key prefix;
+	uint8_t db = turn->request->db;
+	key_of_string_hash(&prefix, db, place_generation(turn, turn->shard, db), 0);
+	turn_wait_for_shard(turn, turn->shard);
+	return scan_step(
+		&scan->scan, turn, slice_of(prefix.bytes, prefix.size - KEY_HASH_BITS / 8));
 }
 
 static bool scan_parse_options(struct turn *turn, struct key_scan *scan)

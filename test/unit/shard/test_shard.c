@@ -544,6 +544,104 @@ static void reads_one_after_the_other_never_go_back_in_time(void **state)
 	}
 }
 
+/* --- turns that pause ----------------------------------------------------------------------------
+ */
+
+/* Adds "x" to its key three times, a turn each, and answers with what it has read in between. */
+static void thrice(struct turn *turn)
+{
+	uint32_t *runs = turn_state(turn, sizeof(*runs));
+	struct slice key = turn_argument(turn, 1);
+	struct value value;
+	bool found = turn_get(turn, turn->shard, key, &value);
+	writer_bulk(&turn->writer, found ? value.data : slice_text(""));
+	char *longer = arena_alloc(turn_arena(turn), value.data.size + 1);
+	if (found)
+		memcpy(longer, value.data.data, value.data.size);
+	longer[value.data.size] = 'x';
+	struct value next = { .type = VALUE_STRING, .data = slice_of(longer, value.data.size + 1) };
+	turn_put(turn, turn->shard, key, &next);
+	if (++*runs < 3)
+		turn_continue_here(turn);
+}
+
+static const struct command thrice_command = {
+	.name = "thrice",
+	.arity = 2,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE,
+	.key_first = 1,
+	.key_last = 1,
+	.key_step = 1,
+	.run = thrice,
+};
+
+static void look(struct turn *turn)
+{
+	struct value value;
+	bool found = turn_get(turn, turn->shard, turn_argument(turn, 1), &value);
+	writer_bulk(&turn->writer, found ? value.data : slice_text("none"));
+}
+
+static const struct command look_command = {
+	.name = "look",
+	.arity = 2,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_READONLY,
+	.key_first = 1,
+	.key_last = 1,
+	.key_step = 1,
+	.run = look,
+};
+
+static void a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *slow =
+		engine_rig_send_command(&f->rig, 0, &thrice_command, "thrice", "k", NULL);
+	struct engine_ticket *other =
+		engine_rig_send_command(&f->rig, 0, &look_command, "look", "k", NULL);
+	assert_false(slow->done);
+	assert_false(other->done);
+	deliver(0);
+	assert_false(slow->done);
+	assert_false(other->done);
+	while (!slow->done)
+		assert_true(deliver(0) > 0);
+	assert_answered(slow, "$0\r\n\r\n$1\r\nx\r\n$2\r\nxx\r\n");
+	assert_answered(other, "$3\r\nxxx\r\n");
+	assert_int_equal(slow->gate_lsn, 1); /* one record */
+}
+
+static void other_shards_are_served_while_a_turn_pauses(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_ticket *slow =
+		engine_rig_send_command(&f->rig, 0, &thrice_command, "thrice", f->keys[0], NULL);
+	assert_false(slow->done);
+	assert_answered(send(0, "SET", f->keys[1], "b"), "+OK\r\n");
+	while (!slow->done)
+		assert_true(deliver(0) > 0);
+}
+
+static void a_reply_beyond_its_bound_is_an_error_and_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	f->rig.config.client_output_bytes_max = 100;
+	assert_answered(send(0, "SET", "a", "0123456789"), "+OK\r\n");
+	assert_answered(send(0, "GET", "a"), "$10\r\n0123456789\r\n");
+	char value[200];
+	memset(value, 'v', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	assert_answered(send(0, "SET", "b", value), "+OK\r\n");
+	struct engine_ticket *ticket = send(0, "SET", "b", "new", "GET");
+	assert_true(ticket->failed);
+	assert_non_null(strstr(ticket->reply, "client-output-limit"));
+	assert_answered(send(0, "STRLEN", "b"), ":199\r\n");
+	assert_true(send(0, "MGET", "a", "b")->failed);
+	assert_true(send(0, "KEYS", "*")->done);
+}
+
 int main(void)
 {
 #define TEST(set_up, name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -570,6 +668,9 @@ int main(void)
 		TEST(two_workers_and_a_loop, walks_visit_every_shard),
 		TEST(two_workers_and_a_loop, a_scan_in_small_steps_finds_every_key_once),
 		TEST(two_workers_and_a_loop, emptying_everything_is_one_change),
+		TEST(one_worker, a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end),
+		TEST(one_worker, other_shards_are_served_while_a_turn_pauses),
+		TEST(one_worker, a_reply_beyond_its_bound_is_an_error_and_changes_nothing),
 		cmocka_unit_test(no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change),
 		cmocka_unit_test(reads_one_after_the_other_never_go_back_in_time),
 	};
