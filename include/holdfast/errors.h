@@ -142,11 +142,12 @@
 #define ERROR_CLASS_OF_FILE "CLASSFILE class '%.*s' is from the file %s; remove that first"
 #define ERROR_CLASS_DIR                                                                            \
 	"ERR class-dir is not set: it names the directory of the files that RELOAD takes"
-#define ERROR_CLASS_FILES   "BADCLASS %s; all classes stay as they are"
-#define ERROR_CLASS_SIZE    "BADCLASS the source of %zu bytes is longer than %zu"
-#define ERROR_NO_ALARM      "NOALARM class '%.*s' has no alarm method"
-#define ERROR_TURN_TIMEOUT  "TIMEOUT %.*s.%.*s ran longer than %lld instructions or %lld ms"
-#define ERROR_ANSWER_MEMORY "CLASSERR not enough memory for the answer: see class-memory"
+#define ERROR_CLASS_FILES       "BADCLASS %s; all classes stay as they are"
+#define ERROR_CLASS_SIZE        "BADCLASS the source of %zu bytes is longer than %zu"
+#define ERROR_NO_ALARM          "NOALARM class '%.*s' has no alarm method"
+#define ERROR_TURN_INSTRUCTIONS "TIMEOUT %.*s.%.*s took more than turn-instructions (%lld)%s%s"
+#define ERROR_TURN_TIME         "TIMEOUT %.*s.%.*s ran longer than turn-time-limit (%lld ms)%s%s"
+#define ERROR_ANSWER_MEMORY     "CLASSERR not enough memory for the answer: see class-memory"
 #define ERROR_CLASS_LOST                                                                           \
 	"CLASSERR %.*s.%.*s: its memory was lost when another call of the class ran too long"
 #define ERROR_CALL_LIFE     "TIMEOUT %.*s.%.*s took longer than %lld ms with all its waits"

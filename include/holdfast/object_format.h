@@ -85,13 +85,14 @@
  *
  * WHAT IS DUE. One entry each for an alarm, a schedule, a life and a sweep:
  *
- *   kind 1  alarm      value: nothing
- *   kind 2  schedule   name: the schedule's          value: nothing
+ *   kind 1  alarm                                    value: see below
+ *   kind 2  schedule   name: the schedule's          value: see below
  *   kind 3  wake       name: the method
  *   kind 4  life       value: nothing
  *   kind 5  sweep      value: the store key behind which the sweep goes on, or nothing
  *
- *   kind 3's value is a packed table (type 4) whose items are the call's arguments.
+ *   kind 3's value is a packed table (type 4) whose items are the call's arguments; those of kinds
+ *   1 and 2 are nothing, or the text of the error that the last run ended in.
  *
  *
  * A RUN GIVEN UP (type 4) is a packed table of four items: error, runs that failed, the time it was

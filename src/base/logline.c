@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX 1024
+#define LINE_BYTES_MAX 4096
 
 static atomic_int level_least = LOGLINE_NOTICE;
 static atomic_int output = STDOUT_FILENO;

@@ -18,6 +18,7 @@
 #include "object/lua_value.h"
 #include "object/packed.h"
 #include "object/runtime.h"
+#include "object/traceback.h"
 
 #include "base/logline.h"
 #include "base/memory.h"
@@ -36,6 +37,7 @@
 #define OWN_PART           16
 #define SCRATCH_KEEP_BYTES (256 * 1024)
 #define FIRST_ARGUMENT     4 /* of DO.CALL class id method ... */
+#define TRACEBACK_BYTES    2048
 #define REPLY_BYTES        (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
 
 /* --- within the Lua thread -----------------------------------------------------------------------
@@ -316,6 +318,19 @@ static void end_job(struct turn *turn, struct call *call, struct storage *storag
 }
 
 static void end_call(struct turn *turn, struct call *call, struct storage *storage,
+	enum job_outcome outcome, const char *error);
+
+/* `traceback` may be empty. */
+static void end_failed(struct turn *turn, struct call *call, struct storage *storage,
+	enum job_outcome outcome, const char *error, const char *traceback)
+{
+	if (!call->failed_softly)
+		report_error(
+			call->objects, &call->object->slot->reports, &call->name, error, traceback);
+	end_call(turn, call, storage, outcome, error);
+}
+
+static void end_call(struct turn *turn, struct call *call, struct storage *storage,
 	enum job_outcome outcome, const char *error)
 {
 	struct object *object = call->object;
@@ -332,16 +347,29 @@ static void end_call(struct turn *turn, struct call *call, struct storage *stora
 	leave_object(turn, call, error != NULL);
 }
 
+/* Which limit, and where; of a state that is lost nobody knows where. */
+static void describe_timeout(struct call *call, char *out, size_t size)
+{
+	const struct config *config = call->objects->engine->config;
+	struct slice class_name = call->name.class_name, method = call->method;
+	const struct sandbox *sandbox = call->state->sandbox;
+	bool late = sandbox_is_late(sandbox);
+	char place[128] = "";
+	if (!sandbox_is_lost(sandbox))
+		traceback_place(call->thread, place, sizeof(place));
+	snprintf(out, size, late ? ERROR_TURN_TIME : ERROR_TURN_INSTRUCTIONS, (int)class_name.size,
+		class_name.data, (int)method.size, method.data,
+		(long long)(late ? config->turn_time_ms : config->turn_instructions),
+		place[0] ? " at " : "", place);
+}
+
 /* The error in one line, with its code word. */
 static void describe_error(struct call *call, char *out, size_t size)
 {
-	const struct config *config = call->objects->engine->config;
 	char message[LIMIT_ERROR_BYTES];
 	struct slice class_name = call->name.class_name, method = call->method;
 	if (sandbox_is_exhausted(call->state->sandbox)) {
-		snprintf(out, size, ERROR_TURN_TIMEOUT, (int)class_name.size, class_name.data,
-			(int)method.size, method.data, (long long)config->turn_instructions,
-			(long long)config->turn_time_ms);
+		describe_timeout(call, out, size);
 		return;
 	}
 	call->failed_softly = sandbox_take_error(call->thread, message, sizeof(message));
@@ -376,7 +404,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	struct objects *objects = call->objects;
 	const struct config *config = objects->engine->config;
 	struct sandbox *sandbox = call->state->sandbox;
-	char error[REPLY_BYTES];
+	char error[REPLY_BYTES], traceback[TRACEBACK_BYTES] = "";
 	objects->running = call;
 	objects->turn = turn;
 	objects->storage = storage;
@@ -388,7 +416,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	buffer_clear(&objects->scratch, SCRATCH_KEEP_BYTES);
 	call->object->last_active_ms = turn->now_ms;
 	if (is_too_large(call, turn)) {
-		end_call(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE);
+		end_failed(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE, "");
 	} else if (end == SANDBOX_WAITS && call->wait.kind != WAIT_NONE) {
 		storage_close(storage);
 		note_gate(call->object, turn);
@@ -398,12 +426,14 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 		snprintf(error, sizeof(error), ERROR_NO_METHOD, (int)call->name.class_name.size,
 			call->name.class_name.data, (int)call->method.size, call->method.data);
 		call->failed_softly = true;
-		end_call(turn, call, storage, JOB_NO_METHOD, error);
+		end_failed(turn, call, storage, JOB_NO_METHOD, error, "");
 	} else if (end == SANDBOX_DONE) {
 		end_call(turn, call, storage, JOB_DONE, NULL);
 	} else {
+		if (!sandbox_is_lost(sandbox))
+			traceback_write(call->thread, traceback, sizeof(traceback));
 		describe_error(call, error, sizeof(error));
-		end_call(turn, call, storage, JOB_FAILED, error);
+		end_failed(turn, call, storage, JOB_FAILED, error, traceback);
 	}
 }
 
@@ -425,7 +455,9 @@ static bool job_is_due(struct turn *turn, struct call *call, struct storage *sto
 		object->alarm = call;
 		/* Out of the way while it runs by hand; the end of the run files it anew. */
 		if (call->kind == CALL_NOW)
-			storage_retry_alarm(storage, turn->now_ms + LIMIT_CALL_LIFE_MS, job->tries);
+			storage_retry_alarm(storage, turn->now_ms + LIMIT_CALL_LIFE_MS, job->tries,
+				storage_due_error(
+					storage, DUE_ALARM, job->due.at_ms, slice_of(NULL, 0)));
 	}
 	call->method = job->due.kind == DUE_ALARM ? slice_text("alarm") : job->method;
 	return true;
@@ -453,8 +485,8 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 	call->begun = true;
 	call->thread = sandbox_take_thread(state->sandbox);
 	if (call->thread == NULL) {
-		end_call(turn, call, storage, JOB_FAILED,
-			"CLASSERR not enough memory for the call: see class-memory");
+		end_failed(turn, call, storage, JOB_FAILED,
+			"CLASSERR not enough memory for the call: see class-memory", "");
 		return;
 	}
 	lua_pushcfunction(call->thread, call_main);
@@ -477,7 +509,10 @@ static bool break_off(struct turn *turn, struct call *call, struct storage *stor
 			call->name.class_name.data, (int)call->method.size, call->method.data,
 			(long long)LIMIT_CALL_LIFE_MS);
 	}
-	end_call(turn, call, storage, JOB_FAILED, error);
+	if (objects->stopped)
+		end_call(turn, call, storage, JOB_FAILED, error);
+	else
+		end_failed(turn, call, storage, JOB_FAILED, error, "");
 	return true;
 }
 

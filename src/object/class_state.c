@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "holdfast/errors.h"
 #include "object/lua_keys.h"
+#include "object/traceback.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -112,6 +113,20 @@ static int run_chunk(lua_State *L)
 	return 0;
 }
 
+static void describe_timeout(const struct opening *opening, char *error, size_t error_size)
+{
+	const struct config *config = opening->environment->config;
+	const struct sandbox *sandbox = opening->state->sandbox;
+	bool late = sandbox_is_late(sandbox);
+	char place[128] = "";
+	if (!sandbox_is_lost(sandbox))
+		traceback_place(opening->thread, place, sizeof(place));
+	snprintf(error, error_size, "the source ran too long while it was loaded%s%s: %s is %lld%s",
+		place[0] ? ", at " : "", place, late ? "turn-time-limit" : "turn-instructions",
+		(long long)(late ? config->turn_time_ms : config->turn_instructions),
+		late ? " ms" : "");
+}
+
 static bool run(struct opening *opening, char *error, size_t error_size)
 {
 	const struct config *config = opening->environment->config;
@@ -124,7 +139,7 @@ static bool run(struct opening *opening, char *error, size_t error_size)
 	if (end == SANDBOX_WAITS)
 		snprintf(error, error_size, "the source waits while it is loaded");
 	else if (end == SANDBOX_EXHAUSTED || end == SANDBOX_LOST)
-		snprintf(error, error_size, "the source ran too long while it was loaded");
+		describe_timeout(opening, error, error_size);
 	else if (end == SANDBOX_FAILED)
 		sandbox_take_error(thread, error, error_size);
 	sandbox_put_thread(sandbox, &opening->thread);

@@ -21,6 +21,9 @@ struct fetcher;
 struct fetch_exchange;
 struct uv_loop_s;
 
+/* The code of an exchange that fetch-allow does not let through. */
+#define FETCH_FORBIDDEN "FORBIDDEN"
+
 struct fetch_header {
 	struct slice name;
 	struct slice value;

@@ -1,6 +1,6 @@
 /*
- * libraries: sets the globals of a class's state, and holds log and env themselves; json, crypto
- * and time have files of their own.
+ * libraries: sets the globals of a class's state, and holds env itself; json, crypto, time and log
+ * have files of their own.
  *
  * What these functions need of the server they have as upvalues: the host as a light userdata,
  * env's values as a table. Nothing of it can be reached from Lua.
@@ -16,19 +16,13 @@
  */
 #include "object/libraries.h"
 
-#include "base/logline.h"
 #include "config/config.h"
-#include "holdfast/limits.h"
 #include "object/libraries_private.h"
 #include "object/sandbox.h"
 
 #include <assert.h>
 #include <lauxlib.h>
-#include <stdio.h>
 
-#define LOG_CHARGE 500 /* a line is written, and may be, to a disk: a loop of them must end */
-
-static void push_log(lua_State *L, const struct libraries_host *host);
 static void push_env(lua_State *L, struct config *config, struct slice class_name);
 
 void libraries_open(lua_State *L, const struct libraries_host *host, struct config *config,
@@ -40,92 +34,10 @@ void libraries_open(lua_State *L, const struct libraries_host *host, struct conf
 	lua_setglobal(L, "crypto");
 	libraries_push_time(L, host);
 	lua_setglobal(L, "time");
-	push_log(L, host);
+	libraries_push_log(L, host);
 	lua_setglobal(L, "log");
 	push_env(L, config, class_name);
 	lua_setglobal(L, "env");
-}
-
-/* log */
-
-struct line {
-	char bytes[LIMIT_LOG_LINE_BYTES];
-	size_t size;
-	bool is_full;
-};
-
-/* Control bytes become \xHH, so that a line stays one line and a terminal is safe. */
-static void line_add(struct line *line, struct slice text)
-{
-	for (size_t i = 0; i < text.size && !line->is_full; i++) {
-		unsigned char byte = (unsigned char)text.data[i];
-		bool is_control = byte < 0x20 || byte == 0x7f;
-		char escaped[8] = { (char)byte };
-		size_t size = is_control
-			? (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned)byte)
-			: 1;
-		line->is_full = size > sizeof(line->bytes) - line->size;
-		if (line->is_full)
-			break;
-		memcpy(line->bytes + line->size, escaped, size);
-		line->size += size;
-	}
-}
-
-static int say(lua_State *L, int first, enum logline_level level)
-{
-	sandbox_charge(L, 1);
-	const struct libraries_host *host = lua_touserdata(L, lua_upvalueindex(1));
-	struct line line = { .size = 0 };
-	int last = lua_gettop(L);
-	for (int i = first; i <= last; i++) {
-		struct slice text;
-		text.data = luaL_tolstring(L, i, &text.size);
-		if (i > first)
-			line_add(&line, slice_text(" "));
-		line_add(&line, text);
-		lua_pop(L, 1);
-	}
-	sandbox_charge(L, LOG_CHARGE + line.size);
-	host->say(host->context, level, slice_of(line.bytes, line.size));
-	return 0;
-}
-
-/* log(...) itself: the table is its first argument. */
-static int log_call(lua_State *L)
-{
-	return say(L, 2, LOGLINE_NOTICE);
-}
-
-static int log_warning(lua_State *L)
-{
-	return say(L, 1, LOGLINE_WARNING);
-}
-
-static int log_debug(lua_State *L)
-{
-	return say(L, 1, LOGLINE_DEBUG);
-}
-
-static void push_log(lua_State *L, const struct libraries_host *host)
-{
-	static const luaL_Reg functions[] = {
-		{ "warning", log_warning },
-		{ "debug", log_debug },
-		{ NULL, NULL },
-	};
-	void *upvalue = (void *)(uintptr_t)host;
-	lua_createtable(L, 0, 2);
-	lua_pushlightuserdata(L, upvalue);
-	luaL_setfuncs(L, functions, 1);
-	sandbox_guard(L);
-	lua_createtable(L, 0, 2);
-	lua_pushlightuserdata(L, upvalue);
-	lua_pushcclosure(L, log_call, 1);
-	lua_setfield(L, -2, "__call");
-	lua_pushboolean(L, false);
-	lua_setfield(L, -2, "__metatable");
-	lua_setmetatable(L, -2);
 }
 
 /* env */

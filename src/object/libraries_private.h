@@ -13,5 +13,6 @@
 void libraries_push_json(lua_State *L);
 void libraries_push_crypto(lua_State *L);
 void libraries_push_time(lua_State *L, const struct libraries_host *host);
+void libraries_push_log(lua_State *L, const struct libraries_host *host);
 
 #endif

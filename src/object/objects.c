@@ -48,6 +48,12 @@ struct class_slot *slot_of(struct objects *objects, struct slice class_name)
 	return slot;
 }
 
+struct report_limit *objects_report_limit(struct objects *objects, struct slice class_name)
+{
+	struct class_slot *slot = slot_of(objects, class_name);
+	return slot ? &slot->reports : &objects->reports;
+}
+
 static void retire_state(struct class_state **taken)
 {
 	struct class_state *state = *taken;
@@ -581,17 +587,11 @@ static int64_t now_of_turn(void *context)
 static void say(void *context, int level, struct slice text)
 {
 	struct objects *objects = context;
-	char line[1200];
 	const struct call *call = objects->running;
+	char name[REPORT_NAME_BYTES] = "";
 	if (call)
-		snprintf(line, sizeof(line), "%.*s: %.*s", (int)call->name.class_name.size,
-			call->name.class_name.data, (int)text.size, text.data);
-	else
-		snprintf(line, sizeof(line), "%.*s", (int)text.size, text.data);
-	if (objects->options.say)
-		objects->options.say(objects->options.say_context, level, line);
-	else
-		logline((enum logline_level)level, "%s", line);
+		report_name(&call->name, name);
+	report_say(objects, level, "%s%s%.*s", name, call ? ": " : "", (int)text.size, text.data);
 }
 
 struct objects *objects_new(const struct objects_options *options)

@@ -13,6 +13,7 @@
 #include "object/class_state.h"
 #include "object/commands.h"
 #include "object/objects.h"
+#include "object/report.h"
 #include "object/scheduler.h"
 
 #define OBJECT_BUCKETS_FIRST  64
@@ -28,6 +29,7 @@ struct class_slot {
 	size_t name_size;
 	struct class_state *state; /* of the version in force; NULL: not compiled, or not loaded */
 	uint64_t revision;         /* of the registry when that was looked at */
+	struct report_limit reports;
 	struct objects_figures figures;
 };
 
@@ -91,6 +93,8 @@ struct objects {
 	uint32_t object_count;
 	uint64_t next_serial;
 	uint64_t next_state_serial;
+	struct report_limit reports; /* of classes that have no slot */
+	struct report_hosts refused;
 
 	/* the turn that runs */
 	struct call *running;
@@ -157,6 +161,8 @@ struct class_state *slot_state(
 /* A turn has been cut off in this state: no class has it any more. Instances in it go, and calls
  * that wait in it end. It is freed when the last of them has. */
 void state_lost(struct objects *objects, struct class_slot *slot, struct class_state *state);
+
+struct report_limit *objects_report_limit(struct objects *objects, struct slice class_name);
 
 /* Drops some idle instances when the class's memory is nearly used up. */
 void state_relieve(struct objects *objects, struct class_state *state);

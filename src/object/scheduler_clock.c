@@ -173,7 +173,9 @@ static void follow_alarm(struct storage *storage, int64_t now_ms)
 	bool waits = record->alarm_tries > 0 || record->alarm_due_ms != record->alarm_ms;
 	if (record->alarm_ms != 0 && waits &&
 		record->alarm_due_ms > now_ms + SCHEDULER_RETRY_MS_MAX + TOLERANCE_MS)
-		storage_retry_alarm(storage, now_ms, record->alarm_tries);
+		storage_retry_alarm(storage, now_ms, record->alarm_tries,
+			storage_due_error(
+				storage, DUE_ALARM, record->alarm_due_ms, slice_of(NULL, 0)));
 }
 
 static void look_at(struct turn *turn, struct slice key)
@@ -192,8 +194,11 @@ static void look_at(struct turn *turn, struct slice key)
 		break;
 	case DUE_SCHEDULE:
 		if (storage_get_schedule(&storage, due.name, &schedule) &&
-			schedule.due_ms == due.at_ms && follow(&schedule, now_ms))
+			schedule.due_ms == due.at_ms && follow(&schedule, now_ms)) {
+			schedule.error =
+				storage_due_error(&storage, DUE_SCHEDULE, due.at_ms, due.name);
 			storage_set_schedule(&storage, &schedule);
+		}
 		break;
 	case DUE_WAKE:
 		if (due.at_ms > now_ms + SCHEDULER_RETRY_MS_MAX + TOLERANCE_MS)

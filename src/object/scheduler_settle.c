@@ -15,6 +15,8 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "object/packed.h"
+#include "object/report.h"
+#include "object/runtime.h"
 #include "object/scheduler.h"
 #include "object/scheduler_private.h"
 
@@ -199,6 +201,14 @@ static int64_t retry_delay_ms(struct scheduler *scheduler, uint32_t failed)
 	return delay_ms + (int64_t)jitter;
 }
 
+static void report(const struct settling *settling, uint32_t tries, int64_t again_ms)
+{
+	struct objects *objects = settling->scheduler->objects;
+	const struct due *due = &settling->job->due;
+	report_job(objects, objects_report_limit(objects, due->object.class_name), due,
+		settling->error, tries, again_ms);
+}
+
 /* Remembers a run that was given up: {error, tries, scheduled_ms, given_up_ms}. */
 static void note_failed(const struct settling *settling, uint32_t tries, int64_t scheduled_ms)
 {
@@ -237,17 +247,22 @@ static void settle_alarm(const struct settling *settling)
 	uint32_t tries = storage->record.alarm_tries;
 	if (!is_same_alarm(settling))
 		return;
+	struct slice error = slice_text(settling->error);
 	if (settling->outcome == JOB_NO_CLASS) {
-		storage_retry_alarm(storage, settling->now_ms + CLASS_RETRY_MS, tries);
+		report(settling, tries + 1, CLASS_RETRY_MS);
+		storage_retry_alarm(storage, settling->now_ms + CLASS_RETRY_MS, tries, error);
 		return;
 	}
 	if (settling->outcome == JOB_FAILED && tries < RETRIES_MAX) {
 		int64_t delay_ms = retry_delay_ms(settling->scheduler, tries);
-		storage_retry_alarm(storage, settling->now_ms + delay_ms, tries + 1);
+		report(settling, tries + 1, delay_ms);
+		storage_retry_alarm(storage, settling->now_ms + delay_ms, tries + 1, error);
 		return;
 	}
-	if (settling->outcome != JOB_DONE)
+	if (settling->outcome != JOB_DONE) {
+		report(settling, tries + 1, -1);
 		note_failed(settling, tries + 1, storage->record.alarm_ms);
+	}
 	storage_delete_alarm(storage);
 }
 
@@ -279,12 +294,17 @@ static void settle_schedule(const struct settling *settling)
 	if (settling->outcome != JOB_NO_CLASS && schedule.next_ms != settling->job->scheduled_ms)
 		return;
 	int64_t next_ms = scheduler_regular_ms(&schedule, settling->now_ms);
+	uint32_t tries = schedule.tries + 1;
 	if (!retry_schedule(settling, &schedule, next_ms)) {
 		if (settling->outcome != JOB_DONE)
-			note_failed(settling, schedule.tries + 1, schedule.next_ms);
+			note_failed(settling, tries, schedule.next_ms);
 		schedule.next_ms = schedule.due_ms = next_ms;
 		schedule.tries = 0;
 	}
+	/* It stands with the next run, a retry or a regular one, until one has gone well. */
+	schedule.error = slice_text(settling->error);
+	if (settling->outcome != JOB_DONE && next_ms != INT64_MAX)
+		report(settling, tries, schedule.due_ms - settling->now_ms);
 	if (next_ms == INT64_MAX) {
 		logline(LOGLINE_WARNING,
 			"A schedule of an object of %.*s is dropped: '%.*s' is no time",
@@ -317,9 +337,13 @@ void scheduler_move_wake(struct storage *storage, const struct due *due, int64_t
 
 static void settle_wake(const struct settling *settling)
 {
-	if (settling->outcome == JOB_FAILED || settling->outcome == JOB_NO_METHOD)
+	if (settling->outcome == JOB_FAILED || settling->outcome == JOB_NO_METHOD) {
+		report(settling, 1, -1);
 		note_failed(settling, 1, settling->job->due.at_ms);
-	if (settling->outcome == JOB_NO_CLASS)
+	}
+	if (settling->outcome == JOB_NO_CLASS) {
+		report(settling, 1, CLASS_RETRY_MS);
 		scheduler_move_wake(
 			settling->storage, &settling->job->due, settling->now_ms + CLASS_RETRY_MS);
+	}
 }

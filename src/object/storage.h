@@ -74,8 +74,13 @@ void storage_list_close(struct storage_list *list);
 void storage_set_alarm(struct storage *storage, int64_t at_ms);
 /* False when there was none. */
 bool storage_delete_alarm(struct storage *storage);
-/* The same alarm runs again at `due_ms`; its scheduled time stays, `tries` have failed. */
-void storage_retry_alarm(struct storage *storage, int64_t due_ms, uint32_t tries);
+/* The same alarm runs again at `due_ms`; its scheduled time stays, `tries` have failed, the last
+ * with this error; empty: with none that is known. */
+void storage_retry_alarm(
+	struct storage *storage, int64_t due_ms, uint32_t tries, struct slice error);
+/* The error that the entry of an alarm or schedule waits with; empty: none. */
+struct slice storage_due_error(
+	struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name);
 
 /* The life: the object ends as a whole `life_ms` from now, later with each touch when `sliding`. */
 void storage_expire(struct storage *storage, int64_t life_ms, bool sliding);
@@ -94,8 +99,10 @@ struct schedule {
 	struct slice method;
 	struct slice argument; /* packed; empty: none */
 	int64_t next_ms;       /* the time it is for */
-	int64_t due_ms; /* when it runs: next_ms, or a retry's time; its entry in the index */
-	uint32_t tries; /* failed so far for next_ms */
+	int64_t due_ms;     /* when it runs: next_ms, or a retry's time; its entry in the index */
+	uint32_t tries;     /* failed so far for next_ms */
+	struct slice error; /* of the last run, when it failed; of its entry, so not there when
+			       getting */
 };
 /* Creates or replaces; the caller has checked names and bounds. False when the object has
  * LIMIT_SCHEDULES already. */

@@ -92,7 +92,25 @@ bool storage_delete_alarm(struct storage *storage)
 	return true;
 }
 
-void storage_retry_alarm(struct storage *storage, int64_t due_ms, uint32_t tries)
+static struct slice cut(struct slice error)
+{
+	return slice_of(
+		error.data, error.size < LIMIT_ERROR_BYTES ? error.size : LIMIT_ERROR_BYTES);
+}
+
+struct slice storage_due_error(
+	struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name)
+{
+	struct key key;
+	struct value value;
+	key_of_entry(&key, storage, kind, at_ms, name);
+	if (!turn_get(storage->turn, storage->shard, key_slice(&key), &value))
+		return storage_nothing();
+	return arena_copy(turn_arena(storage->turn), value.data);
+}
+
+void storage_retry_alarm(
+	struct storage *storage, int64_t due_ms, uint32_t tries, struct slice error)
 {
 	struct object_record *record = &storage->record;
 	assert(record->alarm_ms != 0);
@@ -100,8 +118,7 @@ void storage_retry_alarm(struct storage *storage, int64_t due_ms, uint32_t tries
 	storage_unfile(storage, DUE_ALARM, record->alarm_due_ms, storage_nothing());
 	record->alarm_due_ms = not_past(storage, due_ms);
 	record->alarm_tries = tries;
-	storage_file(
-		storage, DUE_ALARM, record->alarm_due_ms, storage_nothing(), storage_nothing());
+	storage_file(storage, DUE_ALARM, record->alarm_due_ms, storage_nothing(), cut(error));
 }
 
 void storage_expire(struct storage *storage, int64_t life_ms, bool sliding)
@@ -157,7 +174,7 @@ bool storage_set_schedule(struct storage *storage, const struct schedule *schedu
 	};
 	key_of_schedule(&key, &storage->name, schedule->name);
 	turn_put(storage->turn, storage->shard, key_slice(&key), &value);
-	storage_file(storage, DUE_SCHEDULE, filed.due_ms, schedule->name, storage_nothing());
+	storage_file(storage, DUE_SCHEDULE, filed.due_ms, schedule->name, cut(schedule->error));
 	storage->record.schedules++;
 	return true;
 }

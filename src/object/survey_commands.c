@@ -291,6 +291,46 @@ static void write_last_error(struct writer *writer, const struct objects_figures
 	write_moment(writer, "last-error-at", figures->last_error_ms);
 }
 
+/* What recurs or is tried again, and ended in an error when it ran last. */
+struct failing {
+	struct storage *storage;
+	struct slice *texts;
+	uint32_t count;
+};
+
+static void add_failing(struct failing *failing, const char *kind, enum due_kind due, int64_t at_ms,
+	struct slice name, uint32_t tries)
+{
+	struct storage *storage = failing->storage;
+	struct slice error = storage_due_error(storage, due, at_ms, name);
+	if (error.size > 0)
+		failing->texts[failing->count++] = arena_format(turn_arena(storage->turn),
+			"%s%s%.*s, %u failed: %.*s", kind, name.size ? " " : "", (int)name.size,
+			name.data, tries, (int)error.size, error.data);
+}
+
+static bool add_schedule(void *context, const struct schedule *schedule)
+{
+	/* After the last retry the count begins anew. */
+	uint32_t tries = schedule->tries ? schedule->tries : 1;
+	add_failing(context, "schedule", DUE_SCHEDULE, schedule->due_ms, schedule->name, tries);
+	return true;
+}
+
+static struct failing failing_of(struct storage *storage)
+{
+	const struct object_record *record = &storage->record;
+	struct failing failing = { .storage = storage };
+	failing.texts = arena_alloc(
+		turn_arena(storage->turn), (1 + record->schedules) * sizeof(*failing.texts));
+	if (record->alarm_ms != 0)
+		add_failing(&failing, "alarm", DUE_ALARM, record->alarm_due_ms, slice_of("", 0),
+			record->alarm_tries);
+	if (record->schedules > 0)
+		storage_each_schedule(storage, add_schedule, &failing);
+	return failing;
+}
+
 /* It looks past the object's gate: how many wait there is part of the answer. */
 static void info_of_object(struct turn *turn, struct slice class_name, struct slice id)
 {
@@ -309,15 +349,20 @@ static void info_of_object(struct turn *turn, struct slice class_name, struct sl
 	}
 	storage_open(&storage, turn, &name);
 	struct object_record record = storage.record;
+	struct failing failing = failing_of(&storage);
 	storage_close(&storage);
 	if (turn->objects)
 		objects_figures(turn->objects, &name, &figures);
-	writer_map(writer, 16);
+	writer_map(writer, 17);
 	write_count(writer, "keys", record.keys);
 	write_count(writer, "bytes", record.bytes);
 	write_moment(writer, "alarm", record.alarm_ms);
 	write_count(writer, "alarm-retries", record.alarm_tries);
 	write_count(writer, "schedules", record.schedules);
+	writer_bulk_text(writer, "failing");
+	writer_array(writer, failing.count);
+	for (uint32_t i = 0; i < failing.count; i++)
+		writer_bulk(writer, failing.texts[i]);
 	write_moment(writer, "expires", record.expire_ms);
 	write_moment(writer, "created", record.created_ms);
 	write_moment(writer, "changed", record.changed_ms);
@@ -468,12 +513,15 @@ static bool parse_run(const struct alarms_walk *walk, struct slice key, struct d
 }
 
 /* False when the entry is void: the object has ended. */
-static bool describe_due(struct turn *turn, const struct due *due, struct alarm_detail *out)
+static bool describe_due(struct turn *turn, const struct due *due, const struct value *value,
+	struct alarm_detail *out)
 {
 	struct storage storage;
 	struct schedule schedule;
 	bool found = true;
 	*out = (struct alarm_detail){ .scheduled_ms = due->at_ms };
+	if (due->kind != DUE_WAKE)
+		out->error = value->data;
 	storage_open(&storage, turn, &due->object);
 	if (due->kind == DUE_ALARM) {
 		found = storage.record.alarm_ms != 0;
@@ -515,7 +563,7 @@ static struct alarm_detail *describe(struct turn *turn, const struct alarms_walk
 	struct alarm_detail detail;
 	if (walk->failed)
 		describe_failed(due, value, &detail);
-	else if (!describe_due(turn, due, &detail))
+	else if (!describe_due(turn, due, value, &detail))
 		return NULL;
 	struct alarm_detail *kept = arena_alloc(turn_arena(turn), sizeof(*kept));
 	*kept = detail;
@@ -559,7 +607,7 @@ static void write_alarm(
 	struct due due;
 	bool parsed = parse_run(walk, entry->key, &due);
 	assert(parsed);
-	writer_map(writer, walk->failed ? 7 : 6);
+	writer_map(writer, 7);
 	write_bytes(writer, "id", due.object.id);
 	write_bytes(writer, "kind", slice_text(kinds[due.kind]));
 	write_bytes(writer, "name", due.name);
@@ -569,8 +617,12 @@ static void write_alarm(
 	if (walk->failed)
 		write_moment(writer, "failed-at", detail->failed_ms);
 	write_count(writer, "retries", (uint64_t)detail->tries);
-	if (walk->failed)
+	if (walk->failed || detail->error.size > 0) {
 		write_bytes(writer, "error", detail->error);
+	} else {
+		writer_bulk_text(writer, "error");
+		writer_null(writer);
+	}
 }
 
 /* In the order of time: a page of the latest begins with the last of them. */

@@ -503,8 +503,8 @@ static void write_import(struct storage *storage, const struct import *import)
 	if (import->alarm_ms != 0) {
 		storage_set_alarm(storage, import->alarm_ms);
 		if (import->alarm_tries > 0 || import->alarm_due_ms != import->alarm_ms)
-			storage_retry_alarm(
-				storage, import->alarm_due_ms, (uint32_t)import->alarm_tries);
+			storage_retry_alarm(storage, import->alarm_due_ms,
+				(uint32_t)import->alarm_tries, slice_of(NULL, 0));
 	}
 	for (uint32_t i = 0; i < import->schedule_count; i++)
 		storage_set_schedule(storage, &import->schedules[i]);

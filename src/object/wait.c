@@ -224,6 +224,8 @@ static void on_fetched(struct fetch *fetch)
 	call->wait.fetch_begun = false;
 	hold_body(fetch, fetch->body_in.capacity + fetch->headers_in.capacity);
 	engine_tick(objects->engine, objects->options.port);
+	if (fetch->status == 0 && strcmp(fetch->code, FETCH_FORBIDDEN) == 0)
+		report_refused(objects, &call->name, fetch);
 	wait_finish(call, WAIT_ENDED);
 	objects_act(objects);
 	objects_ask(objects);

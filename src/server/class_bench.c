@@ -66,6 +66,7 @@ struct class_bench {
 	int64_t now_ms;
 	struct config *config;
 	bench_fetch_fn fetch;
+	bench_say_fn say;
 	void *context;
 	char directory[64];
 
@@ -263,6 +264,8 @@ static void open_rooms(struct class_bench *bench)
 		.config = bench->config,
 		.registry = bench->registry,
 		.host = { bench, wake_objects, begin_fetch, cancel_fetch },
+		.say = bench->say,
+		.say_context = bench->context,
 	};
 	bench->timers[TIMER_OBJECTS] = (struct bench_timer){ INT64_MAX, run_objects };
 	bench->timers[TIMER_LEASES] = (struct bench_timer){ INT64_MAX, run_leases };
@@ -350,14 +353,15 @@ static void empty_directory(struct class_bench *bench)
 /* --- outside -------------------------------------------------------------------------------------
  */
 
-struct class_bench *class_bench_new(
-	struct config *config, bench_fetch_fn fetch, void *context, char *error, size_t error_size)
+struct class_bench *class_bench_new(struct config *config, bench_fetch_fn fetch, bench_say_fn say,
+	void *context, char *error, size_t error_size)
 {
 	struct class_bench *bench = memory_zeroed(sizeof(*bench));
 	bench->clock = (struct clock){ wall_ms, monotonic_ns };
 	bench->now_ms = START_MS;
 	bench->config = config;
 	bench->fetch = fetch;
+	bench->say = say;
 	bench->context = context;
 	bench->client.asker.id = 1;
 	bench->registry = class_registry_new();

@@ -22,11 +22,13 @@ struct bench_call {
 /* Answers an exchange: fills status, headers_in, body_in, or error and code. Returns after how many
  * milliseconds it is answered. */
 typedef int64_t (*bench_fetch_fn)(void *context, struct fetch *fetch);
+/* Is told of each line that classes log or fail with. */
+typedef void (*bench_say_fn)(void *context, int level, const char *text);
 
 /* `config` gives limits and `env`; it is changed: the bench is small. NULL and one line in `error`
  * when no directory can be made. */
-struct class_bench *class_bench_new(
-	struct config *config, bench_fetch_fn fetch, void *context, char *error, size_t error_size);
+struct class_bench *class_bench_new(struct config *config, bench_fetch_fn fetch, bench_say_fn say,
+	void *context, char *error, size_t error_size);
 void class_bench_free(struct class_bench **bench);
 
 /* A class for this and all later engines of the bench. False and one line in `error`: it does not

@@ -11,6 +11,7 @@
  *   evict(class, id)                  drops the instance
  *   run_alarm(class, id)              as DO.RUNALARM
  *   restart()                         as after kill -9
+ *   logged()                          the lines that classes logged or failed with
  *   fetch(function(request))          answers http.fetch: {status, headers, body, delay},
  *                                     or nil, message
  *   env(class, name, value)           a setting, from the next test on
@@ -34,11 +35,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HANDLE       "holdfast call"
-#define WORDS_MAX    64
-#define WAIT_MS_MAX  (24ll * 3600 * 1000)
-#define SOURCE_BYTES (16u << 20)
-#define USAGE_CODE   2
+#define HANDLE         "holdfast call"
+#define WORDS_MAX      64
+#define WAIT_MS_MAX    (24ll * 3600 * 1000)
+#define SOURCE_BYTES   (16u << 20)
+#define USAGE_CODE     2
+#define SAID_BYTES_MAX 65536 /* about: kept of what classes log in a test */
 
 struct run {
 	struct config *config;
@@ -51,6 +53,7 @@ struct run {
 	int passed;
 	int failed;
 	const char *file;
+	struct buffer said; /* lines that classes logged or failed with, in this test */
 };
 
 static struct run *run_of(lua_State *L)
@@ -385,6 +388,30 @@ static int64_t on_fetch(void *context, struct fetch *fetch)
 	return delay_ms < 0 ? 0 : delay_ms;
 }
 
+/* What a class logs is shown with a test that fails; a test may look at it. */
+static void on_say(void *context, int level, const char *text)
+{
+	struct run *run = context;
+	if (run->said.size < SAID_BYTES_MAX)
+		buffer_format(&run->said, "%s\n", text);
+}
+
+/* logged(): the lines so far. */
+static int test_logged(lua_State *L)
+{
+	const struct run *run = run_of(L);
+	struct slice rest = buffer_slice(&run->said);
+	lua_newtable(L);
+	for (lua_Integer i = 1; rest.size > 0; i++) {
+		const char *end = memchr(rest.data, '\n', rest.size);
+		size_t size = (size_t)(end - rest.data);
+		lua_pushlstring(L, rest.data, size);
+		lua_rawseti(L, -2, i);
+		rest = slice_of(rest.data + size + 1, rest.size - size - 1);
+	}
+	return 1;
+}
+
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
@@ -397,6 +424,16 @@ static void tell(struct run *run, bool ok, const char *name, const char *message
 		run->passed++;
 	else
 		run->failed++;
+}
+
+static void tell_said(const struct run *run)
+{
+	const char *at = run->said.data, *end = at + run->said.size;
+	while (at < end) {
+		const char *next = memchr(at, '\n', (size_t)(end - at));
+		printf("     | %.*s\n", (int)(next - at), at);
+		at = next + 1;
+	}
 }
 
 static int with_traceback(lua_State *L)
@@ -414,6 +451,7 @@ static int test_test(lua_State *L)
 	if (run->in_test)
 		return luaL_error(L, "a test within a test");
 	class_bench_reset(run->bench);
+	run->said.size = 0;
 	run->test++;
 	luaL_unref(L, LUA_REGISTRYINDEX, run->answerer);
 	run->answerer = LUA_NOREF;
@@ -423,6 +461,8 @@ static int test_test(lua_State *L)
 	bool ok = lua_pcall(L, 0, 0, -2) == LUA_OK;
 	run->in_test = false;
 	tell(run, ok, name, ok ? NULL : lua_tostring(L, -1));
+	if (!ok)
+		tell_said(run);
 	return 0;
 }
 
@@ -474,6 +514,7 @@ static const luaL_Reg functions[] = {
 	{ "restart", test_restart },
 	{ "env", test_env },
 	{ "fetch", test_fetch },
+	{ "logged", test_logged },
 	{ NULL, NULL },
 };
 
@@ -578,7 +619,7 @@ int class_test_run(struct config *config, char **files, int count)
 	char error[512];
 	if (!has_tests(files, count))
 		return USAGE_CODE;
-	run.bench = class_bench_new(config, on_fetch, &run, error, sizeof(error));
+	run.bench = class_bench_new(config, on_fetch, on_say, &run, error, sizeof(error));
 	if (run.bench == NULL) {
 		fprintf(stderr, "holdfast-server: %s\n", error);
 		return 1;
@@ -591,6 +632,7 @@ int class_test_run(struct config *config, char **files, int count)
 			run_test_file(&run, files[i]);
 	}
 	class_bench_free(&run.bench);
+	buffer_fini(&run.said);
 	if (run.passed + run.failed == 0)
 		printf("FAIL there is no test in these files\n");
 	printf("%d passed, %d failed\n", run.passed, run.failed);

@@ -7,4 +7,12 @@ function Families:refresh(key)
 	return key .. " " .. self.refreshes
 end
 
+function Families:tell(what)
+	log("told", what, { of = { self.id } })
+end
+
+function Families:break_down()
+	error("broken")
+end
+
 return Families

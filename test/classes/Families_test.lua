@@ -69,6 +69,14 @@ test("strings and keys are there too", function()
 	equal(#command("DO.NEWID"), 32)
 end)
 
+test("what classes log can be looked at, and is the test's own", function()
+	call("Families", "f", "tell", "one")
+	equal(logged(), { "Families 'f': told one {of = {\"f\"}}" })
+	raises(function() call("Families", "f", "break_down") end, "^CLASSERR ")
+	equal(#logged(), 2)
+	equal(logged()[2]:match("broken; traceback: (.*)"):match("Families:%d+") ~= nil, true)
+end)
+
 test("what needs a connection or a server says so", function()
 	for _, words in ipairs({ { "SUBSCRIBE", "c" }, { "CONFIG", "GET", "*" }, { "INFO" }, { "PING" },
 		{ "SHUTDOWN" }, { "HELLO", "3" } }) do

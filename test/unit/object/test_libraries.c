@@ -546,6 +546,28 @@ static void a_line_of_the_log_is_its_arguments_with_blanks(void **state)
 	assert_int_equal(rig->said_count, 3);
 }
 
+static void a_line_of_the_log_shows_what_is_in_tables(void **state)
+{
+	struct rig *rig = *state;
+	run(rig, "log('sold', { 1, 'two', true }, {})");
+	assert_string_equal(rig->said, "sold {1, \"two\", true} {}");
+	run(rig, "log({ a = { ['b c'] = { json.null } } })");
+	assert_string_equal(rig->said, "{a = {[\"b c\"] = {null}}}");
+	run(rig, "log({ 1, nil, 3, [2.5] = 'a\"\\\\\\n' }, json.null)");
+	assert_non_null(strstr(rig->said, "{1, ["));
+	assert_non_null(strstr(rig->said, "[3] = 3"));
+	assert_non_null(strstr(rig->said, "[2.5] = \"a\\\"\\\\\\x0a\""));
+	run(rig, "local t = {} t[1] = t log(t)");
+	assert_string_equal(rig->said, "{{{{{{{{{...}}}}}}}}}");
+	run(rig, "log({ setmetatable({ 1 }, { __tostring = function() return 'own' end }) })");
+	assert_string_equal(rig->said, "{own}");
+	/* However much is in it. */
+	run(rig, "local t = {} for i = 1, 10000 do t[i] = i end log(t, t)");
+	assert_in_range(strlen(rig->said), LIMIT_LOG_LINE_BYTES - 10, LIMIT_LOG_LINE_BYTES);
+	run(rig, "local t = {} for i = 1, 10000 do t['k' .. i] = { t } end log(t)");
+	assert_in_range(strlen(rig->said), LIMIT_LOG_LINE_BYTES - 20, LIMIT_LOG_LINE_BYTES);
+}
+
 static void a_line_of_the_log_stays_one_line_of_bounded_size(void **state)
 {
 	struct rig *rig = *state;
@@ -625,6 +647,8 @@ int main(void)
 			random_times_survive_being_written_and_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_line_of_the_log_is_its_arguments_with_blanks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_line_of_the_log_shows_what_is_in_tables, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_line_of_the_log_stays_one_line_of_bounded_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -190,7 +190,7 @@ static void check_alarm(struct turn *turn, struct storage *storage)
 
 static void retry_alarm(struct turn *turn, struct storage *storage)
 {
-	storage_retry_alarm(storage, alarm_ms + 2000, 1);
+	storage_retry_alarm(storage, alarm_ms + 2000, 1, slice_of(NULL, 0));
 }
 
 static void check_retry(struct turn *turn, struct storage *storage)

@@ -381,7 +381,7 @@ static void op_alarm(struct storage *storage, struct model *model)
 	default:
 		if (model->alarm_ms == 0)
 			return;
-		storage_retry_alarm(storage, at_ms, ++model->alarm_tries);
+		storage_retry_alarm(storage, at_ms, ++model->alarm_tries, slice_of(NULL, 0));
 		model->alarm_due_ms = not_past(at_ms);
 	}
 }

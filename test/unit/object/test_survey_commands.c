@@ -319,9 +319,10 @@ static void tells_of_one_object_what_is_stored_of_it(void **state)
 		rig->now_ms += 500;
 		turn_rig_run(rig, do_expire, "DO.EXPIRE", "Box", id, "60", NULL);
 		assert_string_equal(turn_rig_run(rig, do_info, "DO.INFO", "Box", id, NULL),
-			"*32\r\n$4\r\nkeys\r\n:1\r\n$5\r\nbytes\r\n:2\r\n"
+			"*34\r\n$4\r\nkeys\r\n:1\r\n$5\r\nbytes\r\n:2\r\n"
 			"$5\r\nalarm\r\n:1800000000000\r\n$13\r\nalarm-retries\r\n:0\r\n"
-			"$9\r\nschedules\r\n:0\r\n$7\r\nexpires\r\n:1700000060500\r\n"
+			"$9\r\nschedules\r\n:0\r\n$7\r\nfailing\r\n*0\r\n"
+			"$7\r\nexpires\r\n:1700000060500\r\n"
 			"$7\r\ncreated\r\n:1700000000000\r\n$7\r\nchanged\r\n:1700000000500\r\n"
 			"$9\r\nin-memory\r\n:0\r\n$5\r\ncalls\r\n:0\r\n$6\r\nerrors\r\n:0\r\n"
 			"$10\r\nlast-error\r\n$-1\r\n$13\r\nlast-error-at\r\n$-1\r\n"
@@ -361,6 +362,7 @@ struct run {
 	int64_t due_ms;
 	int64_t scheduled_ms;
 	uint32_t tries;
+	char error[16]; /* of the last one that failed */
 };
 
 static int compare_runs(const void *a, const void *b)
@@ -385,6 +387,7 @@ static void make_runs(struct turn *turn)
 			.next_ms = made[i].scheduled_ms,
 			.due_ms = made[i].due_ms,
 			.tries = made[i].tries,
+			.error = slice_text(made[i].error),
 		};
 		struct value nothing = { .type = VALUE_BYTES };
 		struct due wake = { DUE_WAKE, made[i].due_ms, name, slice_text("poll") };
@@ -393,7 +396,8 @@ static void make_runs(struct turn *turn)
 			storage_set_schedule(&storage, &schedule);
 		if (made[i].kind == DUE_ALARM) {
 			storage_set_alarm(&storage, made[i].scheduled_ms);
-			storage_retry_alarm(&storage, made[i].due_ms, made[i].tries);
+			storage_retry_alarm(
+				&storage, made[i].due_ms, made[i].tries, slice_text(made[i].error));
 		}
 		if (made[i].kind == DUE_WAKE) {
 			key_of_due(&key, &wake);
@@ -416,8 +420,11 @@ static void runs_init(struct run *runs, int64_t now_ms, struct random *random)
 		run->tries = (uint32_t)random_below(random, 3);
 		if (run->kind == DUE_WAKE)
 			run->tries = 0;
-		if (run->tries)
+		run->error[0] = '\0';
+		if (run->tries) {
 			run->due_ms += 2000 + (int64_t)random_below(random, 30000);
+			snprintf(run->error, sizeof(run->error), "no %d", i);
+		}
 	}
 	made = runs;
 }
@@ -427,12 +434,49 @@ static void write_run(struct buffer *out, const struct run *run)
 	static const char *const kinds[] = { "", "alarm", "schedule", "wake" };
 	static const char *const names[] = { "", "", "every day", "poll" };
 	const char *kind = kinds[run->kind], *name = names[run->kind];
-	buffer_format(out, "*12\r\n$2\r\nid\r\n$%zu\r\n%s\r\n$4\r\nkind\r\n$%zu\r\n%s\r\n",
+	buffer_format(out, "*14\r\n$2\r\nid\r\n$%zu\r\n%s\r\n$4\r\nkind\r\n$%zu\r\n%s\r\n",
 		strlen(run->id), run->id, strlen(kind), kind);
 	buffer_format(out, "$4\r\nname\r\n$%zu\r\n%s\r\n$3\r\ndue\r\n:%lld\r\n", strlen(name), name,
 		(long long)run->due_ms);
 	buffer_format(out, "$9\r\nscheduled\r\n:%lld\r\n$7\r\nretries\r\n:%u\r\n",
 		(long long)run->scheduled_ms, run->tries);
+	if (run->tries)
+		buffer_format(out, "$5\r\nerror\r\n$%zu\r\n%s\r\n", strlen(run->error), run->error);
+	else
+		buffer_format(out, "$5\r\nerror\r\n$-1\r\n");
+}
+
+static void make_failing(struct turn *turn)
+{
+	struct storage storage;
+	struct object_name name = { slice_text("Box"), slice_text("failing") };
+	storage_open(&storage, turn, &name);
+	struct schedule schedule = {
+		.name = slice_text("poll"),
+		.every_ms = 60000,
+		.method = slice_text("poll"),
+		.next_ms = turn->now_ms + 60000,
+		.due_ms = turn->now_ms + 2000,
+		.tries = 1,
+		.error = slice_text("CLASSERR Box.poll: Box:7: no"),
+	};
+	storage_set_schedule(&storage, &schedule);
+	schedule.name = slice_text("well");
+	schedule.error = slice_text("");
+	storage_set_schedule(&storage, &schedule);
+	storage_set_alarm(&storage, turn->now_ms);
+	storage_retry_alarm(&storage, turn->now_ms + 4000, 2, slice_text("BUSY come later"));
+	storage_close(&storage);
+}
+
+static void tells_of_one_object_what_fails(void **state)
+{
+	struct turn_rig *rig = *state;
+	turn_rig_run(rig, make_failing, "MAKE", "Box", "failing", NULL);
+	turn_rig_run(rig, do_info, "DO.INFO", "Box", "failing", NULL);
+	assert_non_null(strstr(rig->reply,
+		"failing\r\n*2\r\n$32\r\nalarm, 2 failed: BUSY come later\r\n"
+		"$53\r\nschedule poll, 1 failed: CLASSERR Box.poll: Box:7: no\r\n"));
 }
 
 static void lists_what_is_due_in_the_order_of_time(void **state)
@@ -793,6 +837,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counts_the_objects_of_a_class, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			lists_what_is_due_in_the_order_of_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_of_one_object_what_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_due_of_ended_objects_is_void, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -289,7 +289,8 @@ static void make_random(struct turn *turn)
 	if (random_below(dice, 2))
 		storage_set_alarm(&storage, at_ms);
 	if (storage.record.alarm_ms && random_below(dice, 2))
-		storage_retry_alarm(&storage, at_ms + 2000, 1 + (uint32_t)random_below(dice, 6));
+		storage_retry_alarm(&storage, at_ms + 2000, 1 + (uint32_t)random_below(dice, 6),
+			slice_of(NULL, 0));
 	for (int left = (int)random_below(dice, 4); left > 0; left--)
 		random_schedule(&storage, left);
 	if (random_below(dice, 2) && record_exists(&storage.record))
@@ -401,7 +402,7 @@ static void make_known(struct turn *turn)
 	storage_put(&storage, slice_text("b"), &text);
 	storage_put(&storage, slice_text("\xfe"), &table);
 	storage_set_alarm(&storage, 1800000000000);
-	storage_retry_alarm(&storage, 1800000002000, 1);
+	storage_retry_alarm(&storage, 1800000002000, 1, slice_of(NULL, 0));
 	struct schedule schedule = {
 		.name = slice_text("poll"),
 		.every_ms = 1800000,

@@ -37,6 +37,10 @@ static int64_t answer(void *context, struct fetch *fetch)
 	return 20;
 }
 
+static void say_nothing(void *context, int level, const char *text)
+{
+}
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = memory_zeroed(sizeof(*fixture));
@@ -49,7 +53,8 @@ static int set_up(void **state)
 	assert_int_equal(
 		config_parse_arguments(&fixture->config, 6, words, &action, error, sizeof(error)),
 		0);
-	fixture->bench = class_bench_new(&fixture->config, answer, fixture, error, sizeof(error));
+	fixture->bench = class_bench_new(
+		&fixture->config, answer, say_nothing, fixture, error, sizeof(error));
 	assert_non_null(fixture->bench);
 	*state = fixture;
 	return 0;
