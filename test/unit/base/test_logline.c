@@ -83,10 +83,10 @@ static void writes_a_line_an_event(void **state)
 static void a_line_longer_than_the_longest_is_cut(void **state)
 {
 	struct directory *directory = *state;
-	logline(LOGLINE_WARNING, "%02000d", 7);
+	logline(LOGLINE_WARNING, "%08000d", 7);
 	const char *text = text_of(directory, directory->log);
-	assert_int_equal(strlen(text), 1023);
-	assert_int_equal(text[1022], '\n');
+	assert_int_equal(strlen(text), 4095);
+	assert_int_equal(text[4094], '\n');
 }
 
 static void the_line_behind_a_move_starts_a_new_file(void **state)
