@@ -6,6 +6,7 @@
  */
 #include "admin/environment.h"
 
+#include "base/memory.h"
 #include "base/random.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ void environment_init(struct environment *environment, struct config *config, st
 	environment->latency = latency_new(config, clock);
 	environment->meter = meter_new();
 	environment->started_ms = clock_wall_ms(clock);
+	environment->startup_memory = memory_used();
 	allowance_read(&environment->allowance, "");
 
 	unsigned char bytes[20];

@@ -23,7 +23,8 @@ struct environment {
 	struct slowlog *slowlog;
 	struct latency *latency;
 	struct meter *meter;
-	int64_t started_ms; /* wall clock */
+	int64_t started_ms;    /* wall clock */
+	size_t startup_memory; /* in use when it was made */
 	struct allowance allowance;
 	char run_id[41]; /* 40 hex digits, new at each start */
 	char executable[1024];

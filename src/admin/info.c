@@ -12,6 +12,8 @@
 #include <assert.h>
 
 #define SECTIONS_MAX 64
+/* Keys whose lives are looked at for avg_ttl: some hundred of a database, as many turns. */
+#define LIVES_PER_SHARD 8
 
 struct walk {
 	uint64_t wanted; /* bit i: info_sections[i] */
@@ -53,6 +55,23 @@ static void add_families(struct turn *turn, struct info *info)
 	}
 }
 
+/* What the shard has of keys. */
+static void add_keys(struct turn *turn, struct info *info)
+{
+	struct store *store = turn->stores[turn->shard];
+	struct random random;
+	random_seed(&random, turn->request->started_ns + turn->shard);
+	for (uint8_t db = 0; db < LIMIT_DATABASES; db++) {
+		uint64_t keys, expiring;
+		store_count(store, db, &keys, &expiring);
+		info->keys[db] += keys;
+		info->expiring[db] += expiring;
+		if (expiring)
+			info->lives[db] += store_sample_lives(store, db, turn->now_ms, &random,
+				LIVES_PER_SHARD, &info->lives_ms[db]);
+	}
+}
+
 void admin_info(struct turn *turn)
 {
 	struct request *request = turn->request;
@@ -70,12 +89,7 @@ void admin_info(struct turn *turn)
 			return;
 		}
 		add_families(turn, &walk->info);
-		for (int db = 0; db < LIMIT_DATABASES; db++) {
-			uint64_t keys, expiring;
-			store_count(turn->stores[turn->shard], (uint8_t)db, &keys, &expiring);
-			walk->info.keys[db] += keys;
-			walk->info.expiring[db] += expiring;
-		}
+		add_keys(turn, &walk->info);
 		/* A worker's first shard bears its number. */
 		const struct environment *environment = request->environment;
 		if (turn->shard < environment->engine->worker_count && turn->objects)

@@ -16,6 +16,9 @@ struct info {
 	/* by database, summed over the shards */
 	uint64_t keys[LIMIT_DATABASES];
 	uint64_t expiring[LIMIT_DATABASES];
+	/* of those, what some by chance have left */
+	int64_t lives_ms[LIMIT_DATABASES];
+	uint32_t lives[LIMIT_DATABASES];
 	uint64_t sessions;
 	struct sessions_figures session_figures;
 	struct lease_stats leases;

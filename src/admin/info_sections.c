@@ -44,7 +44,9 @@ static void write_server(const struct info *info, struct buffer *out)
 	text(out, "redis_mode", "standalone");
 	buffer_format(out, "os:%s %s %s\r\n", name.sysname, name.release, name.machine);
 	number(out, "arch_bits", sizeof(void *) * 8);
+	text(out, "monotonic_clock", "POSIX clock_gettime");
 	text(out, "multiplexing_api", "epoll");
+	text(out, "atomicvar_api", "c11-builtin");
 	text(out, "gcc_version", __VERSION__);
 	number(out, "process_id", (uint64_t)getpid());
 	text(out, "process_supervised", "no");
@@ -60,39 +62,105 @@ static void write_server(const struct info *info, struct buffer *out)
 	number(out, "io_threads_active", setting(&environment->config->io_threads) > 0);
 }
 
+struct largest {
+	uint64_t input_bytes;
+	uint64_t output_bytes;
+};
+
+static bool note_largest(void *context, struct connection *connection)
+{
+	struct largest *largest = context;
+	uint64_t input_bytes = connection->shared_input_bytes;
+	uint64_t output_bytes = connection->shared_output_bytes;
+	if (input_bytes > largest->input_bytes)
+		largest->input_bytes = input_bytes;
+	if (output_bytes > largest->output_bytes)
+		largest->output_bytes = output_bytes;
+	return true;
+}
+
 static void write_clients(const struct info *info, struct buffer *out)
 {
+	const struct leases *leases = info->environment->engine->leases;
+	struct largest largest = { 0 };
 	struct net_stats net;
 	net_stats(info->environment->net, &net);
+	net_each_client(info->environment->net, note_largest, &largest);
 	number(out, "connected_clients", net.clients);
 	number(out, "cluster_connections", 0);
 	number(out, "maxclients", (uint64_t)setting(&info->environment->config->clients_max));
-	number(out, "blocked_clients", 0);
+	number(out, "client_recent_max_input_buffer", largest.input_bytes);
+	number(out, "client_recent_max_output_buffer", largest.output_bytes);
+	number(out, "blocked_clients", leases ? leases_waiting(leases) : 0);
 	number(out, "tracking_clients", 0);
 	number(out, "clients_in_timeout_table", 0);
+	number(out, "total_blocking_keys", 0);
+	number(out, "total_blocking_keys_on_nokey", 0);
+}
+
+/* There are neither scripts nor functions of Redis's. */
+static void write_script_memory(struct buffer *out)
+{
+	size(out, "used_memory_lua", 0);
+	number(out, "used_memory_vm_eval", 0);
+	number(out, "used_memory_scripts_eval", 0);
+	number(out, "number_of_cached_scripts", 0);
+	number(out, "number_of_functions", 0);
+	number(out, "number_of_libraries", 0);
+	number(out, "used_memory_vm_functions", 0);
+	size(out, "used_memory_vm_total", 0);
+	number(out, "used_memory_functions", 0);
+	size(out, "used_memory_scripts", 0);
+}
+
+/* What holds requests and replies on their way. */
+static void write_buffer_memory(const struct info *info, struct buffer *out)
+{
+	struct net_stats net;
+	struct gate_stats gate;
+	net_stats(info->environment->net, &net);
+	gate_stats(info->environment->engine->gate, &gate);
+	number(out, "mem_not_counted_for_evict", 0);
+	number(out, "mem_replication_backlog", 0);
+	number(out, "mem_total_replication_buffers", 0);
+	number(out, "mem_clients_slaves", 0);
+	number(out, "mem_clients_normal", net.held_bytes);
+	number(out, "mem_cluster_links", 0);
+	number(out, "mem_aof_buffer", gate.pending_bytes);
 }
 
 static void write_memory(const struct info *info, struct buffer *out)
 {
-	uint64_t used = memory_used(), resident = memory_resident();
+	uint64_t used = memory_used(), resident = memory_resident(), active = memory_active();
+	uint64_t startup = info->environment->startup_memory;
 	uint64_t peak = meter_peak(info->environment->meter, used);
+	uint64_t dataset = atomic_load_explicit(
+		&info->environment->engine->overlay_bytes, memory_order_relaxed);
 	size(out, "used_memory", used);
 	size(out, "used_memory_rss", resident);
 	size(out, "used_memory_peak", peak);
 	buffer_format(out, "used_memory_peak_perc:%.2f%%\r\n", 100 * ratio(used, peak));
-	number(out, "used_memory_dataset",
-		atomic_load_explicit(
-			&info->environment->engine->overlay_bytes, memory_order_relaxed));
+	number(out, "used_memory_overhead", used > dataset ? used - dataset : 0);
+	number(out, "used_memory_startup", startup);
+	number(out, "used_memory_dataset", dataset);
+	buffer_format(out, "used_memory_dataset_perc:%.2f%%\r\n",
+		used > startup ? 100 * ratio(dataset, used - startup) : 0);
+	number(out, "allocator_allocated", used);
+	number(out, "allocator_active", active);
 	size(out, "total_system_memory", memory_total());
 	size(out, "allowed_memory", info->environment->allowance.memory_bytes);
-	size(out, "used_memory_lua", 0);
+	write_script_memory(out);
 	size(out, "maxmemory", 0);
 	text(out, "maxmemory_policy", "noeviction");
+	buffer_format(out, "allocator_frag_ratio:%.2f\r\n", ratio(active, used));
+	number(out, "allocator_frag_bytes", active > used ? active - used : 0);
 	buffer_format(out, "mem_fragmentation_ratio:%.2f\r\n", ratio(resident, used));
 	number(out, "mem_fragmentation_bytes", resident > used ? resident - used : 0);
+	write_buffer_memory(info, out);
 	text(out, "mem_allocator", "libc");
 	number(out, "active_defrag_running", 0);
 	number(out, "lazyfree_pending_objects", 0);
+	number(out, "lazyfreed_objects", 0);
 }
 
 static void write_persistence(const struct info *info, struct buffer *out)
@@ -106,6 +174,11 @@ static void write_persistence(const struct info *info, struct buffer *out)
 		checkpoint.last_finished_ms ? checkpoint.last_finished_ms : environment->started_ms;
 	number(out, "loading", 0);
 	number(out, "async_loading", 0);
+	/* It never forks, so nothing is copied on a write. */
+	number(out, "current_cow_peak", 0);
+	number(out, "current_cow_size", 0);
+	number(out, "current_cow_size_age", 0);
+	text(out, "current_fork_perc", "0.00");
 	number(out, "rdb_changes_since_last_save", gate.appended_lsn - checkpoint.tree_lsn);
 	number(out, "rdb_bgsave_in_progress", checkpoint.running);
 	number(out, "rdb_last_save_time", (uint64_t)saved_ms / 1000);
@@ -114,18 +187,25 @@ static void write_persistence(const struct info *info, struct buffer *out)
 		checkpoint.completed ? (int64_t)checkpoint.last_duration_ms / 1000 : -1);
 	text(out, "rdb_current_bgsave_time_sec", "-1");
 	number(out, "rdb_saves", checkpoint.completed);
+	number(out, "rdb_last_cow_size", 0);
 	number(out, "aof_enabled", 1);
 	number(out, "aof_rewrite_in_progress", 0);
 	number(out, "aof_rewrite_scheduled", 0);
 	text(out, "aof_last_rewrite_time_sec", "-1");
 	text(out, "aof_current_rewrite_time_sec", "-1");
 	text(out, "aof_last_bgrewrite_status", "ok");
+	number(out, "aof_rewrites", 0);
+	number(out, "aof_rewrites_consecutive_failures", 0);
 	text(out, "aof_last_write_status", gate.full ? "err" : "ok");
+	number(out, "aof_last_cow_size", 0);
+	number(out, "module_fork_in_progress", 0);
+	number(out, "module_fork_last_cow_size", 0);
 	number(out, "aof_current_size", gate.log.bytes_live);
 	number(out, "aof_base_size", 0);
 	number(out, "aof_pending_rewrite", 0);
 	number(out, "aof_buffer_length", gate.pending_bytes);
 	number(out, "aof_pending_bio_fsync", gate.appended_lsn > gate.durable_lsn);
+	number(out, "aof_delayed_fsync", 0);
 }
 
 static void write_keyspace_hits(struct buffer *out, const struct engine *engine)
@@ -141,42 +221,78 @@ static void write_keyspace_hits(struct buffer *out, const struct engine *engine)
 	number(out, "keyspace_misses", misses);
 }
 
-static void write_stats(const struct info *info, struct buffer *out)
+/* What there is no such thing of: forks, replicas, evictions, modules, tracking, defragmentation.
+ */
+static void write_nothing_of(struct buffer *out)
+{
+	static const char *const names[] = { "sync_full", "sync_partial_ok", "sync_partial_err",
+		"evicted_keys", "total_eviction_exceeded_time", "current_eviction_exceeded_time",
+		"total_net_repl_input_bytes", "total_net_repl_output_bytes", "pubsubshard_channels",
+		"latest_fork_usec", "total_forks", "migrate_cached_sockets",
+		"slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
+		"current_active_defrag_time", "tracking_total_keys", "tracking_total_items",
+		"tracking_total_prefixes", "unexpected_error_replies", "dump_payload_sanitizations",
+		"acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		number(out, names[i], 0);
+	text(out, "instantaneous_input_repl_kbps", "0.00");
+	text(out, "instantaneous_output_repl_kbps", "0.00");
+}
+
+static void note_denials(void *context, const char *code, uint64_t count)
+{
+	uint64_t *denials = context;
+	if (strcmp(code, "WRONGPASS") == 0)
+		*denials = count;
+}
+
+/* Since Redis has them: rates over the last seconds. */
+static void write_rates(const struct info *info, const struct net_stats *net, struct buffer *out)
 {
 	struct environment *environment = info->environment;
-	struct net_stats net;
-	net_stats(environment->net, &net);
 	uint64_t counters[METER_COUNTERS] = {
-		[METER_COMMANDS] = net.commands,
-		[METER_INPUT_BYTES] = net.input_bytes,
-		[METER_OUTPUT_BYTES] = net.output_bytes,
+		[METER_COMMANDS] = net->commands,
+		[METER_INPUT_BYTES] = net->input_bytes,
+		[METER_OUTPUT_BYTES] = net->output_bytes,
 	};
 	double per_second[METER_COUNTERS];
 	meter_read(
 		environment->meter, clock_monotonic_ns(environment->clock), counters, per_second);
-	number(out, "total_connections_received", net.connections_received);
-	number(out, "total_commands_processed", net.commands);
 	number(out, "instantaneous_ops_per_sec", (uint64_t)per_second[METER_COMMANDS]);
-	number(out, "total_net_input_bytes", net.input_bytes);
-	number(out, "total_net_output_bytes", net.output_bytes);
 	buffer_format(
 		out, "instantaneous_input_kbps:%.2f\r\n", per_second[METER_INPUT_BYTES] / 1024);
 	buffer_format(
 		out, "instantaneous_output_kbps:%.2f\r\n", per_second[METER_OUTPUT_BYTES] / 1024);
+}
+
+static void write_stats(const struct info *info, struct buffer *out)
+{
+	struct environment *environment = info->environment;
+	struct net_stats net;
+	uint64_t denials = 0;
+	net_stats(environment->net, &net);
+	net_each_error(environment->net, note_denials, &denials);
+	number(out, "total_connections_received", net.connections_received);
+	number(out, "total_commands_processed", net.commands);
+	write_rates(info, &net, out);
+	number(out, "total_net_input_bytes", net.input_bytes);
+	number(out, "total_net_output_bytes", net.output_bytes);
 	number(out, "rejected_connections", net.connections_rejected);
-	number(out, "sync_full", 0);
-	number(out, "sync_partial_ok", 0);
-	number(out, "sync_partial_err", 0);
 	number(out, "expired_keys",
 		atomic_load_explicit(&environment->engine->expired_keys, memory_order_relaxed));
-	number(out, "evicted_keys", 0);
+	number(out, "evicted_clients", net.evictions);
 	write_keyspace_hits(out, environment->engine);
 	number(out, "pubsub_channels", subscriptions_names(environment->net, SUBSCRIPTION_CHANNEL));
 	number(out, "pubsub_patterns", subscriptions_names(environment->net, SUBSCRIPTION_PATTERN));
-	number(out, "latest_fork_usec", 0);
-	number(out, "total_forks", 0);
 	number(out, "total_error_replies", net.errors);
+	number(out, "total_reads_processed", net.reads);
+	number(out, "total_writes_processed", net.writes);
+	number(out, "io_threaded_reads_processed", net.io_reads);
+	number(out, "io_threaded_writes_processed", net.io_writes);
 	number(out, "client_output_buffer_limit_disconnections", net.output_limit_drops);
+	number(out, "acl_access_denied_auth", denials);
+	write_nothing_of(out);
 }
 
 static void write_replication(const struct info *info, struct buffer *out)
@@ -200,15 +316,48 @@ static void write_time(struct buffer *out, const char *name, struct timeval time
 		out, "%s:%lld.%06lld\r\n", name, (long long)time.tv_sec, (long long)time.tv_usec);
 }
 
+/* Of the thread that runs the first loop, in hundredths of a second; false: it cannot be told. */
+static bool read_main_thread(struct timeval *user, struct timeval *sys)
+{
+	char path[64];
+	unsigned long long user_ticks, sys_ticks;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	/* Behind the name, which may hold blanks, stand eleven fields that are not wanted. */
+	int got = fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+		&user_ticks, &sys_ticks);
+	fclose(file);
+	unsigned long long ticks = (unsigned long long)sysconf(_SC_CLK_TCK);
+	*user = (struct timeval){ (time_t)(user_ticks / ticks),
+		(suseconds_t)(user_ticks % ticks * 1000000 / ticks) };
+	*sys = (struct timeval){ (time_t)(sys_ticks / ticks),
+		(suseconds_t)(sys_ticks % ticks * 1000000 / ticks) };
+	return got == 2;
+}
+
 static void write_cpu(const struct info *info, struct buffer *out)
 {
 	struct rusage own, children;
+	struct timeval user, sys;
 	getrusage(RUSAGE_SELF, &own);
 	getrusage(RUSAGE_CHILDREN, &children);
 	write_time(out, "used_cpu_sys", own.ru_stime);
 	write_time(out, "used_cpu_user", own.ru_utime);
 	write_time(out, "used_cpu_sys_children", children.ru_stime);
 	write_time(out, "used_cpu_user_children", children.ru_utime);
+	if (!read_main_thread(&user, &sys))
+		return;
+	write_time(out, "used_cpu_sys_main_thread", sys);
+	write_time(out, "used_cpu_user_main_thread", user);
+}
+
+/* There are none: the headline alone says that. */
+static void write_modules(const struct info *info, struct buffer *out)
+{
+	(void)info;
+	(void)out;
 }
 
 static void write_commandstats(const struct info *info, struct buffer *out)
@@ -278,8 +427,9 @@ static void write_keyspace(const struct info *info, struct buffer *out)
 	for (int db = 0; db < LIMIT_DATABASES; db++) {
 		if (info->keys[db])
 			buffer_format(out,
-				"db%d:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0\r\n", db,
-				info->keys[db], info->expiring[db]);
+				"db%d:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%" PRId64 "\r\n",
+				db, info->keys[db], info->expiring[db],
+				info->lives[db] ? info->lives_ms[db] / info->lives[db] : 0);
 	}
 }
 
@@ -466,6 +616,7 @@ const struct info_section info_sections[] = {
 	{ "Stats", true, false, write_stats },
 	{ "Replication", true, false, write_replication },
 	{ "CPU", true, false, write_cpu },
+	{ "Modules", true, false, write_modules },
 	{ "Commandstats", false, false, write_commandstats },
 	{ "Errorstats", true, false, write_errorstats },
 	{ "Latencystats", false, false, write_latencystats },

@@ -51,6 +51,12 @@ size_t memory_used(void)
 	return info.uordblks + info.hblkhd;
 }
 
+size_t memory_active(void)
+{
+	struct mallinfo2 info = mallinfo2();
+	return info.arena + info.hblkhd;
+}
+
 void memory_give_back(size_t kept_bytes_max)
 {
 	if (mallinfo2().fordblks > kept_bytes_max)

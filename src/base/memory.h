@@ -22,6 +22,8 @@ size_t memory_used(void);
  * ms a gigabyte, in which other threads may wait for memory. */
 void memory_give_back(size_t kept_bytes_max);
 /* Resident set of this process in bytes, from /proc/self/statm; 0 when unreadable. */
+/* What the allocator has of the system's memory, used or not. */
+size_t memory_active(void);
 size_t memory_resident(void);
 /* Physical memory of the machine in bytes. */
 size_t memory_total(void);

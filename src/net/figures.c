@@ -129,6 +129,7 @@ void net_stats(const struct net *net, struct net_stats *out)
 	*out = (struct net_stats){
 		.connections_received = net->connections_received,
 		.connections_rejected = net->connections_rejected,
+		.held_bytes = net->input_bytes + net->engine->output_bytes,
 	};
 	for (uint16_t i = 0; i < net->loop_count; i++) {
 		const struct net_loop *loop = &net->loops[i];
@@ -139,7 +140,11 @@ void net_stats(const struct net *net, struct net_stats *out)
 		out->writes += loop->writes;
 		out->commands += loop->commands;
 		out->output_limit_drops += loop->output_limit_drops;
-		out->input_limit_drops += loop->input_limit_drops;
+		out->evictions += loop->evictions;
+		if (net->first_serving > 0) {
+			out->io_reads += loop->reads;
+			out->io_writes += loop->writes;
+		}
 		out->protocol_errors += loop->protocol_errors;
 	}
 	pthread_mutex_lock(&net->errors->lock);
@@ -194,7 +199,7 @@ static void reset_loop(struct net_loop *loop)
 	loop->writes = 0;
 	loop->commands = 0;
 	loop->output_limit_drops = 0;
-	loop->input_limit_drops = 0;
+	loop->evictions = 0;
 	loop->protocol_errors = 0;
 	for (uint32_t c = 0; c < loop->net->options.commands->count; c++) {
 		struct command_stats *stats = &loop->stats[c];

@@ -362,7 +362,7 @@ static void process(struct connection *connection)
 		logline(LOGLINE_WARNING,
 			"Client id=%llu addr=%s dropped: unfinished requests over input-memory",
 			(unsigned long long)connection->asker.id, connection->address);
-		connection->loop->input_limit_drops++;
+		connection->loop->evictions++;
 		connection_close(connection);
 		return;
 	}

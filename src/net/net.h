@@ -72,7 +72,11 @@ struct net_stats {
 	uint64_t commands; /* that have run */
 	uint64_t errors;   /* replies */
 	uint64_t output_limit_drops;
-	uint64_t input_limit_drops;
+	uint64_t evictions; /* of clients, for what all of them held */
+	/* of reads and writes, those by loops that only carry connections */
+	uint64_t io_reads;
+	uint64_t io_writes;
+	uint64_t held_bytes; /* of requests and replies of all clients */
 	uint64_t protocol_errors;
 };
 void net_stats(const struct net *net, struct net_stats *out);

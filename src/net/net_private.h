@@ -71,7 +71,7 @@ struct net_loop {
 	_Atomic uint64_t writes; /* to sockets */
 	_Atomic uint64_t commands;
 	_Atomic uint64_t output_limit_drops;
-	_Atomic uint64_t input_limit_drops;
+	_Atomic uint64_t evictions; /* for what all clients together held */
 	_Atomic uint64_t protocol_errors;
 	_Atomic bool look_for_kills;
 	char input[NET_INPUT_BYTES];

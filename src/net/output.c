@@ -96,7 +96,10 @@ void output_log_unread(const struct connection *connection, enum connection_kill
 	logline(LOGLINE_WARNING, "Client id=%llu addr=%s dropped: %llu bytes of replies unread, %s",
 		(unsigned long long)connection->asker.id, connection->address,
 		(unsigned long long)connection->shared_output_bytes, reasons[why]);
-	connection->loop->output_limit_drops++;
+	if (why == CONNECTION_SHED)
+		connection->loop->evictions++;
+	else
+		connection->loop->output_limit_drops++;
 }
 
 void output_look(struct connection *connection, int64_t now_ms)

@@ -95,6 +95,14 @@ void lease_wait_begin(struct turn *turn, struct lease_wait *wait)
  * ------------------------------------------------------------------------------
  */
 
+uint32_t leases_waiting(const struct leases *leases)
+{
+	uint32_t waiting = 0;
+	for (uint16_t i = 0; i < LIMIT_WORKERS; i++)
+		waiting += atomic_load_explicit(&leases->waiting[i], memory_order_relaxed);
+	return waiting;
+}
+
 struct lease_table *leases_table(struct leases *leases, uint16_t shard)
 {
 	return leases->shards[shard].table;

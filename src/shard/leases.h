@@ -38,6 +38,9 @@ void leases_forget_client(struct leases *leases, uint16_t port, uint64_t client)
 /* The server stops: who waits on this worker is told so. True while somebody does. */
 bool leases_drain(struct leases *leases, uint16_t port);
 
+/* Requests that wait for a lease; any thread. */
+uint32_t leases_waiting(const struct leases *leases);
+
 /* A shard's table, and now as leases count. */
 struct lease_table *leases_table(struct leases *leases, uint16_t shard);
 int64_t leases_clock_ms(const struct leases *leases);

@@ -8,6 +8,7 @@
 #define STORE_STORE_H
 
 #include "base/arena.h"
+#include "base/random.h"
 #include "holdfast/limits.h"
 #include "store/changes.h"
 #include "store/overlay.h"
@@ -43,6 +44,11 @@ uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn);
 bool store_settle(struct store *store, size_t most);
 /* Keys (expired ones that still stand included) and those with an expiry. Settles what is not. */
 void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring);
+
+/* Looks at so many keys of the database by chance. Of those that live and have an expiry: how many,
+ * and what they have left is added to `*sum_ms`. */
+uint32_t store_sample_lives(struct store *store, uint8_t db, int64_t now_ms, struct random *random,
+	uint32_t tries, int64_t *sum_ms);
 
 /* Bytes of the active overlay; of the frozen one, 0 when there is none. */
 size_t store_active_bytes(const struct store *store);

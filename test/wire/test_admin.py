@@ -395,6 +395,21 @@ class Info(harness.WireTest):
         self.assertEqual(self.info("errorstats"), {})
 
     @harness.only_holdfast
+    def test_who_waits_for_a_lease_is_blocked(self):
+        identity = self.call("SESSION.CREATE")
+        self.call("SESSION.LEASE", identity, "p", "MS", 60000)
+        self.assertEqual(self.info("clients")["blocked_clients"], "0")
+        waiting = [self.server.connect() for _ in range(3)]
+        for one in waiting:
+            one.send("SESSION.LEASE", identity, "p", "WAIT", 60000)
+        self.assertTrue(harness.wait_until(
+            lambda: self.info("clients")["blocked_clients"] == "3"))
+        self.integer(1, "SESSION.DEL", identity)
+        for one in waiting:
+            self.assertIsInstance(one.read(), resp.Null)
+        self.assertEqual(self.info("clients")["blocked_clients"], "0")
+
+    @harness.only_holdfast
     def test_more_codes_than_redis_tells_apart_are_counted_together(self):
         self.integer(1, "DO.CLASS", "LOAD", "Codes", """
             local Codes = class("Codes")
