@@ -23,8 +23,12 @@ What the provider gave is on disk before anybody sees it. When the answer to a r
 same refresh token is sent again, at once and then less and less often; a provider that lost the
 answer only hands out the successor again. A refresh token that somebody presents to `refresh` is
 never spent twice: one that was replaced a short while ago (REFRESH_GRACE_S) gets what replaced it.
-A provider that answers invalid_grant wants the user to log in: nothing is sent to it any more until
-set_token.
+A provider that does not take the refresh token any more wants the user to log in: nothing is sent to
+it until set_token. Providers say so in many ways, which are all read: invalid_grant and its kin
+(bad_refresh_token, invalid_refresh_token, interaction_required, ...), in an answer of 400, 401, 403
+or 200, as a field, nested, or in a sentence. What is wrong with the client (invalid_client, ...) is
+not the user's to mend. Answers are JSON or a form; a life may be a number, a text, a moment, or
+missing; a refresh token that is missing stays; scopes come in one text with blanks between them.
 
 Subscriptions
 	subscribe provider feed [title]   -> 1, or 0 when it was there
@@ -63,11 +67,14 @@ _), in lines `env UserSubscriptionManager NAME value`. The hosts must be in fetc
 	REFRESH_GRACE_S         300
 	FETCH_TIMEOUT_MS        10000
 
-A feed is JSON: an array of items, or a map with them in `items`. Of an item are read, the first
+A feed is JSON: an array of items, or a map with them in `items`; what is no item is passed over, and
+ids are kept as they are written, however large. A map without `items` that names an error is a
+failure, also with status 200; one about the token is as good as status 401. Of an item are read, the first
 that is there: id, guid, id.videoId; title, name, snippet.title; url, link, external_urls.spotify;
 published, published_at, release_date, snippet.publishedAt. An item without an id is left out.
 
-A provider that answers 429 is left alone until its Retry-After is over (a minute without one).
+A provider that answers 429, or names such a limit, is left alone until its Retry-After is over (a
+minute without one); so is one that answers 503 with a Retry-After.
 
 Errors: BADARGUMENT; NOTCONFIGURED (a setting is missing); NOTOKEN (set_token comes first);
 LOGINREQUIRED; REFRESHFAILED (no valid token now; the message says when it is tried again);
@@ -93,6 +100,10 @@ local SEEN_MAX = 500           -- items of a feed remembered; more than a page
 local POLL_MOST_MS = 300000    -- feeds that are not reached come first the next time
 local FAILURES_IN_A_ROW = 3    -- then a provider is left for this poll
 local TEXT_BYTES = 16384      -- of a token: some carry claims
+local FORM_BYTES = 65536       -- of an answer that is a form
+local ERROR_BYTES = 16384      -- of an answer that is an error with status 200
+local MOMENT_S_LEAST = 1e9     -- more seconds than a life has: since 1970
+local MOMENT_MS_LEAST = 1e12
 local ITEM_TEXT_BYTES = 2048   -- more of a title or URL is cut off
 
 --[[
@@ -119,7 +130,7 @@ local function text(value, what, most)
 end
 
 local function optional_text(value, what)
-	if value ~= nil and value ~= "" then
+	if value ~= nil and value ~= "" and value ~= json.null then
 		return text(value, what)
 	end
 end
@@ -175,9 +186,40 @@ local function form(fields)
 	return table.concat(parts, "&")
 end
 
+-- Ids beyond 64 bits stay what they are.
 local function decode(body)
-	local ok, value = pcall(json.decode, body)
+	local ok, value = pcall(json.decode, body, { big_numbers = "text" })
 	return ok and type(value) == "table" and value or nil
+end
+
+local function unescaped(value)
+	return (value:gsub("+", " "):gsub("%%(%x%x)", function(digits)
+		return string.char(tonumber(digits, 16))
+	end))
+end
+
+-- The fields of a form, as GitHub and Facebook answer; nil when it is none.
+local function decode_form(body)
+	local fields = {}
+	if #body > FORM_BYTES or not body:find("^[%w_.%-]+=[^%s<>{}]*%s*$") then
+		return nil
+	end
+	for name, value in body:gmatch("([^&=%s]+)=([^&%s]*)") do
+		fields[unescaped(name)] = unescaped(value)
+	end
+	return fields
+end
+
+local function words(text)
+	local set = {}
+	for word in text:gmatch("%S+") do
+		set[word] = true
+	end
+	return set
+end
+
+local function text_or_nil(value)
+	return type(value) == "string" and value ~= "" and value or nil
 end
 
 local MONTHS = {
@@ -335,22 +377,172 @@ local function refresh_request(provider, refresh_token)
 	}
 end
 
-local function text_or_nil(value)
-	return type(value) == "string" and value ~= "" and value or nil
+--[[
+How long a token lives from when it was sent, in seconds. Microsoft and others write numbers as
+texts, Facebook `expires`, Strava and older Microsoft a moment; 0 and nothing both mean that the
+provider does not say.
+]]
+local function life_s(body, sent_at)
+	for _, name in ipairs({ "expires_in", "expires", "expires_at", "expires_on" }) do
+		local value = body[name]
+		local seconds = tonumber(value)
+		if seconds and seconds > MOMENT_MS_LEAST then
+			seconds = (seconds - sent_at) / 1000
+		elseif seconds and seconds > MOMENT_S_LEAST then
+			seconds = seconds - sent_at / 1000
+		elseif not seconds and type(value) == "string" then
+			local at = time.parse(value)
+			seconds = at and (at - sent_at) / 1000
+		end
+		if seconds and seconds > 0 then
+			return seconds
+		end
+	end
+	return EXPIRES_IN_S
+end
+
+-- Twitch answers with a list, Slack and GitHub with commas, most with blanks as RFC 6749 has it.
+local function scope_of(scope)
+	if type(scope) == "table" then
+		local parts = {}
+		for _, part in ipairs(scope) do
+			parts[#parts + 1] = text_or_nil(part)
+		end
+		scope = table.concat(parts, " ")
+	end
+	scope = text_or_nil(scope)
+	return scope and (scope:find(" ") and scope or (scope:gsub(",", " "))):sub(1, TEXT_BYTES)
+end
+
+-- `bearer` and `BEARER` are one type.
+local function type_of(token_type)
+	token_type = text_or_nil(token_type)
+	return token_type and token_type:lower() == "bearer" and "Bearer" or token_type
 end
 
 -- Of a token that lives for less than two minutes half the life is used, or nobody would get it.
 local function tokens_of(body, sent_at)
-	local seconds = tonumber(body.expires_in) or EXPIRES_IN_S
-	local life_ms = math.floor(math.max(1, math.min(seconds, LIFE_S_MAX)) * 1000)
+	local life_ms = math.floor(math.max(1, math.min(life_s(body, sent_at), LIFE_S_MAX)) * 1000)
 	return {
 		access_token = body.access_token,
 		refresh_token = text_or_nil(body.refresh_token),
 		expires_at = sent_at + life_ms,
 		refresh_at = sent_at + life_ms - math.min(EXPIRY_MARGIN_MS, life_ms // 2),
-		token_type = text_or_nil(body.token_type),
-		scope = text_or_nil(body.scope),
+		token_type = type_of(body.token_type),
+		scope = scope_of(body.scope),
 	}
+end
+
+---- what providers call their errors
+
+-- The refresh token, or what the user once allowed, is no more.
+local LOGIN_WORDS = words([[
+	invalid_grant bad_refresh_token invalid_refresh_token expired_refresh_token
+	revoked_refresh_token refresh_token_expired refresh_token_invalid refresh_token_revoked
+	refresh_token_not_found invalid_token expired_token token_expired token_revoked
+	invalid_code invalid_auth not_authed interaction_required login_required consent_required
+	account_selection_required access_denied authorization_revoked user_revoked
+	user_inactive inactive_user inactive_org account_inactive account_disabled
+]])
+-- The client, its settings or the request; whatever else is said of tokens then.
+local CLIENT_WORDS = words([[
+	invalid_client incorrect_client_credentials bad_client_secret bad_client_id invalid_client_id
+	invalid_client_secret client_not_found deleted_client application_suspended
+	unsupported_grant_type invalid_grant_type invalid_scope
+]])
+local LIMIT_WORDS = words([[
+	ratelimited rate_limited rate_limit rate_limit_exceeded too_many_requests slow_down
+	temporarily_unavailable
+]])
+-- In a sentence about a refresh token.
+local BAD_WORDS = { "invalid", "expired", "revoked", "incorrect", "unknown", "not found", "malformed" }
+
+-- All texts of an answer in lower case; it may nest them, as Facebook, Fitbit and Strava do.
+local function texts_of(value, texts, depth)
+	if type(value) == "string" then
+		texts[#texts + 1] = value:sub(1, 500):lower()
+	elseif type(value) == "table" and depth < 4 then
+		for _, inner in pairs(value) do
+			if #texts < 50 then
+				texts_of(inner, texts, depth + 1)
+			end
+		end
+	end
+	return texts
+end
+
+local function has_word(texts, set)
+	for _, text in ipairs(texts) do
+		if set[text:gsub("[%s%-]+", "_")] then
+			return true
+		end
+	end
+	return false
+end
+
+local function has_sentence(texts)
+	for _, text in ipairs(texts) do
+		local is_about = text:find("refresh[ _%-]?token") or text:find("the token was", 1, true)
+		for _, bad in ipairs(is_about and BAD_WORDS or {}) do
+			if text:find(bad, 1, true) then
+				return true
+			end
+		end
+	end
+	return false
+end
+
+-- Facebook's and Strava's own ways.
+local function has_code(body)
+	local problem = type(body.error) == "table" and body.error or {}
+	local code = tonumber(problem.code)
+	if problem.type == "OAuthException" and (code == 190 or code == 102) then
+		return true
+	end
+	for _, entry in ipairs(type(body.errors) == "table" and body.errors or {}) do
+		if type(entry) == "table" and entry.resource == "RefreshToken" then
+			return true
+		end
+	end
+	return false
+end
+
+-- Some answers have the field always, and put nothing into it.
+local function is_set(value)
+	if type(value) == "table" then
+		return next(value) ~= nil
+	end
+	return value ~= nil and value ~= json.null and value ~= false and value ~= ""
+end
+
+-- What is wrong by its name, for people to read; nil when the answer names nothing.
+local function error_name(body)
+	local problem = is_set(body.error) and body.error
+	if type(problem) == "table" then
+		problem = text_or_nil(problem.errorId) or text_or_nil(problem.message)
+			or text_or_nil(problem.type) or "error"
+	elseif type(body.errors) == "table" and is_set(body.errors) then
+		local first = body.errors[1] or body.errors
+		problem = type(first) == "table"
+			and (text_or_nil(first.errorType) or text_or_nil(first.message)
+				or text_or_nil(first.code)) or "errors"
+	elseif not text_or_nil(problem) then
+		problem = body.ok == false and "not ok" or nil
+		problem = text_or_nil(body.message) or text_or_nil(body.status) or problem
+	end
+	return problem and problem:sub(1, 100)
+end
+
+-- "login", "limited", or nil: something else.
+local function error_kind(body)
+	local texts = texts_of(body, {}, 0)
+	if has_word(texts, CLIENT_WORDS) then
+		return nil
+	elseif has_word(texts, LIMIT_WORDS) then
+		return "limited"
+	elseif has_word(texts, LOGIN_WORDS) or has_sentence(texts) or has_code(body) then
+		return "login"
+	end
 end
 
 --[[
@@ -361,16 +553,19 @@ local function judge_refresh(answer, message, sent_at)
 	if not answer then
 		return { problem = message, is_lost = true }
 	end
-	local status, body = answer.status, decode(answer.body) or {}
-	if status == 200 and text_or_nil(body.access_token) then
+	local status = answer.status
+	local body = decode(answer.body) or decode_form(answer.body) or {}
+	local is_good = status >= 200 and status < 300
+	if is_good and text_or_nil(body.access_token) then
 		return { tokens = tokens_of(body, sent_at) }
 	end
-	local word = text_or_nil(body.error) or "no JSON of OAuth"
+	local name, kind = error_name(body), error_kind(body)
+	local waits = status == 429 or kind == "limited" or answer.headers["retry-after"]
 	return {
-		problem = ("HTTP %d: %s"):format(status, word:sub(1, 100)),
-		is_lost = status == 200 or status >= 500,
-		needs_login = status >= 400 and status < 500 and word == "invalid_grant",
-		pause_ms = status == 429 and retry_after_ms(answer.headers) or nil,
+		problem = ("HTTP %d: %s"):format(status, name or "no answer of OAuth"),
+		is_lost = not waits and (is_good and not name or status >= 500 or status == 408),
+		needs_login = status < 500 and status ~= 429 and kind == "login",
+		pause_ms = waits and retry_after_ms(answer.headers) or nil,
 	}
 end
 
@@ -408,7 +603,7 @@ function UserSubscriptionManager:_refresh(provider, token)
 	token.login = verdict.needs_login
 	token.retry_at = time.now() + (verdict.pause_ms or pause_ms)
 	self.storage:put(key, token)
-	log.warning("refresh for", provider, "of", self.id, "failed:", verdict.problem)
+	log.warning("refresh for", provider, "failed:", verdict.problem)
 	return token
 end
 
@@ -686,11 +881,14 @@ local function read_item(raw)
 	}
 end
 
--- The items of a body, in its order, each once; nil when it is no feed.
+-- The items of a body, in its order, each once; or nil and why it is no feed.
 local function read_items(body)
 	local feed = decode(body)
 	if not feed then
-		return nil
+		return nil, "the feed is not JSON"
+	elseif feed.items == nil
+		and (feed.ok == false or is_set(feed.error) or is_set(feed.errors)) then
+		return nil, error_name(feed) or "the feed is an error"
 	end
 	local items, known = {}, {}
 	for _, raw in ipairs(table_or_empty(feed.items or feed)) do
@@ -771,7 +969,8 @@ local function feed_request(provider, subscription, token)
 		url = url:gsub("{feed}", (percent(subscription.feed):gsub("%%", "%%%%"))),
 		headers = {
 			Accept = "application/json",
-			Authorization = token.token_type .. " " .. token.access_token,
+			-- Whatever it is called: `bearer`, or Slack's `bot` and `user`.
+			Authorization = "Bearer " .. token.access_token,
 			["If-None-Match"] = subscription.etag,
 		},
 		timeout = fetch_timeout_ms(),
@@ -790,6 +989,15 @@ function UserSubscriptionManager:_await_turn(poll, provider)
 		sleep(ms)
 	end
 	return false
+end
+
+-- The token is not taken: by status, or as Slack and Facebook say it.
+local function is_rejection(answer)
+	if answer.status == 401 then
+		return true
+	end
+	local body = answer.status ~= 304 and #answer.body <= ERROR_BYTES and decode(answer.body)
+	return body and not body.items and error_name(body) ~= nil and error_kind(body) == "login"
 end
 
 -- The provider's answer, and what is wrong with it. Neither: the provider is to be left alone.
@@ -812,7 +1020,7 @@ function UserSubscriptionManager:_fetch_feed(poll, subscription)
 			problem = ("HTTP %d"):format(answer.status)
 		end
 		self:_note("fetch:" .. provider, time.now() - began, problem)
-		if not answer or answer.status ~= 401 or try == 2 then
+		if not answer or not is_rejection(answer) or try == 2 then
 			return answer, problem
 		end
 		self:reject(provider, token.access_token)
@@ -825,9 +1033,9 @@ function UserSubscriptionManager:_take_answer(subscription, answer)
 	if answer.status == 304 then
 		return 0
 	end
-	local items = read_items(answer.body)
+	local items, problem = read_items(answer.body)
 	if not items then
-		return nil, "the feed is not JSON"
+		return nil, problem
 	end
 	local new = self:_new_items(provider, feed, items)
 	if #new > 0 then

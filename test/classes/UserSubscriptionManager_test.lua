@@ -423,6 +423,207 @@ user("refuses what it does not know", function()
 	raises(function() ann("token", "spotify") end, "^NOTOKEN ")
 end)
 
+---- what providers answer
+
+local function answer(status, body, headers)
+	return json(status, body, { headers = headers })
+end
+
+-- Of many kinds: what says that the user has to log in again.
+local wants_login = {
+	{ "RFC 6749", 400, '{"error":"invalid_grant"}' },
+	{ "Google", 400, '{"error":"invalid_grant","error_description":"Token has been expired or revoked."}' },
+	{ "GitHub", 200, '{"error":"bad_refresh_token","error_description":"The refresh token passed is incorrect or expired.","error_uri":"https://docs.github.com"}' },
+	{ "GitHub, as a form", 200, "error=bad_refresh_token&error_description=The+refresh+token+passed+is+incorrect+or+expired.&error_uri=https%3A%2F%2Fdocs.github.com" },
+	{ "Microsoft", 400, '{"error":"interaction_required","error_description":"AADSTS50076: ...","error_codes":[50076],"suberror":"basic_action"}' },
+	{ "Slack", 200, '{"ok":false,"error":"invalid_refresh_token"}' },
+	{ "Slack, revoked", 200, '{"ok":false,"error":"token_revoked"}' },
+	{ "Facebook", 400, '{"error":{"message":"Error validating access token","type":"OAuthException","code":190,"error_subcode":460,"fbtrace_id":"x"}}' },
+	{ "Auth0", 403, '{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}' },
+	{ "Atlassian", 403, '{"error":"unauthorized_client","error_description":"refresh_token is invalid"}' },
+	{ "Twitch", 400, '{"status":400,"message":"Invalid refresh token"}' },
+	{ "HubSpot", 400, '{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token"}' },
+	{ "Fitbit", 400, '{"errors":[{"errorType":"invalid_grant","message":"Refresh token invalid: x"}],"success":false}' },
+	{ "Strava", 400, '{"message":"Bad Request","errors":[{"resource":"RefreshToken","field":"refresh_token","code":"invalid"}]}' },
+	{ "Yahoo", 400, '{"error":{"localizedMessage":"x","errorId":"INVALID_REFRESH_TOKEN","message":"x"}}' },
+	{ "Zoho", 200, '{"error":"invalid_code"}' },
+	{ "X", 400, '{"error":"invalid_request","error_description":"Value passed for the token was invalid."}' },
+	{ "Salesforce", 400, '{"error":"inactive_user","error_description":"user is inactive"}' },
+	{ "TikTok", 200, '{"error":"invalid_grant","error_description":"Refresh token is invalid or expired.","log_id":"1"}' },
+	{ "with a byte order mark", 400, '\xef\xbb\xbf{"error":"invalid_grant"}' },
+}
+
+for _, case in ipairs(wants_login) do
+	user(case[1] .. " wants the user to log in, and is not asked again", function()
+		script("token", answer(case[2], case[3]))
+		advance(3600 * 1000)
+		raises(function() ann("token", "spotify") end, "^LOGINREQUIRED ")
+		advance(3600 * 1000)
+		raises(function() ann("token", "spotify") end, "^LOGINREQUIRED ")
+		equal(provider.refreshes, 1)
+		equal(ann("health").providers.spotify.status, "login_required")
+	end)
+end
+
+-- What is nobody's fault, or the client's: it is tried again, but not at once.
+local wants_patience = {
+	{ "a wrong secret", 401, '{"error":"invalid_client"}' },
+	{ "GitHub's wrong secret", 200, '{"error":"incorrect_client_credentials","error_description":"The client_id and/or client_secret passed are incorrect."}' },
+	{ "Slack's wrong secret", 200, '{"ok":false,"error":"bad_client_secret"}' },
+	{ "a grant that is not known", 400, '{"error":"unsupported_grant_type","error_description":"grant type refresh_token is invalid"}' },
+	{ "a page of a firewall", 403, "<html>Forbidden</html>" },
+	{ "Reddit's number", 400, '{"message":"Bad Request","error":400}' },
+	{ "a redirect", 302, "" },
+	{ "an error of null", 400, '{"error":null}' },
+}
+
+for _, case in ipairs(wants_patience) do
+	user(case[1] .. " is not the user's fault, and is asked again later", function()
+		script("token", answer(case[2], case[3]))
+		advance(3600 * 1000)
+		raises(function() ann("token", "spotify") end, "^REFRESHFAILED .*in 1000 ms")
+		equal(provider.refreshes, 1)
+		advance(1000)
+		equal(ann("token", "spotify"), "a2")
+	end)
+end
+
+-- When to come again: by header, or a minute.
+local wants_time = {
+	{ "429", 429, "{}", { ["retry-after"] = "30" }, 30000 },
+	{ "429 with a date", 429, "{}", { ["retry-after"] = "Tue, 14 Nov 2023 23:13:40 GMT" }, 20000 },
+	{ "503 with a time", 503, "busy", { ["retry-after"] = "20" }, 20000 },
+	{ "Slack's limit", 200, '{"ok":false,"error":"ratelimited"}', {}, 60000 },
+	{ "a limit by name", 400, '{"error":"slow_down"}', { ["retry-after"] = "5" }, 5000 },
+}
+
+for _, case in ipairs(wants_time) do
+	user(case[1] .. " is left alone for as long as it says", function()
+		script("token", json(case[2], case[3], { headers = case[4], delay = 0 }))
+		advance(3600 * 1000)
+		raises(function() ann("token", "spotify") end, "^REFRESHFAILED .*in " .. case[5] .. " ms")
+		advance(case[5] - 1)
+		raises(function() ann("token", "spotify") end, "^REFRESHFAILED ")
+		equal(provider.refreshes, 1)
+		advance(1)
+		equal(ann("token", "spotify"), "a2")
+	end)
+end
+
+-- Tokens: what they are called, and how long they live.
+local gives = {
+	{ "201", 201, '{"access_token":"new","refresh_token":"r1","expires_in":600}', 600 },
+	{ "a form", 200, "access_token=new&expires_in=28800&refresh_token=r1&scope=repo%2Cgist&token_type=bearer", 28800 },
+	{ "Facebook", 200, "access_token=new&expires=5184000", 5184000 },
+	{ "Microsoft's text", 200, '{"access_token":"new","expires_in":"3599","expires_on":"1700007199"}', 3599 },
+	{ "a moment", 200, '{"access_token":"new","expires_at":%d}', 1800 },
+	{ "a moment in milliseconds", 200, '{"access_token":"new","expires_on":%d000}', 1800 },
+	{ "a moment as text", 200, '{"access_token":"new","expires_at":"%s"}', 1800 },
+	{ "no life", 200, '{"access_token":"new"}', 3600 },
+	{ "a life of 0", 200, '{"access_token":"new","expires_in":0}', 3600 },
+	{ "a life of null", 200, '{"access_token":"new","expires_in":null,"refresh_token":null,"scope":null,"error":null}', 3600 },
+	{ "Slack", 200, '{"ok":true,"access_token":"new","token_type":"bot","expires_in":43200,"scope":"chat:write,users:read"}', 43200 },
+}
+
+for _, case in ipairs(gives) do
+	user(case[1] .. " gives a token", function()
+		advance(3600 * 1000)
+		local at = now() // 1000 + case[4]
+		local body = case[3]:gsub("%%d", tostring(at)):gsub("%%s", os.date("!%Y-%m-%dT%H:%M:%SZ", at))
+		script("token", answer(case[2], body))
+		local token = ann("refresh", "spotify", "r1")
+		equal(token.access_token, "new")
+		equal(token.refresh_token, "r1")
+		-- Moments have whole seconds, the answer took 20 ms.
+		local off = token.expires_at - (now() - 20 + case[4] * 1000)
+		equal(off > -1000 and off <= 0, true, "off by " .. off)
+		equal(provider.refreshes, 1)
+	end)
+end
+
+user("a type of token is sent as Bearer however it is written", function()
+	for _, kind in ipairs({ "bearer", "BEARER", "Bearer", "bot", "user" }) do
+		script("token", answer(200, ('{"access_token":"%s","refresh_token":"r1","expires_in":60,"token_type":"%s"}')
+			:format(provider.access_token, kind)))
+		script("feed", answer(200, "[]"))
+		ann("reject", "spotify", ann("token", "spotify"))
+		ann("subscribe", "spotify", "show")
+		ann("poll")
+		local request = provider.fetches[#provider.fetches]
+		equal(request.headers.Authorization, "Bearer " .. provider.access_token, kind)
+	end
+	equal(ann("refresh", "spotify", "r1").token_type, "user")
+end)
+
+user("scopes are one text with blanks between them", function()
+	for given, expected in pairs({ ['"a b"'] = "a b", ['"a,b"'] = "a b", ['["a","b"]'] = "a b", ['""'] = nil }) do
+		script("token", answer(200, ('{"access_token":"x","refresh_token":"r1","scope":%s}'):format(given)))
+		ann("reject", "spotify", ann("token", "spotify"))
+		equal(ann("refresh", "spotify", "r1").scope, expected, given)
+	end
+end)
+
+user("a refresh token that is rotated in every answer is followed", function()
+	for i = 2, 12 do
+		advance(3600 * 1000)
+		equal(ann("token", "spotify"), "a" .. i)
+	end
+	equal(provider.spent, 11)
+	raises(function() ann("refresh", "spotify", "r1") end, "^STALETOKEN ")
+end)
+
+user("an export with nulls is taken", function()
+	ann("delete_user")
+	equal(ann("import_tokens", ('{"spotify":{"access_token":"x","refresh_token":null,"scope":null,'
+		.. '"token_type":null,"expires_at":%d}}'):format(now() + 100000)), 1)
+	equal(ann("token", "spotify"), "x")
+end)
+
+---- feeds as they are
+
+user("a feed with nulls and large ids loses nothing", function()
+	ann("subscribe", "spotify", "show")
+	provider.feeds.show = '{"next":null,"items":[null,{"id":18446744073709551617,"name":"one"},null,'
+		.. '{"id":18446744073709551618,"name":null,"title":"two"},null,{"id":"x","url":null},null]}'
+	equal(ann("poll").new_items, 3)
+	equal(ids(ann("items")), "18446744073709551617 18446744073709551618 x")
+	equal(ann("items")[2].title, "two")
+	provider.feeds.show = '[null,{"id":18446744073709551619},{"id":18446744073709551618},null]'
+	equal(ann("poll").new_items, 1)
+end)
+
+user("a feed with half a character and a byte order mark is a feed", function()
+	ann("subscribe", "spotify", "show")
+	provider.feeds.show = '\xef\xbb\xbf[{"id":"e1","name":"\\ud83d"},{"id":"e2","size":1e999}] \n'
+	equal(ann("poll").new_items, 2)
+end)
+
+user("an error with status 200 is no empty feed", function()
+	ann("subscribe", "spotify", "show")
+	script("feed", answer(200, '{"ok":false,"error":"channel_not_found"}'))
+	local counts = ann("poll")
+	equal(counts.failed, 1)
+	equal(ann("list")[1].last_error, "channel_not_found")
+	script("feed", answer(200, '{"data":null,"errors":[{"message":"no such field"}]}'))
+	equal(ann("poll").failed, 1)
+	script("feed", answer(200, '{"data":[],"errors":[],"error":null}'))
+	equal(ann("poll").failed, 0)
+end)
+
+for _, body in ipairs({
+	'{"ok":false,"error":"token_expired"}',
+	'{"error":{"message":"Session has expired","type":"OAuthException","code":190}}',
+}) do
+	user("a feed that does not take the token has it refreshed: " .. body, function()
+		ann("subscribe", "spotify", "show")
+		provider.feeds.show = items(1, 1)
+		script("feed", answer(200, body))
+		equal(ann("poll").new_items, 1)
+		equal(provider.refreshes, 1)
+		equal(#provider.fetches, 2)
+	end)
+end
+
 ---- subscriptions and polling
 
 user("polls by itself on a schedule, which a failure does not end", function()
