@@ -10,7 +10,8 @@
  *                            key under the store's secret (store_format.h)
  *   0d | place 8           the line in which entries are evicted: type 3, the key
  *   0e | kind 1 | name     on shard 0: a tag (kind 1) or a prefix (kind 2) was invalidated: type 3
- *                          (kind 0: how many invalidations there were)
+ *                          (kind 0: how many invalidations there were; an empty name: what old
+ *                          ones were folded into, for all entries with a tag or all keys)
  *   0f | group             the sums of a group of entries, of all for the empty group: type 3
  *
  *
@@ -54,5 +55,6 @@
 #define CACHE_FORMAT_MARK_LATEST  0 /* one, `latest`: how many there were */
 #define CACHE_FORMAT_MARK_TAG     1
 #define CACHE_FORMAT_MARK_PREFIX  2
+#define CACHE_FORMAT_MARK_KINDS   3
 
 #endif

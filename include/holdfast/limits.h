@@ -160,6 +160,11 @@
 #define LIMIT_CACHE_TAGS      32
 #define LIMIT_CACHE_TAG_BYTES 255
 
+/* Lengths of invalidated prefixes of more than so many bytes that are told apart: a key is looked
+ * up once for each length. When there are so many, longer prefixes of other lengths are cut to a
+ * multiple of it: they cover more. */
+#define LIMIT_CACHE_PREFIX_LENGTHS 64
+
 /* Groups of keys (up to the first colon) that the cache keeps figures of, a shard. */
 #define LIMIT_CACHE_GROUPS      1000
 #define LIMIT_CACHE_GROUP_BYTES 64

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 
+#include <assert.h>
 #include <endian.h>
 
 #define XXH_INLINE_ALL
@@ -116,6 +117,27 @@ uint64_t hash_bytes_seeded(struct slice bytes, uint64_t seed)
 	struct sip sip = sip_start(&process_secret);
 	sip_word(&sip, seed);
 	return sip_finish(sip, bytes, sizeof(seed));
+}
+
+void hash_beginnings_init(struct hash_beginnings *beginnings, const char *bytes, uint64_t seed)
+{
+	struct sip sip = sip_start(&process_secret);
+	sip_word(&sip, seed);
+	*beginnings = (struct hash_beginnings){ .state = { sip.v0, sip.v1, sip.v2, sip.v3 },
+		.bytes = bytes };
+}
+
+uint64_t hash_beginnings_at(struct hash_beginnings *beginnings, size_t size)
+{
+	uint64_t *state = beginnings->state;
+	struct sip sip = { state[0], state[1], state[2], state[3] };
+	assert(size >= beginnings->taken);
+	for (; size - beginnings->taken >= 8; beginnings->taken += 8)
+		sip_word(&sip, word_at(beginnings->bytes + beginnings->taken));
+	state[0] = sip.v0, state[1] = sip.v1, state[2] = sip.v2, state[3] = sip.v3;
+	struct slice left =
+		slice_of(beginnings->bytes + beginnings->taken, size - beginnings->taken);
+	return sip_finish(sip, left, sizeof(uint64_t) + beginnings->taken);
 }
 
 void hash_set_process_secret(struct hash_secret secret)

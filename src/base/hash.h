@@ -12,6 +12,7 @@
 
 #include "base/slice.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HASH_SLOTS 16384
@@ -24,6 +25,15 @@ struct hash_secret {
 uint64_t hash_bytes(struct slice bytes);
 /* The same of a number and bytes: for what is found by both. */
 uint64_t hash_bytes_seeded(struct slice bytes, uint64_t seed);
+/* The same of beginnings of some bytes, from the shortest to the longest: each byte is read once.
+ */
+struct hash_beginnings {
+	uint64_t state[4];
+	const char *bytes;
+	size_t taken;
+};
+void hash_beginnings_init(struct hash_beginnings *beginnings, const char *bytes, uint64_t seed);
+uint64_t hash_beginnings_at(struct hash_beginnings *beginnings, size_t size);
 /* Makes the process's secret known, in place of the random one: for simulations, which must repeat.
  * Before anything has been hashed. */
 void hash_set_process_secret(struct hash_secret secret);

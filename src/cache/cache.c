@@ -29,6 +29,7 @@
 
 #define CACHE_SOFT    0x80 /* of facts.flags, beside those of the record */
 #define LINE_STEPS    16   /* places that one write looks at when the disk's part is full */
+#define FOLDS         32   /* old invalidations that a new one folds, at the most */
 #define SUBJECT_FIRST 'c'
 /* Of what one read may drop: a read is not to be too large for the log. */
 #define DROPPED_BYTES_MAX 65536
@@ -622,13 +623,32 @@ static void put_mark(struct turn *turn, uint8_t kind, struct slice name, const s
 	turn_put(turn, turn->shard, key_slice(&key), &value);
 }
 
+/* Keeps what is remembered within its bound, on disk as in memory. A bound that was lowered is
+ * reached bit by bit. */
+static void fold_marks(struct turn *turn, int64_t expire_ms)
+{
+	uint64_t bytes_max = (uint64_t)turn->config->cache_invalidation_bytes;
+	struct marks_folded folded;
+	struct key key;
+	for (int i = 0; i < FOLDS && marks_fold(cache_marks(turn), bytes_max, &folded); i++) {
+		key_of_cache_mark(&key, folded.kind, slice_of(folded.name, folded.size));
+		turn_delete(turn, turn->shard, key_slice(&key));
+		put_mark(turn, folded.kind, MARKS_COVER, &folded.cover, expire_ms);
+	}
+}
+
 void cache_invalidate(struct turn *turn, uint8_t kind, struct slice name, bool soft)
 {
+	struct marks *marks = cache_marks(turn);
+	int64_t expire_ms = turn->now_ms + LIMIT_CACHE_AGE_MS;
 	assert(turn->shard == 0);
-	struct mark mark = marks_add(cache_marks(turn), kind, name, soft);
-	struct mark latest = { .hard = marks_latest(cache_marks(turn)) };
-	put_mark(turn, kind, name, &mark, turn->now_ms + LIMIT_CACHE_AGE_MS);
+	if (kind == CACHE_FORMAT_MARK_PREFIX)
+		name = marks_prefix(marks, name);
+	struct mark mark = marks_add(marks, kind, name, soft);
+	struct mark latest = { .hard = marks_latest(marks) };
+	put_mark(turn, kind, name, &mark, expire_ms);
 	put_mark(turn, CACHE_FORMAT_MARK_LATEST, latest_name, &latest, 0);
+	fold_marks(turn, expire_ms);
 }
 
 static void load_marks(struct cache *cache, struct store *store)
@@ -652,6 +672,7 @@ static void load_marks(struct cache *cache, struct store *store)
 		struct mark mark = { le64toh(numbers[0]), le64toh(numbers[1]) };
 		marks_restore(cache->marks, kind, name, &mark);
 	}
+	marks_restored(cache->marks);
 	cursor_close(&cursor);
 	arena_fini(&arena);
 }

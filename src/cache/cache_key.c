@@ -65,7 +65,7 @@ bool key_parse_cache_place(struct slice store_key, uint64_t *place)
 
 void key_of_cache_mark(struct key *out, uint8_t kind, struct slice name)
 {
-	assert(name.size > 0 && name.size <= LIMIT_KEY_BYTES);
+	assert(name.size <= LIMIT_KEY_BYTES);
 	out->bytes[0] = TABLE_CACHE_MARK;
 	out->bytes[1] = (char)kind;
 	put_rest(out, 2, name);
@@ -73,7 +73,8 @@ void key_of_cache_mark(struct key *out, uint8_t kind, struct slice name)
 
 bool key_parse_cache_mark(struct slice store_key, uint8_t *kind, struct slice *name)
 {
-	if (store_key.size < 3 || store_key.data[0] != TABLE_CACHE_MARK)
+	if (store_key.size < 2 || store_key.data[0] != TABLE_CACHE_MARK ||
+		(uint8_t)store_key.data[1] >= CACHE_FORMAT_MARK_KINDS)
 		return false;
 	*kind = (uint8_t)store_key.data[1];
 	*name = slice_of(store_key.data + 2, store_key.size - 2);

@@ -14,7 +14,7 @@ void key_of_cache(struct key *out, const struct hash_secret *secret, struct slic
 bool key_parse_cache(struct slice store_key, uint64_t *hash, struct slice *key);
 void key_of_cache_place(struct key *out, uint64_t place);
 bool key_parse_cache_place(struct slice store_key, uint64_t *place);
-/* `kind` is CACHE_FORMAT_MARK_TAG or CACHE_FORMAT_MARK_PREFIX. */
+/* `kind` is a CACHE_FORMAT_MARK_...; the empty name is that of what older ones were folded into. */
 void key_of_cache_mark(struct key *out, uint8_t kind, struct slice name);
 bool key_parse_cache_mark(struct slice store_key, uint8_t *kind, struct slice *name);
 void key_of_cache_sums(struct key *out, struct slice group);

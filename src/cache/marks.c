@@ -1,6 +1,8 @@
 /*
  * marks: a hash of names, tags and prefixes apart. Of prefixes it is known which lengths there are,
- * so a key is looked up once for each.
+ * so a key is looked up once for each, by hashes that are made in one pass over the key. And a line
+ * of all, by when each was invalidated last: the oldest is folded first, so a cover never has a
+ * higher number than what is still remembered.
  *
  * Threads: any; see marks.h.
  */
@@ -14,11 +16,17 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #define BUCKETS_FIRST 64
 
+/* What the allocator and the buckets take for each, about. */
+#define OVERHEAD_BYTES 24
+
 struct named_mark {
-	struct named_mark *next;
+	struct named_mark *next; /* of its bucket */
+	struct named_mark *older;
+	struct named_mark *newer;
 	uint64_t hash;
 	struct mark mark;
 	uint8_t kind;
@@ -32,7 +40,12 @@ struct marks {
 	struct named_mark **buckets;
 	uint64_t bucket_count;
 	uint64_t count;
-	uint32_t prefixes; /* how many */
+	uint64_t bytes;
+	struct named_mark *oldest;
+	struct named_mark *newest;
+	struct mark covers[CACHE_FORMAT_MARK_KINDS];
+	uint32_t prefixes;    /* how many */
+	uint32_t odd_lengths; /* see is_odd_length */
 	uint32_t by_length[LIMIT_KEY_BYTES + 1];
 };
 
@@ -74,6 +87,14 @@ uint64_t marks_count(struct marks *marks)
 	return count;
 }
 
+uint64_t marks_bytes(struct marks *marks)
+{
+	pthread_rwlock_rdlock(&marks->lock);
+	uint64_t bytes = marks->bytes;
+	pthread_rwlock_unlock(&marks->lock);
+	return bytes;
+}
+
 static uint64_t hash_of(uint8_t kind, struct slice name)
 {
 	return hash_bytes_seeded(name, kind);
@@ -109,12 +130,56 @@ static void grow(struct marks *marks)
 	memory_free(before);
 }
 
+static uint64_t bytes_of(const struct named_mark *named)
+{
+	return sizeof(*named) + named->size + OVERHEAD_BYTES;
+}
+
+static void leave_line(struct marks *marks, struct named_mark *named)
+{
+	*(named->older ? &named->older->newer : &marks->oldest) = named->newer;
+	*(named->newer ? &named->newer->older : &marks->newest) = named->older;
+	named->older = named->newer = NULL;
+}
+
+static void stand_last(struct marks *marks, struct named_mark *named)
+{
+	named->older = marks->newest;
+	*(marks->newest ? &marks->newest->newer : &marks->oldest) = named;
+	marks->newest = named;
+}
+
+/* Multiples are what others are cut to: there are few. */
+static bool is_odd_length(size_t size)
+{
+	return size > LIMIT_CACHE_PREFIX_LENGTHS && size % LIMIT_CACHE_PREFIX_LENGTHS != 0;
+}
+
+static void count_prefix(struct marks *marks, size_t size)
+{
+	marks->prefixes++;
+	if (marks->by_length[size]++ == 0)
+		marks->odd_lengths += is_odd_length(size);
+}
+
+static void uncount_prefix(struct marks *marks, size_t size)
+{
+	assert(marks->by_length[size] > 0);
+	marks->prefixes--;
+	if (--marks->by_length[size] == 0)
+		marks->odd_lengths -= is_odd_length(size);
+}
+
+/* Made when it is not there; the last of the line. */
 static struct named_mark *take(struct marks *marks, uint8_t kind, struct slice name)
 {
 	uint64_t hash = hash_of(kind, name);
 	struct named_mark **place = place_of(marks, hash, kind, name);
-	if (*place)
+	if (*place) {
+		leave_line(marks, *place);
+		stand_last(marks, *place);
 		return *place;
+	}
 	if (marks->count >= marks->bucket_count) {
 		grow(marks);
 		place = place_of(marks, hash, kind, name);
@@ -125,12 +190,35 @@ static struct named_mark *take(struct marks *marks, uint8_t kind, struct slice n
 	named->size = (uint32_t)name.size;
 	memcpy(named->name, name.data, name.size);
 	*place = named;
+	stand_last(marks, named);
 	marks->count++;
-	if (kind == CACHE_FORMAT_MARK_PREFIX) {
-		marks->prefixes++;
-		marks->by_length[name.size]++;
-	}
+	marks->bytes += bytes_of(named);
+	if (kind == CACHE_FORMAT_MARK_PREFIX)
+		count_prefix(marks, name.size);
 	return named;
+}
+
+static void drop(struct marks *marks, struct named_mark **place)
+{
+	struct named_mark *named = *place;
+	*place = named->next;
+	leave_line(marks, named);
+	marks->count--;
+	marks->bytes -= bytes_of(named);
+	if (named->kind == CACHE_FORMAT_MARK_PREFIX)
+		uncount_prefix(marks, named->size);
+	memory_free(named);
+}
+
+struct slice marks_prefix(struct marks *marks, struct slice name)
+{
+	assert(name.size <= LIMIT_KEY_BYTES);
+	pthread_rwlock_rdlock(&marks->lock);
+	if (is_odd_length(name.size) && marks->by_length[name.size] == 0 &&
+		marks->odd_lengths >= LIMIT_CACHE_PREFIX_LENGTHS)
+		name.size -= name.size % LIMIT_CACHE_PREFIX_LENGTHS;
+	pthread_rwlock_unlock(&marks->lock);
+	return name;
 }
 
 struct mark marks_add(struct marks *marks, uint8_t kind, struct slice name, bool soft)
@@ -147,43 +235,110 @@ struct mark marks_add(struct marks *marks, uint8_t kind, struct slice name, bool
 	return mark;
 }
 
+static void raise_mark(struct mark *highest, const struct mark *mark)
+{
+	if (mark->hard > highest->hard)
+		highest->hard = mark->hard;
+	if (mark->soft > highest->soft)
+		highest->soft = mark->soft;
+}
+
+bool marks_fold(struct marks *marks, uint64_t bytes_max, struct marks_folded *out)
+{
+	pthread_rwlock_wrlock(&marks->lock);
+	struct named_mark *named = marks->oldest;
+	/* The newest stays, however little there may be. */
+	bool folds = marks->bytes > bytes_max && named != marks->newest;
+	if (folds) {
+		struct slice name = slice_of(named->name, named->size);
+		raise_mark(&marks->covers[named->kind], &named->mark);
+		out->kind = named->kind;
+		out->size = name.size;
+		out->cover = marks->covers[named->kind];
+		memcpy(out->name, name.data, name.size);
+		drop(marks, place_of(marks, named->hash, named->kind, name));
+	}
+	pthread_rwlock_unlock(&marks->lock);
+	return folds;
+}
+
+static uint64_t number_of(const struct mark *mark)
+{
+	return mark->hard > mark->soft ? mark->hard : mark->soft;
+}
+
 void marks_restore(struct marks *marks, uint8_t kind, struct slice name, const struct mark *mark)
 {
 	pthread_rwlock_wrlock(&marks->lock);
-	take(marks, kind, name)->mark = *mark;
-	uint64_t number = mark->hard > mark->soft ? mark->hard : mark->soft;
+	if (kind != CACHE_FORMAT_MARK_LATEST && name.size)
+		take(marks, kind, name)->mark = *mark;
+	else if (name.size == 0)
+		marks->covers[kind] = *mark;
+	uint64_t number = number_of(mark);
 	if (number > marks->latest)
 		marks->latest = number;
+	pthread_rwlock_unlock(&marks->lock);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t first = number_of(&(*(struct named_mark *const *)a)->mark);
+	uint64_t second = number_of(&(*(struct named_mark *const *)b)->mark);
+	return (first > second) - (first < second);
+}
+
+void marks_restored(struct marks *marks)
+{
+	pthread_rwlock_wrlock(&marks->lock);
+	struct named_mark **all = memory_alloc((marks->count + 1) * sizeof(struct named_mark *));
+	uint64_t count = 0;
+	for (struct named_mark *named = marks->oldest; named; named = named->newer)
+		all[count++] = named;
+	assert(count == marks->count);
+	qsort(all, count, sizeof(struct named_mark *), by_number);
+	marks->oldest = marks->newest = NULL;
+	for (uint64_t i = 0; i < count; i++) {
+		all[i]->older = all[i]->newer = NULL;
+		stand_last(marks, all[i]);
+	}
+	memory_free(all);
 	pthread_rwlock_unlock(&marks->lock);
 }
 
 void marks_forget(struct marks *marks, uint8_t kind, struct slice name)
 {
 	pthread_rwlock_wrlock(&marks->lock);
-	struct named_mark **place = place_of(marks, hash_of(kind, name), kind, name);
-	struct named_mark *named = *place;
-	if (named) {
-		*place = named->next;
-		marks->count--;
-		if (kind == CACHE_FORMAT_MARK_PREFIX) {
-			marks->prefixes--;
-			marks->by_length[name.size]--;
-		}
-		memory_free(named);
+	if (name.size == 0) {
+		marks->covers[kind] = (struct mark){ 0 };
+	} else {
+		struct named_mark **place = place_of(marks, hash_of(kind, name), kind, name);
+		if (*place)
+			drop(marks, place);
 	}
 	pthread_rwlock_unlock(&marks->lock);
 }
 
-static void raise_to(
-	const struct marks *marks, uint8_t kind, struct slice name, struct mark *highest)
+static void raise_to(const struct marks *marks, uint64_t hash, uint8_t kind, struct slice name,
+	struct mark *highest)
 {
-	const struct named_mark *named = *place_of(marks, hash_of(kind, name), kind, name);
-	if (named == NULL)
-		return;
-	if (named->mark.hard > highest->hard)
-		highest->hard = named->mark.hard;
-	if (named->mark.soft > highest->soft)
-		highest->soft = named->mark.soft;
+	const struct named_mark *named = *place_of(marks, hash, kind, name);
+	if (named)
+		raise_mark(highest, &named->mark);
+}
+
+static void raise_to_prefixes(const struct marks *marks, struct slice key, struct mark *highest)
+{
+	struct hash_beginnings beginnings;
+	uint32_t left = marks->prefixes;
+	raise_mark(highest, &marks->covers[CACHE_FORMAT_MARK_PREFIX]);
+	hash_beginnings_init(&beginnings, key.data, CACHE_FORMAT_MARK_PREFIX);
+	for (size_t size = 1; left > 0 && size <= key.size; size++) {
+		if (marks->by_length[size] == 0)
+			continue;
+		left -= marks->by_length[size];
+		raise_to(marks, hash_beginnings_at(&beginnings, size), CACHE_FORMAT_MARK_PREFIX,
+			slice_of(key.data, size), highest);
+	}
 }
 
 struct mark marks_of(struct marks *marks, struct slice key, struct slice tags)
@@ -191,15 +346,12 @@ struct mark marks_of(struct marks *marks, struct slice key, struct slice tags)
 	struct mark highest = { 0 };
 	struct slice tag;
 	pthread_rwlock_rdlock(&marks->lock);
+	if (tags.size)
+		raise_mark(&highest, &marks->covers[CACHE_FORMAT_MARK_TAG]);
 	while (cache_tag_next(&tags, &tag))
-		raise_to(marks, CACHE_FORMAT_MARK_TAG, tag, &highest);
-	uint32_t left = marks->prefixes;
-	for (size_t size = 1; left > 0 && size <= key.size; size++) {
-		if (marks->by_length[size] == 0)
-			continue;
-		left -= marks->by_length[size];
-		raise_to(marks, CACHE_FORMAT_MARK_PREFIX, slice_of(key.data, size), &highest);
-	}
+		raise_to(marks, hash_of(CACHE_FORMAT_MARK_TAG, tag), CACHE_FORMAT_MARK_TAG, tag,
+			&highest);
+	raise_to_prefixes(marks, key, &highest);
 	pthread_rwlock_unlock(&marks->lock);
 	return highest;
 }

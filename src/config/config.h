@@ -65,10 +65,11 @@ struct config {
 	_Atomic int64_t touch_percent;       /* `touch-granularity` */
 	_Atomic int64_t touch_bytes_max;     /* `touch-memory`, of all shards */
 	/* the cache */
-	_Atomic int64_t cache_memory_bytes;   /* `cache-memory`: of the hot tier, all shards */
-	_Atomic int64_t cache_disk_bytes;     /* `cache-disk`: of all entries, all shards */
-	_Atomic int64_t cache_origin_stale_s; /* `cache-origin-stale` */
-	_Atomic int64_t cache_origin_error_s; /* `cache-origin-stale-if-error` */
+	_Atomic int64_t cache_memory_bytes;       /* `cache-memory`: of the hot tier, all shards */
+	_Atomic int64_t cache_disk_bytes;         /* `cache-disk`: of all entries, all shards */
+	_Atomic int64_t cache_invalidation_bytes; /* `cache-invalidation-memory` */
+	_Atomic int64_t cache_origin_stale_s;     /* `cache-origin-stale` */
+	_Atomic int64_t cache_origin_error_s;     /* `cache-origin-stale-if-error` */
 	/* watching */
 	_Atomic int64_t loglevel; /* enum logline_level */
 	_Atomic int64_t slowlog_us;

@@ -474,6 +474,18 @@ const struct parameter parameters[] = {
 		.initial = "8gb",
 		.at_run_time = true,
 		.text = "What the cache's entries may take on disk; beyond it those not used for long go." },
+	{ .name = "cache-invalidation-memory",
+		.kind = PARAMETER_SIZE,
+		.field = FIELD(cache_invalidation_bytes),
+		.least = 1 * MB,
+		.most = 1 * TB,
+		.unit = "bytes",
+		.share = 32,
+		.auto_most = 32 * MB,
+		.initial = "auto",
+		.at_run_time = true,
+		.text = "Memory for tags and prefixes that were invalidated; beyond it the oldest are folded into "
+			"one that covers all entries with tags, or all keys, that were filled before it." },
 
 	{ .name = "cache-origin",
 		.kind = PARAMETER_LINES,

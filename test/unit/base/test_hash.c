@@ -118,6 +118,22 @@ static void a_seed_is_one_more_word(void **state)
 			hash_bytes(slice_of(bytes, size)));
 }
 
+static void hashes_beginnings_as_it_hashes_each(void **state)
+{
+	char bytes[300];
+	struct hash_beginnings one, other;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 7);
+	hash_beginnings_init(&one, bytes, 9);
+	hash_beginnings_init(&other, bytes, 9);
+	for (size_t size = 0; size <= sizeof(bytes); size++) {
+		uint64_t expected = hash_bytes_seeded(slice_of(bytes, size), 9);
+		assert_true(hash_beginnings_at(&one, size) == expected);
+		if (size % 13 == 0)
+			assert_true(hash_beginnings_at(&other, size) == expected);
+	}
+}
+
 static void hashes_nothing(void **state)
 {
 	/* XXH3's published value for no bytes and seed 0. */
@@ -197,6 +213,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(is_siphash_1_3),
 		cmocka_unit_test(depends_on_every_byte_and_on_the_seed),
 		cmocka_unit_test(a_seed_is_one_more_word),
+		cmocka_unit_test(hashes_beginnings_as_it_hashes_each),
 		cmocka_unit_test(hashes_nothing),
 		cmocka_unit_test(names_that_met_in_the_former_hash_are_spread),
 		cmocka_unit_test(each_process_has_a_secret_of_its_own),

@@ -94,6 +94,7 @@ static inline struct world *world_new(uint16_t workers, uint64_t seed)
 	world->workers = workers;
 	engine_rig_init(&world->rig, SHARDS);
 	world->rig.config.cache_memory_bytes = MEMORY_FULL;
+	world->rig.config.cache_invalidation_bytes = (int64_t)32 << 20;
 	world->rig.config.cache_disk_bytes = (int64_t)1 << 30;
 	open_cache(world);
 	return world;

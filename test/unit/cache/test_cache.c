@@ -693,6 +693,60 @@ static void a_lost_invalidation_does_not_make_later_ones_fail(void **state)
 		is_answer(swr(world, "k%d WAIT 0", boot), "lead", "", NOTHING);
 }
 
+static int stored_marks(struct world *world)
+{
+	struct arena arena;
+	struct cursor cursor;
+	struct slice store_key;
+	struct value value;
+	int count = 0;
+	arena_init(&arena, 1024);
+	open_table(&cursor, world, 0, &arena, TABLE_CACHE_MARK);
+	while (cursor_next(&cursor, &store_key, &value))
+		count++;
+	cursor_close(&cursor);
+	arena_fini(&arena);
+	return count;
+}
+
+/* Within memory and on disk, whatever is invalidated; what was invalidated stays so, and what came
+ * later than all that was folded is served. */
+static void invalidations_have_a_bound(void **state)
+{
+	enum { TAGS = 3000, BYTES = 100000, MOST = BYTES / 64 };
+	struct world *world = *state;
+	world->rig.config.cache_invalidation_bytes = BYTES;
+	ask(world, "cache.set first v TAGS 1 t0");
+	ask(world, "cache.set second v TAGS 1 s0");
+	ask(world, "cache.set bare v");
+	ask(world, "cache.set api:1 v");
+	ask(world, "cache.invalidate tag t0");
+	for (int i = 1; i < TAGS; i++)
+		ask(world, "cache.invalidate tag t%d", i);
+	ask(world, "cache.set late v TAGS 1 t%d", TAGS);
+	for (int boot = 0; boot < 2; boot++) {
+		int stored = stored_marks(world);
+		assert_in_range(stored, 100, MOST);
+		is_answer(swr(world, "first WAIT 0 LEASE 1"), "lead", "", NOTHING);
+		is_answer(swr(world, "bare WAIT 0"), "fresh", "v", 0);
+		is_answer(swr(world, "late WAIT 0"), "fresh", "v", 0);
+		restart(world, boot);
+		assert_int_equal(stored_marks(world), stored);
+	}
+	/* Its tag was never invalidated, but others were that are folded. */
+	is_answer(swr(world, "second WAIT 0 LEASE 1"), "lead", "", NOTHING);
+	for (int i = 0; i < TAGS; i++)
+		ask(world, "cache.invalidate prefix none:%d soft", i);
+	is_answer(swr(world, "api:1 WAIT 0 LEASE 1"), "refresh", "v", 0);
+	ask(world, "cache.set api:2 v");
+	is_answer(swr(world, "api:2 WAIT 0"), "fresh", "v", 0);
+	/* A bound that was lowered is reached as others come. */
+	world->rig.config.cache_invalidation_bytes = BYTES / 10;
+	for (int i = 0; i < 100; i++)
+		ask(world, "cache.invalidate tag x");
+	assert_in_range(stored_marks(world), 10, MOST / 10);
+}
+
 static void invalidations_are_remembered_for_366_days(void **state)
 {
 	struct world *world = *state;
@@ -713,18 +767,7 @@ static void invalidations_are_remembered_for_366_days(void **state)
 	is_answer(swr(world, "k WAIT 0 LEASE 1"), "lead", "", NOTHING);
 	pass(world, half);
 	expire(world);
-	struct arena arena;
-	struct cursor cursor;
-	struct slice store_key;
-	struct value value;
-	int count = 0;
-	arena_init(&arena, 1024);
-	open_table(&cursor, world, 0, &arena, TABLE_CACHE_MARK);
-	while (cursor_next(&cursor, &store_key, &value))
-		count++;
-	cursor_close(&cursor);
-	arena_fini(&arena);
-	assert_int_equal(count, 1); /* how many there were */
+	assert_int_equal(stored_marks(world), 1); /* how many there were */
 }
 
 int main(void)
@@ -761,6 +804,7 @@ int main(void)
 		WITH(jitter_never_keeps_longer_than_invalidations_are_remembered),
 		WITH(comes_back_after_a_restart),
 		WITH(a_lost_invalidation_does_not_make_later_ones_fail),
+		WITH(invalidations_have_a_bound),
 		WITH(invalidations_are_remembered_for_366_days),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,7 @@ static void restore_all(struct marks **marks)
 	for (int i = NAMES - 1; i >= 0; i--)
 		if (plain[i].mark.hard || plain[i].mark.soft)
 			marks_restore(*marks, plain[i].kind, name_of(&plain[i]), &plain[i].mark);
+	marks_restored(*marks);
 }
 
 static void say_what_a_list_says(void **state)
@@ -185,6 +186,101 @@ static void prefixes_of_every_length_apply(void **state)
 			marks_forget(marks, CACHE_FORMAT_MARK_PREFIX, slice_of(letters, size));
 	assert_int_equal(marks_of(marks, slice_of(letters, 99), slice_of(NULL, 0)).hard, 0);
 	assert_int_equal(marks_of(marks, slice_of(letters, 100), slice_of(NULL, 0)).hard, 100);
+	marks_free(&marks);
+}
+
+/* Long ones of many lengths are cut, to what covers them; a key is looked up for few lengths. */
+static void lengths_of_prefixes_are_bounded(void **state)
+{
+	char letters[LIMIT_KEY_BYTES];
+	bool seen[LIMIT_KEY_BYTES + 1] = { false };
+	int lengths = 0;
+	struct marks *marks = marks_new();
+	memset(letters, 'p', sizeof(letters));
+	for (size_t size = sizeof(letters); size > 0; size--) {
+		struct slice name = marks_prefix(marks, slice_of(letters, size));
+		assert_true(name.size > 0 && name.size <= size);
+		assert_true(size - name.size < LIMIT_CACHE_PREFIX_LENGTHS);
+		if (size <= LIMIT_CACHE_PREFIX_LENGTHS)
+			assert_int_equal(name.size, size);
+		struct mark mark = marks_add(marks, CACHE_FORMAT_MARK_PREFIX, name, false);
+		struct mark found = marks_of(marks, slice_of(letters, size), slice_of(NULL, 0));
+		assert_int_equal(found.hard, mark.hard);
+		lengths += !seen[name.size];
+		seen[name.size] = true;
+	}
+	assert_true(lengths <= 3 * LIMIT_CACHE_PREFIX_LENGTHS);
+	/* A length that is forgotten makes room for another one. */
+	struct slice odd = slice_of(letters, 777);
+	assert_int_equal(marks_prefix(marks, odd).size, 768);
+	marks_forget(marks, CACHE_FORMAT_MARK_PREFIX, slice_of(letters, 2047));
+	assert_int_equal(marks_prefix(marks, odd).size, 777);
+	marks_free(&marks);
+}
+
+/* What is folded is never taken for valid, and what came later never for invalidated. */
+static void old_ones_fold_into_what_covers_them(void **state)
+{
+	enum { TAGS = 5000, BYTES = 100000 };
+	struct arena arena;
+	struct marks_folded folded;
+	struct mark covers[CACHE_FORMAT_MARK_KINDS] = { 0 };
+	struct marks *marks = marks_new();
+	int gone = 0;
+	arena_init(&arena, 4096);
+	for (int i = 0; i < TAGS; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "tag%d", i);
+		marks_add(marks, CACHE_FORMAT_MARK_TAG, slice_text(name), i % 2);
+		/* The first is invalidated again and again: it is not old. */
+		marks_add(marks, CACHE_FORMAT_MARK_TAG, slice_text("tag0"), false);
+		while (marks_fold(marks, BYTES, &folded)) {
+			assert_int_equal(folded.kind, CACHE_FORMAT_MARK_TAG);
+			snprintf(name, sizeof(name), "tag%d", ++gone);
+			assert_true(slice_is(slice_of(folded.name, folded.size), name));
+			covers[folded.kind] = folded.cover;
+		}
+		assert_true(marks_bytes(marks) <= BYTES);
+	}
+	assert_true(gone > 0 && gone < TAGS);
+	assert_int_equal(marks_count(marks), TAGS - gone);
+	/* Tag i > 0 has the number 2 i + 1. */
+	uint64_t last = 2 * (uint64_t)gone + 1;
+	assert_int_equal(gone % 2 ? covers[1].soft : covers[1].hard, last);
+	assert_int_equal(gone % 2 ? covers[1].hard : covers[1].soft, last - 2);
+	struct slice key = slice_text("key"), other = slice_text("other");
+	struct mark mark = marks_of(marks, key, cache_tags_pack(&other, 1, &arena));
+	assert_int_equal(mark.hard, covers[1].hard);
+	assert_int_equal(mark.soft, covers[1].soft);
+	assert_int_equal(marks_of(marks, key, slice_of(NULL, 0)).hard, 0);
+	marks_forget(marks, CACHE_FORMAT_MARK_TAG, MARKS_COVER);
+	assert_int_equal(marks_of(marks, key, cache_tags_pack(&other, 1, &arena)).hard, 0);
+	marks_free(&marks);
+	arena_fini(&arena);
+}
+
+static void what_is_restored_folds_in_the_order_of_its_numbers(void **state)
+{
+	struct marks_folded folded;
+	struct marks *marks = marks_new();
+	struct mark cover = { .hard = 5 };
+	marks_restore(marks, CACHE_FORMAT_MARK_PREFIX, MARKS_COVER, &cover);
+	assert_int_equal(marks_of(marks, slice_text("k"), slice_of(NULL, 0)).hard, 5);
+	assert_int_equal(marks_latest(marks), 5);
+	for (uint64_t i = 0; i < 100; i++) {
+		char name[32];
+		struct mark mark = { .soft = 10 + i * 37 % 100 };
+		snprintf(name, sizeof(name), "p%d", (int)i);
+		marks_restore(marks, CACHE_FORMAT_MARK_PREFIX, slice_text(name), &mark);
+	}
+	marks_restored(marks);
+	for (uint64_t i = 0; i < 99; i++) {
+		assert_true(marks_fold(marks, 0, &folded));
+		assert_int_equal(folded.cover.soft, 10 + i);
+		assert_int_equal(folded.cover.hard, 5);
+	}
+	assert_false(marks_fold(marks, 0, &folded));
+	assert_int_equal(marks_count(marks), 1);
 	marks_free(&marks);
 }
 
@@ -262,6 +358,9 @@ int main(void)
 		cmocka_unit_test(say_what_a_list_says),
 		cmocka_unit_test(restoring_never_takes_numbers_back),
 		cmocka_unit_test(prefixes_of_every_length_apply),
+		cmocka_unit_test(lengths_of_prefixes_are_bounded),
+		cmocka_unit_test(old_ones_fold_into_what_covers_them),
+		cmocka_unit_test(what_is_restored_folds_in_the_order_of_its_numbers),
 		cmocka_unit_test(a_tag_is_no_prefix),
 		cmocka_unit_test(readers_see_no_number_without_its_mark),
 	};

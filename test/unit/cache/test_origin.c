@@ -52,6 +52,7 @@ static int set_up(void **state)
 		0);
 	world->rig.config.cache_memory_bytes = MEMORY_FULL;
 	world->rig.config.cache_disk_bytes = (int64_t)1 << 30;
+	world->rig.config.cache_invalidation_bytes = (int64_t)32 << 20;
 	open_cache(world);
 	memset(&o, 0, sizeof(o));
 	o.world = world;
