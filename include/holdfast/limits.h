@@ -48,8 +48,9 @@
  * about as long as a hundred small commands. */
 #define LIMIT_TURN_REPLY_BYTES ((size_t)1 << 20)
 
-/* Entries that one turn settles for a count of keys: each may be a look-up in the tree. */
-#define LIMIT_TURN_SETTLED 4096
+/* Steps of one turn before the thread does something else: keys of a command with many, entries
+ * that are settled for a count of keys. Each may be a look-up in the tree. */
+#define LIMIT_TURN_STEPS 4096
 
 /* Bytes of published messages that loops have not yet handed to their subscribers; beyond it
  * PUBLISH and writes wait. Loops empty their inboxes at each tick, so this is far above what they

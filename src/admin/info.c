@@ -84,7 +84,7 @@ void admin_info(struct turn *turn)
 		request->state = walk;
 	}
 	if (walks(walk->wanted)) {
-		if (!store_settle(turn->stores[turn->shard], LIMIT_TURN_SETTLED)) {
+		if (!store_settle(turn->stores[turn->shard], LIMIT_TURN_STEPS)) {
 			turn_continue(turn, turn->shard);
 			return;
 		}

@@ -134,29 +134,29 @@ void cache_mget_command(struct turn *turn)
 		writer_array(&turn->writer, count);
 		*next = 1;
 	}
-	struct arena_mark mark = arena_mark(turn_arena(turn));
-	for (; *next <= count && !turn_reply_is_full(turn); ++*next) {
-		if (turn_is_long(turn)) {
-			turn_continue_here(turn);
-			return;
-		}
+	/* Reading an entry may drop it. */
+	struct turn_mark mark = turn_mark(turn);
+	for (; *next <= count && !turn_reply_is_full(turn) && !turn_pauses(turn); ++*next) {
 		write_value(turn, turn_argument(turn, *next));
-		arena_rewind(turn_arena(turn), mark);
+		turn_rewind(turn, &mark);
 	}
 }
 
 void cache_del_command(struct turn *turn)
 {
-	int64_t deleted = 0;
-	if (!check_keys(turn))
+	struct progress *deleted = turn_state(turn, sizeof(*deleted));
+	if (deleted->next == 0 && !check_keys(turn))
 		return;
-	for (uint32_t i = 1; i < turn->request->argument_count; i++) {
-		struct slice key = turn_argument(turn, i);
-		deleted += cache_remove(turn, key);
+	progress_from(deleted, 1);
+	for (; deleted->next < turn->request->argument_count; deleted->next++) {
+		struct slice key = turn_argument(turn, deleted->next);
+		if (turn_pauses(turn))
+			return;
+		deleted->count += cache_remove(turn, key);
 		void_lease(turn, key);
 		stats_add(cache_stats(turn), key, STAT_DELETES, 1);
 	}
-	writer_integer(&turn->writer, deleted);
+	writer_integer(&turn->writer, deleted->count);
 }
 
 /* --- INFO ----------------------------------------------------------------------------------------

@@ -31,112 +31,114 @@ static bool parse_alarm(struct turn *turn, int64_t *at_ms);
 static bool parse_life(struct turn *turn, int64_t *life_ms);
 static void write_value(struct writer *writer, const struct value *value);
 
-/* What DO.GET and DO.LIST keep from turn to turn. */
-struct reading {
+/* What a command that may take long keeps from turn to turn. */
+struct visit {
 	bool entered;
-	uint32_t next;     /* DO.GET: argument */
-	struct slice last; /* DO.LIST: the key shown last */
+	struct progress at; /* arguments */
+	struct slice last;  /* DO.LIST: the key shown last */
 	uint64_t shown;
 };
 
-/* A long reply is made in several turns, which hold the shard: the object has been entered by the
- * first, and nobody has changed it since. */
-static bool enter_or_go_on(struct turn *turn, struct reading *reading, struct storage *storage)
+/* Turns that pause hold the shard: the object has been entered by the first, and nobody has changed
+ * it since. */
+static bool enter_or_go_on(
+	struct turn *turn, struct visit *visit, enum objects_intent intent, struct storage *storage)
 {
 	struct object_name name = { turn_argument(turn, 1), turn_argument(turn, 2) };
-	if (!reading->entered)
-		return objects_enter(turn, 1, OBJECTS_READ, storage);
-	storage_open(storage, turn, &name);
+	if (visit->entered)
+		storage_open(storage, turn, &name);
+	else if (!objects_enter(turn, 1, intent, storage))
+		return false;
+	visit->entered = true;
+	progress_from(&visit->at, FIRST);
 	return true;
-}
-
-static void leave_or_stay(struct turn *turn, struct reading *reading, struct storage *storage)
-{
-	if (!reading->entered)
-		objects_leave(turn, storage);
-	reading->entered = true;
 }
 
 void do_get(struct turn *turn)
 {
 	struct storage storage;
-	struct reading *reading = turn_state(turn, sizeof(*reading));
+	struct visit *visit = turn_state(turn, sizeof(*visit));
 	uint32_t count = count_of(turn);
-	if (!check_keys(turn, 1) || !enter_or_go_on(turn, reading, &storage))
+	bool begins = !visit->entered;
+	if ((begins && !check_keys(turn, 1)) ||
+		!enter_or_go_on(turn, visit, OBJECTS_READ, &storage))
 		return;
-	if (reading->next == 0) {
-		reading->next = FIRST;
-		if (count > FIRST + 1)
-			writer_array(&turn->writer, count - FIRST);
-	}
-	struct arena_mark mark = arena_mark(turn_arena(turn));
-	while (reading->next < count && !turn_is_long(turn) && !turn_reply_is_full(turn)) {
+	if (begins && count > FIRST + 1)
+		writer_array(&turn->writer, count - FIRST);
+	uint32_t *next = &visit->at.next;
+	struct turn_mark mark = turn_mark(turn);
+	for (; *next < count && !turn_reply_is_full(turn) && !turn_pauses(turn); ++*next) {
 		struct value value;
-		if (storage_get(&storage, turn_argument(turn, reading->next++), &value))
+		if (storage_get(&storage, turn_argument(turn, *next), &value))
 			write_value(&turn->writer, &value);
 		else
 			writer_null(&turn->writer);
-		arena_rewind(turn_arena(turn), mark);
+		turn_rewind(turn, &mark);
 	}
-	leave_or_stay(turn, reading, &storage);
-	if (reading->next < count)
-		turn_continue_here(turn);
+	objects_leave(turn, &storage);
 }
 
 void do_put(struct turn *turn)
 {
 	struct storage storage;
+	struct visit *visit = turn_state(turn, sizeof(*visit));
 	if ((count_of(turn) - FIRST) % 2 != 0) {
 		turn_error(turn, ERROR_ARITY, "do.put");
 		return;
 	}
-	if (!check_keys(turn, 2) || !check_sizes(turn) ||
-		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+	if ((!visit->entered && (!check_keys(turn, 2) || !check_sizes(turn))) ||
+		!enter_or_go_on(turn, visit, OBJECTS_WRITE, &storage))
 		return;
-	for (uint32_t i = FIRST; i < count_of(turn); i += 2) {
-		struct value value = { .type = VALUE_BYTES, .data = turn_argument(turn, i + 1) };
-		storage_put(&storage, turn_argument(turn, i), &value);
+	uint32_t *next = &visit->at.next;
+	for (; *next < count_of(turn) && !turn_pauses(turn); *next += 2) {
+		struct value value = { .type = VALUE_BYTES,
+			.data = turn_argument(turn, *next + 1) };
+		storage_put(&storage, turn_argument(turn, *next), &value);
 	}
 	objects_leave(turn, &storage);
-	writer_ok(&turn->writer);
+	if (*next >= count_of(turn))
+		writer_ok(&turn->writer);
 }
 
 void do_del(struct turn *turn)
 {
 	struct storage storage;
-	if (!check_keys(turn, 1) || !objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+	struct visit *visit = turn_state(turn, sizeof(*visit));
+	if ((!visit->entered && !check_keys(turn, 1)) ||
+		!enter_or_go_on(turn, visit, OBJECTS_WRITE, &storage))
 		return;
-	int64_t deleted = 0;
-	for (uint32_t i = FIRST; i < count_of(turn); i++)
-		deleted += storage_delete(&storage, turn_argument(turn, i));
+	struct progress *deleted = &visit->at;
+	for (; deleted->next < count_of(turn) && !turn_pauses(turn); deleted->next++)
+		deleted->count += storage_delete(&storage, turn_argument(turn, deleted->next));
 	objects_leave(turn, &storage);
-	writer_integer(&turn->writer, deleted);
+	if (deleted->next == count_of(turn))
+		writer_integer(&turn->writer, deleted->count);
 }
 
 /* Some of the list, from where the last turn ended. True when there is more. */
-static bool show_some(struct turn *turn, struct reading *reading, struct storage *storage,
+static bool show_some(struct turn *turn, struct visit *visit, struct storage *storage,
 	struct storage_range *range, uint64_t limit)
 {
 	struct storage_list list;
 	struct slice key;
 	struct value value;
-	if (reading->last.data)
-		*(range->reverse ? &range->end : &range->start_after) = reading->last;
+	if (visit->last.data)
+		*(range->reverse ? &range->end : &range->start_after) = visit->last;
 	storage_list_open(&list, storage, range);
-	struct arena_mark mark = arena_mark(turn_arena(turn));
+	struct turn_mark mark = turn_mark(turn);
 	bool more = true;
-	while (more && !turn_is_long(turn) && !turn_reply_is_full(turn)) {
-		more = reading->shown < limit && storage_list_next(&list, &key, &value);
+	while (!turn_reply_is_full(turn) && !turn_pauses(turn)) {
+		more = visit->shown < limit && storage_list_next(&list, &key, &value);
 		if (!more)
 			break;
-		reading->shown++;
+		visit->shown++;
 		writer_bulk(&turn->writer, key);
 		if (!range->without_data)
 			write_value(&turn->writer, &value);
-		arena_rewind(turn_arena(turn), mark);
+		turn_rewind(turn, &mark);
 	}
 	if (more)
-		reading->last = arena_copy(turn_arena(turn), key);
+		visit->last = arena_copy(turn_arena(turn), key);
 	storage_list_close(&list);
 	return more;
 }
@@ -161,18 +163,18 @@ void do_list(struct turn *turn)
 	struct storage storage;
 	struct storage_range range;
 	uint64_t limit;
-	struct reading *reading = turn_state(turn, sizeof(*reading));
-	if (!parse_list(turn, &range, &limit) || !enter_or_go_on(turn, reading, &storage))
+	struct visit *visit = turn_state(turn, sizeof(*visit));
+	bool begins = !visit->entered;
+	if (!parse_list(turn, &range, &limit) ||
+		!enter_or_go_on(turn, visit, OBJECTS_READ, &storage))
 		return;
 	bool all = count_of(turn) == FIRST;
 	bool more = false;
-	if (!all || reading->entered || turn_reply_fits(turn, storage.record.bytes))
-		more = show_some(turn, reading, &storage, &range, limit);
-	leave_or_stay(turn, reading, &storage);
-	if (more)
-		turn_continue_here(turn);
-	else
-		head_list(turn, range.without_data ? reading->shown : 2 * reading->shown);
+	if (!all || !begins || turn_reply_fits(turn, storage.record.bytes))
+		more = show_some(turn, visit, &storage, &range, limit);
+	objects_leave(turn, &storage);
+	if (!more)
+		head_list(turn, range.without_data ? visit->shown : 2 * visit->shown);
 }
 
 void do_deleteall(struct turn *turn)

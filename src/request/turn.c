@@ -106,9 +106,29 @@ void turn_continue_here(struct turn *turn)
 	turn->continue_at = TURN_HERE;
 }
 
-bool turn_is_long(const struct turn *turn)
+bool turn_pauses(struct turn *turn)
 {
-	return turn->request->reply.size - turn->reply_before >= LIMIT_TURN_REPLY_BYTES;
+	size_t written = turn->request->reply.size - turn->reply_before;
+	if (turn->steps++ < LIMIT_TURN_STEPS && written < LIMIT_TURN_REPLY_BYTES)
+		return false;
+	turn_continue_here(turn);
+	return true;
+}
+
+struct turn_mark turn_mark(struct turn *turn)
+{
+	return (struct turn_mark){
+		.arena = arena_mark(turn_arena(turn)),
+		.writes = turn->request->changes.writes,
+	};
+}
+
+void turn_rewind(struct turn *turn, struct turn_mark *mark)
+{
+	if (turn->request->changes.writes == mark->writes)
+		arena_rewind(turn_arena(turn), mark->arena);
+	else
+		*mark = turn_mark(turn);
 }
 
 void turn_park(struct turn *turn, void (*parked)(struct request *request))

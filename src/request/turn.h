@@ -28,6 +28,7 @@ struct turn {
 	uint32_t misses;
 	int32_t continue_at; /* see turn_continue, as request->walk_next */
 	size_t reply_before; /* bytes of the reply, when the turn began */
+	uint32_t steps;      /* see turn_pauses */
 	uint16_t port;       /* of the thread that runs it */
 	bool heard;          /* somebody subscribes to something: events are kept */
 	const struct config *config;
@@ -71,8 +72,35 @@ void *turn_state(struct turn *turn, size_t size);
  * when that has done something else. Nobody gets the shards in between, and nothing is committed
  * before the end: it finds everything as it left it, its changes included. */
 void turn_continue_here(struct turn *turn);
-/* The turn has written so much of its reply that it should go on in another one. */
-bool turn_is_long(const struct turn *turn);
+/* Asked before each step of what may have many: true when the turn has taken or written so much
+ * that it pauses here, and the handler returns. The first step of a turn is always taken. */
+bool turn_pauses(struct turn *turn);
+
+/* Where a handler stands that goes through its arguments from turn to turn. */
+struct progress {
+	uint32_t next; /* argument; 0: it has not begun */
+	int64_t count; /* of what it counts */
+};
+static inline struct progress *progress_from(struct progress *progress, uint32_t first)
+{
+	if (progress->next == 0)
+		progress->next = first;
+	return progress;
+}
+/* For a handler that goes through them once: its turn_state. */
+static inline struct progress *turn_progress(struct turn *turn, uint32_t first)
+{
+	return progress_from(turn_state(turn, sizeof(struct progress)), first);
+}
+
+/* A place in the turn's memory to go back to: turn_rewind frees what was read since, unless
+ * something was written since: what was written may lie there, so the mark moves up to here. */
+struct turn_mark {
+	struct arena_mark arena;
+	uint64_t writes;
+};
+struct turn_mark turn_mark(struct turn *turn);
+void turn_rewind(struct turn *turn, struct turn_mark *mark);
 /* Says so of a reply that would become longer by so many bytes. */
 static inline bool turn_reply_fits(struct turn *turn, size_t more)
 {

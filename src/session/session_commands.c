@@ -409,12 +409,16 @@ static bool check_ids(struct turn *turn)
 void session_exists(struct turn *turn)
 {
 	struct session session;
-	int64_t count = 0;
-	if (!check_ids(turn))
+	struct progress *found = turn_state(turn, sizeof(*found));
+	if (found->next == 0 && !check_ids(turn))
 		return;
-	for (uint32_t i = 1; i < turn->request->argument_count; i++)
-		count += session_open(&session, turn, turn_argument(turn, i));
-	writer_integer(&turn->writer, count);
+	progress_from(found, 1);
+	for (; found->next < turn->request->argument_count; found->next++) {
+		if (turn_pauses(turn))
+			return;
+		found->count += session_open(&session, turn, turn_argument(turn, found->next));
+	}
+	writer_integer(&turn->writer, found->count);
 }
 
 /* --- ending and changing the id
@@ -424,16 +428,19 @@ void session_exists(struct turn *turn)
 void session_del(struct turn *turn)
 {
 	struct session session;
-	int64_t count = 0;
-	if (!check_ids(turn))
+	struct progress *deleted = turn_state(turn, sizeof(*deleted));
+	if (deleted->next == 0 && !check_ids(turn))
 		return;
-	for (uint32_t i = 1; i < turn->request->argument_count; i++) {
-		if (!session_open_shown(&session, turn, turn_argument(turn, i)))
+	progress_from(deleted, 1);
+	for (; deleted->next < turn->request->argument_count; deleted->next++) {
+		if (turn_pauses(turn))
+			return;
+		if (!session_open_shown(&session, turn, turn_argument(turn, deleted->next)))
 			continue;
 		session_delete(&session);
-		count++;
+		deleted->count++;
 	}
-	writer_integer(&turn->writer, count);
+	writer_integer(&turn->writer, deleted->count);
 }
 
 void session_rotate_command(struct turn *turn)

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "holdfast/limits.h"
 #include "request/turn.h"
 #include "shard/shard.h"
 
@@ -15,15 +16,24 @@
 #define EXPIRE_KEYS_PER_TURN  64
 #define EXPIRE_TURNS_PER_STEP 8
 
+#define SHARD_WORDS (LIMIT_SHARDS / 64)
+
 /* --- routing -------------------------------------------------------------------------------------
  */
 
-static int compare_shards(const void *a, const void *b)
+/* Ascending, each once. */
+static void route_to(struct request *request, const uint64_t *wanted, uint16_t shard_count)
 {
-	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+	uint16_t count = 0;
+	for (uint32_t i = 0; i < SHARD_WORDS; i++)
+		count += (uint16_t)__builtin_popcountll(wanted[i]);
+	request->shards = arena_alloc(&request->arena, count * sizeof(uint16_t));
+	request->shard_count = 0;
+	for (uint16_t shard = 0; shard < shard_count; shard++)
+		if (wanted[shard / 64] >> shard % 64 & 1)
+			request->shards[request->shard_count++] = shard;
 }
 
-/* The shards of the keys, ascending, each once. */
 static void route_by_keys(struct engine *engine, struct request *request)
 {
 	const struct command *command = request->command;
@@ -33,20 +43,18 @@ static void route_by_keys(struct engine *engine, struct request *request)
 	assert(first > 0 && last >= first && last < (int)request->argument_count);
 	bool handles = (command->flags & COMMAND_HANDLES) && engine->handle_slot;
 	uint16_t (*slot)(struct slice) = handles ? engine->handle_slot : hash_slot;
-	uint32_t keys = (uint32_t)((last - first) / step + 1);
-	request->shards = arena_alloc(&request->arena, keys * sizeof(uint16_t));
-	for (uint32_t i = 0; i < keys; i++) {
-		struct slice key = request->arguments[first + (int)i * step];
-		request->shards[i] = slot(key) % engine->shard_count;
+	if (first == last) {
+		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
+		request->shards[0] = slot(request->arguments[first]) % engine->shard_count;
+		request->shard_count = 1;
+		return;
 	}
-	if (keys > 1)
-		qsort(request->shards, keys, sizeof(uint16_t), compare_shards);
-	uint16_t count = 1;
-	for (uint32_t i = 1; i < keys; i++) {
-		if (request->shards[i] != request->shards[count - 1])
-			request->shards[count++] = request->shards[i];
+	uint64_t wanted[SHARD_WORDS] = { 0 };
+	for (int i = first; i <= last; i += step) {
+		uint16_t shard = slot(request->arguments[i]) % engine->shard_count;
+		wanted[shard / 64] |= UINT64_C(1) << shard % 64;
 	}
-	request->shard_count = count;
+	route_to(request, wanted, engine->shard_count);
 }
 
 /* A shard of the port's own if it has any, so that nothing crosses threads; one after the other. */

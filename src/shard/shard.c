@@ -6,6 +6,7 @@
  *                 |            '--(held, or others wait)--> its queue, until it is given back
  *                 v all taken
  *             turn: handler -> changes -> one log record -> overlays
+ *                 |   (a long one pauses: it holds its shards, and goes on through the mailbox)
  *                 v
  *             give the shards back, last taken first --(other worker's)--> its mailbox
  *                 v all given back
@@ -21,6 +22,7 @@
  */
 #include "shard/shard.h"
 
+#include "holdfast/limits.h"
 #include "request/turn.h"
 
 #include <assert.h>
@@ -56,13 +58,26 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 		return;
 	}
 	uint64_t lsn = gate_append(engine->gate, changes->effects, changes->count);
-	for (uint32_t i = 0; i < changes->count; i++) {
-		const struct effect *effect = &changes->effects[i];
-		store_apply(engine->stores[effect->shard], effect, lsn);
-	}
+	turn->request->record_lsn = lsn;
 	engine->ports[self].appended = true;
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
+}
+
+/* Some of what was committed. The shards are held: nobody sees a part of it. */
+static void apply(struct engine *engine, struct request *request)
+{
+	const struct changes *changes = &request->changes;
+	uint32_t left = changes->count - request->applied;
+	uint32_t end = request->applied + (left < LIMIT_TURN_STEPS ? left : LIMIT_TURN_STEPS);
+	for (; request->applied < end; request->applied++) {
+		const struct effect *effect = &changes->effects[request->applied];
+		store_apply(engine->stores[effect->shard], effect, request->record_lsn);
+	}
+	if (request->applied < changes->count)
+		return;
+	request->record_lsn = 0;
+	request->applied = 0;
 }
 
 /* Held back like a reply: what a message tells of may have been read, and in an earlier turn. */
@@ -130,7 +145,16 @@ static void refuse_reply(struct turn *turn)
 	turn->continue_at = TURN_NOWHERE;
 }
 
-static void run_turn(struct engine *engine, uint16_t self, struct request *request)
+/* What turns take, by the clock. */
+static void count_time(struct engine *engine, struct port *port, struct request *request)
+{
+	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
+	request->elapsed_ns += ended_ns - port->stamp_ns;
+	port->burst_ns += ended_ns - port->stamp_ns;
+	port->stamp_ns = ended_ns;
+}
+
+static void run_handler(struct engine *engine, uint16_t self, struct request *request)
 {
 	struct port *port = &engine->ports[self];
 	struct turn turn = {
@@ -165,24 +189,31 @@ static void run_turn(struct engine *engine, uint16_t self, struct request *reque
 	request->paused_ms = pauses ? turn.now_ms : 0;
 	if (!pauses)
 		commit(engine, self, &turn);
-	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
-	request->elapsed_ns += ended_ns - port->stamp_ns;
-	port->burst_ns += ended_ns - port->stamp_ns;
-	port->stamp_ns = ended_ns;
 	bool relaxed = request->command->flags & COMMAND_RELAXED;
 	if (!relaxed && turn.gate_lsn > request->gate_lsn)
 		request->gate_lsn = turn.gate_lsn;
-	if (!pauses) {
-		if (request->changes.events)
-			publish(engine, self, request);
-		changes_init(&request->changes, request->changes.arena);
-	}
 	count_reply(engine, request);
-	for (uint16_t i = 0; i < request->shard_count; i++)
-		count_overlay(engine, &engine->shards[request->shards[i]]);
 	count_turn(&engine->shards[turn.shard], &turn);
 	assert(turn.continue_at < 0 || request->shard_count == 1);
 	request->walk_next = turn.continue_at;
+}
+
+/* False: it pauses. */
+static bool run_turn(struct engine *engine, uint16_t self, struct request *request)
+{
+	if (request->record_lsn == 0)
+		run_handler(engine, self, request);
+	if (request->record_lsn != 0)
+		apply(engine, request);
+	count_time(engine, &engine->ports[self], request);
+	if (request->walk_next == TURN_HERE || request->record_lsn != 0)
+		return false;
+	if (request->changes.events)
+		publish(engine, self, request);
+	changes_init(&request->changes, request->changes.arena);
+	for (uint16_t i = 0; i < request->shard_count; i++)
+		count_overlay(engine, &engine->shards[request->shards[i]]);
+	return true;
 }
 
 /* --- taking and giving back ----------------------------------------------------------------------
@@ -324,9 +355,7 @@ static void advance(struct engine *engine, uint16_t self, struct request *reques
 		if (!request->releasing) {
 			if (!take_shards(engine, self, request))
 				return;
-			if (!request->releasing)
-				run_turn(engine, self, request);
-			if (request->walk_next == TURN_HERE) {
+			if (!request->releasing && !run_turn(engine, self, request)) {
 				travel(engine, self, request, REQUEST_TRAVEL);
 				return;
 			}

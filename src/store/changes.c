@@ -67,6 +67,7 @@ void changes_tell(struct changes *changes, struct slice channel, struct slice me
 		changes->events = event;
 	changes->events_last = event;
 	changes->event_bytes += channel.size + message.size;
+	changes->writes++;
 }
 
 struct changes changes_save(const struct changes *changes)
@@ -83,7 +84,9 @@ struct changes changes_save(const struct changes *changes)
 
 void changes_restore(struct changes *changes, const struct changes *saved)
 {
+	uint64_t writes = changes->writes + 1;
 	*changes = *saved;
+	changes->writes = writes;
 	/* The mark may be restored again: it keeps its own effects. */
 	changes->capacity = 0;
 	make_room_for(changes, saved->count);
@@ -169,6 +172,7 @@ static void make_room_for(struct changes *changes, uint32_t count)
 static void set(struct changes *changes, const struct effect *effect)
 {
 	assert(effect->key.size > 0 && effect->key.size <= LIMIT_STORE_KEY_BYTES);
+	changes->writes++;
 	uint32_t position = find(changes, effect->shard, effect->key);
 	if (position != POSITION_NONE) {
 		struct effect *earlier = &changes->effects[position];

@@ -28,6 +28,7 @@ struct changes {
 	struct event *events; /* in the order they came */
 	struct event *events_last;
 	size_t event_bytes; /* of channels and messages, for limits */
+	uint64_t writes;    /* times that any of this changed */
 };
 
 void changes_init(struct changes *changes, struct arena *arena);

@@ -25,31 +25,31 @@ static bool find_object(struct turn *turn, struct value *out);
 
 void keys_del(struct turn *turn)
 {
-	int64_t deleted = 0;
-	for (uint32_t i = 1; i < turn->request->argument_count; i++) {
+	struct progress *deleted = turn_progress(turn, 1);
+	for (; deleted->next < turn->request->argument_count; deleted->next++) {
 		struct place place;
 		struct value value;
-		if (!place_of_argument(turn, i, &place))
+		if (turn_pauses(turn) || !place_of_argument(turn, deleted->next, &place))
 			return;
 		if (place_look(turn, &place, &value)) {
 			place_delete(turn, &place);
-			deleted++;
+			deleted->count++;
 		}
 	}
-	writer_integer(&turn->writer, deleted);
+	writer_integer(&turn->writer, deleted->count);
 }
 
 void keys_exists(struct turn *turn)
 {
-	int64_t found = 0;
-	for (uint32_t i = 1; i < turn->request->argument_count; i++) {
+	struct progress *found = turn_progress(turn, 1);
+	for (; found->next < turn->request->argument_count; found->next++) {
 		struct place place;
 		struct value value;
-		if (!place_of_argument(turn, i, &place))
+		if (turn_pauses(turn) || !place_of_argument(turn, found->next, &place))
 			return;
-		found += place_look(turn, &place, &value);
+		found->count += place_look(turn, &place, &value);
 	}
-	writer_integer(&turn->writer, found);
+	writer_integer(&turn->writer, found->count);
 }
 
 void keys_type(struct turn *turn)

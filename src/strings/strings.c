@@ -19,13 +19,20 @@ static void set_for(struct turn *turn, enum option_time time, const char *comman
 static void set_with_options(
 	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms);
 static void write_value_or_null(struct turn *turn, bool found, const struct value *value);
-static bool put_pairs(struct turn *turn);
-static bool fits_from(struct turn *turn, uint32_t first);
+static bool put_pairs(struct turn *turn, struct progress *put);
 
 /* What MGET keeps from turn to turn. */
 struct mget {
-	uint32_t next; /* argument */
-	bool fits;     /* all that is left has been weighed */
+	uint32_t next;    /* argument to be written */
+	uint32_t weighed; /* those before it have been; 0: it has not begun */
+	uint64_t bytes;   /* of what has been weighed */
+};
+static bool weigh_rest(struct turn *turn, struct mget *mget);
+
+/* What MSETNX keeps from turn to turn. */
+struct msetnx {
+	struct progress looked;
+	struct progress put;
 };
 
 void strings_get(struct turn *turn)
@@ -123,24 +130,20 @@ void strings_mget(struct turn *turn)
 {
 	struct mget *mget = turn_state(turn, sizeof(*mget));
 	uint32_t count = turn->request->argument_count;
-	struct arena_mark mark = arena_mark(turn_arena(turn));
+	struct turn_mark mark = turn_mark(turn);
 	if (mget->next == 0) {
 		writer_array(&turn->writer, count - 1);
 		mget->next = 1;
-	} else if (!mget->fits && !(mget->fits = fits_from(turn, mget->next))) {
+	} else if (mget->weighed < count && !weigh_rest(turn, mget)) {
 		return;
 	}
-	for (; mget->next < count; mget->next++) {
+	for (; mget->next < count && !turn_pauses(turn); mget->next++) {
 		struct place place;
 		struct value value;
-		if (turn_is_long(turn)) {
-			turn_continue_here(turn);
-			return;
-		}
 		if (!place_of_argument(turn, mget->next, &place))
 			return;
 		write_value_or_null(turn, place_get(turn, &place, &value), &value);
-		arena_rewind(turn_arena(turn), mark);
+		turn_rewind(turn, &mark);
 	}
 }
 
@@ -148,7 +151,7 @@ void strings_mset(struct turn *turn)
 {
 	if (turn->request->argument_count % 2 == 0)
 		turn_error(turn, ERROR_ARITY, "mset");
-	else if (put_pairs(turn))
+	else if (put_pairs(turn, turn_progress(turn, 1)))
 		writer_ok(&turn->writer);
 }
 
@@ -159,17 +162,19 @@ void strings_msetnx(struct turn *turn)
 		turn_error(turn, ERROR_ARITY, "msetnx");
 		return;
 	}
-	for (uint32_t i = 1; i < count; i += 2) {
+	struct msetnx *msetnx = turn_state(turn, sizeof(*msetnx));
+	struct progress *looked = progress_from(&msetnx->looked, 1);
+	for (; looked->next < count; looked->next += 2) {
 		struct place place;
 		struct value old;
-		if (!place_of_argument(turn, i, &place))
+		if (turn_pauses(turn) || !place_of_argument(turn, looked->next, &place))
 			return;
 		if (place_look(turn, &place, &old)) {
 			writer_integer(&turn->writer, 0);
 			return;
 		}
 	}
-	if (put_pairs(turn))
+	if (put_pairs(turn, progress_from(&msetnx->put, 1)))
 		writer_integer(&turn->writer, 1);
 }
 
@@ -209,21 +214,24 @@ static void set_with_options(
 	place_put(turn, place, turn_argument(turn, 2), expire_ms);
 }
 
-/* Whether the values of the keys from this argument on fit into the reply. */
-static bool fits_from(struct turn *turn, uint32_t first)
+/* True when all that is left to be written has been weighed, and fits into the reply. */
+static bool weigh_rest(struct turn *turn, struct mget *mget)
 {
-	struct place place;
-	struct value value;
 	uint32_t hits = turn->hits, misses = turn->misses;
-	size_t bytes = 0;
-	for (uint32_t i = first; i < turn->request->argument_count; i++) {
-		if (!place_of_argument(turn, i, &place))
+	uint32_t count = turn->request->argument_count;
+	if (mget->weighed == 0)
+		mget->weighed = mget->next;
+	for (; mget->weighed < count && !turn_pauses(turn); mget->weighed++) {
+		struct place place;
+		struct value value;
+		if (!place_of_argument(turn, mget->weighed, &place))
 			return false;
-		bytes += place_look(turn, &place, &value) ? value.data.size : 0;
+		if (place_look(turn, &place, &value))
+			mget->bytes += value.data.size;
 	}
 	turn->hits = hits;
 	turn->misses = misses;
-	return turn_reply_fits(turn, bytes);
+	return mget->weighed == count && turn_reply_fits(turn, mget->bytes);
 }
 
 static void write_value_or_null(struct turn *turn, bool found, const struct value *value)
@@ -234,13 +242,14 @@ static void write_value_or_null(struct turn *turn, bool found, const struct valu
 		writer_null(&turn->writer);
 }
 
-static bool put_pairs(struct turn *turn)
+/* True when all have been put. */
+static bool put_pairs(struct turn *turn, struct progress *put)
 {
-	for (uint32_t i = 1; i < turn->request->argument_count; i += 2) {
+	for (; put->next < turn->request->argument_count; put->next += 2) {
 		struct place place;
-		if (!place_of_argument(turn, i, &place))
+		if (turn_pauses(turn) || !place_of_argument(turn, put->next, &place))
 			return false;
-		place_put(turn, &place, turn_argument(turn, i + 1), 0);
+		place_put(turn, &place, turn_argument(turn, put->next + 1), 0);
 	}
 	return true;
 }

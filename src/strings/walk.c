@@ -159,7 +159,7 @@ void keys_dbsize(struct turn *turn)
 	}
 	uint64_t keys, expiring;
 	struct store *store = turn->stores[turn->shard];
-	if (!store_settle(store, LIMIT_TURN_SETTLED)) {
+	if (!store_settle(store, LIMIT_TURN_STEPS)) {
 		turn_continue(turn, turn->shard);
 		return;
 	}

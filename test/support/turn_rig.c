@@ -166,9 +166,9 @@ static uint32_t gather(struct slice *arguments, va_list list)
 
 static void run_turns(struct turn_rig *rig, command_turn_fn run)
 {
-	int32_t shard = 0;
-	while (shard >= 0)
-		one_turn(rig, run, (uint16_t)shard, &shard);
+	int32_t shard = 0, next = 0;
+	for (; next != TURN_NOWHERE; shard = next == TURN_HERE ? shard : next)
+		one_turn(rig, run, (uint16_t)shard, &next);
 }
 
 static void one_turn(struct turn_rig *rig, command_turn_fn run, uint16_t shard, int32_t *next)

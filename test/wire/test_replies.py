@@ -151,6 +151,85 @@ class Objects(object_case.ObjectTest):
 
 
 @only_holdfast
+class Many(object_case.ObjectTest):
+    """Commands with so many keys that their turns pause."""
+
+    COUNT = 20000
+
+    def setUp(self):
+        super().setUp()
+        self.keys = [b"many%05d" % i for i in range(self.COUNT)]
+        self.pairs = [word for key in self.keys for word in (key, b"of " + key)]
+        self.values = [b"of " + key for key in self.keys]
+
+    def test_strings(self):
+        self.assertEqual(self.call("MSETNX", *self.pairs), 1)
+        self.assertEqual(self.call("MSETNX", "fresh", "value", *self.pairs), 0)
+        self.assertEqual(self.call("MGET", *self.keys, "fresh"), self.values + [None])
+        self.assertEqual(self.call("EXISTS", *self.keys, "fresh", *self.keys), 2 * self.COUNT)
+        self.ok("MSET", *self.pairs[:self.COUNT], *self.pairs)
+        self.assertEqual(self.call("DBSIZE"), self.COUNT)
+        self.assertEqual(self.call("DEL", *self.keys, "fresh", *self.keys), self.COUNT)
+        self.assertEqual(self.call("DBSIZE"), 0)
+
+    def test_a_change_of_many_keys_is_seen_whole(self):
+        writer = self.server.connect()
+        chosen = self.keys[::2000]
+        for value in (b"1", b"2", b"3"):
+            writer.send("MSET", *[word for key in self.keys for word in (key, value)])
+            for _ in range(20):
+                self.assertEqual(len(set(self.call("MGET", *chosen))), 1)
+            self.assertEqual(writer.read(), b"OK")
+            self.assertEqual(set(self.call("MGET", *chosen)), {value})
+
+    def test_what_many_keys_got_survives_a_kill(self):
+        self.ok("MSET", *self.pairs)
+        self.server.crash()
+        self.reconnect()
+        self.assertEqual(self.call("MGET", *self.keys), self.values)
+
+    def test_objects(self):
+        identity = self.fresh()
+        self.ok("DO.PUT", "Plain", identity, *self.pairs)
+        self.assertEqual(self.call("DO.GET", "Plain", identity, *self.keys, "absent"),
+                         self.values + [None])
+        self.assertEqual(self.call("DO.LIST", "Plain", identity), self.pairs)
+        self.assertEqual(self.call("DO.LIST", "Plain", identity, "LIMIT", 19999, "KEYS"),
+                         self.keys[:19999])
+        self.assertEqual(self.call("DO.DEL", "Plain", identity, *self.keys[1:], "absent"),
+                         self.COUNT - 1)
+        self.assertEqual(self.call("DO.LIST", "Plain", identity), self.pairs[:2])
+
+    def test_an_ended_object_that_is_written_anew_has_only_what_is_new(self):
+        identity = self.fresh()
+        self.ok("DO.PUT", "Plain", identity, "old", "value")
+        self.assertEqual(self.call("DO.EXPIRE", "Plain", identity, 1), 1)
+        self.soon(lambda: self.call("DO.TTL", "Plain", identity) == -2)
+        self.ok("DO.PUT", "Plain", identity, *self.pairs)
+        self.assertEqual(self.call("DO.LIST", "Plain", identity), self.pairs)
+
+    def test_sessions(self):
+        ids = [b"session-%017d" % i for i in range(self.COUNT)]
+        replies = self.connection.pipeline([("SESSION.SET", one, "1") for one in ids])
+        self.assertEqual(replies, [1] * self.COUNT)
+        self.assertEqual(self.call("SESSION.EXISTS", *ids, *ids), 2 * self.COUNT)
+        self.assertEqual(self.call("SESSION.DEL", *ids, *ids), self.COUNT)
+        self.assertEqual(self.call("SESSION.EXISTS", *ids), 0)
+
+    def test_the_cache(self):
+        keys = self.keys[:10000]
+        values = [b"value of %s " % key + b"v" * 2000 for key in keys]
+        self.connection.pipeline([("CACHE.SET", key, value, "TAGS", "1", "all")
+                                  for key, value in zip(keys, values)])
+        self.assertEqual(self.call("CACHE.MGET", *keys), values)
+        self.ok("CACHE.INVALIDATE", "TAG", "all")
+        self.assertEqual(self.call("CACHE.MGET", *keys), [None] * len(keys))
+        self.connection.pipeline([("CACHE.SET", key, value) for key, value in zip(keys, values)])
+        self.assertEqual(self.call("CACHE.DEL", *keys, *keys), len(keys))
+        self.assertEqual(self.call("CACHE.MGET", *keys), [None] * len(keys))
+
+
+@only_holdfast
 class Pipelines(harness.WireTest):
     def flood(self, command, count):
         """A connection that has sent so many commands and reads nothing."""

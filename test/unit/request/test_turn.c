@@ -411,6 +411,41 @@ static void a_walk_goes_from_shard_to_shard_with_one_reply(void **state)
 	assert_int_equal(seen.shard, SHARDS - 1);
 }
 
+/* Reads something long again and again, and writes in between: what is read goes, what was written
+ * stays. */
+static void read_and_write_by_turns(struct turn *turn)
+{
+	struct turn_mark mark = turn_mark(turn);
+	size_t most = 0;
+	for (int i = 0; i < 100; i++) {
+		char name[8];
+		char *read = arena_alloc(turn_arena(turn), LARGE);
+		memset(read, 'r', LARGE);
+		struct value value = { .type = VALUE_STRING,
+			.data = arena_format(turn_arena(turn), "value %d", i) };
+		int size = snprintf(name, sizeof(name), "\x7f%d", i);
+		if (i % 10 == 0)
+			turn_put(turn, turn->shard, slice_of(name, (size_t)size), &value);
+		turn_rewind(turn, &mark);
+		if (turn_arena(turn)->bytes > most)
+			most = turn_arena(turn)->bytes;
+	}
+	assert_true(most < 20 * LARGE);
+	for (int i = 0; i < 100; i += 10) {
+		char name[8];
+		struct value value;
+		int size = snprintf(name, sizeof(name), "\x7f%d", i);
+		assert_true(turn_get(turn, turn->shard, slice_of(name, (size_t)size), &value));
+		assert_true(slice_equal(value.data, arena_format(turn_arena(turn), "value %d", i)));
+	}
+	writer_ok(&turn->writer);
+}
+
+static void going_back_keeps_what_was_written_since(void **state)
+{
+	assert_string_equal(run(*state, read_and_write_by_turns)->reply, "+OK\r\n");
+}
+
 static void finds_the_shard_by_the_slot_of_the_id(void **state)
 {
 	run(*state, compare_shard_of);
@@ -436,6 +471,7 @@ int main(void)
 		TEST(a_turn_without_changes_writes_nothing),
 		TEST(a_change_larger_than_a_segment_is_refused_whole),
 		TEST(a_walk_goes_from_shard_to_shard_with_one_reply),
+		TEST(going_back_keeps_what_was_written_since),
 		TEST(finds_the_shard_by_the_slot_of_the_id),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  */
 #include "base/memory.h"
 #include "base/random.h"
+#include "holdfast/limits.h"
 #include "request/turn.h"
 #include "shard/shard.h"
 #include "support/engine_rig.h"
@@ -624,6 +625,77 @@ static void other_shards_are_served_while_a_turn_pauses(void **state)
 		assert_true(deliver(0) > 0);
 }
 
+#define MANY (LIMIT_TURN_STEPS + LIMIT_TURN_STEPS / 2)
+
+static struct slice nth_key(char text[16], uint32_t number)
+{
+	return slice_of(text, (size_t)snprintf(text, 16, "many-%u", (unsigned)number));
+}
+
+/* Puts so many keys into the shard that it runs on that they are applied in stretches. */
+static void put_many(struct turn *turn)
+{
+	char text[16];
+	struct value value = { .type = VALUE_STRING, .data = turn_argument(turn, 2) };
+	for (uint32_t i = 0; i < MANY; i++)
+		turn_put(turn, turn->shard, nth_key(text, i), &value);
+	writer_ok(&turn->writer);
+}
+
+static const struct command put_many_command = {
+	.name = "put many",
+	.arity = 3,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE,
+	.key_first = 1,
+	.key_last = 1,
+	.key_step = 1,
+	.run = put_many,
+};
+
+static void look_at_many(struct turn *turn)
+{
+	char text[16];
+	uint32_t found = 0;
+	struct value value;
+	for (uint32_t i = 0; i < MANY; i++)
+		found += turn_look(turn, turn->shard, nth_key(text, i), &value);
+	writer_integer(&turn->writer, found);
+}
+
+static const struct command look_at_many_command = {
+	.name = "look at many",
+	.arity = 2,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_READONLY,
+	.key_first = 1,
+	.key_last = 1,
+	.key_step = 1,
+	.run = look_at_many,
+};
+
+static void a_large_change_is_applied_in_stretches_and_seen_whole(void **state)
+{
+	struct fixture *f = *state;
+	engine_rig_close(&f->rig);
+	f->rig.config.log_segment_bytes = 4 << 20;
+	assert_int_equal(engine_rig_open(&f->rig, 1, 1), 0);
+	struct engine_ticket *slow = engine_rig_send_command(
+		&f->rig, 0, &put_many_command, "put many", f->keys[0], "v", NULL);
+	assert_false(slow->done);
+	struct engine_ticket *other = engine_rig_send_command(
+		&f->rig, 0, &look_at_many_command, "look at many", f->keys[0], NULL);
+	assert_answered(send(0, "SET", f->keys[1], "b"), "+OK\r\n");
+	assert_false(slow->done);
+	while (!other->done)
+		assert_true(deliver(0) > 0);
+	assert_answered(slow, "+OK\r\n");
+	char all[16];
+	snprintf(all, sizeof(all), ":%d\r\n", MANY);
+	assert_answered(other, all);
+	assert_int_equal(slow->gate_lsn, 1); /* one record */
+}
+
 static void a_reply_beyond_its_bound_is_an_error_and_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -670,6 +742,7 @@ int main(void)
 		TEST(two_workers_and_a_loop, emptying_everything_is_one_change),
 		TEST(one_worker, a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end),
 		TEST(one_worker, other_shards_are_served_while_a_turn_pauses),
+		TEST(one_worker, a_large_change_is_applied_in_stretches_and_seen_whole),
 		TEST(one_worker, a_reply_beyond_its_bound_is_an_error_and_changes_nothing),
 		cmocka_unit_test(no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change),
 		cmocka_unit_test(reads_one_after_the_other_never_go_back_in_time),
