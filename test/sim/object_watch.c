@@ -9,6 +9,7 @@
  */
 #include "sim/object_watch_private.h"
 
+#include "base/logline.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "sim/object_script.h"
@@ -282,11 +283,12 @@ struct model_state *line_change(const struct line *line)
 	return model_change(line->watch->model, line->object, line->lsn, line->now_ms);
 }
 
-/* Even: verb object instance ... */
+/* Class 'id': verb object instance ... */
 static void split(char *text, struct line *line)
 {
 	char *rest = NULL;
 	char *word = strtok_r(text, " ", &rest);
+	strtok_r(NULL, " ", &rest);
 	while ((word = strtok_r(NULL, " ", &rest)) != NULL && line->count < WORDS_MAX)
 		line->words[line->count++] = word;
 	if (line->count < 3)
@@ -301,6 +303,9 @@ void watch_say(void *context, int level, const char *text)
 	struct watch *watch = worker->watch;
 	const struct call *call = worker->objects->running;
 	char copy[1300];
+	/* What the server reports of failures is not what objects say. */
+	if (level != LOGLINE_NOTICE)
+		return;
 	snprintf(copy, sizeof(copy), "%s", text);
 	if (call == NULL)
 		wrong("said outside of a turn: %s", text);

@@ -189,7 +189,7 @@ class Transfer(ObjectTest):
         good = {"holdfast-object": 1, "values": [["k", "v"]]}
         for change in ({"holdfast-object": 2}, {"unknown": 1}, {"values": [["k"]]},
                        {"values": [["", "v"]]}, {"values": [["k" * 2049, "v"]]},
-                       {"values": [["k", None]]}, {"values": [["k", 1], ["k", 2]]},
+                       {"values": [None]}, {"values": [["k", 1], ["k", 2]]},
                        {"values": [["k", {"float": "one"}]]}, {"alarm": {"at": -5}},
                        {"life": {"expires": 1}}, {"life": {"expires": now_ms() + 5000 * DAY_MS}},
                        {"schedules": [{"name": "a", "method": "m", "next": 5}]},

@@ -354,6 +354,7 @@ static void a_sweep_goes_on_turn_by_turn_until_all_is_clear(void **state)
 	bench_do(bench, fill, "a", "5000");
 	bench_do(bench, clear, "a");
 	bench_do(bench, put, "a", "new", "kept");
+	engine_rig_deliver(&bench->rig);
 	uint32_t left = bench_walk(bench, TABLE_PART, NULL, NULL);
 	assert_true(left > 5000);
 	uint32_t turns = 0;
