@@ -131,11 +131,14 @@
 	"DISKFULL the disk is full: writes are refused until there is room, reads go on"
 #define ERROR_CLASS_NAME                                                                           \
 	"ERR a class name is 1 to 64 letters, digits and underscores, and starts with a letter"
-#define ERROR_NO_CLASS      "NOCLASS class '%.*s' is not loaded"
-#define ERROR_NO_METHOD     "NOMETHOD %.*s has no method '%.*s'"
-#define ERROR_PRIVATE       "NOMETHOD %.*s.%.*s is private"
-#define ERROR_METHOD_NAME   "NOMETHOD a method's name is 1 to 64 bytes long"
-#define ERROR_CLASS         "CLASSERR %.*s.%.*s: %s"
+#define ERROR_NO_CLASS    "NOCLASS class '%.*s' is not loaded"
+#define ERROR_NO_METHOD   "NOMETHOD %.*s has no method '%.*s'"
+#define ERROR_PRIVATE     "NOMETHOD %.*s.%.*s is private"
+#define ERROR_METHOD_NAME "NOMETHOD a method's name is 1 to 64 bytes long"
+#define ERROR_CLASS       "CLASSERR %.*s.%.*s: %s"
+#define ERROR_RESULT_SIZE                                                                          \
+	"CLASSERR %.*s.%.*s: the result is longer than %zu bytes (client-output-limit, "           \
+	"output-memory)"
 #define ERROR_CLASS_SOURCE  "BADCLASS %s"
 #define ERROR_CLASS_EXISTS  "CLASSEXISTS class '%.*s' is loaded; REPLACE replaces it"
 #define ERROR_CLASS_IN_USE  "CLASSINUSE class '%.*s' has objects; delete them first"

@@ -33,7 +33,6 @@
 #define NS_PER_MS          1000000ull
 #define OVERLOAD_RETRY_MS  100
 #define RESULTS_MAX        1000 /* of a method: they stand on a stack */
-#define JSON_CHARGE_BYTES  16
 #define OWN_PART           16
 #define SCRATCH_KEEP_BYTES (256 * 1024)
 #define FIRST_ARGUMENT     4 /* of DO.CALL class id method ... */
@@ -118,8 +117,15 @@ static void pack_result(lua_State *L, struct buffer *out, size_t bytes_max)
 		pack_results(L, out, bytes_max);
 }
 
+static bool go_on_writing(void *context, uint64_t units)
+{
+	return sandbox_charge_on(context, units);
+}
+
+/* What does not fit the reply is found by go_on. */
 static void write_result(lua_State *L, struct objects *objects, struct writer *writer)
 {
+	struct packed_pace pace = { go_on_writing, L, SIZE_MAX };
 	size_t size;
 	const char *text;
 	switch (lua_gettop(L) == 1 ? lua_type(L, 1) : LUA_TTABLE) {
@@ -141,22 +147,24 @@ static void write_result(lua_State *L, struct objects *objects, struct writer *w
 		return;
 	default:
 		pack_result(L, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
-		packed_write(buffer_slice(&objects->scratch), writer);
+		packed_write_paced(buffer_slice(&objects->scratch), writer, &pace);
+		sandbox_charge(L, 1);
 	}
 }
 
-/* As one JSON text. It is built in the reply, of which nothing is sent when it is too long. */
+/* As one JSON text. */
 static void write_json(lua_State *L, struct objects *objects, struct writer *writer)
 {
+	struct packed_pace pace = { go_on_writing, L, LIMIT_JSON_BYTES };
 	struct buffer text;
 	pack_result(L, &objects->scratch, LIMIT_JSON_BYTES);
-	sandbox_charge(L, objects->scratch.size / JSON_CHARGE_BYTES);
 	buffer_init(&text);
-	packed_to_json(buffer_slice(&objects->scratch), &text);
+	packed_to_json_paced(buffer_slice(&objects->scratch), &text, &pace);
 	bool fits = text.size <= LIMIT_JSON_BYTES;
 	if (fits)
 		writer_bulk(writer, buffer_slice(&text));
 	buffer_fini(&text);
+	sandbox_charge(L, 1);
 	if (!fits)
 		luaL_error(L, "the result as JSON is longer than %d bytes", (int)LIMIT_JSON_BYTES);
 }
@@ -398,6 +406,20 @@ static bool is_too_large(const struct call *call, const struct turn *turn)
 		record_size(changes->effects, changes->count) + own > most;
 }
 
+/* The result does not fit the reply: one that nobody can be told of is none. */
+static void end_refused(struct turn *turn, struct call *call, struct storage *storage)
+{
+	char error[REPLY_BYTES] = ERROR_OUTPUT_FULL;
+	if (turn->writer.limit < turn_reply_bytes_max(turn)) {
+		end_call(turn, call, storage, JOB_FAILED, error);
+		return;
+	}
+	snprintf(error, sizeof(error), ERROR_RESULT_SIZE, (int)call->name.class_name.size,
+		call->name.class_name.data, (int)call->method.size, call->method.data,
+		turn->writer.limit);
+	end_failed(turn, call, storage, JOB_FAILED, error, "");
+}
+
 /* Runs the code on until it waits, ends or fails. */
 static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 {
@@ -415,6 +437,8 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 	objects->storage = NULL;
 	buffer_clear(&objects->scratch, SCRATCH_KEEP_BYTES);
 	call->object->last_active_ms = turn->now_ms;
+	bool refused = turn->writer.full;
+	turn->writer.full = false;
 	if (is_too_large(call, turn)) {
 		end_failed(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE, "");
 	} else if (end == SANDBOX_WAITS && call->wait.kind != WAIT_NONE) {
@@ -427,6 +451,8 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 			call->name.class_name.data, (int)call->method.size, call->method.data);
 		call->failed_softly = true;
 		end_failed(turn, call, storage, JOB_NO_METHOD, error, "");
+	} else if (end == SANDBOX_DONE && refused) {
+		end_refused(turn, call, storage);
 	} else if (end == SANDBOX_DONE) {
 		end_call(turn, call, storage, JOB_DONE, NULL);
 	} else {

@@ -92,15 +92,21 @@ static int convert(lua_State *L, lua_CFunction work, struct packed_json_options 
 	return lua_error(L);
 }
 
+static bool go_on(void *context, uint64_t units)
+{
+	return sandbox_charge_on(context, units);
+}
+
 static int encode(lua_State *L)
 {
 	struct conversion *conversion = lua_touserdata(L, 2);
+	struct packed_pace pace = { go_on, L, LIMIT_JSON_BYTES };
 	lua_value_pack(L, 1, &conversion->packed, LIMIT_JSON_BYTES);
-	sandbox_charge(L, conversion->packed.size / LIBRARIES_CHARGE_BYTES);
-	packed_to_json(buffer_slice(&conversion->packed), &conversion->text);
-	sandbox_charge(L, conversion->text.size / LIBRARIES_CHARGE_BYTES);
+	packed_to_json_paced(buffer_slice(&conversion->packed), &conversion->text, &pace);
+	sandbox_charge(L, 1);
 	if (conversion->text.size > LIMIT_JSON_BYTES)
 		return luaL_error(L, "json.encode: longer than %d bytes", (int)LIMIT_JSON_BYTES);
+	sandbox_charge(L, conversion->text.size / LIBRARIES_CHARGE_BYTES);
 	lua_pushlstring(L, conversion->text.data, conversion->text.size);
 	return 1;
 }

@@ -63,6 +63,18 @@ bool packed_is_whole(struct slice packed);
  * other byte that is not part of UTF-8 U+FFFD. A float always shows that it is one (1.0). */
 void packed_to_json(struct slice packed, struct buffer *out);
 
+/* For who writes within a bound. */
+struct packed_pace {
+	/* Told every so often how much has been done since, in units of about what an instruction
+	 * of Lua costs. False: the writing ends where it is. May not leave by a jump. */
+	bool (*go_on)(void *context, uint64_t units);
+	void *context;
+	size_t bytes_max; /* of JSON: it also ends soon after `out` has become longer */
+};
+
+/* The same; false when it has not been written to its end. */
+bool packed_to_json_paced(struct slice packed, struct buffer *out, const struct packed_pace *pace);
+
 struct packed_json_options {
 	/* Integers beyond 64 bits, numbers beyond floats and those of whose digits a float would
 	 * lose some become strings, as they are written. Otherwise they become floats. */
@@ -81,6 +93,9 @@ int packed_from_json(struct slice text, const struct packed_json_options *option
 /* As a reply: nil and null are null; booleans, integers, strings as such; floats RESP3 doubles; a
  * table that is an array in packed_to_json an array, any other a map (keys as bulk strings). */
 void packed_write(struct slice packed, struct writer *writer);
+/* The same; false when it has not been written to its end, also because the writer's limit does not
+ * let it, which is `full` then. */
+bool packed_write_paced(struct slice packed, struct writer *writer, const struct packed_pace *pace);
 /* A storage value as text: a string as it is, integers and floats in decimal (as in JSON, and inf,
  * -inf, nan), booleans `true` and `false`, nil and null `null`, tables as JSON. Appended to `out`.
  */

@@ -24,50 +24,81 @@
 #define ARENA_CHUNK_BYTES 16384
 #define FLOAT_TEXT_MAX    40 /* sign, 17 digits, point, exponent, ".0"; terminator */
 
+#define PACE_UNITS   256
+#define FLOAT_UNITS  50 /* to find its shortest digits */
+#define PART_UNITS   8  /* to find it and to sort it */
+#define UNIT_BYTES   16 /* of a string in JSON */
+#define COPIED_BYTES 64 /* of one in a reply */
+
 /* Where one part of a table is; the key as text. */
 struct part {
 	struct slice key;
 	struct slice value;
 };
 
+/* What is kept while a value is written. */
+struct writing {
+	struct arena arena;
+	const struct packed_pace *pace; /* NULL: it is written to its end, whatever that takes */
+	uint64_t units;                 /* done since the pace was told */
+	bool ended;                     /* before the end */
+};
+
+static void writing_init(struct writing *writing, const struct packed_pace *pace);
+static bool writing_fini(struct writing *writing);
+static void pay(struct writing *writing, uint64_t units);
 static struct packed_item item_take(struct slice *rest);
 static bool is_array(const struct packed_item *table);
-static struct slice value_take(struct slice *rest);
+static struct slice value_take(struct slice *rest, struct writing *writing);
 static struct part *parts_take(
-	struct slice *rest, const struct packed_item *table, struct arena *arena);
+	struct slice *rest, const struct packed_item *table, struct writing *writing);
 static struct slice key_text(const struct packed_item *key, struct arena *arena);
 static int part_compare(const void *a, const void *b);
-static void json_value(struct slice *rest, struct buffer *out, struct arena *arena);
+static void json_value(struct slice *rest, struct buffer *out, struct writing *writing);
 static void json_array(struct slice *rest, const struct packed_item *table, struct buffer *out,
-	struct arena *arena);
+	struct writing *writing);
 static void json_object(struct slice *rest, const struct packed_item *table, struct buffer *out,
-	struct arena *arena);
-static void json_string(struct slice bytes, struct buffer *out);
+	struct writing *writing);
+static void json_string(struct slice bytes, struct buffer *out, struct writing *writing);
 static void json_escape(uint8_t byte, struct buffer *out);
 static size_t utf8_take(const char *at, size_t size, bool *whole);
 static uint16_t surrogate(const char *at, size_t size);
-static void reply_value(struct slice *rest, struct writer *writer, struct arena *arena);
+static void json_unicode_escape(uint16_t unit, struct buffer *out);
+static void reply_value(struct slice *rest, struct writer *writer, struct writing *writing);
 static void reply_table(struct slice *rest, const struct packed_item *table, struct writer *writer,
-	struct arena *arena);
+	struct writing *writing);
 static void integer_add(struct buffer *out, int64_t value);
 static size_t float_format(char out[FLOAT_TEXT_MAX], double value);
 
 void packed_to_json(struct slice packed, struct buffer *out)
 {
-	struct arena arena;
-	arena_init(&arena, ARENA_CHUNK_BYTES);
-	json_value(&packed, out, &arena);
-	assert(packed.size == 0);
-	arena_fini(&arena);
+	bool whole = packed_to_json_paced(packed, out, NULL);
+	assert(whole);
+}
+
+bool packed_to_json_paced(struct slice packed, struct buffer *out, const struct packed_pace *pace)
+{
+	struct writing writing;
+	writing_init(&writing, pace);
+	json_value(&packed, out, &writing);
+	assert(packed.size == 0 || writing.ended);
+	writing.ended |= pace && out->size > pace->bytes_max;
+	return writing_fini(&writing);
 }
 
 void packed_write(struct slice packed, struct writer *writer)
 {
-	struct arena arena;
-	arena_init(&arena, ARENA_CHUNK_BYTES);
-	reply_value(&packed, writer, &arena);
-	assert(packed.size == 0);
-	arena_fini(&arena);
+	packed_write_paced(packed, writer, NULL);
+}
+
+bool packed_write_paced(struct slice packed, struct writer *writer, const struct packed_pace *pace)
+{
+	struct writing writing;
+	writing_init(&writing, pace);
+	reply_value(&packed, writer, &writing);
+	assert(packed.size == 0 || writing.ended);
+	writing.ended |= writer->full;
+	return writing_fini(&writing);
 }
 
 void packed_show_value(const struct value *value, struct buffer *out)
@@ -89,6 +120,29 @@ void packed_show_value(const struct value *value, struct buffer *out)
 	}
 }
 
+static void writing_init(struct writing *writing, const struct packed_pace *pace)
+{
+	*writing = (struct writing){ .pace = pace };
+	arena_init(&writing->arena, ARENA_CHUNK_BYTES);
+}
+
+static bool writing_fini(struct writing *writing)
+{
+	arena_fini(&writing->arena);
+	return !writing->ended;
+}
+
+/* Asks whether to go on, before work of so many units. */
+static void pay(struct writing *writing, uint64_t units)
+{
+	const struct packed_pace *pace = writing->pace;
+	writing->units += units;
+	if (pace == NULL || writing->units < PACE_UNITS || writing->ended)
+		return;
+	writing->ended = !pace->go_on(pace->context, writing->units);
+	writing->units = 0;
+}
+
 static struct packed_item item_take(struct slice *rest)
 {
 	struct packed_item item;
@@ -103,28 +157,35 @@ static bool is_array(const struct packed_item *table)
 }
 
 /* A value with all of its parts. */
-static struct slice value_take(struct slice *rest)
+static struct slice value_take(struct slice *rest, struct writing *writing)
 {
 	const char *start = rest->data;
-	for (uint64_t left = 1; left > 0; left--) {
+	for (uint64_t left = 1; left > 0 && !writing->ended; left--) {
 		struct packed_item item = item_take(rest);
 		left += item.items + 2 * item.pairs;
+		pay(writing, 1);
 	}
 	return slice_of(start, (size_t)(rest->data - start));
 }
 
-/* The table's items and pairs in the order of their keys. */
+/* The table's items and pairs in the order of their keys; NULL when the writing ends. */
 static struct part *parts_take(
-	struct slice *rest, const struct packed_item *table, struct arena *arena)
+	struct slice *rest, const struct packed_item *table, struct writing *writing)
 {
 	size_t count = (size_t)(table->items + table->pairs);
+	struct arena *arena = &writing->arena;
+	pay(writing, count * PART_UNITS);
+	if (writing->ended)
+		return NULL;
 	struct part *parts = arena_alloc(arena, count * sizeof(*parts));
 	for (size_t i = 0; i < count; i++) {
 		struct packed_item key = { .kind = PACKED_INTEGER, .integer = (int64_t)i + 1 };
 		if (i >= table->items)
 			key = item_take(rest);
 		parts[i].key = key_text(&key, arena);
-		parts[i].value = value_take(rest);
+		parts[i].value = value_take(rest, writing);
+		if (writing->ended)
+			return NULL;
 	}
 	if (count > 1)
 		qsort(parts, count, sizeof(*parts), part_compare);
@@ -164,10 +225,14 @@ static int part_compare(const void *a, const void *b)
 	return (left->value.data > right->value.data) - (left->value.data < right->value.data);
 }
 
-static void json_value(struct slice *rest, struct buffer *out, struct arena *arena)
+static void json_value(struct slice *rest, struct buffer *out, struct writing *writing)
 {
 	struct packed_item item = item_take(rest);
 	char text[FLOAT_TEXT_MAX];
+	pay(writing, item.kind == PACKED_FLOAT ? FLOAT_UNITS : 1);
+	writing->ended |= writing->pace && out->size > writing->pace->bytes_max;
+	if (writing->ended)
+		return;
 	switch (item.kind) {
 	case PACKED_NIL:
 	case PACKED_NULL:
@@ -191,52 +256,56 @@ static void json_value(struct slice *rest, struct buffer *out, struct arena *are
 			buffer_append_text(out, item.number > 0 ? "1e999" : "-1e999");
 		break;
 	case PACKED_STRING:
-		json_string(item.bytes, out);
+		json_string(item.bytes, out, writing);
 		break;
 	case PACKED_TABLE:
 	case PACKED_OBJECT:
 		if (is_array(&item))
-			json_array(rest, &item, out, arena);
+			json_array(rest, &item, out, writing);
 		else
-			json_object(rest, &item, out, arena);
+			json_object(rest, &item, out, writing);
 		break;
 	}
 }
 
 static void json_array(struct slice *rest, const struct packed_item *table, struct buffer *out,
-	struct arena *arena)
+	struct writing *writing)
 {
 	buffer_append(out, "[", 1);
-	for (uint64_t i = 0; i < table->items; i++) {
+	for (uint64_t i = 0; i < table->items && !writing->ended; i++) {
 		if (i > 0)
 			buffer_append(out, ",", 1);
-		json_value(rest, out, arena);
+		json_value(rest, out, writing);
 	}
 	buffer_append(out, "]", 1);
 }
 
 static void json_object(struct slice *rest, const struct packed_item *table, struct buffer *out,
-	struct arena *arena)
+	struct writing *writing)
 {
-	struct arena_mark mark = arena_mark(arena);
-	struct part *parts = parts_take(rest, table, arena);
+	struct arena_mark mark = arena_mark(&writing->arena);
+	struct part *parts = parts_take(rest, table, writing);
 	buffer_append(out, "{", 1);
-	for (uint64_t i = 0; i < table->items + table->pairs; i++) {
+	for (uint64_t i = 0; i < table->items + table->pairs && !writing->ended; i++) {
 		if (i > 0)
 			buffer_append(out, ",", 1);
-		json_string(parts[i].key, out);
+		json_string(parts[i].key, out, writing);
 		buffer_append(out, ":", 1);
-		json_value(&parts[i].value, out, arena);
+		json_value(&parts[i].value, out, writing);
 	}
 	buffer_append(out, "}", 1);
-	arena_rewind(arena, mark);
+	arena_rewind(&writing->arena, mark);
 }
 
-static void json_string(struct slice bytes, struct buffer *out)
+static void json_string(struct slice bytes, struct buffer *out, struct writing *writing)
 {
-	size_t plain = 0; /* where the run of bytes that stand for themselves begins */
+	size_t i = 0, plain = 0; /* where the run of bytes that stand for themselves begins */
+	size_t most = writing->pace ? writing->pace->bytes_max : SIZE_MAX;
+	pay(writing, bytes.size / UNIT_BYTES);
+	if (writing->ended)
+		return;
 	buffer_append(out, "\"", 1);
-	for (size_t i = 0; i < bytes.size;) {
+	while (i < bytes.size && out->size <= most) {
 		uint8_t byte = (uint8_t)bytes.data[i];
 		bool whole;
 		size_t size = utf8_take(bytes.data + i, bytes.size - i, &whole);
@@ -249,14 +318,14 @@ static void json_string(struct slice bytes, struct buffer *out)
 		if (whole)
 			json_escape(byte, out);
 		else if (half)
-			buffer_format(out, "\\u%04x", half);
+			json_unicode_escape(half, out);
 		else
 			buffer_append_text(out, "\xef\xbf\xbd");
 		i += half ? 3 : size;
 		plain = i;
 	}
-	if (plain < bytes.size)
-		buffer_append(out, bytes.data + plain, bytes.size - plain);
+	if (plain < i)
+		buffer_append(out, bytes.data + plain, i - plain);
 	buffer_append(out, "\"", 1);
 }
 
@@ -264,10 +333,20 @@ static void json_escape(uint8_t byte, struct buffer *out)
 {
 	static const char escaped[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
 	const char *found = byte ? strchr(escaped, byte) : NULL;
+	char text[2] = { '\\', found ? letters[found - escaped] : 0 };
 	if (found)
-		buffer_format(out, "\\%c", letters[found - escaped]);
+		buffer_append(out, text, sizeof(text));
 	else
-		buffer_format(out, "\\u%04x", byte);
+		json_unicode_escape(byte, out);
+}
+
+static void json_unicode_escape(uint16_t unit, struct buffer *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[6] = { '\\', 'u' };
+	for (unsigned i = 0; i < 4; i++)
+		text[2 + i] = digits[unit >> (12 - 4 * i) & 0xf];
+	buffer_append(out, text, sizeof(text));
 }
 
 /* Bytes of the character at the front, as RFC 3629 has them; or, and then it is not `whole`, of
@@ -313,9 +392,21 @@ static uint16_t surrogate(const char *at, size_t size)
 	return (uint16_t)(0xd000 | (bytes[1] & 0x3f) << 6 | (bytes[2] & 0x3f));
 }
 
-static void reply_value(struct slice *rest, struct writer *writer, struct arena *arena)
+static uint64_t reply_units(const struct packed_item *item)
+{
+	if (item->kind == PACKED_STRING)
+		return 1 + item->bytes.size / COPIED_BYTES;
+	return item->kind == PACKED_FLOAT ? FLOAT_UNITS : 1;
+}
+
+static void reply_value(struct slice *rest, struct writer *writer, struct writing *writing)
 {
 	struct packed_item item = item_take(rest);
+	pay(writing, reply_units(&item));
+	writer->full |= writer->limit && writer->out->size > writer->limit;
+	writing->ended |= writer->full;
+	if (writing->ended)
+		return;
 	switch (item.kind) {
 	case PACKED_NIL:
 	case PACKED_NULL:
@@ -336,29 +427,29 @@ static void reply_value(struct slice *rest, struct writer *writer, struct arena 
 		break;
 	case PACKED_TABLE:
 	case PACKED_OBJECT:
-		reply_table(rest, &item, writer, arena);
+		reply_table(rest, &item, writer, writing);
 		break;
 	}
 }
 
 static void reply_table(struct slice *rest, const struct packed_item *table, struct writer *writer,
-	struct arena *arena)
+	struct writing *writing)
 {
 	if (is_array(table)) {
 		writer_array(writer, (size_t)table->items);
-		for (uint64_t i = 0; i < table->items; i++)
-			reply_value(rest, writer, arena);
+		for (uint64_t i = 0; i < table->items && !writing->ended; i++)
+			reply_value(rest, writer, writing);
 		return;
 	}
-	struct arena_mark mark = arena_mark(arena);
-	struct part *parts = parts_take(rest, table, arena);
+	struct arena_mark mark = arena_mark(&writing->arena);
+	struct part *parts = parts_take(rest, table, writing);
 	size_t count = (size_t)(table->items + table->pairs);
 	writer_map(writer, count);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !writing->ended; i++) {
 		writer_bulk(writer, parts[i].key);
-		reply_value(&parts[i].value, writer, arena);
+		reply_value(&parts[i].value, writer, writing);
 	}
-	arena_rewind(arena, mark);
+	arena_rewind(&writing->arena, mark);
 }
 
 static void integer_add(struct buffer *out, int64_t value)

@@ -22,6 +22,11 @@
 #define SETMETATABLE_CHARGE 60
 #define WALK_CHARGE_BYTES   1024
 
+/* Of string.format. */
+#define CONVERSIONS_AT_ONCE 100
+#define CONVERSION_CHARGE   5
+#define PIECE_BYTES         65536
+
 static int base_fail(lua_State *L);
 static int base_ipairs(lua_State *L);
 static int base_next(lua_State *L);
@@ -36,7 +41,9 @@ static void open_string(lua_State *L);
 static void keep(lua_State *L, int from, const char *const *names);
 static void wrap(lua_State *L, const char *const *names, lua_CFunction wrapper);
 static int utf8_codes(lua_State *L);
+static int string_format(lua_State *L);
 static int string_rep(lua_State *L);
+static int charge_results(lua_State *L, int count);
 static int call_charging_results(lua_State *L);
 static int call_charging_argument(lua_State *L);
 
@@ -109,14 +116,16 @@ static void open_string(lua_State *L)
 {
 	static const char *const kept[] = { "byte", "char", "format", "len", "lower", "pack",
 		"packsize", "reverse", "sub", "unpack", "upper", NULL };
+	static const char *const formats[] = { "format", NULL };
 	static const char *const sized[] = { "byte", "char", "len", "sub", NULL };
-	static const char *const walked[] = { "format", "lower", "pack", "packsize", "reverse",
-		"unpack", "upper", NULL };
+	static const char *const walked[] = { "lower", "pack", "packsize", "reverse", "unpack",
+		"upper", NULL };
 	luaL_requiref(L, "string", luaopen_string, 0);
 	lua_createtable(L, 0, 24);
 	keep(L, -2, kept);
 	wrap(L, sized, call_charging_results);
 	wrap(L, walked, call_charging_argument);
+	wrap(L, formats, string_format);
 	lua_pushcfunction(L, string_rep);
 	lua_setfield(L, -2, "rep");
 	pattern_open(L);
@@ -332,6 +341,68 @@ static int string_rep(lua_State *L)
 	}
 	luaL_pushresultsize(&buffer, total);
 	return 1;
+}
+
+/* The end of a piece of the format, which has at most so many conversions; their number. */
+static const char *take_conversions(const char *at, const char *end, int *conversions)
+{
+	const char *start = at;
+	int count = 0;
+	while (at < end && (at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+		bool stands_for_itself = at + 1 < end && at[1] == '%';
+		if (at - start > PIECE_BYTES ||
+			(!stands_for_itself && count == CONVERSIONS_AT_ONCE))
+			break;
+		at += stands_for_itself ? 2 : 1;
+		count += !stands_for_itself;
+	}
+	*conversions = count;
+	return at ? at : end;
+}
+
+/* Before the next conversions, whose arguments are on the stack from `first` on. */
+static void charge_arguments(lua_State *L, int first, int count)
+{
+	uint64_t charge = 1 + (uint64_t)count * CONVERSION_CHARGE;
+	for (int i = first; i < first + count; i++) {
+		if (lua_type(L, i) == LUA_TSTRING)
+			charge += lua_rawlen(L, i) / WALK_CHARGE_BYTES;
+	}
+	sandbox_charge(L, charge);
+}
+
+/* Lua's own for a few conversions at a time. One may take microseconds, and that in the C library,
+ * where nothing can be cut off. */
+static int string_format(lua_State *L)
+{
+	size_t size;
+	int given = lua_gettop(L), done = 1, conversions;
+	sandbox_charge(L, 1);
+	const char *at = luaL_checklstring(L, 1, &size), *end = at + size;
+	const char *next = take_conversions(at, end, &conversions);
+	if (next == end) {
+		charge_arguments(L, 1, conversions + 1);
+		return charge_results(L, lua_tocfunction(L, lua_upvalueindex(1))(L));
+	}
+	luaL_Buffer text;
+	luaL_checkstack(L, CONVERSIONS_AT_ONCE + 4, NULL);
+	luaL_buffinit(L, &text);
+	while (at < end) {
+		next = take_conversions(at, end, &conversions);
+		charge_arguments(L, done + 1, conversions);
+		lua_pushvalue(L, lua_upvalueindex(1));
+		lua_pushlstring(L, at, (size_t)(next - at));
+		int count = 0;
+		while (count < conversions && done < given) {
+			lua_pushvalue(L, ++done);
+			count++;
+		}
+		lua_call(L, 1 + count, 1);
+		luaL_addvalue(&text);
+		at = next;
+	}
+	luaL_pushresult(&text);
+	return charge_results(L, 1);
 }
 
 static int charge_results(lua_State *L, int count)

@@ -6,6 +6,7 @@
 #include "request/turn.h"
 
 #include "base/hash.h"
+#include "config/config.h"
 #include "holdfast/limits.h"
 
 #include <assert.h>
@@ -154,6 +155,13 @@ bool turn_publish(struct turn *turn, struct slice channel, struct slice message)
 		return false;
 	changes_tell(changes, channel, message);
 	return true;
+}
+
+size_t turn_reply_bytes_max(const struct turn *turn)
+{
+	uint64_t most = (uint64_t)turn->config->client_output_bytes_max;
+	uint64_t of_all = (uint64_t)turn->config->output_bytes_max;
+	return most < of_all ? most : of_all;
 }
 
 void turn_error(struct turn *turn, const char *format, ...)

@@ -101,6 +101,8 @@ struct turn_mark {
 };
 struct turn_mark turn_mark(struct turn *turn);
 void turn_rewind(struct turn *turn, struct turn_mark *mark);
+/* The bound of a reply; the writer's limit is less when others' replies leave no such room. */
+size_t turn_reply_bytes_max(const struct turn *turn);
 /* Says so of a reply that would become longer by so many bytes. */
 static inline bool turn_reply_fits(struct turn *turn, size_t more)
 {

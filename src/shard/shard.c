@@ -111,21 +111,16 @@ static void count_reply(struct engine *engine, struct request *request)
 	request->reply_counted = bytes;
 }
 
-/* The bound of a reply. */
-static size_t reply_bytes_max(const struct engine *engine)
+/* What the writer may take: the bound of a reply, and no more than there is room for beside the
+ * replies of others. A quarter more than output-memory, so that whoever holds most can be dropped
+ * first. */
+static size_t reply_room(const struct turn *turn)
 {
-	uint64_t most = (uint64_t)engine->config->client_output_bytes_max;
-	uint64_t of_all = (uint64_t)engine->config->output_bytes_max;
-	return most < of_all ? most : of_all;
-}
-
-/* What the writer may take: that, and no more than there is room for beside the replies of others.
- * A quarter more than output-memory, so that whoever holds most can be dropped first. */
-static size_t reply_room(const struct engine *engine, const struct request *request)
-{
+	const struct engine *engine = turn->engine;
+	const struct request *request = turn->request;
 	if (request->asker == NULL)
 		return 0;
-	size_t most = reply_bytes_max(engine);
+	size_t most = turn_reply_bytes_max(turn);
 	uint64_t of_all = (uint64_t)engine->config->output_bytes_max;
 	uint64_t taken = engine->output_bytes - request->reply_counted;
 	of_all += of_all / 4;
@@ -137,7 +132,7 @@ static size_t reply_room(const struct engine *engine, const struct request *requ
 
 static void refuse_reply(struct turn *turn)
 {
-	size_t most = reply_bytes_max(turn->engine);
+	size_t most = turn_reply_bytes_max(turn);
 	if (turn->writer.limit == most)
 		turn_error(turn, ERROR_REPLY_SIZE, most);
 	else
@@ -174,7 +169,7 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 		.heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) >
 			0,
 	};
-	turn.writer.limit = reply_room(engine, request);
+	turn.writer.limit = reply_room(&turn);
 	port->in_turn = true;
 	request->command->run(&turn);
 	if (turn.writer.full)

@@ -31,6 +31,23 @@ end
 return Giver
 """
 
+LONG = """
+local Long = class("Long")
+local results = {
+  short = function() return "short" end,
+  text = function() return ("x"):rep(2000000) end,
+  texts = function() local s = ("x"):rep(200000) return {s, s, s, s, s, s} end,
+  numbers = function() local t = {} for i = 1, 150000 do t[i] = i + 1000000 end return t end,
+  map = function() local t = {} for i = 1, 30000 do t["a field of some length, " .. i + 1e6] = i end return t end,
+}
+function Long:count(kind)
+  self.counted = (self.counted or 0) + 1
+  self.storage:put("stored", tostring(self.counted))
+  return kind == "short" and self.counted or results[kind]()
+end
+return Long
+"""
+
 
 @harness.only_holdfast
 class Results(ObjectTest):
@@ -108,6 +125,29 @@ class Results(ObjectTest):
                    "DO.CALLJSON", "Giver", self.giver)
         self.assertIn("as JSON is longer than",
                       self.error("CLASSERR", "DO.CALLJSON", "Giver", self.giver, "huge"))
+
+
+@harness.only_holdfast
+class LongResults(ObjectTest):
+    options = {"client_output_limit": "1mb", "turn_time_limit": 60000}
+
+    def test_a_result_that_no_reply_can_hold_fails_the_call(self):
+        self.load(LONG)
+        for command in ("DO.CALL", "DO.CALLJSON"):
+            for protocol in (2, 3):
+                self.call("HELLO", protocol)
+                self.is_undone(command)
+
+    def is_undone(self, command):
+        long = self.fresh("long")
+        for kind in ("text", "texts", "numbers", "map"):
+            self.integer(1, "DO.CALL", "Long", long, "count", "short")
+            self.assertEqual(
+                self.error("CLASSERR", command, "Long", long, "count", kind),
+                "CLASSERR Long.count: the result is longer than 1048576 bytes "
+                "(client-output-limit, output-memory)")
+            # Neither what it stored nor what it had in memory is there.
+            self.bulk("1", "DO.GET", "Long", long, "stored")
 
 
 if __name__ == "__main__":

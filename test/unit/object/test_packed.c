@@ -594,6 +594,97 @@ static void stored_values_are_shown_as_text(void **state)
 	check_shown(&out, "[\"x\"]");
 }
 
+/* --- the pace ------------------------------------------------------------------------------------
+ */
+
+struct patience {
+	uint64_t units;
+	uint64_t units_max;
+};
+
+static bool has_patience(void *context, uint64_t units)
+{
+	struct patience *patience = context;
+	patience->units += units;
+	return patience->units <= patience->units_max;
+}
+
+/* {"a": {"a": ... [true, true, ...]}} */
+static void add_nest(struct buffer *out, int depth, uint64_t items)
+{
+	for (int i = 0; i < depth; i++) {
+		packed_add_object(out, 0, 2);
+		packed_add_string(out, slice_text("b"));
+		packed_add_null(out);
+		packed_add_string(out, slice_text("a"));
+	}
+	packed_add_table(out, items, 0);
+	for (uint64_t i = 0; i < items; i++)
+		packed_add_boolean(out, true);
+}
+
+static void writing_ends_when_it_has_been_told_to(void **state)
+{
+	struct patience patience = { .units_max = 10000 };
+	struct packed_pace pace = { has_patience, &patience, SIZE_MAX };
+	struct buffer packed, out;
+	buffer_init(&packed);
+	buffer_init(&out);
+	packed_add_table(&packed, 100000, 0);
+	for (int i = 0; i < 100000; i++)
+		packed_add_float(&packed, i / 3.0);
+	assert_false(packed_to_json_paced(buffer_slice(&packed), &out, &pace));
+	assert_in_range(patience.units, 10001, 10500);
+	buffer_clear(&out, 0);
+	patience.units = 0;
+	struct writer writer = { .out = &out, .protocol = 3 };
+	assert_false(packed_write_paced(buffer_slice(&packed), &writer, &pace));
+	assert_in_range(patience.units, 10001, 10500);
+	buffer_clear(&packed, 0);
+	buffer_clear(&out, 0);
+	/* What is gone through to find the next part counts too. */
+	patience.units = 0;
+	add_nest(&packed, 60, 1000);
+	assert_false(packed_to_json_paced(buffer_slice(&packed), &out, &pace));
+	assert_in_range(patience.units, 10001, 10500);
+	patience.units_max = UINT64_MAX;
+	buffer_clear(&out, 0);
+	assert_true(packed_to_json_paced(buffer_slice(&packed), &out, &pace));
+	buffer_fini(&packed);
+	buffer_fini(&out);
+}
+
+static void writing_ends_when_it_has_become_too_long(void **state)
+{
+	struct patience patience = { .units_max = UINT64_MAX };
+	struct packed_pace pace = { has_patience, &patience, 1000 };
+	struct buffer packed, out;
+	buffer_init(&packed);
+	buffer_init(&out);
+	char *zeros = memory_zeroed(100000);
+	packed_add_string(&packed, slice_of(zeros, 100000));
+	memory_free(zeros);
+	assert_false(packed_to_json_paced(buffer_slice(&packed), &out, &pace));
+	assert_in_range(out.size, 1001, 1100);
+	buffer_clear(&out, 0);
+	struct writer writer = { .out = &out, .protocol = 2, .limit = 1000 };
+	assert_false(packed_write_paced(buffer_slice(&packed), &writer, &pace));
+	assert_true(writer.full);
+	buffer_clear(&packed, 0);
+	buffer_clear(&out, 0);
+	/* Also of what is none of the strings that a writer refuses itself. */
+	packed_add_table(&packed, 100000, 0);
+	for (int i = 0; i < 100000; i++)
+		packed_add_integer(&packed, i);
+	writer.full = false;
+	packed_write(buffer_slice(&packed), &writer);
+	assert_true(writer.full);
+	assert_in_range(out.size, 1001, 1100);
+	assert_false(packed_to_json_paced(buffer_slice(&packed), &out, &pace));
+	buffer_fini(&packed);
+	buffer_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,6 +710,8 @@ int main(void)
 		cmocka_unit_test(values_survive_being_json),
 		cmocka_unit_test(replies_have_the_types_of_the_protocol),
 		cmocka_unit_test(stored_values_are_shown_as_text),
+		cmocka_unit_test(writing_ends_when_it_has_been_told_to),
+		cmocka_unit_test(writing_ends_when_it_has_become_too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -431,6 +431,36 @@ static void ends_turns_whose_single_steps_are_long(void **state)
 		"while true do table.sort(t) end");
 }
 
+/* Lua's own function does all conversions of a format at once, in the C library. */
+static void formats_a_few_conversions_at_a_time(void **state)
+{
+	struct rig *rig = *state;
+	assert_int_equal(attack(rig,
+				 "local a = {} for i = 1, 1e5 do a[i] = 1e300 end\n"
+				 "local f = ('%99.99f'):rep(1e5)\n"
+				 "while true do f:format(table.unpack(a)) end"),
+		SANDBOX_EXHAUSTED);
+	assert_int_equal(attack(rig,
+				 "local a, s = {}, ('x'):rep(1e7) for i = 1, 200 do a[i] = s end\n"
+				 "local f = ('%.1s'):rep(200)\n"
+				 "while true do pcall(string.format, f, table.unpack(a)) end"),
+		SANDBOX_EXHAUSTED);
+	attack(rig, "local f = ('%%'):rep(1e7) while true do f:format() end");
+	expect_text(rig,
+		"local a, b = {}, {} for i = 1, 350 do a[i] = i b[i] = i .. '%x' end\n"
+		"local text = ('%d%%x'):rep(350):format(table.unpack(a))\n"
+		"return tostring(text == table.concat(b))",
+		"true");
+	expect_text(
+		rig, "return ('%s'):rep(101):format(table.unpack({}, 1, 101)):sub(-6)", "nilnil");
+	expect_text(rig,
+		"return tostring((pcall(string.format, ('%d'):rep(101), table.unpack({}, 1, 50))))",
+		"false");
+	expect_text(
+		rig, "return tostring((pcall(string.format, ('%%'):rep(70000) .. '%')))", "false");
+	expect_text(rig, "return tostring(#('%%'):rep(70001):format())", "70001");
+}
+
 /* Integer keys that collide in a table of the next size: it takes their number squared to move them
  * there. All of it is one instruction. */
 static void cuts_off_a_step_that_does_not_end(void **state)
@@ -1062,6 +1092,7 @@ int main(void)
 		TEST_SMALL(works_in_the_least_memory_a_class_may_have),
 		TEST_SMALL(gives_no_thread_when_memory_is_used_up),
 		TEST(ends_turns_whose_single_steps_are_long),
+		TEST(formats_a_few_conversions_at_a_time),
 		TEST(cuts_off_a_step_that_does_not_end),
 		TEST(nothing_of_a_class_runs_when_the_budget_is_used_up),
 		TEST(every_function_looks_at_the_budget),
