@@ -129,6 +129,9 @@
 	"OVERLOADED replies that clients have not read take all of output-memory; try again"
 #define ERROR_DISK_FULL                                                                            \
 	"DISKFULL the disk is full: writes are refused until there is room, reads go on"
+#define ERROR_MAP_FULL                                                                             \
+	"DISKFULL the data is as large as map-size allows: only commands that delete are run, "    \
+	"until there is room; or start the server with a larger one"
 #define ERROR_CLASS_NAME                                                                           \
 	"ERR a class name is 1 to 64 letters, digits and underscores, and starts with a letter"
 #define ERROR_NO_CLASS    "NOCLASS class '%.*s' is not loaded"

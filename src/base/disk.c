@@ -25,13 +25,19 @@ static int fd_of(struct disk_file *file)
 	return ((struct system_file *)file)->fd;
 }
 
+/* A quota that is used up and a file as large as it may be are a full disk too. */
+static int failed(void)
+{
+	return errno == EDQUOT || errno == EFBIG ? -ENOSPC : -errno;
+}
+
 static int system_open(
 	struct disk *disk, const char *path, enum disk_open_mode mode, struct disk_file **out)
 {
 	int flags = O_RDWR | O_CLOEXEC | (mode == DISK_OPEN_CREATE ? O_CREAT | O_EXCL : 0);
 	int fd = open(path, flags, 0600);
 	if (fd < 0)
-		return -errno;
+		return failed();
 	struct system_file *file = memory_zeroed(sizeof(*file));
 	file->file.disk = disk;
 	file->fd = fd;
@@ -42,13 +48,13 @@ static int system_open(
 static int system_remove(struct disk *disk, const char *path)
 {
 	(void)disk;
-	return unlink(path) == 0 ? 0 : -errno;
+	return unlink(path) == 0 ? 0 : failed();
 }
 
 static int system_rename(struct disk *disk, const char *from, const char *to)
 {
 	(void)disk;
-	return rename(from, to) == 0 ? 0 : -errno;
+	return rename(from, to) == 0 ? 0 : failed();
 }
 
 static int system_sync_directory(struct disk *disk, const char *path)
@@ -56,8 +62,8 @@ static int system_sync_directory(struct disk *disk, const char *path)
 	(void)disk;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	int result = fsync(fd) == 0 ? 0 : -errno;
+		return failed();
+	int result = fsync(fd) == 0 ? 0 : failed();
 	close(fd);
 	return result;
 }
@@ -67,7 +73,7 @@ static int system_list(struct disk *disk, const char *directory, disk_list_fn fo
 	(void)disk;
 	DIR *stream = opendir(directory);
 	if (stream == NULL)
-		return -errno;
+		return failed();
 	for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
 		struct stat status;
 		if (fstatat(dirfd(stream), entry->d_name, &status, 0) == 0 &&
@@ -92,7 +98,7 @@ static int system_write(struct disk_file *file, const void *bytes, size_t size, 
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0)
-			return -errno;
+			return failed();
 		next += written;
 		offset += (uint64_t)written;
 		size -= (size_t)written;
@@ -109,7 +115,7 @@ static ssize_t system_read(struct disk_file *file, void *out, size_t size, uint6
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return -errno;
+			return failed();
 		if (got == 0)
 			break;
 		total += (size_t)got;
@@ -119,7 +125,7 @@ static ssize_t system_read(struct disk_file *file, void *out, size_t size, uint6
 
 static int system_sync(struct disk_file *file)
 {
-	return fdatasync(fd_of(file)) == 0 ? 0 : -errno;
+	return fdatasync(fd_of(file)) == 0 ? 0 : failed();
 }
 
 static int system_allocate(struct disk_file *file, uint64_t size)
@@ -143,7 +149,7 @@ static int system_size(struct disk_file *file, uint64_t *out)
 {
 	struct stat status;
 	if (fstat(fd_of(file), &status) != 0)
-		return -errno;
+		return failed();
 	*out = (uint64_t)status.st_size;
 	return 0;
 }

@@ -22,12 +22,14 @@
 #define SUB_KEY  2, 2, 1 /* behind the subcommand */
 #define OBJECT   2, 2, 1 /* the id, behind the class */
 
-#define READ       COMMAND_READONLY
-#define READ_FAST  (COMMAND_READONLY | COMMAND_FAST)
-#define WRITE      COMMAND_WRITE
-#define WRITE_FAST (COMMAND_WRITE | COMMAND_FAST)
-#define GROW       (COMMAND_WRITE | COMMAND_DENYOOM)
-#define GROW_FAST  (COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_FAST)
+#define READ        COMMAND_READONLY
+#define READ_FAST   (COMMAND_READONLY | COMMAND_FAST)
+#define WRITE       COMMAND_WRITE
+#define WRITE_FAST  (COMMAND_WRITE | COMMAND_FAST)
+#define SHRINK      (COMMAND_WRITE | COMMAND_SHRINKS)
+#define SHRINK_FAST (COMMAND_WRITE | COMMAND_SHRINKS | COMMAND_FAST)
+#define GROW        (COMMAND_WRITE | COMMAND_DENYOOM)
+#define GROW_FAST   (COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_FAST)
 
 /* Commands that look at no data run whatever the state of the server is. */
 #define ANY_TIME   (COMMAND_LOADING | COMMAND_STALE)
@@ -160,9 +162,9 @@ const struct command command_lines[] = {
 		"parameter value [parameter value ...]", "Changes parameters, all or none" },
 	{ "dbsize", 1, ROUTE_WALK, READ_FAST, NO_KEYS, keys_dbsize, NULL, "server", "1.0.0", "",
 		"Returns the number of keys in the database" },
-	{ "flushall", -1, ROUTE_ALL, WRITE, NO_KEYS, keys_flushall, NULL, "server", "1.0.0",
+	{ "flushall", -1, ROUTE_ALL, SHRINK, NO_KEYS, keys_flushall, NULL, "server", "1.0.0",
 		"[ASYNC | SYNC]", "Removes all keys of all databases" },
-	{ "flushdb", -1, ROUTE_ALL, WRITE, NO_KEYS, keys_flushdb, NULL, "server", "1.0.0",
+	{ "flushdb", -1, ROUTE_ALL, SHRINK, NO_KEYS, keys_flushdb, NULL, "server", "1.0.0",
 		"[ASYNC | SYNC]", "Removes all keys of the database" },
 	{ "info", -1, ROUTE_WALK, ANY_TIME, NO_KEYS, admin_info, NULL, "server", "1.0.0",
 		"[section [section ...]]", "Returns facts and statistics of the server" },
@@ -220,13 +222,13 @@ const struct command command_lines[] = {
 	{ "copy", -3, ROUTE_KEYS, GROW, TWO_KEYS, keys_copy, NULL, "generic", "6.2.0",
 		"source destination [DB destination-db] [REPLACE]",
 		"Copies a value to another key" },
-	{ "del", -2, ROUTE_KEYS, WRITE, ALL_KEYS, keys_del, NULL, "generic", "1.0.0",
+	{ "del", -2, ROUTE_KEYS, SHRINK, ALL_KEYS, keys_del, NULL, "generic", "1.0.0",
 		"key [key ...]", "Deletes keys" },
 	{ "exists", -2, ROUTE_KEYS, READ_FAST, ALL_KEYS, keys_exists, NULL, "generic", "1.0.0",
 		"key [key ...]", "Counts those of the keys that exist" },
-	{ "expire", -3, ROUTE_KEYS, WRITE_FAST, ONE_KEY, keys_expire, NULL, "generic", "1.0.0",
+	{ "expire", -3, ROUTE_KEYS, SHRINK_FAST, ONE_KEY, keys_expire, NULL, "generic", "1.0.0",
 		"key seconds [NX | XX | GT | LT]", "Sets the life of a key in seconds" },
-	{ "expireat", -3, ROUTE_KEYS, WRITE_FAST, ONE_KEY, keys_expireat, NULL, "generic", "1.2.0",
+	{ "expireat", -3, ROUTE_KEYS, SHRINK_FAST, ONE_KEY, keys_expireat, NULL, "generic", "1.2.0",
 		"key unix-time-seconds [NX | XX | GT | LT]",
 		"Sets the second at which a key ends" },
 	{ "expiretime", 2, ROUTE_KEYS, READ_FAST, ONE_KEY, keys_expiretime, NULL, "generic",
@@ -249,9 +251,9 @@ const struct command command_lines[] = {
 		"2.2.3", "key", "Returns 1: values are not shared" },
 	{ "persist", 2, ROUTE_KEYS, WRITE_FAST, ONE_KEY, keys_persist, NULL, "generic", "2.2.0",
 		"key", "Makes a key last for ever" },
-	{ "pexpire", -3, ROUTE_KEYS, WRITE_FAST, ONE_KEY, keys_pexpire, NULL, "generic", "2.6.0",
+	{ "pexpire", -3, ROUTE_KEYS, SHRINK_FAST, ONE_KEY, keys_pexpire, NULL, "generic", "2.6.0",
 		"key milliseconds [NX | XX | GT | LT]", "Sets the life of a key in milliseconds" },
-	{ "pexpireat", -3, ROUTE_KEYS, WRITE_FAST, ONE_KEY, keys_pexpireat, NULL, "generic",
+	{ "pexpireat", -3, ROUTE_KEYS, SHRINK_FAST, ONE_KEY, keys_pexpireat, NULL, "generic",
 		"2.6.0", "key unix-time-milliseconds [NX | XX | GT | LT]",
 		"Sets the millisecond at which a key ends" },
 	{ "pexpiretime", 2, ROUTE_KEYS, READ_FAST, ONE_KEY, keys_pexpiretime, NULL, "generic",
@@ -273,7 +275,7 @@ const struct command command_lines[] = {
 		"Returns the seconds that a key has left" },
 	{ "type", 2, ROUTE_KEYS, READ_FAST, ONE_KEY, keys_type, NULL, "generic", "1.0.0", "key",
 		"Returns the type of a value" },
-	{ "unlink", -2, ROUTE_KEYS, WRITE_FAST, ALL_KEYS, keys_del, NULL, "generic", "4.0.0",
+	{ "unlink", -2, ROUTE_KEYS, SHRINK_FAST, ALL_KEYS, keys_del, NULL, "generic", "4.0.0",
 		"key [key ...]", "Deletes keys" },
 	{ "wait", 3, ROUTE_LOCAL, 0, NO_KEYS, NULL, admin_wait, "generic", "3.0.0",
 		"numreplicas timeout", "Returns 0: there are no replicas" },
@@ -290,7 +292,7 @@ const struct command command_lines[] = {
 		"key decrement", "Subtracts from an integer" },
 	{ "get", 2, ROUTE_KEYS, READ_FAST, ONE_KEY, strings_get, NULL, "string", "1.0.0", "key",
 		"Returns a value" },
-	{ "getdel", 2, ROUTE_KEYS, WRITE_FAST, ONE_KEY, strings_getdel, NULL, "string", "6.2.0",
+	{ "getdel", 2, ROUTE_KEYS, SHRINK_FAST, ONE_KEY, strings_getdel, NULL, "string", "6.2.0",
 		"key", "Returns a value and deletes it" },
 	{ "getex", -2, ROUTE_KEYS, WRITE_FAST, ONE_KEY, strings_getex, NULL, "string", "6.2.0",
 		"key [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
@@ -342,7 +344,7 @@ const struct command command_lines[] = {
 		"Calls a method of an object and returns its result as JSON" },
 	{ "do.class", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "object", "0.1.0", "",
 		"Holds the commands about classes" },
-	{ "do.class|drop", 3, ROUTE_ALL, WRITE, NO_KEYS, do_class_drop, NULL, "object", "0.1.0",
+	{ "do.class|drop", 3, ROUTE_ALL, SHRINK, NO_KEYS, do_class_drop, NULL, "object", "0.1.0",
 		"name", "Drops a class that has no objects" },
 	{ "do.class|help", 2, ROUTE_LOCAL, ANY_TIME, NO_KEYS, NULL, admin_help, "object", "0.1.0",
 		"", "Lists the subcommands of DO.CLASS" },
@@ -355,15 +357,15 @@ const struct command command_lines[] = {
 		"0.1.0", "[name]", "Takes classes from the files of class-dir, all or none" },
 	{ "do.class|source", 3, ROUTE_WALK, READ, NO_KEYS, do_class_source, NULL, "object", "0.1.0",
 		"name", "Returns the source of a class" },
-	{ "do.del", -4, ROUTE_KEYS, WRITE, OBJECT, do_del, NULL, "object", "0.1.0",
+	{ "do.del", -4, ROUTE_KEYS, SHRINK, OBJECT, do_del, NULL, "object", "0.1.0",
 		"class id key [key ...]", "Deletes values of an object" },
-	{ "do.delalarm", 3, ROUTE_KEYS, WRITE, OBJECT, do_delalarm, NULL, "object", "0.1.0",
+	{ "do.delalarm", 3, ROUTE_KEYS, SHRINK, OBJECT, do_delalarm, NULL, "object", "0.1.0",
 		"class id", "Deletes the alarm of an object" },
-	{ "do.deleteall", -3, ROUTE_KEYS, WRITE, OBJECT, do_deleteall, NULL, "object", "0.1.0",
+	{ "do.deleteall", -3, ROUTE_KEYS, SHRINK, OBJECT, do_deleteall, NULL, "object", "0.1.0",
 		"class id [KEEPALARM]", "Deletes all that an object holds" },
-	{ "do.evict", 3, ROUTE_KEYS, WRITE, OBJECT, do_evict, NULL, "object", "0.1.0", "class id",
+	{ "do.evict", 3, ROUTE_KEYS, SHRINK, OBJECT, do_evict, NULL, "object", "0.1.0", "class id",
 		"Drops what an object has in memory; what it has stored stays" },
-	{ "do.expire", -4, ROUTE_KEYS, WRITE, OBJECT, do_expire, NULL, "object", "0.1.0",
+	{ "do.expire", -4, ROUTE_KEYS, SHRINK, OBJECT, do_expire, NULL, "object", "0.1.0",
 		"class id seconds [TOUCH]",
 		"Sets the life of an object, which begins anew with each use after TOUCH" },
 	{ "do.export", 3, ROUTE_KEYS, READ, OBJECT, do_export, NULL, "object", "0.1.0", "class id",
@@ -407,9 +409,9 @@ const struct command command_lines[] = {
 	{ "cache.absent", -3, ROUTE_KEYS, GROW | COMMAND_RELAXED, ONE_KEY, cache_absent_command,
 		NULL, "cache", "0.1.0", "key token [TTL seconds]",
 		"Ends a lease with the news that there is no value, and remembers that" },
-	{ "cache.del", -2, ROUTE_KEYS, WRITE, ALL_KEYS, cache_del_command, NULL, "cache", "0.1.0",
+	{ "cache.del", -2, ROUTE_KEYS, SHRINK, ALL_KEYS, cache_del_command, NULL, "cache", "0.1.0",
 		"key [key ...]", "Deletes entries and voids their leases" },
-	{ "cache.fail", -3, ROUTE_KEYS, WRITE | COMMAND_RELAXED, ONE_KEY, cache_fail_command, NULL,
+	{ "cache.fail", -3, ROUTE_KEYS, SHRINK | COMMAND_RELAXED, ONE_KEY, cache_fail_command, NULL,
 		"cache", "0.1.0", "key token [RETRY milliseconds] [MESSAGE text]",
 		"Ends a lease without a result: the next who waits tries" },
 	{ "cache.fill", -4, ROUTE_KEYS, GROW | COMMAND_RELAXED, ONE_KEY, cache_fill_command, NULL,
@@ -421,7 +423,7 @@ const struct command command_lines[] = {
 		"cache", "0.1.0", "key", "Returns a fresh value" },
 	{ "cache.info", 2, ROUTE_KEYS, READ | COMMAND_RELAXED, ONE_KEY, cache_info_command, NULL,
 		"cache", "0.1.0", "key", "Describes an entry" },
-	{ "cache.invalidate", -3, ROUTE_ANY, WRITE, NO_KEYS, cache_invalidate_command, NULL,
+	{ "cache.invalidate", -3, ROUTE_ANY, SHRINK, NO_KEYS, cache_invalidate_command, NULL,
 		"cache", "0.1.0", "<TAG tag | PREFIX prefix | KEY key> [SOFT]",
 		"Makes entries gone, or stale, at once" },
 	{ "cache.mget", -2, ROUTE_KEYS, READ_FAST | COMMAND_RELAXED, ALL_KEYS, cache_mget_command,
@@ -460,10 +462,10 @@ const struct command command_lines[] = {
 		"[USER user] [DATA json] [TTL seconds] [ABSOLUTE seconds] [ID id] "
 		"[MAXPER count [REJECT]]",
 		"Creates a session and returns its id" },
-	{ "session.del", -2, ROUTE_KEYS, WRITE | COMMAND_SECRET | COMMAND_HANDLES, ALL_KEYS,
+	{ "session.del", -2, ROUTE_KEYS, SHRINK | COMMAND_SECRET | COMMAND_HANDLES, ALL_KEYS,
 		session_del, NULL, "session", "0.1.0", "id [id ...]",
 		"Ends sessions: their ids are not revived" },
-	{ "session.deluser", -2, ROUTE_ALL, WRITE | COMMAND_SECRET, NO_KEYS, session_deluser, NULL,
+	{ "session.deluser", -2, ROUTE_ALL, SHRINK | COMMAND_SECRET, NO_KEYS, session_deluser, NULL,
 		"session", "0.1.0", "user [EXCEPT id]",
 		"Ends all sessions of a user at one moment" },
 	{ "session.exists", -2, ROUTE_KEYS, READ_FAST | COMMAND_SECRET, ALL_KEYS, session_exists,

@@ -273,7 +273,8 @@ const struct parameter parameters[] = {
 		.most = 64 * TB,
 		.unit = "bytes",
 		.initial = "1tb",
-		.text = "Address space for the store, and so its largest size; costs no memory." },
+		.text = "The largest size of the data; address space, which costs no memory. Near it only commands that "
+			"delete are run. The file may be larger by the pages that are being changed." },
 
 	{ .name = "class-dir",
 		.section = "Objects",

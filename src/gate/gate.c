@@ -164,12 +164,14 @@ enum gate_admission gate_admission(const struct gate *gate)
 	return pending > most ? GATE_BUSY : GATE_OPEN;
 }
 
-void gate_set_store_full(struct gate *gate, bool full)
+bool gate_set_store_full(struct gate *gate, bool full)
 {
-	if (atomic_exchange(&gate->store_full, full) != full)
+	bool changes = atomic_exchange(&gate->store_full, full) != full;
+	if (changes)
 		logline(LOGLINE_WARNING,
 			full ? "The disk is full: writes are refused, reads go on"
 			     : "There is room on the disk again: writes go on");
+	return changes;
 }
 
 bool gate_sync_is_due(const struct gate *gate)

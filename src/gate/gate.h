@@ -56,12 +56,14 @@ uint64_t gate_released(const struct gate *gate);
 
 enum gate_admission {
 	GATE_OPEN,
-	GATE_BUSY, /* the log is behind: hold writes back */
-	GATE_FULL, /* the disk is full: refuse writes */
+	GATE_BUSY,   /* the log is behind: hold writes back */
+	GATE_SHRINK, /* the data is as large as it may be: refuse writes but those that shrink it */
+	GATE_FULL,   /* the disk is full: refuse writes */
 };
 enum gate_admission gate_admission(const struct gate *gate);
-/* Another part met a full disk (or no longer does): writes are refused meanwhile. */
-void gate_set_store_full(struct gate *gate, bool full);
+/* Another part met a full disk (or no longer does): writes are refused meanwhile. True when that is
+ * news. */
+bool gate_set_store_full(struct gate *gate, bool full);
 
 /* One round: 1 when something was made durable, 0 when there was nothing to do, -EAGAIN when no log
  * segment was ready (gate_keeper_step first). Other failures of the disk end the process. */

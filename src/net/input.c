@@ -191,8 +191,10 @@ static bool admit(struct connection *connection, struct request *request)
 		enum gate_admission admission = engine_admission(net->engine);
 		if (admission == GATE_BUSY || subscriptions_are_behind(net))
 			return false;
-		if (admission == GATE_FULL) {
-			reject(connection, request, ERROR_DISK_FULL);
+		bool shrinks = request->command->flags & COMMAND_SHRINKS;
+		if (admission == GATE_FULL || (admission == GATE_SHRINK && !shrinks)) {
+			reject(connection, request,
+				admission == GATE_FULL ? ERROR_DISK_FULL : ERROR_MAP_FULL);
 			return true;
 		}
 	}

@@ -44,6 +44,7 @@ enum command_flag {
 	COMMAND_HANDLES = 1 << 13,    /* its keys may be handles of sessions */
 	COMMAND_RELAXED = 1 << 14,    /* its reply waits for no disk */
 	COMMAND_LEASES = 1 << 15,     /* it may be given a lease, or wait for one */
+	COMMAND_SHRINKS = 1 << 16,    /* a write that makes data fewer, now or later */
 };
 
 typedef void (*command_turn_fn)(struct turn *turn);

@@ -59,11 +59,12 @@ static void ignore_signal(int number)
 	sigaction(number, &action, NULL);
 }
 
-/* What others send to ask for something that this server does not know must not end it. */
+/* What others send to ask for something that this server does not know must not end it, nor may a
+ * file as large as it may be (SIGXFSZ): the write says so too. */
 static void ignore_signals(void)
 {
 	static const int numbers[] = { SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
-		SIGPROF, SIGIO, SIGPWR };
+		SIGPROF, SIGIO, SIGPWR, SIGXFSZ };
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		ignore_signal(numbers[i]);
 	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)

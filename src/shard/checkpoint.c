@@ -174,8 +174,11 @@ static bool is_due(const struct checkpoint *checkpoint)
 	const struct config *config = engine->config;
 	if (checkpoint->asked)
 		return true;
+	bool is_tight = engine->tree_full || engine_tree_is_near(engine);
 	if (gate_appended(engine->gate) == checkpoint->tree_lsn)
-		return false;
+		return is_tight && tree_has_dead(engine->tree);
+	if (is_tight)
+		return true;
 	uint64_t overlay = engine->overlay_bytes;
 	if (overlay > (uint64_t)config->overlay_bytes_max / OVERLAY_SHARE)
 		return true;
@@ -258,10 +261,12 @@ static bool write_next(struct checkpoint *checkpoint)
 	if (clock_monotonic_ns(engine->clock) < checkpoint->retry_at_ns)
 		return false;
 	int result = write_some(checkpoint, checkpoint->written, &end);
-	if (result == -ENOSPC) {
+	if (result == -ENOSPC || result == -EDQUOT) {
 		checkpoint->failed++;
 		checkpoint->retry_at_ns = clock_monotonic_ns(engine->clock) + RETRY_NS;
-		gate_set_store_full(engine->gate, true);
+		if (gate_set_store_full(engine->gate, true) && result == -EDQUOT)
+			logline(LOGLINE_WARNING,
+				"What is full is map-size: start the server with a larger one");
 		return false;
 	}
 	if (result < 0)
@@ -291,6 +296,7 @@ static bool finish(struct checkpoint *checkpoint)
 		lowest = frozen->lsn < lowest ? frozen->lsn : lowest;
 	}
 	gate_recycle(engine->gate, lowest);
+	engine_see_tree(engine);
 	/* What large overlays have left behind, once there is not much to do. */
 	if (engine->overlay_bytes < QUIET_OVERLAY_BYTES)
 		memory_give_back(KEPT_FREE_BYTES);

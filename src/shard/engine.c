@@ -5,6 +5,7 @@
 #include "shard/engine.h"
 
 #include "base/hash.h"
+#include "base/logline.h"
 #include "base/memory.h"
 #include "holdfast/limits.h"
 #include "request/turn.h"
@@ -17,6 +18,12 @@
 #define EXPIRE_TURNS_PER_STEP 8
 
 #define SHARD_WORDS (LIMIT_SHARDS / 64)
+
+/* What an overlay's byte takes in the tree, at the most: a value of half a page takes a page. */
+#define TREE_GROWTH 2
+/* The tree is full when less than one of so many parts is left, and no more when there are two. */
+#define TREE_FULL_SHARE  16
+#define TREE_OPENS_SHARE 8
 
 /* --- routing -------------------------------------------------------------------------------------
  */
@@ -209,7 +216,8 @@ static const struct command expire_command = {
 void engine_expire(struct engine *engine, uint16_t self)
 {
 	engine_tick(engine, self);
-	if (self >= engine->worker_count || engine_admission(engine) != GATE_OPEN)
+	enum gate_admission admission = engine_admission(engine);
+	if (self >= engine->worker_count || (admission != GATE_OPEN && admission != GATE_SHRINK))
 		return;
 	for (uint16_t i = self; i < engine->shard_count; i += engine->worker_count) {
 		for (int turns = 0; turns < EXPIRE_TURNS_PER_STEP; turns++) {
@@ -235,7 +243,33 @@ enum gate_admission engine_admission(const struct engine *engine)
 	uint64_t bytes = atomic_load_explicit(&engine->overlay_bytes, memory_order_relaxed);
 	int64_t limit =
 		atomic_load_explicit(&engine->config->overlay_bytes_max, memory_order_relaxed);
-	return bytes > (uint64_t)limit ? GATE_BUSY : GATE_OPEN;
+	if (bytes > (uint64_t)limit)
+		return GATE_BUSY;
+	if (atomic_load_explicit(&engine->tree_full, memory_order_relaxed))
+		return GATE_SHRINK;
+	return engine_tree_is_near(engine) ? GATE_BUSY : GATE_OPEN;
+}
+
+bool engine_tree_is_near(const struct engine *engine)
+{
+	return engine->overlay_bytes * TREE_GROWTH >
+		atomic_load_explicit(&engine->tree_room, memory_order_relaxed);
+}
+
+void engine_see_tree(struct engine *engine)
+{
+	uint64_t most = tree_bytes_max(engine->tree), used = tree_used_bytes(engine->tree);
+	bool was_full = engine->tree_full;
+	bool full = used > most - most / (was_full ? TREE_OPENS_SHARE : TREE_FULL_SHARE);
+	engine->tree_room = used < most ? most - used : 0;
+	engine->tree_full = full;
+	if (full && !was_full)
+		logline(LOGLINE_WARNING,
+			"The data takes %llu MB of the %llu MB that map-size allows: writes are "
+			"refused but for those that delete",
+			(unsigned long long)used >> 20, (unsigned long long)most >> 20);
+	else if (was_full && !full)
+		logline(LOGLINE_NOTICE, "The data is smaller than map-size again: writes go on");
 }
 
 void engine_shard_stats(const struct engine *engine, uint16_t number, struct shard_stats *out)

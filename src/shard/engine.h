@@ -90,9 +90,11 @@ struct engine {
 	uint16_t worker_count; /* ports that own shards: shard s belongs to port s % worker_count */
 	struct engine_events events;
 	_Atomic uint64_t overlay_bytes; /* of all shards and generations */
-	_Atomic uint64_t output_bytes;  /* of clients' replies, large ones, from their turns until
-					   they are sent */
-	_Atomic uint64_t expired_keys;  /* deleted because their time had come */
+	_Atomic uint64_t tree_room;     /* bytes by which the tree may grow; by the checkpoint */
+	_Atomic bool tree_full;
+	_Atomic uint64_t output_bytes; /* of clients' replies, large ones, from their turns until
+					  they are sent */
+	_Atomic uint64_t expired_keys; /* deleted because their time had come */
 };
 
 struct engine_options {
@@ -144,8 +146,12 @@ void engine_drop_expiry(struct engine *engine);
 /* Deletes what has fallen due in the port's shards, in bounded steps. */
 void engine_expire(struct engine *engine, uint16_t self);
 
-/* Whether a write may enter now: the log's admission and the overlay's limit in one. */
+/* Whether a write may enter now: the log's admission and the limits of overlays and tree in one. */
 enum gate_admission engine_admission(const struct engine *engine);
+/* Looks at the tree's size: at the start, and after each checkpoint. */
+void engine_see_tree(struct engine *engine);
+/* Whether what the overlays hold may take all the room that the tree has. */
+bool engine_tree_is_near(const struct engine *engine);
 
 struct shard_stats {
 	uint32_t queue; /* requests waiting */

@@ -168,6 +168,7 @@ int engine_open(struct engine **out, const struct engine_options *options,
 		return result;
 	}
 	count_overlays(engine);
+	engine_see_tree(engine);
 	engine->gate = gate_new(engine->log, options->config, options->clock);
 	engine->checkpoint = checkpoint_new(engine, engine->port_count - 1);
 	recovery->elapsed_ms = (clock_monotonic_ns(options->clock) - started) / 1000000;

@@ -165,7 +165,7 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 		.config = engine->config,
 		.objects = port->objects,
 		.engine = engine,
-		.may_write = engine_admission(engine) != GATE_FULL,
+		.may_write = engine_admission(engine) < GATE_SHRINK,
 		.heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) >
 			0,
 	};

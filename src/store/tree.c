@@ -41,11 +41,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Read transactions besides one view per shard: tree_lsn, backups, tools. */
 #define SPARE_READERS 16
 
-static int open_environment(struct tree *tree, const struct tree_options *options);
+/* Of address space for the pages that checkpoints change. */
+#define RESERVE_BYTES_LEAST ((uint64_t)64 << 20)
+#define RESERVE_BYTES_MAX   ((uint64_t)64 << 30)
+/* What the bound is not halved below. */
+#define MAP_BYTES_LEAST ((uint64_t)64 << 20)
+
+static int open_environment(
+	struct tree *tree, const struct tree_options *options, char *problem, size_t problem_size);
 static int create(struct tree *tree, const struct tree_options *options);
 static int load(struct tree *tree, char *problem, size_t problem_size);
 static int begin_read(struct tree *tree, MDB_txn **out);
@@ -61,9 +70,10 @@ int tree_open(struct tree **out, const struct tree_options *options, char *error
 	int rc = tree_check_head(options->path, problem, sizeof problem);
 	if (rc < 0)
 		goto failed;
+	problem[0] = '\0'; /* that there is no file yet */
 	tree = memory_zeroed(sizeof *tree);
 	tree->sync = options->sync;
-	rc = open_environment(tree, options);
+	rc = open_environment(tree, options, problem, sizeof problem);
 	if (rc == 0)
 		rc = tree_check_length(tree->env, problem, sizeof problem);
 	if (rc == 0) {
@@ -128,6 +138,39 @@ uint64_t tree_bytes(struct tree *tree)
 	if (mdb_env_info(tree->env, &info) || mdb_env_stat(tree->env, &stat))
 		return 0;
 	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+uint64_t tree_bytes_max(const struct tree *tree)
+{
+	return tree->bytes_max;
+}
+
+uint64_t tree_used_bytes(struct tree *tree)
+{
+	uint64_t bytes = tree_bytes(tree), free_pages;
+	MDB_stat stat;
+	if (bytes <= tree->bytes_max / 2 || mdb_env_stat(tree->env, &stat) ||
+		tree_check_free(tree->env, 0, &free_pages) < 0 ||
+		free_pages * stat.ms_psize > bytes)
+		return bytes;
+	return bytes - free_pages * stat.ms_psize;
+}
+
+bool tree_has_dead(const struct tree *tree)
+{
+	return tree->dead_shards > 0;
+}
+
+void tree_note_dead(struct tree *tree, uint16_t shard, const struct tree_record *record)
+{
+	bool has_dead = false;
+	for (int i = 0; i < STORE_FORMAT_DATABASES; i++)
+		has_dead |= record->databases[i].oldest < record->databases[i].generation;
+	if (has_dead && !tree->has_dead[shard])
+		tree->dead_shards++;
+	else if (!has_dead && tree->has_dead[shard])
+		tree->dead_shards--;
+	tree->has_dead[shard] = has_dead;
 }
 
 void tree_set_commit_fault(struct tree *tree, int (*fault)(void *context), void *context)
@@ -220,13 +263,15 @@ int tree_error(int code)
 {
 	if (code == 0)
 		return 0;
+	if (code == EDQUOT || code == EFBIG)
+		return -ENOSPC;
 	if (code > 0)
 		return -code;
 	switch (code) {
 	case MDB_NOTFOUND:
 		return -ENOENT;
 	case MDB_MAP_FULL:
-		return -ENOSPC;
+		return -EDQUOT;
 	case MDB_TXN_FULL:
 		return -E2BIG;
 	case MDB_READERS_FULL:
@@ -320,7 +365,8 @@ static void on_lmdb_assertion(MDB_env *env, const char *message)
 	abort();
 }
 
-static int open_environment(struct tree *tree, const struct tree_options *options)
+/* One attempt; without an environment when it fails. */
+static int map_file(struct tree *tree, const struct tree_options *options, uint64_t bytes)
 {
 	int rc = mdb_env_create(&tree->env);
 	if (rc)
@@ -331,17 +377,71 @@ static int open_environment(struct tree *tree, const struct tree_options *option
 	if (!rc)
 		rc = mdb_env_set_maxreaders(tree->env, LIMIT_SHARDS + SPARE_READERS);
 	if (!rc)
-		rc = mdb_env_set_mapsize(tree->env, (size_t)options->map_bytes);
+		rc = mdb_env_set_mapsize(tree->env, (size_t)bytes);
 	if (!rc)
 		rc = mdb_env_set_assert(tree->env, on_lmdb_assertion);
 	unsigned flags =
 		MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (options->sync ? 0 : MDB_NOSYNC);
 	if (!rc)
 		rc = mdb_env_open(tree->env, options->path, flags, 0600);
-	int dead;
-	if (!rc)
-		rc = mdb_reader_check(tree->env, &dead);
+	if (rc) {
+		mdb_env_close(tree->env);
+		tree->env = NULL;
+	}
 	return tree_error(rc);
+}
+
+/* What checkpoints need beside the data: LMDB copies each page that it changes, and uses the old
+ * one again only when no view sees it. In the worst case a checkpoint changes each page, of data
+ * that is somewhat larger than the bound by then. */
+static uint64_t with_reserve(uint64_t bytes)
+{
+	uint64_t reserve = 2 * bytes < RESERVE_BYTES_MAX ? 2 * bytes : RESERVE_BYTES_MAX;
+	return bytes + (reserve > RESERVE_BYTES_LEAST ? reserve : RESERVE_BYTES_LEAST);
+}
+
+static uint64_t file_bytes(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+/* Of a limited address space half is for everything else. Never less than the file has. */
+static uint64_t fitting(uint64_t bytes, uint64_t least)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return bytes;
+	while (bytes / 2 >= least && with_reserve(bytes) > (uint64_t)limit.rlim_cur / 2)
+		bytes /= 2;
+	return bytes;
+}
+
+static int open_environment(
+	struct tree *tree, const struct tree_options *options, char *problem, size_t problem_size)
+{
+	uint64_t file = file_bytes(options->path);
+	uint64_t wanted = options->map_bytes > file ? options->map_bytes : file;
+	uint64_t least = file > MAP_BYTES_LEAST ? file : MAP_BYTES_LEAST;
+	uint64_t bytes = fitting(wanted, least);
+	int rc = map_file(tree, options, with_reserve(bytes));
+	while (rc == -ENOMEM && bytes / 2 >= least) {
+		bytes /= 2;
+		rc = map_file(tree, options, with_reserve(bytes));
+	}
+	if (rc == -ENOMEM)
+		snprintf(problem, problem_size,
+			"%llu MB of address space are not to be had: see map-size and ulimit -v",
+			(unsigned long long)with_reserve(bytes) >> 20);
+	else if (rc == 0 && bytes < wanted)
+		logline(LOGLINE_WARNING,
+			"map-size is taken as %llu MB: more does not fit into the address space "
+			"that the process may use (ulimit -v)",
+			(unsigned long long)bytes >> 20);
+	/* A file that is larger than map-size has grown under another one. */
+	tree->bytes_max = bytes < options->map_bytes ? bytes : options->map_bytes;
+	int dead;
+	return rc < 0 ? rc : tree_error(mdb_reader_check(tree->env, &dead));
 }
 
 static int begin_read(struct tree *tree, MDB_txn **out)
@@ -462,6 +562,7 @@ static int check_numbers(struct tree *tree, MDB_txn *txn, uint16_t shard)
 		rc = tree_error(mdb_cursor_open(txn, tree->shard_dbi[shard], &cursor));
 	if (rc < 0)
 		return rc;
+	tree_note_dead(tree, shard, &record);
 	rc = highest_number(cursor, STORE_FORMAT_TABLE_CHUNKS, &value);
 	if (rc == 0)
 		rc = highest_number(cursor, STORE_FORMAT_TABLE_LAYERS, &layer);

@@ -20,7 +20,7 @@ struct tree_checkpoint;
 
 struct tree_options {
 	const char *path;       /* of the data file; created when absent */
-	uint64_t map_bytes;     /* address space, set once and large: the file is sparse */
+	uint64_t map_bytes;     /* the largest size; address space, set once: the file is sparse */
 	uint16_t shards_if_new; /* 1 to LIMIT_SHARDS; an existing tree keeps its own count */
 	bool sync;              /* false only in tests: commits are not synced */
 	int64_t now_ms;         /* stored when the tree is created */
@@ -41,6 +41,12 @@ const struct hash_secret *tree_secret(const struct tree *tree);
 uint64_t tree_lsn(struct tree *tree, uint16_t shard);
 /* Bytes of the data file in use, for INFO. */
 uint64_t tree_bytes(struct tree *tree);
+/* The bound: map_bytes, or less where these do not fit into the process's address space. */
+uint64_t tree_bytes_max(const struct tree *tree);
+/* Of tree_bytes what holds something; looked up only where it comes near the bound. */
+uint64_t tree_used_bytes(struct tree *tree);
+/* Whether keys of generations gone by are still to be cleared, by checkpoints. */
+bool tree_has_dead(const struct tree *tree);
 
 /* A snapshot of one shard as of the last checkpoint committed when it was opened or renewed. */
 int tree_view_open(struct tree *tree, uint16_t shard, struct tree_view **out);
@@ -82,7 +88,7 @@ bool tree_next_due(struct tree_view *view, int64_t now_ms, struct tree_due_walk 
 	struct arena *arena, struct slice *key_out);
 
 /* The checkpoint: everything in one write transaction. Each returns 0 or negative errno (-ENOSPC:
- * the disk or the map is full); after an error only abort may follow. */
+ * the disk is full, -EDQUOT: the map is); after an error only abort may follow. */
 int tree_checkpoint_begin(struct tree *tree, struct tree_checkpoint **out);
 /* Writes all entries of a frozen overlay in key order and sets the shard's LSN. Also re-files due
  * index entries whose key lives longer (those due at `now_ms`), and clears a bounded number of keys

@@ -65,7 +65,6 @@ struct head {
 
 static int check_metas(struct head *head, char *problem, size_t problem_size);
 static int check_root(const struct head *head, size_t db_at, char *problem, size_t problem_size);
-static int count_free_from(MDB_env *env, uint64_t first, uint64_t *count);
 
 static int bad(char *problem, size_t problem_size, const char *what)
 {
@@ -126,7 +125,7 @@ int tree_check_length(MDB_env *env, char *problem, size_t problem_size)
 	if (ftruncate(fd, (off_t)(want * stat.ms_psize)) < 0)
 		return -errno;
 	uint64_t free_pages;
-	int rc = count_free_from(env, have, &free_pages);
+	int rc = tree_check_free(env, have, &free_pages);
 	if (rc == 0 && free_pages == want - have)
 		return 0;
 	if (ftruncate(fd, status.st_size) < 0)
@@ -199,7 +198,7 @@ static int check_root(const struct head *head, size_t db_at, char *problem, size
 
 /* Pages of number `first` and above in LMDB's list of free pages (its database 0: a transaction to
  * an array of numbers, their count first). */
-static int count_free_from(MDB_env *env, uint64_t first, uint64_t *count)
+int tree_check_free(MDB_env *env, uint64_t first, uint64_t *count)
 {
 	MDB_txn *txn;
 	MDB_cursor *cursor;

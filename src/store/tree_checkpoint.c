@@ -37,13 +37,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* Index entries looked at, and dead keys cleared, per shard and checkpoint: a few hundred
- * milliseconds of work at most. */
 /* Less than this left on the disk: a failed write was for want of room. */
 #define ROOM_LEAST_BYTES (8u << 20)
 
+/* Index entries looked at, and dead keys cleared, per shard and checkpoint: a few hundred
+ * milliseconds of work at most. */
 #define DUE_PER_CALL_MAX  100000
 #define DEAD_PER_CALL_MAX 50000
 
@@ -68,14 +71,30 @@ static int erase(struct writer *writer, struct slice key);
 static int refile_due(struct writer *writer, int64_t now_ms);
 static int clear_dead(struct writer *writer, struct tree_database *database, uint8_t db, int *left);
 
+static bool has_no_room(int fd)
+{
+	struct statvfs disk;
+	struct stat file;
+	struct rlimit limit;
+	if (fstatvfs(fd, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_LEAST_BYTES)
+		return true;
+	if (fstat(fd, &file) != 0)
+		return false;
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+		(uint64_t)limit.rlim_cur < (uint64_t)file.st_size + ROOM_LEAST_BYTES)
+		return true;
+	/* Quotas show only to who asks for room. */
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, file.st_size, ROOM_LEAST_BYTES) != 0 &&
+		(errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
+}
+
 /* LMDB takes a write that a full disk cut short for an I/O error; it is one of room. */
 static int tell_full(const struct tree *tree, int rc)
 {
 	mdb_filehandle_t fd;
-	struct statvfs disk;
-	if (rc != -EIO || mdb_env_get_fd(tree->env, &fd) != 0 || fstatvfs(fd, &disk) != 0)
+	if (rc != -EIO || mdb_env_get_fd(tree->env, &fd) != 0)
 		return rc;
-	return (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_LEAST_BYTES ? -ENOSPC : rc;
+	return has_no_room(fd) ? -ENOSPC : rc;
 }
 
 int tree_checkpoint_begin(struct tree *tree, struct tree_checkpoint **out)
@@ -112,6 +131,7 @@ int tree_checkpoint_shard(struct tree_checkpoint *checkpoint, uint16_t shard,
 	if (rc == 0) {
 		writer->record.lsn = lsn;
 		rc = tree_record_store(tree, checkpoint->txn, shard, &writer->record);
+		tree_note_dead(tree, shard, &writer->record);
 	}
 	memory_free(writer);
 	return tell_full(tree, rc);

@@ -19,6 +19,9 @@ struct tree {
 	uint16_t shards;
 	struct hash_secret secret;
 	bool sync;
+	uint64_t bytes_max;
+	_Atomic uint16_t dead_shards; /* with keys of generations gone by */
+	bool has_dead[LIMIT_SHARDS];  /* the checkpoint's, as are they */
 	int (*commit_fault)(void *context);
 	void *commit_fault_context;
 };
@@ -45,13 +48,16 @@ struct tree_view {
 	struct tree_record record;
 };
 
-/* An LMDB code as 0 or negative errno: -ENOENT for MDB_NOTFOUND, -ENOSPC for a full map, -EBADMSG
- * for damage. */
+/* An LMDB code as 0 or negative errno: -ENOENT for MDB_NOTFOUND, -ENOSPC for a full disk (a
+ * quota and the largest size of a file included), -EDQUOT for a full map, -EBADMSG for damage. */
 int tree_error(int code);
 /* Says what is damaged and returns -EBADMSG. */
 int tree_damaged(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Where a caller cannot be told of an error: says it and aborts. */
 _Noreturn void tree_fail(const struct tree *tree, uint16_t shard, int error);
+
+/* Notes whether the shard has keys of generations gone by. */
+void tree_note_dead(struct tree *tree, uint16_t shard, const struct tree_record *record);
 
 /* 0, or negative errno. */
 int tree_record_load(struct tree *tree, MDB_txn *txn, uint16_t shard, struct tree_record *out);

@@ -86,7 +86,8 @@ def wait_until(condition, seconds=10, every=0.005):
 
 class Server:
     """A server process and its directory. Options are parameters: `log_segment_size="8mb"`; one that
-    is repeated is a list, one of several words a tuple: `env=[("Class", "NAME", "value")]`."""
+    is repeated is a list, one of several words a tuple: `env=[("Class", "NAME", "value")]`. `limits`
+    are what the kernel holds the process to: `{resource.RLIMIT_FSIZE: bytes}`."""
 
     open = []
 
@@ -94,6 +95,7 @@ class Server:
         self.program = program
         self.directory = tempfile.mkdtemp(prefix="holdfast-wire-")
         self.options = options
+        self.limits = {}
         self.port = free_port()
         self.process = None
         self.connections = []
@@ -137,7 +139,7 @@ class Server:
         assert self.process is None
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(self.arguments(**more), stdout=output, stderr=output,
-                                            cwd=self.directory)
+                                            cwd=self.directory, preexec_fn=self.take_limits)
         deadline = time.monotonic() + START_SECONDS
         while True:
             if self.process.poll() is not None:
@@ -149,6 +151,10 @@ class Server:
                 self.kill()
                 raise AssertionError("the server does not answer:\n" + self.log())
             time.sleep(0.01)
+
+    def take_limits(self):
+        for name, value in self.limits.items():
+            resource.setrlimit(name, (value, value))
 
     def answers(self):
         try:

@@ -14,9 +14,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -196,11 +198,34 @@ static void a_full_disk_is_an_error_and_not_a_crash(void **state)
 	disk_close(&file);
 }
 
+/* As a used up quota is, which takes a file system of its own to show. */
+static void a_file_as_large_as_it_may_be_is_a_full_disk(void **state)
+{
+	struct directory *directory = *state;
+	struct disk_file *file = create(directory->a);
+	struct rlimit before, limit;
+	char bytes[3000] = { 0 };
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = (struct rlimit){ 5000, before.rlim_max };
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	int first = disk_write(file, bytes, sizeof(bytes), 0);
+	int second = disk_write(file, bytes, sizeof(bytes), sizeof(bytes));
+	int third = disk_allocate(file, 100000);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, handler);
+	assert_int_equal(first, 0);
+	assert_int_equal(second, -ENOSPC);
+	assert_int_equal(third, -ENOSPC);
+	disk_close(&file);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_file_as_large_as_it_may_be_is_a_full_disk),
 		TEST(opens_only_what_is_there_and_creates_only_what_is_not),
 		TEST(files_are_for_their_owner_only),
 		TEST(equals_an_array_under_random_writes_and_reads),

@@ -4,6 +4,7 @@
  */
 #include "base/memory.h"
 #include "shard/shard.h"
+#include "store/tree.h"
 #include "support/engine_rig.h"
 #include "support/sim_disk.h"
 
@@ -496,6 +497,79 @@ static void a_full_disk_counts_for_more_than_full_overlays(void **state)
 	assert_int_equal(engine_admission(rig->engine), GATE_FULL);
 }
 
+/* Values of 60 KB until no more are let in, with a checkpoint whenever writes are held back;
+ * how many there are. */
+static int fill_the_map(struct engine_rig *rig, const char *life)
+{
+	static char value[60001];
+	char key[32];
+	int keys = 0;
+	memset(value, 'v', sizeof(value) - 1);
+	for (; engine_admission(rig->engine) != GATE_SHRINK; keys++) {
+		assert_true(keys < 10000);
+		snprintf(key, sizeof(key), "big:%d", keys);
+		run(0, "SET", key, value, "PX", life);
+		engine_rig_settle(rig);
+		if (engine_admission(rig->engine) == GATE_BUSY)
+			engine_rig_checkpoint(rig);
+	}
+	return keys;
+}
+
+static void open_small(struct engine_rig *rig)
+{
+	rig->config.map_bytes = (int64_t)64 << 20;
+	open_engine(rig, 1, 1);
+}
+
+static void checkpoint_till_open(struct engine_rig *rig)
+{
+	for (int i = 0; i < 10 && engine_admission(rig->engine) != GATE_OPEN; i++)
+		engine_rig_checkpoint(rig);
+	assert_int_equal(engine_admission(rig->engine), GATE_OPEN);
+}
+
+static void data_as_large_as_the_map_can_be_deleted_also_after_a_restart(void **state)
+{
+	struct engine_rig *rig = *state;
+	char key[32];
+	open_small(rig);
+	int keys = fill_the_map(rig, "1000000");
+	assert_in_range(keys, 500, 1200);
+	engine_rig_close(rig);
+	open_small(rig);
+	assert_int_equal(engine_admission(rig->engine), GATE_SHRINK);
+	run(0, "EXPIRE", "big:0", "100000");
+	for (int i = 1; i < keys / 4; i++) {
+		snprintf(key, sizeof(key), "big:%d", i);
+		assert_string_equal(run(0, "DEL", key), ":1\r\n");
+		engine_rig_settle(rig);
+	}
+	checkpoint_till_open(rig);
+	/* What has become free is used again: the file does not grow for ever. */
+	for (int round = 0; round < 5; round++) {
+		fill_the_map(rig, "1000000");
+		run(0, "FLUSHALL");
+		engine_rig_settle(rig);
+		checkpoint_till_open(rig);
+		assert_true(tree_bytes(rig->engine->tree) < (uint64_t)128 << 20);
+	}
+}
+
+static void data_as_large_as_the_map_goes_when_its_time_comes(void **state)
+{
+	struct engine_rig *rig = *state;
+	open_small(rig);
+	fill_the_map(rig, "1000");
+	rig->now_ms += 2000;
+	for (int i = 0; i < 50; i++) {
+		engine_expire(rig->engine, 0);
+		engine_rig_settle(rig);
+	}
+	checkpoint_till_open(rig);
+	assert_string_equal(run(0, "DBSIZE"), ":0\r\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -522,6 +596,8 @@ int main(void)
 		TEST(the_overlays_bytes_are_counted_at_every_turn),
 		TEST(full_overlays_hold_writes_back_until_the_checkpoint),
 		TEST(a_full_disk_counts_for_more_than_full_overlays),
+		TEST(data_as_large_as_the_map_can_be_deleted_also_after_a_restart),
+		TEST(data_as_large_as_the_map_goes_when_its_time_comes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

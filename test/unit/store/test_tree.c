@@ -511,11 +511,11 @@ static void a_full_map_is_said_and_changes_nothing(void **state)
 	assert_int_equal(tree_view_open(f->tree, f->shard, &f->view), 0);
 	put(f, slice_text("\020small"), 0, 10, 1);
 	settle(f);
-	put(f, slice_text("\020large"), 0, 16 << 20, 2);
+	put(f, slice_text("\020large"), 0, 120 << 20, 2);
 	struct tree_checkpoint *checkpoint;
 	assert_int_equal(tree_checkpoint_begin(f->tree, &checkpoint), 0);
 	assert_int_equal(
-		tree_checkpoint_shard(checkpoint, f->shard, f->overlay, f->lsn, 0), -ENOSPC);
+		tree_checkpoint_shard(checkpoint, f->shard, f->overlay, f->lsn, 0), -EDQUOT);
 	tree_checkpoint_abort(&checkpoint);
 	assert_null(checkpoint);
 	tree_view_renew(f->view);
