@@ -594,6 +594,21 @@ static bool is_alarm(const struct call *call)
 	return call->kind == CALL_JOB && call->job->due.kind == DUE_ALARM;
 }
 
+/* As check_links would have if its chain had known. */
+static void refuse_circle(struct turn *turn, const struct call *call)
+{
+	turn_error(turn, ERROR_CYCLE, (int)call->name.class_name.size, call->name.class_name.data,
+		(int)call->name.id.size, call->name.id.data);
+}
+
+static void queue_or_refuse(struct turn *turn, struct call *call)
+{
+	if (object_closes_circle(call->object, call))
+		refuse_circle(turn, call);
+	else
+		object_queue(call->object, turn);
+}
+
 static void wait_at_gate(struct turn *turn, struct call *call)
 {
 	struct object *object = call->object;
@@ -604,7 +619,7 @@ static void wait_at_gate(struct turn *turn, struct call *call)
 		turn_error(turn, ERROR_OBJECT_QUEUE, (long long)OVERLOAD_RETRY_MS);
 		return;
 	}
-	object_queue(object, turn);
+	queue_or_refuse(turn, call);
 }
 
 /* What the turn before the wait allocated goes, but for the answer to an exchange. */
@@ -630,6 +645,11 @@ void call_run(struct turn *turn)
 	assert(objects);
 	call->objects = objects;
 	call->request = turn->request;
+	if (call->in_circle) {
+		refuse_circle(turn, call);
+		return;
+	}
+	circle_end(&call->circle);
 	struct class_slot *slot = slot_of(objects, call->name.class_name);
 	if (slot == NULL) {
 		refuse_class(turn, call, "");
@@ -655,7 +675,7 @@ void call_run(struct turn *turn)
 	if (storage.ended && object->state) {
 		object_doom(objects, object);
 		if (object->doomed && !call->begun) {
-			object_queue(object, turn);
+			queue_or_refuse(turn, call);
 			return;
 		}
 	}

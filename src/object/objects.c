@@ -10,7 +10,9 @@
  * is short, DO.EVICT, a write past it, a newer class, an error in its code
  *
  * An instance is never dropped under a call that waits: it is doomed, nobody enters any more, and
- * when its last call has left it goes. So no two instances of an object are ever about.
+ * when its last call has left it goes. So no two instances of an object are ever about. A call of
+ * another object that waits for that is refused when calls in the doomed one wait for it
+ * (object/circle.h).
  *
  * Threads: its worker's.
  */
@@ -259,9 +261,14 @@ void object_enter(struct object *object)
 	object->calls_in++;
 }
 
+static void end_circle_waits(struct object *object);
+static void begin_circle_waits(struct objects *objects, struct object *object);
+
 void object_drop_instance(struct objects *objects, struct object *object)
 {
 	struct class_state *state = object->state;
+	if (object->doomed)
+		end_circle_waits(object);
 	object->doomed = false;
 	if (state == NULL)
 		return;
@@ -281,10 +288,12 @@ void object_drop_instance(struct objects *objects, struct object *object)
 
 void object_doom(struct objects *objects, struct object *object)
 {
-	if (object->calls_in == 0)
+	if (object->calls_in == 0) {
 		object_drop_instance(objects, object);
-	else
+	} else if (!object->doomed) {
 		object->doomed = true;
+		begin_circle_waits(objects, object);
+	}
 }
 
 bool objects_evict(struct turn *turn, const struct object_name *name)
@@ -374,6 +383,40 @@ static struct request *queue_take(struct object_queue *queue)
 	return request;
 }
 
+bool object_closes_circle(struct object *object, struct call *call)
+{
+	bool waits = call->caller && !call->begun && object->doomed && object->calls_in > 0;
+	return waits && !circle_begin(&call->circle, call->objects, &call->name, call->caller);
+}
+
+/* Those who queue wait for the calls in the object from now on. */
+static void begin_circle_waits(struct objects *objects, struct object *object)
+{
+	struct object_queue queue = object->entering;
+	struct request *request;
+	object->entering = (struct object_queue){ 0 };
+	while ((request = queue_take(&queue)) != NULL) {
+		struct call *call = call_of(request);
+		if (call == NULL || !object_closes_circle(object, call)) {
+			queue_append(&object->entering, request);
+			continue;
+		}
+		object->queued--;
+		object->slot->figures.queued--;
+		call->in_circle = true;
+		engine_resume(objects->engine, objects->options.port, &request);
+	}
+}
+
+static void end_circle_waits(struct object *object)
+{
+	for (struct request *request = object->entering.first; request; request = request->next) {
+		struct call *call = call_of(request);
+		if (call)
+			circle_end(&call->circle);
+	}
+}
+
 bool object_end_admission(struct object *object, struct request *request)
 {
 	if (object->admitted != request)
@@ -429,6 +472,7 @@ static void let_next_in(struct objects *objects, struct object *object)
 		request = queue_take(&object->entering);
 	if (request == NULL)
 		return;
+	assert(call_of(request) == NULL || !call_of(request)->circle.listed);
 	object->queued--;
 	object->slot->figures.queued--;
 	object->admitted = request;
@@ -647,6 +691,7 @@ void objects_free(struct objects **taken)
 {
 	struct objects *objects = *taken;
 	*taken = NULL;
+	circle_end_all(objects);
 	while (objects->parked) {
 		struct request *request = objects->parked->request;
 		wait_forget(objects->parked);

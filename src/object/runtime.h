@@ -10,6 +10,7 @@
 #ifndef OBJECT_RUNTIME_H
 #define OBJECT_RUNTIME_H
 
+#include "object/circle.h"
 #include "object/class_state.h"
 #include "object/commands.h"
 #include "object/objects.h"
@@ -140,6 +141,9 @@ void object_queue(struct object *object, struct turn *turn);
 /* A request that was let in has entered, or goes elsewhere; false when it was not let in. Whoever
  * was let in and does neither in that turn is let go by the gate itself. */
 bool object_end_admission(struct object *object, struct request *request);
+/* The call would wait at the gate of a doomed object for calls that wait for it, by way of others.
+ */
+bool object_closes_circle(struct object *object, struct call *call);
 /* Parks an alarm's job until the handler under way has ended. */
 void object_queue_alarm(struct object *object, struct turn *turn);
 void object_resume_alarms(struct objects *objects, struct object *object);
@@ -224,6 +228,8 @@ struct call {
 	bool begun;   /* has been let in */
 	struct object *object;
 	struct class_state *state;
+	struct circle_wait circle; /* CALL_OBJECT: at the gate of a doomed object */
+	bool in_circle;            /* of calls that wait for each other: this one is refused */
 	lua_State *thread;
 	struct arena_mark mark; /* of the request's arena before the first turn */
 	size_t arena_bytes;     /* of the arena, as counted */

@@ -495,6 +495,102 @@ static void two_that_wait_for_each_other_end_by_the_time_out(void **state)
 	assert_string_equal(behind->reply, ":1\r\n");
 }
 
+static const char visitor[] =
+	"local T = class('Thing')\n"
+	"function T:one() self.n = (self.n or 0) + 1 return self.n end\n"
+	"function T:visit(id, ms) sleep(tonumber(ms)) return objects.call('Thing', id, 'one') end\n"
+	"function T:alone(ms) self:exclusive(function() sleep(tonumber(ms)) end) end\n"
+	"function T:stay(ms) self:one() sleep(tonumber(ms)) return self.n end\n"
+	"return T\n";
+
+static int count_of_answers(struct engine_ticket **calls, int count, const char *start)
+{
+	int found = 0;
+	for (int i = 0; i < count; i++)
+		found += calls[i]->done && strncmp(calls[i]->reply, start, strlen(start)) == 0;
+	return found;
+}
+
+static void two_that_call_each_other_may_be_doomed_meanwhile(void **state)
+{
+	struct world *world = *state;
+	publish(world, visitor);
+	struct engine_ticket *calls[] = {
+		send(0, world->near, "visit", world->far, "10"),
+		send(1, world->far, "visit", world->near, "10"),
+	};
+	pass(world, 5);
+	result(world, command(0, "do.evict", "Thing", world->near));
+	result(world, command(0, "do.evict", "Thing", world->far));
+	struct engine_ticket *behind = send(1, world->near, "one");
+	pass(world, 5);
+	assert_int_equal(count_of_answers(calls, 2, "-CYCLE Thing"), 1);
+	assert_int_equal(count_of_answers(calls, 2, ":"), 1);
+	assert_int_equal(count_of_answers(&behind, 1, ":"), 1);
+}
+
+/* Who queues when the object is doomed waits for those in it from then on. */
+static void two_that_queue_at_each_other_may_be_doomed_then(void **state)
+{
+	struct world *world = *state;
+	publish(world, visitor);
+	struct engine_ticket *calls[] = {
+		send(0, world->near, "visit", world->far, "5"),
+		send(1, world->far, "visit", world->near, "5"),
+	};
+	pass(world, 1);
+	struct engine_ticket *alone[] = {
+		send(0, world->near, "alone", "20"),
+		send(1, world->far, "alone", "20"),
+	};
+	pass(world, 10);
+	result(world, command(0, "do.evict", "Thing", world->near));
+	result(world, command(0, "do.evict", "Thing", world->far));
+	pass(world, 20);
+	assert_int_equal(count_of_answers(alone, 2, "$-1"), 2);
+	assert_int_equal(count_of_answers(calls, 2, "-CYCLE Thing"), 1);
+	assert_int_equal(count_of_answers(calls, 2, ":1"), 1);
+}
+
+/* Doomed one after the other by writes past them. */
+static void a_circle_of_three_may_be_doomed_meanwhile(void **state)
+{
+	struct world *world = *state;
+	publish(world, visitor);
+	char third[ENGINE_RIG_KEY_BYTES];
+	engine_rig_key(&world->rig, 0, 1, third);
+	const char *ids[] = { world->near, world->far, third };
+	struct engine_ticket *calls[3];
+	for (int i = 0; i < 3; i++)
+		calls[i] = send(0, ids[i], "visit", ids[(i + 1) % 3], "10");
+	for (int i = 0; i < 3; i++) {
+		pass(world, 3);
+		result(world, command(0, "do.put", "Thing", ids[i], "k", "v"));
+	}
+	struct engine_ticket *behind = send(1, world->near, "one");
+	pass(world, 20);
+	assert_int_equal(count_of_answers(calls, 3, "-CYCLE Thing"), 1);
+	assert_int_equal(count_of_answers(calls, 3, ":"), 2);
+	assert_int_equal(count_of_answers(&behind, 1, ":"), 1);
+}
+
+/* What waits for no circle waits. */
+static void a_call_waits_at_a_doomed_object_that_does_not_wait_for_it(void **state)
+{
+	struct world *world = *state;
+	publish(world, visitor);
+	struct engine_ticket *stays = send(1, world->far, "stay", "100");
+	struct engine_ticket *visits = send(0, world->near, "visit", world->far, "20");
+	pass(world, 10);
+	result(world, command(0, "do.evict", "Thing", world->far));
+	result(world, command(0, "do.evict", "Thing", world->near));
+	pass(world, 20);
+	assert_false(visits->done);
+	pass(world, 70);
+	assert_string_equal(stays->reply, ":1\r\n");
+	assert_string_equal(visits->reply, ":1\r\n");
+}
+
 /* The caller's time-out has ended its wait, but its object is closed when the answer comes. */
 static void an_answer_to_a_caller_at_the_gate_lets_nobody_in(void **state)
 {
@@ -983,6 +1079,10 @@ int main(void)
 		TEST(lets_in_first_who_came_first_and_forgets_nobody),
 		TEST(goes_on_when_one_that_it_has_let_in_is_refused),
 		TEST(two_that_wait_for_each_other_end_by_the_time_out),
+		TEST(two_that_call_each_other_may_be_doomed_meanwhile),
+		TEST(two_that_queue_at_each_other_may_be_doomed_then),
+		TEST(a_circle_of_three_may_be_doomed_meanwhile),
+		TEST(a_call_waits_at_a_doomed_object_that_does_not_wait_for_it),
 		TEST(an_answer_to_a_caller_at_the_gate_lets_nobody_in),
 		TEST(an_answer_that_comes_after_the_time_out_is_dropped),
 		TEST(waits_do_not_follow_a_clock_that_is_set),
