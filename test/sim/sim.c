@@ -167,7 +167,7 @@ static void run_and_compare(struct turn *turn)
 	buffer_init(&expected);
 	uint64_t lsn = gate_appended(sim->engine->gate) + 1;
 	model_run(sim->model, request->db, request->arguments, request->argument_count,
-		turn->now_ms, lsn, &expected, request->state);
+		turn->now_ms, lsn, &expected, request->environment);
 	if (!slice_equal(buffer_slice(&expected), buffer_slice(&request->reply)))
 		wrong("%.*s %.40s: answered %.*s, the model %.*s", (int)request->arguments[0].size,
 			request->arguments[0].data,
@@ -175,7 +175,7 @@ static void run_and_compare(struct turn *turn)
 			(int)(request->reply.size > 80 ? 80 : request->reply.size),
 			request->reply.data, (int)(expected.size > 80 ? 80 : expected.size),
 			expected.data);
-	if ((*(uint64_t *)request->state == lsn) != (request->changes.count > 0))
+	if ((*(uint64_t *)request->environment == lsn) != (request->changes.count > 0))
 		wrong("%.*s wrote %u changes, the model says otherwise",
 			(int)request->arguments[0].size, request->arguments[0].data,
 			request->changes.count);
@@ -284,8 +284,8 @@ static void submit(struct request *request, uint16_t home)
 	*wrapped = *real;
 	wrapped->run = run_and_compare;
 	if (real->route != ROUTE_WALK) {
-		request->state = arena_alloc(&request->arena, sizeof(uint64_t));
-		*(uint64_t *)request->state = 0;
+		request->environment = arena_alloc(&request->arena, sizeof(uint64_t));
+		*(uint64_t *)request->environment = 0;
 	}
 	request->command = wrapped;
 	request->protocol = 2;
@@ -335,7 +335,7 @@ static void release(void)
 			continue;
 		}
 		/* By the model's account, not by the server's own. */
-		uint64_t *depends = request->state;
+		uint64_t *depends = request->environment;
 		if (request->command->route != ROUTE_WALK && *depends > sim->acknowledged)
 			sim->acknowledged = *depends;
 		*at = request->order_next;
