@@ -52,6 +52,9 @@
 #define ERROR_SUBSCRIBED                                                                           \
 	"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "    \
 	"are allowed in this context"
+#define ERROR_PATTERN_SIZE  "ERR a pattern is at most %d bytes long"
+#define ERROR_CHANNEL_SIZE  "ERR the name of a channel is at most %d bytes long"
+#define ERROR_ARGUMENTS     "ERR '%s' takes at most %d arguments at a time"
 #define ERROR_SUBSCRIPTIONS "ERR the subscriptions of one connection exceed 16 MiB"
 
 #define ERROR_HELLO_VERSION      "ERR Protocol version is not an integer or out of range"

@@ -18,6 +18,10 @@
 /* Arguments of one command: Redis's bound for a multibulk length (1,024 x 1,024). */
 #define LIMIT_ARGUMENTS (1024 * 1024)
 
+/* Arguments of a command that its connection's loop runs at once, and of those about channels. */
+#define LIMIT_ARGUMENTS_LOCAL    8192
+#define LIMIT_ARGUMENTS_CHANNELS 65536
+
 /* Before authentication, as in Redis: 10 arguments of 16 KiB. */
 #define LIMIT_ARGUMENTS_UNAUTHENTICATED 10
 #define LIMIT_ARGUMENT_UNAUTHENTICATED  16384
@@ -56,6 +60,11 @@
  * PUBLISH and writes wait. Loops empty their inboxes at each tick, so this is far above what they
  * leave. */
 #define LIMIT_MESSAGES_WAITING_BYTES ((size_t)64 << 20)
+
+/* Bytes of a pattern as KEYS and PSUBSCRIBE have it, and of a channel's name: what a message is
+ * compared with takes time in the product of the two. */
+#define LIMIT_PATTERN_BYTES 4096
+#define LIMIT_CHANNEL_BYTES 8192
 
 /* Bytes that one client's subscriptions may take: names of channels and patterns, and 256 a
  * subscription for what stands around it: some 50,000 of usual names. */

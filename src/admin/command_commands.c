@@ -9,6 +9,7 @@
 #include "admin/reply.h"
 #include "admin/syntax.h"
 #include "base/glob.h"
+#include "holdfast/limits.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -111,6 +112,12 @@ void admin_command_list(struct connection *connection, struct request *request)
 		reply_error(request, ERROR_SYNTAX);
 		return;
 	}
+	if (pattern && arguments[4].size > LIMIT_PATTERN_BYTES) {
+		reply_error(request, ERROR_PATTERN_SIZE, LIMIT_PATTERN_BYTES);
+		return;
+	}
+	struct glob glob;
+	glob_init(&glob, pattern ? arguments[4] : slice_text("*"), true);
 	const char **names = arena_alloc(&request->arena, set->count * sizeof(*names));
 	size_t count = 0;
 	for (uint32_t i = 0; i < set->count; i++) {
@@ -119,10 +126,11 @@ void admin_command_list(struct connection *connection, struct request *request)
 		if (category)
 			wanted = has_category(command, arguments[4]);
 		else if (pattern)
-			wanted = glob_match(arguments[4], slice_text(command->name), true);
+			wanted = glob_matches(&glob, slice_text(command->name));
 		if (wanted)
 			names[count++] = command->name;
 	}
+	glob_fini(&glob);
 	struct writer writer = reply_writer(request);
 	writer_array(&writer, count);
 	for (size_t i = 0; i < count; i++)

@@ -10,6 +10,7 @@
 #include "admin/admin.h"
 #include "admin/reply.h"
 #include "base/logline.h"
+#include "holdfast/limits.h"
 
 #include <errno.h>
 
@@ -30,6 +31,12 @@ static bool check_pair(struct request *request, uint32_t index);
 void admin_config_get(struct connection *connection, struct request *request)
 {
 	struct found found = { .arena = &request->arena };
+	for (uint32_t i = 2; i < request->argument_count; i++) {
+		if (request->arguments[i].size > LIMIT_PATTERN_BYTES) {
+			reply_error(request, ERROR_PATTERN_SIZE, LIMIT_PATTERN_BYTES);
+			return;
+		}
+	}
 	for (uint32_t i = 2; i < request->argument_count; i++)
 		config_get(reply_environment(request)->config, request->arguments[i], keep, &found);
 	struct writer writer = reply_writer(request);

@@ -13,6 +13,7 @@
 #include "admin/admin.h"
 #include "admin/reply.h"
 #include "base/glob.h"
+#include "holdfast/limits.h"
 
 static void subscribe(
 	struct connection *connection, struct request *request, enum subscription_kind kind);
@@ -39,16 +40,31 @@ void admin_punsubscribe(struct connection *connection, struct request *request)
 	unsubscribe(connection, request, SUBSCRIPTION_PATTERN);
 }
 
+/* False: answered with an error. */
+static bool name_ok(struct request *request, enum subscription_kind kind, struct slice name)
+{
+	bool pattern = kind == SUBSCRIPTION_PATTERN;
+	if (name.size <= (size_t)(pattern ? LIMIT_PATTERN_BYTES : LIMIT_CHANNEL_BYTES))
+		return true;
+	if (pattern)
+		reply_error(request, ERROR_PATTERN_SIZE, LIMIT_PATTERN_BYTES);
+	else
+		reply_error(request, ERROR_CHANNEL_SIZE, LIMIT_CHANNEL_BYTES);
+	return false;
+}
+
 void admin_publish(struct connection *connection, struct request *request)
 {
+	if (!name_ok(request, SUBSCRIPTION_CHANNEL, request->arguments[1]))
+		return;
 	uint64_t receivers =
 		subscriptions_publish(connection, request->arguments[1], request->arguments[2]);
 	reply_integer(request, (int64_t)receivers);
 }
 
 struct listing {
-	const struct slice *pattern; /* NULL: all */
-	struct buffer names;         /* as they stand in the reply */
+	const struct glob *pattern; /* NULL: all */
+	struct buffer names;        /* as they stand in the reply */
 	size_t count;
 	int protocol;
 };
@@ -57,7 +73,7 @@ static void list_channel(void *context, struct slice channel)
 {
 	struct listing *listing = context;
 	struct writer writer = { .out = &listing->names, .protocol = listing->protocol };
-	if (listing->pattern && !glob_match(*listing->pattern, channel, false))
+	if (listing->pattern && !glob_matches(listing->pattern, channel))
 		return;
 	writer_bulk(&writer, channel);
 	listing->count++;
@@ -71,8 +87,13 @@ void admin_pubsub_channels(struct connection *connection, struct request *reques
 			arguments[1].data, "PUBSUB");
 		return;
 	}
+	bool all = request->argument_count == 2;
+	if (!all && !name_ok(request, SUBSCRIPTION_PATTERN, arguments[2]))
+		return;
+	struct glob glob;
+	glob_init(&glob, all ? slice_text("*") : arguments[2], false);
 	struct listing listing = {
-		.pattern = request->argument_count == 3 ? &arguments[2] : NULL,
+		.pattern = all ? NULL : &glob,
 		.protocol = request->protocol,
 	};
 	buffer_init(&listing.names);
@@ -81,6 +102,7 @@ void admin_pubsub_channels(struct connection *connection, struct request *reques
 	writer_array(&writer, listing.count);
 	buffer_append(&request->reply, listing.names.data, listing.names.size);
 	buffer_fini(&listing.names);
+	glob_fini(&glob);
 }
 
 /* Pairs in a flat array, in RESP3 too. */
@@ -123,7 +145,11 @@ static void subscribe(
 	const char *what = kind == SUBSCRIPTION_PATTERN ? "psubscribe" : "subscribe";
 	struct slice *names = request->arguments + 1;
 	uint32_t count = request->argument_count - 1;
-	if (!subscriptions_fit(connection, names, count)) {
+	for (uint32_t i = 0; i < count; i++) {
+		if (!name_ok(request, kind, names[i]))
+			return;
+	}
+	if (!subscriptions_fit(connection, kind, names, count)) {
 		reply_error(request, ERROR_SUBSCRIPTIONS);
 		return;
 	}

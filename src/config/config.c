@@ -207,12 +207,14 @@ void config_each_note(struct config *config, config_note_fn each, void *context)
 void config_get(struct config *config, struct slice pattern, config_found_fn found, void *context)
 {
 	struct buffer value;
+	struct glob glob;
 	buffer_init(&value);
+	glob_init(&glob, pattern, true);
 	for (size_t i = 0; i < parameters_count; i++) {
 		const struct parameter *parameter = &parameters[i];
 		const char *names[] = { parameter->name, parameter->alias };
 		for (size_t n = 0; n < 2 && names[n]; n++) {
-			if (!glob_match(pattern, slice_text(names[n]), true))
+			if (!glob_matches(&glob, slice_text(names[n])))
 				continue;
 			buffer_clear(&value, SIZE_MAX);
 			config_show(config, parameter, PARAMETER_PLAIN, &value);
@@ -220,7 +222,8 @@ void config_get(struct config *config, struct slice pattern, config_found_fn fou
 		}
 	}
 	buffer_fini(&value);
-	redis_settings_get(config->texts->redis, pattern, found, context);
+	redis_settings_get(config->texts->redis, &glob, found, context);
+	glob_fini(&glob);
 }
 
 int config_put(struct config *config, struct slice name, const struct slice *words, size_t count,

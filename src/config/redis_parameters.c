@@ -323,14 +323,14 @@ int redis_settings_set(struct redis_settings *settings, struct slice name, struc
 	return result;
 }
 
-void redis_settings_get(
-	struct redis_settings *settings, struct slice pattern, config_found_fn found, void *context)
+void redis_settings_get(struct redis_settings *settings, const struct glob *pattern,
+	config_found_fn found, void *context)
 {
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct redis_parameter *row = &parameters_of_redis[i];
 		const char *names[] = { row->name, row->alias };
 		for (size_t n = 0; n < 2 && names[n] && row->rule != NEVER; n++) {
-			if (!glob_match(pattern, slice_text(names[n]), true))
+			if (!glob_matches(pattern, slice_text(names[n])))
 				continue;
 			pthread_mutex_lock(&settings->lock);
 			char *value = memory_copy_text(

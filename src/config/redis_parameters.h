@@ -7,6 +7,7 @@
 #ifndef CONFIG_REDIS_PARAMETERS_H
 #define CONFIG_REDIS_PARAMETERS_H
 
+#include "base/glob.h"
 #include "base/slice.h"
 #include "config/config.h"
 
@@ -27,7 +28,7 @@ int redis_settings_put(struct redis_settings *settings, struct slice name,
 int redis_settings_set(struct redis_settings *settings, struct slice name, struct slice value,
 	bool check, char *error, size_t error_size);
 /* As config_get. */
-void redis_settings_get(struct redis_settings *settings, struct slice pattern,
+void redis_settings_get(struct redis_settings *settings, const struct glob *pattern,
 	config_found_fn found, void *context);
 /* As config_each_note. */
 void redis_settings_each_note(

@@ -230,6 +230,14 @@ static bool is_admitted(struct connection *connection)
 	return connection->authenticated;
 }
 
+/* What runs on the loop holds up all its clients. */
+static uint32_t arguments_most(const struct command *command)
+{
+	if (command->route != ROUTE_LOCAL)
+		return LIMIT_ARGUMENTS;
+	return command->flags & COMMAND_PUBSUB ? LIMIT_ARGUMENTS_CHANNELS : LIMIT_ARGUMENTS_LOCAL;
+}
+
 static void dispatch(struct connection *connection)
 {
 	struct request *request = connection->reading;
@@ -249,6 +257,11 @@ static void dispatch(struct connection *connection)
 		set->write_arity(&writer, command);
 		connection->loop->stats[command - set->commands].rejected++;
 		output_answer(connection, request);
+	} else if (request->argument_count > arguments_most(command)) {
+		char error[sizeof(ERROR_ARGUMENTS) + 64];
+		snprintf(error, sizeof(error), ERROR_ARGUMENTS, command->name,
+			arguments_most(command));
+		reject(connection, request, error);
 	} else if (!(command->flags & COMMAND_NO_AUTH) && !is_admitted(connection)) {
 		reject(connection, request, ERROR_NOAUTH);
 	} else if (connection->protocol == 2 && !(command->flags & COMMAND_SUBSCRIBED) &&

@@ -47,6 +47,7 @@ struct hash_table {
 struct topic {
 	struct entry entry;
 	struct slice name; /* constant; behind `loops` */
+	struct glob glob;  /* constant; of a pattern */
 	uint32_t subscribers;
 	uint32_t loops[]; /* of them, by loop */
 };
@@ -177,8 +178,8 @@ static struct topic *find_topic(const struct hash_table *topics, struct slice na
 	return NULL;
 }
 
-static struct topic *make_topic(
-	struct hash_table *topics, struct slice name, uint64_t hash, uint16_t loop_count)
+static struct topic *make_topic(struct hash_table *topics, enum subscription_kind kind,
+	struct slice name, uint64_t hash, uint16_t loop_count)
 {
 	size_t size = sizeof(struct topic) + loop_count * sizeof(uint32_t);
 	struct topic *topic = memory_zeroed(size + name.size);
@@ -186,8 +187,17 @@ static struct topic *make_topic(
 	if (name.size)
 		memcpy(copy, name.data, name.size);
 	topic->name = slice_of(copy, name.size);
+	if (kind == SUBSCRIPTION_PATTERN)
+		glob_init(&topic->glob, topic->name, false);
 	table_put(topics, &topic->entry, hash);
 	return topic;
+}
+
+/* Takes and frees. */
+static void free_topic(struct topic *topic)
+{
+	glob_fini(&topic->glob);
+	memory_free(topic);
 }
 
 static struct topic *count_in(
@@ -198,7 +208,7 @@ static struct topic *count_in(
 	pthread_mutex_lock(&net->subscriptions->lock);
 	struct topic *topic = find_topic(topics, name, hash);
 	if (topic == NULL)
-		topic = make_topic(topics, name, hash, net->loop_count);
+		topic = make_topic(topics, kind, name, hash, net->loop_count);
 	topic->subscribers++;
 	topic->loops[loop->number]++;
 	pthread_mutex_unlock(&net->subscriptions->lock);
@@ -218,7 +228,7 @@ static void count_out(struct net_loop *loop, enum subscription_kind kind, struct
 		table_take(topics, &topic->entry);
 	pthread_mutex_unlock(&net->subscriptions->lock);
 	if (forgotten)
-		memory_free(topic);
+		free_topic(topic);
 	atomic_fetch_sub_explicit(&net->engine->events.subscriptions, 1, memory_order_relaxed);
 }
 
@@ -243,7 +253,7 @@ static uint64_t find_reached(struct net *net, struct slice channel, bool *reache
 		count += count_reached(topic, reached, net->loop_count);
 	for (struct entry *entry = NULL; (entry = table_next(patterns, entry)) != NULL;) {
 		topic = (const struct topic *)entry;
-		if (glob_match(topic->name, channel, false))
+		if (glob_matches(&topic->glob, channel))
 			count += count_reached(topic, reached, net->loop_count);
 	}
 	pthread_mutex_unlock(&subscriptions->lock);
@@ -320,17 +330,18 @@ static void unlink_subscription(struct subscription *subscription)
 		connection->subscriptions_oldest[kind] = subscription->next;
 }
 
-static size_t cost_of(struct slice name)
+static size_t cost_of(enum subscription_kind kind, struct slice name)
 {
-	return name.size + SUBSCRIPTION_COST;
+	size_t table = kind == SUBSCRIPTION_PATTERN ? glob_bytes(name, false) : 0;
+	return name.size + table + SUBSCRIPTION_COST;
 }
 
-bool subscriptions_fit(
-	const struct connection *connection, const struct slice *names, uint32_t count)
+bool subscriptions_fit(const struct connection *connection, enum subscription_kind kind,
+	const struct slice *names, uint32_t count)
 {
 	size_t bytes = connection->subscription_bytes;
 	for (uint32_t i = 0; i < count && bytes <= LIMIT_SUBSCRIPTIONS_BYTES; i++)
-		bytes += cost_of(names[i]);
+		bytes += cost_of(kind, names[i]);
 	return bytes <= LIMIT_SUBSCRIPTIONS_BYTES;
 }
 
@@ -357,7 +368,7 @@ void subscriptions_add(
 	table_put(&listeners->subscriptions, &subscription->entry,
 		hash_of_pair(audience, connection));
 	link_subscription(subscription);
-	connection->subscription_bytes += cost_of(name);
+	connection->subscription_bytes += cost_of(kind, name);
 	connection->shared_subscriptions[kind]++;
 }
 
@@ -369,7 +380,7 @@ static void remove_one(struct net_loop *loop, struct subscription *subscription)
 	struct topic *topic = audience->topic;
 	struct connection *connection = subscription->connection;
 	enum subscription_kind kind = subscription->kind;
-	connection->subscription_bytes -= cost_of(topic->name);
+	connection->subscription_bytes -= cost_of(kind, topic->name);
 	connection->shared_subscriptions[kind]--;
 	unlink_subscription(subscription);
 	table_take(&listeners->subscriptions, &subscription->entry);
@@ -552,7 +563,7 @@ static void deliver(struct listeners *listeners, const struct message *message)
 	struct entry *entry = NULL;
 	while ((entry = table_next(&audiences[SUBSCRIPTION_PATTERN], entry)) != NULL) {
 		audience = (const struct audience *)entry;
-		if (!glob_match(audience->topic->name, message->channel, false))
+		if (!glob_matches(&audience->topic->glob, message->channel))
 			continue;
 		write_frame(frame, &audience->topic->name, message);
 		push_to_all(audience, frame, message);

@@ -22,8 +22,8 @@ enum subscription_kind {
 /* --- for handlers, on the connection's loop --- */
 
 /* Whether the connection may have these too, within LIMIT_SUBSCRIPTIONS_BYTES. */
-bool subscriptions_fit(
-	const struct connection *connection, const struct slice *names, uint32_t count);
+bool subscriptions_fit(const struct connection *connection, enum subscription_kind kind,
+	const struct slice *names, uint32_t count);
 /* Nothing changes when the connection has it already, or does not have it. */
 void subscriptions_add(
 	struct connection *connection, enum subscription_kind kind, struct slice name);

@@ -17,6 +17,7 @@
 #include "base/glob.h"
 #include "base/number.h"
 #include "base/random.h"
+#include "holdfast/limits.h"
 #include "request/scan.h"
 #include "strings/options.h"
 #include "strings/place.h"
@@ -52,8 +53,9 @@ struct key_scan {
 	struct scan scan;
 	struct name_list found;
 	struct slice pattern;
-	bool any_name; /* no pattern to match */
-	bool any_type; /* no type asked for, or the only one there is */
+	struct glob glob; /* the pattern's, during a turn */
+	bool any_name;    /* no pattern to match */
+	bool any_type;    /* no type asked for, or the only one there is */
 };
 
 struct random_walk {
@@ -80,6 +82,7 @@ static void scan_begin(struct turn *turn, struct key_scan *scan, uint64_t cursor
 static bool scan_on(struct turn *turn, struct key_scan *scan);
 static bool scan_parse_cursor(struct turn *turn, struct key_scan *scan);
 static bool scan_parse_options(struct turn *turn, struct key_scan *scan);
+static bool scan_set_pattern(struct turn *turn, struct key_scan *scan, struct slice pattern);
 static int64_t scan_each(void *context, struct turn *turn, struct slice key, struct slice name,
 	const struct value *value);
 static void scan_write(struct turn *turn, const struct key_scan *scan);
@@ -107,8 +110,8 @@ void keys_keys(struct turn *turn)
 	if (!scan) {
 		scan = turn_state(turn, sizeof(*scan));
 		scan_begin(turn, scan, 0);
-		scan->pattern = turn_argument(turn, 1);
-		scan->any_name = slice_equal(scan->pattern, slice_text("*"));
+		if (!scan_set_pattern(turn, scan, turn_argument(turn, 1)))
+			return;
 	}
 	scan->scan.left = KEYS_COUNT_TURN;
 	if (scan_on(turn, scan))
@@ -296,8 +299,21 @@ static bool scan_on(struct turn *turn, struct key_scan *scan)
 	uint8_t db = turn->request->db;
 	key_of_string_hash(&prefix, db, place_generation(turn, turn->shard, db), 0);
 	turn_wait_for_shard(turn, turn->shard);
-	return scan_step(
+	glob_init(&scan->glob, scan->pattern, false);
+	bool more = scan_step(
 		&scan->scan, turn, slice_of(prefix.bytes, prefix.size - KEY_HASH_BITS / 8));
+	glob_fini(&scan->glob);
+	return more;
+}
+
+static bool scan_set_pattern(struct turn *turn, struct key_scan *scan, struct slice pattern)
+{
+	scan->pattern = pattern;
+	scan->any_name = slice_equal(pattern, slice_text("*"));
+	if (pattern.size <= LIMIT_PATTERN_BYTES)
+		return true;
+	turn_error(turn, ERROR_PATTERN_SIZE, LIMIT_PATTERN_BYTES);
+	return false;
 }
 
 static bool scan_parse_options(struct turn *turn, struct key_scan *scan)
@@ -315,8 +331,8 @@ static bool scan_parse_options(struct turn *turn, struct key_scan *scan)
 			}
 			scan->scan.left = keys < SCAN_COUNT_MAX ? keys : SCAN_COUNT_MAX;
 		} else if (i + 1 < count && slice_is(word, "match")) {
-			scan->pattern = turn_argument(turn, i + 1);
-			scan->any_name = slice_equal(scan->pattern, slice_text("*"));
+			if (!scan_set_pattern(turn, scan, turn_argument(turn, i + 1)))
+				return false;
 		} else if (i + 1 < count && slice_is(word, "type")) {
 			scan->any_type = slice_is(turn_argument(turn, i + 1), "string");
 		} else {
@@ -333,7 +349,7 @@ static int64_t scan_each(void *context, struct turn *turn, struct slice key, str
 	(void)key;
 	struct key_scan *scan = context;
 	if (value_is_live(value, turn->now_ms) &&
-		(scan->any_name || glob_match(scan->pattern, name, false)))
+		(scan->any_name || glob_matches(&scan->glob, name)))
 		name_list_add(&scan->found, turn_arena(turn), name);
 	return 1;
 }

@@ -409,18 +409,50 @@ class OwnLimits(PubSub):
 
     def test_the_memory_of_subscriptions_is_bounded(self):
         client = self.server.connect(3)
-        names = [b"%d" % i + b"n" * 1_000_000 for i in range(17)]
-        for i, name in enumerate(names[:16]):
+        names = [b"%04d" % i + b"n" * 8188 for i in range(2000)]
+        for i, name in enumerate(names[:1900]):
             self.assertEqual(client.command("SUBSCRIBE", name)[2], i + 1)
-        self.assertEqual(client.command("PSUBSCRIBE", names[16]),
+        self.assertEqual(client.command("SUBSCRIBE", *names[1900:]),
                          b"ERR the subscriptions of one connection exceed 16 MiB")
-        client.command("UNSUBSCRIBE", names[3])
-        self.assertEqual(client.command("PSUBSCRIBE", names[16])[2], 16)
         client.command("RESET")
-        many = list(map(str, range(70_000)))
+        # Patterns with ? or [ have tables to be compared by.
+        patterns = [b"%04d?" % i + b"n" * 4091 for i in range(130)]
+        self.assertEqual(client.command("PSUBSCRIBE", *patterns),
+                         b"ERR the subscriptions of one connection exceed 16 MiB")
+        self.assertEqual(client.command("PSUBSCRIBE", patterns[0])[2], 1)
+        self.integer(1, "PUBLISH", patterns[0], "matches itself")
+        self.assertEqual(client.read()[2:], [patterns[0], b"matches itself"])
+        client.command("RESET")
+        many = list(map(str, range(65_000)))
         self.assertEqual(client.command("PSUBSCRIBE", *many),
                          b"ERR the subscriptions of one connection exceed 16 MiB")
         self.integer(0, "PUBSUB", "NUMPAT")
+
+    def test_names_have_bounds(self):
+        channel, pattern = b"c" * 8192, b"p" * 4096
+        subscriber = self.subscriber(channel)
+        self.integer(1, "PUBLISH", channel, "text")
+        self.assertEqual(subscriber.read(), [b"message", channel, b"text"])
+        for command in (("SUBSCRIBE", channel + b"c"), ("SUBSCRIBE", "a", channel + b"c"),
+                        ("PUBLISH", channel + b"c", "text")):
+            self.fails("ERR the name of a channel is at most 8192 bytes long", *command)
+        for command in (("PSUBSCRIBE", pattern + b"p"), ("PUBSUB", "CHANNELS", pattern + b"p"),
+                        ("KEYS", pattern + b"p"), ("SCAN", 0, "MATCH", pattern + b"p"),
+                        ("CONFIG", "GET", pattern + b"p"),
+                        ("COMMAND", "LIST", "FILTERBY", "PATTERN", pattern + b"p")):
+            self.fails("ERR a pattern is at most 4096 bytes long", *command)
+        self.assertEqual(self.call("PUBSUB", "CHANNELS", pattern), [])
+        self.assertEqual(self.call("KEYS", pattern), [])
+
+    def test_what_a_loop_runs_at_once_has_a_bound(self):
+        for command in (("CONFIG", "GET"), ("COMMAND", "INFO"), ("COMMAND", "DOCS"),
+                        ("CLIENT", "LIST", "ID"), ("LATENCY", "HISTOGRAM")):
+            self.fails(f"ERR '{'|'.join(command[:2]).lower()}' takes at most 8192 arguments "
+                       "at a time", *command, *["1"] * 8192)
+        for command in (("SUBSCRIBE",), ("UNSUBSCRIBE",), ("PUBSUB", "NUMSUB")):
+            self.fails(f"ERR '{'|'.join(command).lower()}' takes at most 65536 arguments "
+                       "at a time", *command, *["1"] * 65536)
+        self.assertEqual(self.call("EXISTS", *["1"] * 65536), 0)
 
 
 class LoopsApart(Publishing):

@@ -42,7 +42,7 @@ function Storm:ask(depth, ...)
 end
 function Storm:fail() self:bump() error("as it was told to") end
 function Storm:loud() return {string.rep("x", 100000)} end
-function Storm:soon() self.storage:set_alarm(os.time() * 1000 + 5) end
+function Storm:soon() self.storage:set_alarm(time.now() + 5) end
 function Storm:alarm() self.storage:put("rang", true) end
 function Storm:counted() return self.storage:get("n") or 0 end
 return Storm
@@ -98,6 +98,7 @@ class Client:
         self.choose = random.Random(seed)
         self.acknowledged = dict.fromkeys(COUNTERS, 0)
         self.sent = dict.fromkeys(COUNTERS, 0)
+        self.waits_for = ()
         self.failures = []
         self.connection = None
 
@@ -125,8 +126,10 @@ class Client:
         if self.choose.random() < 0.3:
             self.part(data)
             return
+        self.waits_for = commands[0]
         self.connection.send_bytes(data)
         for number, command in enumerate(commands):
+            self.waits_for = command
             reply = self.connection.read()
             if number not in counted:
                 continue
@@ -166,7 +169,7 @@ class Client:
             while time.monotonic() < until:
                 self.talk()
         except (OSError, resp.Closed) as error:
-            self.failures.append(repr(error))
+            self.failures.append((repr(error), [word[:60] for word in self.waits_for[:6]]))
         finally:
             self.connection.close()
 
@@ -192,7 +195,7 @@ class Storm(harness.Case):
 
     def storm(self, **options):
         seeds = harness.seeded_random(self.id())
-        self.server = harness.Server(workers=3, shards=7, checkpoint_interval=1, lease_max=60000,
+        self.server = harness.Server(workers=3, shards=7, checkpoint_interval=1,
                                      **options)
         self.addCleanup(self.server.close)
         self.server.start()

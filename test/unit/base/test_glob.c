@@ -71,6 +71,16 @@ static bool reference_element(struct slice *pattern, char byte)
 	return allowed[(unsigned char)byte] != negated;
 }
 
+static bool glob_match(struct slice pattern, struct slice text, bool ignore_case)
+{
+	struct glob glob;
+	glob_init(&glob, pattern, ignore_case);
+	bool matched = glob_matches(&glob, text);
+	assert_int_equal(glob.table != NULL, glob_bytes(pattern, ignore_case) > 0);
+	glob_fini(&glob);
+	return matched;
+}
+
 static struct slice random_bytes(
 	struct random *random, char *out, size_t size_max, const char *from)
 {
@@ -136,6 +146,55 @@ static void treats_zero_bytes_like_others(void **state)
 	assert_false(glob_match(slice_of("a\0c", 3), slice_of("a\0b", 3), false));
 }
 
+/* As above, with so many elements that the set of places takes several words. */
+static void long_patterns_agree_too(void **state)
+{
+	struct random random;
+	int matched = 0;
+	random_seed(&random, 5);
+	for (int i = 0; i < 3000; i++) {
+		char pattern_bytes[300], text_bytes[310];
+		size_t size = 60 + random_below(&random, 90);
+		size_t texts = 0;
+		for (size_t at = 0; at < size; at++) {
+			bool any = random_below(&random, 3) == 0;
+			pattern_bytes[at] = any ? '?' : 'a' + (char)random_below(&random, 2);
+			text_bytes[texts++] = any ? 'x' : pattern_bytes[at];
+		}
+		/* One star: the reference tries every length of it. */
+		if (i % 2) {
+			pattern_bytes[random_below(&random, size)] = '*';
+			text_bytes[texts++] = pattern_bytes[size - 1];
+		}
+		if (i % 5 == 0)
+			text_bytes[random_below(&random, texts)] = 'c';
+		struct slice pattern = slice_of(pattern_bytes, size);
+		struct slice text = slice_of(text_bytes, texts);
+		bool expected = reference_match(pattern, text);
+		if (glob_match(pattern, text, false) != expected)
+			fail_msg("pattern '%.*s' text '%.*s' should%s match", (int)pattern.size,
+				pattern.data, (int)text.size, text.data, expected ? "" : " not");
+		matched += expected;
+	}
+	assert_in_range(matched, 500, 2900);
+}
+
+/* The runner's time limit is the assertion: none takes the time of pattern times text. */
+static void no_pattern_takes_long(void **state)
+{
+	static char pattern[4096], text[1 << 20];
+	static const char *const parts[] = { "a*", "?a*", "*a?", "[a-z]", "*a", "aaa*" };
+	memset(text, 'a', sizeof(text));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t size = strlen(parts[i]);
+		for (size_t at = 0; at + size < sizeof(pattern); at += size)
+			memcpy(pattern + at, parts[i], size);
+		pattern[sizeof(pattern) - 1] = 'b';
+		assert_false(glob_match(
+			slice_of(pattern, sizeof(pattern)), slice_of(text, sizeof(text)), false));
+	}
+}
+
 /* Exponential in a naive matcher; the runner's time limit is the assertion. */
 static void many_stars_take_no_exponential_time(void **state)
 {
@@ -155,6 +214,8 @@ int main(void)
 		cmocka_unit_test(knows_the_patterns_of_redis),
 		cmocka_unit_test(ignores_case_only_when_asked),
 		cmocka_unit_test(treats_zero_bytes_like_others),
+		cmocka_unit_test(long_patterns_agree_too),
+		cmocka_unit_test(no_pattern_takes_long),
 		cmocka_unit_test(many_stars_take_no_exponential_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
