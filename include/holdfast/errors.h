@@ -64,6 +64,8 @@
 #define ERROR_CLIENT_TYPE        "ERR Unknown client type '%.*s'"
 #define ERROR_CLIENT_ID          "ERR Invalid client ID"
 #define ERROR_CLIENT_ID_POSITIVE "ERR client-id should be greater than 0"
+#define ERROR_MAXAGE_INTEGER     "ERR maxage is not an integer or out of range"
+#define ERROR_MAXAGE_POSITIVE    "ERR maxage should be greater than 0"
 #define ERROR_NO_SUCH_CLIENT     "ERR No such client"
 #define ERROR_NO_SUCH_USER       "ERR No such user '%.*s'"
 

@@ -228,8 +228,13 @@ static bool read_kill_filter(struct request *request, struct filter *filter)
 			filter->ids[0] = (uint64_t)id;
 			filter->id_count = 1;
 		} else if (has_value && slice_is(name, "MAXAGE")) {
-			if (!reply_read_integer(request, i + 1, &filter->age_s_least, NULL))
+			if (!reply_read_integer(
+				    request, i + 1, &filter->age_s_least, ERROR_MAXAGE_INTEGER))
 				return false;
+			if (filter->age_s_least < 1) {
+				reply_error(request, ERROR_MAXAGE_POSITIVE);
+				return false;
+			}
 		} else if (has_value && slice_is(name, "TYPE")) {
 			if (!read_type(request, value, filter))
 				return false;

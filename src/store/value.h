@@ -18,6 +18,8 @@ enum value_type {
 	VALUE_OBJECT = 5,  /* an object's record (object/record.h) */
 	VALUE_CACHE = 7,   /* an entry of the cache (cache/cache_record.h) */
 	VALUE_SESSION = 6, /* what is known of a session's id (session/session_record.h) */
+	VALUE_EDITED =
+		8, /* a plain Redis string that was written in part: OBJECT ENCODING says raw */
 };
 
 struct value {

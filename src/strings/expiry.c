@@ -76,7 +76,7 @@ void keys_persist(struct turn *turn)
 		return;
 	bool mortal = place_get(turn, &place, &value) && value.expire_ms != 0;
 	if (mortal)
-		place_put(turn, &place, value.data, 0);
+		place_put_as(turn, &place, value.type, value.data, 0);
 	writer_integer(&turn->writer, mortal);
 }
 
@@ -98,7 +98,7 @@ static void expire(struct turn *turn, enum option_time time, const char *command
 	if (moves && moment_ms <= turn->now_ms)
 		place_delete(turn, &place);
 	else if (moves)
-		place_put(turn, &place, value.data, moment_ms);
+		place_put_as(turn, &place, value.type, value.data, moment_ms);
 	writer_integer(&turn->writer, moves);
 }
 

@@ -134,9 +134,10 @@ void keys_object_encoding(struct turn *turn)
 		return;
 	}
 	int64_t number;
-	bool is_int =
-		value.data.size <= ENCODING_INT_BYTES_MAX && number_parse_i64(value.data, &number);
-	bool is_embstr = value.data.size <= ENCODING_EMBSTR_BYTES_MAX;
+	bool is_raw = value.type == VALUE_EDITED;
+	bool is_int = !is_raw && value.data.size <= ENCODING_INT_BYTES_MAX &&
+		number_parse_i64(value.data, &number);
+	bool is_embstr = !is_raw && value.data.size <= ENCODING_EMBSTR_BYTES_MAX;
 	writer_bulk_text(&turn->writer, is_int ? "int" : is_embstr ? "embstr" : "raw");
 }
 
@@ -211,7 +212,8 @@ static void rename_key(struct turn *turn, bool only_new)
 
 static void put_copy(struct turn *turn, const struct place *to, const struct value *value)
 {
-	place_put(turn, to, arena_copy(turn_arena(turn), value->data), value->expire_ms);
+	place_put_as(
+		turn, to, value->type, arena_copy(turn_arena(turn), value->data), value->expire_ms);
 }
 
 /* OBJECT's and MEMORY's key at index 2. False when it is not there: the reply is written then. */

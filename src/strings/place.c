@@ -48,11 +48,17 @@ uint32_t place_generation(struct turn *turn, uint16_t shard, uint8_t db)
 
 void place_put(struct turn *turn, const struct place *place, struct slice data, int64_t expire_ms)
 {
+	place_put_as(turn, place, VALUE_STRING, data, expire_ms);
+}
+
+void place_put_as(struct turn *turn, const struct place *place, uint8_t type, struct slice data,
+	int64_t expire_ms)
+{
 	if (expire_ms != 0 && expire_ms <= turn->now_ms) {
 		place_delete(turn, place);
 		return;
 	}
-	struct value value = { .type = VALUE_STRING, .expire_ms = expire_ms, .data = data };
+	struct value value = { .type = type, .expire_ms = expire_ms, .data = data };
 	turn_put(turn, place->shard, key_slice(&place->key), &value);
 }
 

@@ -41,5 +41,9 @@ static inline void place_delete(struct turn *turn, const struct place *place)
 /* Puts a string; `data` is borrowed until the turn has been committed. One whose time has already
  * come is not written: the key is deleted instead. */
 void place_put(struct turn *turn, const struct place *place, struct slice data, int64_t expire_ms);
+/* The same with its type: VALUE_EDITED, or that of the value whose life changes or whose copy it
+ * is. */
+void place_put_as(struct turn *turn, const struct place *place, uint8_t type, struct slice data,
+	int64_t expire_ms);
 
 #endif

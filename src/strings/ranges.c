@@ -31,7 +31,7 @@ void strings_append(struct turn *turn)
 		char *whole = arena_alloc(turn_arena(turn), size);
 		memcpy(whole, value.data.data, value.data.size);
 		memcpy(whole + value.data.size, more.data, more.size);
-		place_put(turn, &place, slice_of(whole, size), value.expire_ms);
+		place_put_as(turn, &place, VALUE_EDITED, slice_of(whole, size), value.expire_ms);
 	}
 	writer_integer(&turn->writer, (int64_t)size);
 }
@@ -100,7 +100,7 @@ void strings_setrange(struct turn *turn)
 	if (start > old.size)
 		memset(whole + old.size, 0, start - old.size);
 	memcpy(whole + start, patch.data, patch.size);
-	place_put(turn, &place, slice_of(whole, size), value.expire_ms);
+	place_put_as(turn, &place, VALUE_EDITED, slice_of(whole, size), value.expire_ms);
 	writer_integer(&turn->writer, (int64_t)size);
 }
 

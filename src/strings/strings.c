@@ -121,7 +121,7 @@ void strings_getex(struct turn *turn)
 	writer_bulk(&turn->writer, value.data);
 	bool wants_change = options.persist || options.time != TIME_NONE;
 	if (wants_change && expire_ms != value.expire_ms)
-		place_put(turn, &place, value.data, expire_ms);
+		place_put_as(turn, &place, value.type, value.data, expire_ms);
 }
 
 /* A reply that grows long is weighed before it is made, and made in turns that hold the shards: all

@@ -121,6 +121,14 @@ class Clients(harness.WireTest):
                 ("ERR syntax error", ("ID", "1", "ADDR"))):
             self.fails(text, "CLIENT", "KILL", *arguments)
 
+    @harness.only_holdfast  # as Redis 7.4
+    def test_kill_by_age_checks_the_age(self):
+        for age in ("a", "", "1.5"):
+            self.fails("ERR maxage is not an integer or out of range", "CLIENT", "KILL", "MAXAGE", age)
+        for age in (0, -1):
+            self.fails("ERR maxage should be greater than 0", "CLIENT", "KILL", "MAXAGE", age)
+        self.integer(0, "CLIENT", "KILL", "MAXAGE", 1000000)
+
     def test_reply_off_and_skip(self):
         self.connection.send("CLIENT", "REPLY", "SKIP")
         self.connection.send("ECHO", "skipped")

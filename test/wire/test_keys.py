@@ -67,6 +67,19 @@ class Keys(harness.WireTest):
                                 ("v" * 45, "raw"), ("", "embstr")):
             self.ok("SET", "k", value)
             self.bulk(encoding, "OBJECT", "ENCODING", "k")
+        # One that was written in part is raw, whatever is in it, and so is what becomes of it.
+        self.integer(2, "APPEND", "part", "12")
+        self.bulk("int", "OBJECT", "ENCODING", "part")
+        self.integer(3, "APPEND", "part", "3")
+        self.integer(2, "SETRANGE", "range", 0, "12")
+        self.integer(1, "COPY", "part", "copy")
+        self.ok("RENAME", "range", "renamed")
+        self.integer(1, "EXPIRE", "part", 100)
+        self.bulk("123", "GETEX", "copy", "EX", 100)
+        for key in ("part", "copy", "renamed"):
+            self.bulk("raw", "OBJECT", "ENCODING", key)
+        self.integer(124, "INCR", "part")
+        self.bulk("int", "OBJECT", "ENCODING", "part")
         self.integer(1, "OBJECT", "REFCOUNT", "k")
         self.integer(0, "OBJECT", "IDLETIME", "k")
         self.assertTrue(self.call("OBJECT", "FREQ", "k").startswith(b"ERR An LFU maxmemory"))
