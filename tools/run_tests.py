@@ -227,10 +227,15 @@ def generated_jobs(build):
     examples = ("for file in test/clients/examples/session.{mjs,py,go,php}; do "
                 "/usr/bin/python3 -c 'import sys; sys.exit(open(sys.argv[1]).read() not in "
                 "open(\"README.md\").read())' $file || { echo README.md does not have $file; exit 1; }; done")
+    headline = ("cd tools && /usr/bin/python3 -c 'import lib_readme, pathlib, sys; text = "
+                "pathlib.Path(\"../README.md\").read_text(); "
+                "sys.exit(lib_readme.with_headline(text) != text)' || "
+                "{ echo README.md begins with other figures than it has: tools/update_readme; exit 1; }")
     return [Job(f"{build.name} {name}", ["bash", "-c", script], build_environment(build))
             for name, script in (("conf/holdfast.conf is the sample", sample),
                                  ("README.md lists the commands", commands),
-                                 ("README.md has the examples", examples))]
+                                 ("README.md has the examples", examples),
+                                 ("README.md begins with what was measured", headline))]
 
 
 def class_jobs(build, factor):
