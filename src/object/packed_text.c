@@ -3,8 +3,10 @@
  *
  * An object, or a table with pairs, becomes an object or a map, its keys as text in byte order. For
  * that the places of its parts are gathered in an arena and sorted; the arena is rewound when the
- * table is written, so what is held is one list for each table on the way down. Keys that differ
- * only in type (1 and "1") have the same text: both are written, nothing is dropped.
+ * table is written, so what is held is one list for each table on the way down. Where tables end is
+ * noted when they are passed for the first time, or each level would pass all that lies below it.
+ * Keys that differ only in type (1 and "1") have the same text: both are written, nothing is
+ * dropped.
  *
  * The bytes are packed_is_whole: they were checked or made by this program, and damage on disk is
  * nothing to go on with. Recursion is bounded by LIMIT_PACKED_DEPTH.
@@ -15,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/number.h"
+#include "holdfast/limits.h"
 
 #include <assert.h>
 #include <math.h>
@@ -30,15 +33,26 @@
 #define UNIT_BYTES   16 /* of a string in JSON */
 #define COPIED_BYTES 64 /* of one in a reply */
 
+/* A table that is shorter is passed again each time: as often as tables nest within that. */
+#define SPAN_BYTES 64
+
 /* Where one part of a table is; the key as text. */
 struct part {
 	struct slice key;
 	struct slice value;
 };
 
+/* A table in the packed bytes. */
+struct span {
+	const char *start;
+	const char *end;
+};
+
 /* What is kept while a value is written. */
 struct writing {
 	struct arena arena;
+	struct buffer spans;  /* struct span, by start: what has been passed once is not again */
+	const char *noted_to; /* all that are long enough have been noted up to here */
 	const struct packed_pace *pace; /* NULL: it is written to its end, whatever that takes */
 	uint64_t units;                 /* done since the pace was told */
 	bool ended;                     /* before the end */
@@ -48,6 +62,7 @@ static void writing_init(struct writing *writing, const struct packed_pace *pace
 static bool writing_fini(struct writing *writing);
 static void pay(struct writing *writing, uint64_t units);
 static struct packed_item item_take(struct slice *rest);
+static bool is_table(const struct packed_item *item);
 static bool is_array(const struct packed_item *table);
 static struct slice value_take(struct slice *rest, struct writing *writing);
 static struct part *parts_take(
@@ -129,6 +144,7 @@ static void writing_init(struct writing *writing, const struct packed_pace *pace
 static bool writing_fini(struct writing *writing)
 {
 	arena_fini(&writing->arena);
+	buffer_fini(&writing->spans);
 	return !writing->ended;
 }
 
@@ -151,20 +167,92 @@ static struct packed_item item_take(struct slice *rest)
 	return item;
 }
 
+static bool is_table(const struct packed_item *item)
+{
+	return item->kind == PACKED_TABLE || item->kind == PACKED_OBJECT;
+}
+
 static bool is_array(const struct packed_item *table)
 {
 	return table->kind == PACKED_TABLE && table->pairs == 0;
 }
 
+static size_t span_count(const struct writing *writing)
+{
+	return writing->spans.size / sizeof(struct span);
+}
+
+/* Where the table that begins there ends; NULL when that is not noted, or it is none. */
+static const char *span_end(const struct writing *writing, const char *start)
+{
+	if (*start != PACKED_TABLE && *start != PACKED_OBJECT)
+		return NULL;
+	const struct span *spans = (const struct span *)(const void *)writing->spans.data;
+	size_t first = 0, count = span_count(writing);
+	while (count > 0) {
+		size_t half = count / 2;
+		if (spans[first + half].start == start)
+			return spans[first + half].end;
+		if (spans[first + half].start < start) {
+			first += half + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return NULL;
+}
+
+/* The table is through: it keeps its place in the list if it is long enough. Those that lie in it
+ * and stayed are behind it; when it is short there are none. */
+static void note_span(struct writing *writing, size_t place, const char *end)
+{
+	struct span *span = (struct span *)(void *)writing->spans.data + place;
+	if (end - span->start >= SPAN_BYTES)
+		span->end = end;
+	else
+		writing->spans.size = place * sizeof(struct span);
+}
+
+/* Past a value, table by table, noting where those end that are not noted yet. */
+static void pass_value(struct slice *rest, struct writing *writing)
+{
+	struct {
+		uint64_t left;
+		size_t place;
+	} within[LIMIT_PACKED_DEPTH + 1];
+	unsigned depth = 0;
+	bool notes = rest->data >= writing->noted_to;
+	do {
+		struct span span = { .start = rest->data };
+		struct packed_item item = item_take(rest);
+		pay(writing, 1);
+		if (depth)
+			within[depth - 1].left--;
+		if (is_table(&item)) {
+			within[depth].left = item.items + 2 * item.pairs;
+			within[depth++].place = span_count(writing);
+			if (notes)
+				buffer_append(&writing->spans, &span, sizeof(span));
+		}
+		while (depth && within[depth - 1].left == 0) {
+			depth--;
+			if (notes)
+				note_span(writing, within[depth].place, rest->data);
+		}
+	} while (depth && !writing->ended);
+	if (notes)
+		writing->noted_to = rest->data;
+}
+
 /* A value with all of its parts. */
 static struct slice value_take(struct slice *rest, struct writing *writing)
 {
-	const char *start = rest->data;
-	for (uint64_t left = 1; left > 0 && !writing->ended; left--) {
-		struct packed_item item = item_take(rest);
-		left += item.items + 2 * item.pairs;
-		pay(writing, 1);
-	}
+	const char *start = rest->data, *end = span_end(writing, start);
+	if (end)
+		*rest = slice_of(end, rest->size - (size_t)(end - start));
+	else
+		pass_value(rest, writing);
 	return slice_of(start, (size_t)(rest->data - start));
 }
 
