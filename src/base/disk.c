@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,6 +155,15 @@ static int system_size(struct disk_file *file, uint64_t *out)
 	return 0;
 }
 
+static uint64_t system_largest(struct disk *disk)
+{
+	struct rlimit limit;
+	(void)disk;
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return (uint64_t)limit.rlim_cur;
+}
+
 struct disk *disk_system(void)
 {
 	static const struct disk_operations operations = {
@@ -168,6 +178,7 @@ struct disk *disk_system(void)
 		.sync = system_sync,
 		.allocate = system_allocate,
 		.size = system_size,
+		.largest = system_largest,
 	};
 	static struct disk system = { &operations };
 	return &system;

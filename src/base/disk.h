@@ -34,6 +34,7 @@ struct disk_operations {
 	int (*sync)(struct disk_file *);
 	int (*allocate)(struct disk_file *, uint64_t size);
 	int (*size)(struct disk_file *, uint64_t *out);
+	uint64_t (*largest)(struct disk *);
 };
 
 struct disk {
@@ -110,6 +111,12 @@ static inline int disk_allocate(struct disk_file *file, uint64_t size)
 static inline int disk_size(struct disk_file *file, uint64_t *out)
 {
 	return file->disk->operations->size(file, out);
+}
+
+/* Bytes of a file up to which this process may write. */
+static inline uint64_t disk_largest(struct disk *disk)
+{
+	return disk->operations->largest(disk);
 }
 
 /* The kernel's file system; lives for ever, safe from every thread. */

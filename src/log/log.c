@@ -189,7 +189,8 @@ int log_recycle(struct log *log, uint64_t lsn)
 			continue;
 		}
 		segment_list_take(&log->used, i);
-		bool fits = segment->bytes == log->options.segment_bytes;
+		bool fits = segment->bytes == log->options.segment_bytes &&
+			segment->bytes <= disk_largest(log->options.disk);
 		segment_list_add(fits ? &log->spares : &discard, segment);
 		freed++;
 	}

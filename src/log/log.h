@@ -16,12 +16,17 @@
 
 struct log;
 
+/* All records up to `lsn` have been replayed, and are known to be on disk. As log_replay_fn. */
+typedef int (*log_replayed_fn)(void *context, uint64_t lsn);
+
 struct log_options {
 	struct disk *disk;
 	const char *directory;  /* exists already */
 	uint64_t segment_bytes; /* of a new segment file; a multiple of LOG_BLOCK_BYTES */
 	int spares_wanted;      /* empty segments that log_prepare keeps ready, at least 2 */
 	bool spares_later;      /* opening makes none: log_prepare will, before the first write */
+	log_replayed_fn
+		replayed; /* called between batches, with the context of `replay`; or NULL */
 };
 
 /* A batch being collected: an allocation that starts with room for what log_write puts in front. */

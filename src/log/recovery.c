@@ -203,7 +203,8 @@ static int sort_in(struct recovery *recovery, struct segment *segment)
 			found->sequence_last = segment->sequence;
 		return 0;
 	}
-	bool fits = segment->bytes == size_wanted;
+	bool fits = segment->bytes == size_wanted &&
+		segment->bytes <= disk_largest(recovery->options->disk);
 	segment_list_add(fits ? &found->empty : &found->discard, segment);
 	if (state == SEGMENT_DAMAGED)
 		return refuse(recovery, segment, -EBADMSG, "damaged: its header is not whole");
@@ -306,6 +307,22 @@ static int replay_batch(struct recovery *recovery, const struct segment *segment
 	return 0;
 }
 
+/* In front of a batch that was written when all before it had been synced. */
+static int tell_replayed(struct recovery *recovery, const struct segment *segment,
+	const struct log_batch_header *header)
+{
+	uint64_t before = header->first_lsn - 1;
+	if (recovery->options->replayed == NULL || header->synced_lsn < before ||
+		before <= recovery->after_lsn)
+		return 0;
+	int outcome = recovery->options->replayed(recovery->context, before);
+	if (outcome)
+		return refuse(recovery, segment, outcome,
+			"cannot checkpoint up to record %" PRIu64 ": %s", before,
+			strerror(-outcome));
+	return 0;
+}
+
 /* The batch at the segment's fill: 1 when it was whole, 0 when there is none. */
 static int walk_batch(struct recovery *recovery, struct segment *segment)
 {
@@ -329,6 +346,9 @@ static int walk_batch(struct recovery *recovery, struct segment *segment)
 	const char *records = bytes + sizeof(header);
 	if (!segment_records_whole(segment, &header, records))
 		return 0;
+	outcome = tell_replayed(recovery, segment, &header);
+	if (outcome)
+		return outcome;
 	outcome = replay_batch(recovery, segment, &header, records);
 	if (outcome)
 		return outcome;
@@ -442,6 +462,9 @@ static int settle(struct recovery *recovery)
 	uint64_t offset = recovery->unsynced_from & ~mask;
 	uint64_t end = (segment->fill + mask) & ~mask;
 	int outcome = 0;
+	/* Where this process may not write, a sync has to do: reads go on. */
+	if (end > disk_largest(recovery->options->disk))
+		offset = end;
 	while (offset < end && outcome == 0) {
 		uint64_t left = end - offset;
 		size_t size = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;

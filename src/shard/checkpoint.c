@@ -40,7 +40,7 @@ enum state { IDLE, FREEZING, SETTLING, WRITING, THAWING };
 struct frozen {
 	uint64_t lsn;
 	size_t bytes;            /* of the overlay when it was frozen */
-	struct overlay *overlay; /* handed back by the thaw */
+	struct overlay *overlay; /* handed back by the thaw, freed at once */
 	struct checkpoint *checkpoint;
 };
 
@@ -82,8 +82,10 @@ static void wake(void *context)
 static void request_done(void *context, struct request *request)
 {
 	struct checkpoint *checkpoint = context;
+	struct frozen *frozen = request->state;
 	assert(checkpoint->waiting > 0);
 	checkpoint->waiting--;
+	overlay_free(&frozen->overlay);
 	request_put(&checkpoint->engine->ports[checkpoint->port].pool, &request);
 }
 
@@ -291,8 +293,7 @@ static bool finish(struct checkpoint *checkpoint)
 		return false;
 	uint64_t lowest = UINT64_MAX;
 	for (uint16_t i = 0; i < engine->shard_count; i++) {
-		struct frozen *frozen = &checkpoint->frozen[i];
-		overlay_free(&frozen->overlay);
+		const struct frozen *frozen = &checkpoint->frozen[i];
 		lowest = frozen->lsn < lowest ? frozen->lsn : lowest;
 	}
 	gate_recycle(engine->gate, lowest);

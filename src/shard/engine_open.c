@@ -27,9 +27,21 @@
  * header. */
 #define SEGMENT_OVERHEAD_BYTES (64u << 10)
 
+/* Of overlays, about: as in a checkpoint. */
+#define TRANSACTION_BYTES ((size_t)4 << 20)
+
+/* Records between two looks at the overlays. */
+#define LOOK_RECORDS 64
+
+/* What has been replayed is checkpointed when the overlays hold one of so many parts of their
+ * memory, as while the server runs. */
+#define OVERLAY_SHARE 4
+
 struct replay {
 	struct engine *engine;
 	uint64_t *tree_lsns; /* by shard */
+	uint64_t checked_lsn;
+	bool is_full; /* the disk is: the overlays keep all */
 };
 
 static int replay_record(void *context, uint64_t lsn, struct record_reader *record)
@@ -44,6 +56,69 @@ static int replay_record(void *context, uint64_t lsn, struct record_reader *reco
 			store_apply(replay->engine->stores[effect.shard], &effect, lsn);
 	}
 	return more;
+}
+
+/* One transaction, of the shards from `first` on; `*end` is the one behind the last. */
+static int write_replayed(struct replay *replay, uint64_t lsn, uint16_t first, uint16_t *end)
+{
+	struct engine *engine = replay->engine;
+	struct tree_checkpoint *transaction;
+	int64_t now_ms = clock_wall_ms(engine->clock);
+	size_t bytes = 0;
+	int result = tree_checkpoint_begin(engine->tree, &transaction);
+	if (result < 0)
+		return result;
+	for (*end = first; *end < engine->shard_count && bytes < TRANSACTION_BYTES; (*end)++) {
+		/* A checkpoint that was cut off has more of this one: nothing was replayed. */
+		if (replay->tree_lsns[*end] >= lsn)
+			continue;
+		bytes += store_active_bytes(engine->stores[*end]);
+		result = tree_checkpoint_shard(
+			transaction, *end, store_active(engine->stores[*end]), lsn, now_ms);
+		if (result < 0) {
+			tree_checkpoint_abort(&transaction);
+			return result;
+		}
+	}
+	return tree_checkpoint_commit(&transaction);
+}
+
+/* What has been replayed so far goes into the tree. What the disk has no room for stays in memory,
+ * as it does while the server runs. */
+static int checkpoint_replayed(struct replay *replay, uint64_t lsn)
+{
+	struct engine *engine = replay->engine;
+	uint16_t end = 0;
+	for (uint16_t first = 0; first < engine->shard_count; first = end) {
+		int result = write_replayed(replay, lsn, first, &end);
+		replay->is_full = result == -ENOSPC || result == -EDQUOT;
+		if (result < 0)
+			return replay->is_full ? 0 : result;
+		for (uint16_t i = first; i < end; i++) {
+			if (replay->tree_lsns[i] >= lsn)
+				continue;
+			store_freeze(engine->stores[i], lsn);
+			struct overlay *overlay = store_thaw(engine->stores[i]);
+			overlay_free(&overlay);
+		}
+	}
+	return 0;
+}
+
+/* A start must not need more memory than writing the log took. */
+static int bound_overlays(void *context, uint64_t lsn)
+{
+	struct replay *replay = context;
+	struct engine *engine = replay->engine;
+	uint64_t bytes = 0;
+	if (replay->is_full || lsn - replay->checked_lsn < LOOK_RECORDS)
+		return 0;
+	replay->checked_lsn = lsn;
+	for (uint16_t i = 0; i < engine->shard_count; i++)
+		bytes += store_active_bytes(engine->stores[i]);
+	if (bytes <= (uint64_t)engine->config->overlay_bytes_max / OVERLAY_SHARE)
+		return 0;
+	return checkpoint_replayed(replay, lsn);
 }
 
 static uint64_t segment_bytes(const struct config *config)
@@ -108,6 +183,7 @@ static int open_log(struct engine *engine, const struct engine_options *options,
 		.segment_bytes = segment_bytes(options->config),
 		.spares_wanted = GATE_LOG_SPARES,
 		.spares_later = true, /* the keeper makes them while the server starts */
+		.replayed = bound_overlays,
 	};
 	struct replay replay = { .engine = engine,
 		.tree_lsns = memory_alloc(engine->shard_count * sizeof(uint64_t)) };

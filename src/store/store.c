@@ -225,6 +225,12 @@ size_t store_frozen_bytes(const struct store *store)
 	return store->layers.frozen ? overlay_bytes(store->layers.frozen) : 0;
 }
 
+const struct overlay *store_active(const struct store *store)
+{
+	assert(store->layers.frozen == NULL);
+	return store->layers.active;
+}
+
 void store_freeze(struct store *store, uint64_t lsn)
 {
 	assert(store->layers.frozen == NULL);

@@ -54,6 +54,8 @@ uint32_t store_sample_lives(struct store *store, uint8_t db, int64_t now_ms, str
 size_t store_active_bytes(const struct store *store);
 size_t store_frozen_bytes(const struct store *store);
 
+/* For who has the store alone: a checkpoint of it may be made without a frozen one. */
+const struct overlay *store_active(const struct store *store);
 /* Active becomes frozen, an empty overlay active; `lsn`: everything of this shard up to it is in
  * the frozen one or below. There must be no frozen one. */
 void store_freeze(struct store *store, uint64_t lsn);

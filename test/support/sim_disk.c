@@ -613,7 +613,13 @@ static int sim_size(struct disk_file *file, uint64_t *out)
 	return result;
 }
 
+static uint64_t sim_largest(struct disk *disk)
+{
+	return UINT64_MAX;
+}
+
 static const struct disk_operations sim_operations = {
+	.largest = sim_largest,
 	.open = sim_open,
 	.remove = sim_remove,
 	.rename = sim_rename,

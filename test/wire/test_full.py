@@ -49,9 +49,15 @@ class Full(harness.Case):
         self.assertEqual(told, DISK_FULL)
         self.is_served(keys)
         # A smaller limit, at which nothing can be written at all, does not keep reads from starting.
+        self.server.kill()
+        self.server.limits = {resource.RLIMIT_FSIZE: 3 * MB}
+        self.server.start()
+        self.is_served(keys)
+        connection = self.server.connect()
+        self.assertTrue(harness.wait_until(
+            lambda: connection.command("SET", "key:0", VALUE) == DISK_FULL))
         self.assertEqual(self.server.stop(), 0)
-        self.server.limits = {resource.RLIMIT_FSIZE: 6 * MB}
-        self.server.start(logfile="")
+        self.server.start()
         self.is_served(keys)
         self.server.limits = {}
         self.server.restart()

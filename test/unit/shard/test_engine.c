@@ -497,6 +497,44 @@ static void a_full_disk_counts_for_more_than_full_overlays(void **state)
 	assert_int_equal(engine_admission(rig->engine), GATE_FULL);
 }
 
+/* Whatever wrote the log, and wherever a checkpoint of it was cut off. */
+static void a_replay_takes_no_more_memory_than_it_may(void **state)
+{
+	struct engine_rig *rig = *state;
+	char key[32], text[16], expected[64];
+	open_engine(rig, 1, 1);
+	for (int round = 0; round < 4; round++) {
+		const int keys = 3000;
+		for (int i = 0; i < keys; i++) {
+			snprintf(key, sizeof(key), "key:%d", i);
+			snprintf(text, sizeof(text), "%d", i + round);
+			run(0, "SET", key, text);
+			if (i % 20 == 0)
+				engine_rig_settle(rig);
+			if (round == 1 && i == keys / 2)
+				checkpoint_request(rig->engine->checkpoint);
+			if (round == 1 && i > keys / 2)
+				checkpoint_step(rig->engine->checkpoint);
+		}
+		engine_rig_settle(rig);
+		uint64_t bytes = rig->engine->overlay_bytes;
+		engine_rig_crash(rig);
+		rig->config.overlay_bytes_max = 200000;
+		open_engine(rig, 1, 1);
+		assert_true(rig->engine->overlay_bytes < 100000);
+		assert_true(round > 0 || bytes > 400000);
+		snprintf(expected, sizeof(expected), ":%d\r\n", keys);
+		assert_string_equal(run(0, "DBSIZE"), expected);
+		for (int i = 0; i < keys; i += 7) {
+			snprintf(key, sizeof(key), "key:%d", i);
+			int size = snprintf(text, sizeof(text), "%d", i + round);
+			snprintf(expected, sizeof(expected), "$%d\r\n%s\r\n", size, text);
+			assert_string_equal(run(0, "GET", key), expected);
+		}
+		rig->config.overlay_bytes_max = (int64_t)1 << 30;
+	}
+}
+
 /* Values of 60 KB until no more are let in, with a checkpoint whenever writes are held back;
  * how many there are. */
 static int fill_the_map(struct engine_rig *rig, const char *life)
@@ -596,6 +634,7 @@ int main(void)
 		TEST(the_overlays_bytes_are_counted_at_every_turn),
 		TEST(full_overlays_hold_writes_back_until_the_checkpoint),
 		TEST(a_full_disk_counts_for_more_than_full_overlays),
+		TEST(a_replay_takes_no_more_memory_than_it_may),
 		TEST(data_as_large_as_the_map_can_be_deleted_also_after_a_restart),
 		TEST(data_as_large_as_the_map_goes_when_its_time_comes),
 	};
