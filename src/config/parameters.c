@@ -265,7 +265,8 @@ const struct parameter parameters[] = {
 		.most = 1 * GB,
 		.unit = "bytes",
 		.initial = "64mb",
-		.text = "Size of one log file; the changes of one command must fit into it." },
+		.text = "Size of the largest log file; the changes of one command must fit into it. The first ones have a "
+			"sixteenth of it." },
 	{ .name = "map-size",
 		.kind = PARAMETER_SIZE,
 		.field = FIELD(map_bytes),

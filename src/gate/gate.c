@@ -90,6 +90,14 @@ void gate_listen(struct gate *gate, struct gate_listener *listener)
 	gate->listeners = listener;
 }
 
+/* Under `lock`. */
+static void want_keeper(struct gate *gate)
+{
+	gate->keeper_wanted = true;
+	if (gate->keeper_asleep)
+		pthread_cond_signal(&gate->keeper_wakes);
+}
+
 /* Under `lock`: an empty batch behind the others. */
 static void start_batch(struct gate *gate)
 {
@@ -113,7 +121,12 @@ uint64_t gate_append(struct gate *gate, const struct effect *effects, size_t cou
 	size_t size = record_size(effects, count);
 	assert(size <= gate_record_bytes_max(gate));
 	pthread_mutex_lock(&gate->lock);
-	if (gate->last == NULL || gate->last->batch.size + size > log_batch_bytes_max(gate->log))
+	size_t room = log_room(gate->log);
+	if (size > room) {
+		log_need(gate->log, size);
+		want_keeper(gate);
+	}
+	if (gate->last == NULL || gate->last->batch.size + size > room)
 		start_batch(gate);
 	log_batch_add(&gate->last->batch, effects, count);
 	uint64_t lsn = gate->next_lsn++;
@@ -159,7 +172,7 @@ enum gate_admission gate_admission(const struct gate *gate)
 	/* What is let in must find a segment: without one it waits, or is refused when full. */
 	if (atomic_load_explicit(&gate->spares_seen, memory_order_relaxed) == 0)
 		return GATE_BUSY;
-	size_t half_segment = log_batch_bytes_max(gate->log) / 2;
+	size_t half_segment = log_room(gate->log) / 2;
 	size_t most = half_segment < PENDING_BYTES_MAX ? half_segment : PENDING_BYTES_MAX;
 	return pending > most ? GATE_BUSY : GATE_OPEN;
 }
@@ -198,14 +211,6 @@ static struct gate_batch *take_batch(struct gate *gate)
 	}
 	pthread_mutex_unlock(&gate->lock);
 	return batch;
-}
-
-/* Under `lock`. */
-static void want_keeper(struct gate *gate)
-{
-	gate->keeper_wanted = true;
-	if (gate->keeper_asleep)
-		pthread_cond_signal(&gate->keeper_wakes);
 }
 
 static void put_back(struct gate *gate, struct gate_batch *batch)

@@ -14,8 +14,10 @@
  *   middle cannot change them. A fresh segment's tail is its header block: header and first batch
  *   go to disk in one write.
  * - A segment is synced before the next is activated, so unsynced writes are in one file only.
- * - Segments come and go by whole files of one size: in the steady state a write changes no
- *   metadata, and a sync is one flush.
+ * - Segments come and go by whole files: in the steady state, when all have the largest size, a
+ *   write changes no metadata, and a sync is one flush.
+ * - The first are small, and a new one is twice as large as the last that was begun. A batch that
+ *   is too large for those has some made that hold it, and the smaller spares go.
  *
  * Threads: the gate's thread owns the fields in the second block of struct log. `lock` guards the
  * lists, `fill` and `last_lsn` of the segments in them, and changes of `current`; no disk call is
@@ -48,6 +50,7 @@ struct log {
 	size_t tail_bytes; /* of `tail`, which end at the current segment's fill */
 	char tail[LOG_BLOCK_BYTES];
 	_Atomic uint64_t next_lsn; /* read by any */
+	_Atomic size_t room;       /* see log_room; written under `lock` */
 
 	/* the keeper's thread */
 	uint64_t number_last;
@@ -55,10 +58,17 @@ struct log {
 	pthread_mutex_t lock;
 	struct segment_list used; /* by sequence */
 	struct segment_list spares;
-	size_t spares_kept; /* beyond spares_wanted: what one checkpoint frees, the next needs */
+	size_t spares_kept;   /* beyond spares_wanted: what one checkpoint frees, the next needs */
+	uint64_t new_bytes;   /* of the next spare that is made */
+	uint64_t least_bytes; /* smaller spares are of no use any more */
 };
 
 static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn);
+
+static uint64_t larger(const struct log *log, uint64_t bytes)
+{
+	return segment_larger(bytes, log->options.segment_bytes);
+}
 
 int log_open(struct log **out, const struct log_options *options, uint64_t after_lsn,
 	log_replay_fn replay, void *context, struct log_recovery *recovery, char *error,
@@ -83,6 +93,7 @@ int log_open(struct log **out, const struct log_options *options, uint64_t after
 	log->number_last = found.number_last;
 	log->synced_lsn = recovery->last_lsn > after_lsn ? recovery->last_lsn : after_lsn;
 	log->next_lsn = log->synced_lsn + 1;
+	log->new_bytes = options->first_bytes ? options->first_bytes : options->segment_bytes;
 	pthread_mutex_init(&log->lock, NULL);
 	result = adopt(log, &found, after_lsn);
 	recovery_fini(&found);
@@ -119,13 +130,46 @@ uint64_t log_next_lsn(const struct log *log)
 	return log->next_lsn;
 }
 
+static size_t room_of(uint64_t segment_bytes)
+{
+	return segment_bytes - LOG_BLOCK_BYTES - LOG_BATCH_HEADER_BYTES;
+}
+
 size_t log_batch_bytes_max(const struct log *log)
 {
-	return log->options.segment_bytes - LOG_BLOCK_BYTES - LOG_BATCH_HEADER_BYTES;
+	return room_of(log->options.segment_bytes);
+}
+
+size_t log_room(const struct log *log)
+{
+	return atomic_load_explicit(&log->room, memory_order_relaxed);
+}
+
+/* Under `lock`, whenever spares have come or gone. Without any it stays: what will be made is no
+ * smaller. */
+static void see_room(struct log *log)
+{
+	uint64_t least = UINT64_MAX;
+	for (size_t i = 0; i < log->spares.count; i++)
+		if (log->spares.items[i]->bytes < least)
+			least = log->spares.items[i]->bytes;
+	if (log->spares.count)
+		atomic_store_explicit(&log->room, room_of(least), memory_order_relaxed);
+}
+
+void log_need(struct log *log, size_t bytes)
+{
+	assert(bytes <= log_batch_bytes_max(log));
+	pthread_mutex_lock(&log->lock);
+	while (room_of(log->new_bytes) < bytes)
+		log->new_bytes = larger(log, log->new_bytes);
+	if (log_room(log) < bytes)
+		log->least_bytes = log->new_bytes;
+	pthread_mutex_unlock(&log->lock);
 }
 
 static int remove_segments(struct log *log, struct segment_list *list);
-static int activate_spare(struct log *log);
+static int activate_spare(struct log *log, size_t bytes);
 static int write_batch(struct log *log, struct log_batch *batch);
 
 int log_write(struct log *log, struct log_batch *batch)
@@ -138,7 +182,7 @@ int log_write(struct log *log, struct log_batch *batch)
 	struct segment *current = log->current;
 	size_t size = LOG_BATCH_HEADER_BYTES + batch->size;
 	if (current == NULL || size > current->bytes - current->fill) {
-		int result = activate_spare(log);
+		int result = activate_spare(log, batch->size);
 		if (result)
 			return result;
 	}
@@ -157,22 +201,49 @@ int log_sync(struct log *log)
 	return log->failure;
 }
 
-static int make_spare(struct log *log, struct segment **out);
+static int make_spare(struct log *log, uint64_t bytes, struct segment **out);
+
+/* Under `lock`. */
+static int count_useful(const struct log *log)
+{
+	int count = 0;
+	for (size_t i = 0; i < log->spares.count; i++)
+		count += log->spares.items[i]->bytes >= log->least_bytes;
+	return count;
+}
+
+/* When there are enough that are useful. */
+static int drop_small(struct log *log)
+{
+	struct segment_list small = { 0 };
+	pthread_mutex_lock(&log->lock);
+	for (size_t i = 0; i < log->spares.count;) {
+		if (log->spares.items[i]->bytes < log->least_bytes)
+			segment_list_add(&small, segment_list_take(&log->spares, i));
+		else
+			i++;
+	}
+	see_room(log);
+	pthread_mutex_unlock(&log->lock);
+	return remove_segments(log, &small);
+}
 
 int log_prepare(struct log *log)
 {
 	for (;;) {
 		pthread_mutex_lock(&log->lock);
-		bool enough = log->spares.count >= (size_t)log->options.spares_wanted;
+		bool enough = count_useful(log) >= log->options.spares_wanted;
+		uint64_t bytes = log->new_bytes;
 		pthread_mutex_unlock(&log->lock);
 		if (enough)
-			return 0;
+			return drop_small(log);
 		struct segment *spare = NULL;
-		int result = make_spare(log, &spare);
+		int result = make_spare(log, bytes, &spare);
 		if (result)
 			return result;
 		pthread_mutex_lock(&log->lock);
 		segment_list_add(&log->spares, spare);
+		see_room(log);
 		pthread_mutex_unlock(&log->lock);
 	}
 }
@@ -189,7 +260,8 @@ int log_recycle(struct log *log, uint64_t lsn)
 			continue;
 		}
 		segment_list_take(&log->used, i);
-		bool fits = segment->bytes == log->options.segment_bytes &&
+		bool fits = segment->bytes >= log->new_bytes &&
+			segment->bytes <= log->options.segment_bytes &&
 			segment->bytes <= disk_largest(log->options.disk);
 		segment_list_add(fits ? &log->spares : &discard, segment);
 		freed++;
@@ -201,6 +273,7 @@ int log_recycle(struct log *log, uint64_t lsn)
 		while (log->spares.count > kept)
 			segment_list_add(&discard, segment_list_take(&log->spares, 0));
 	}
+	see_room(log);
 	pthread_mutex_unlock(&log->lock);
 	return remove_segments(log, &discard);
 }
@@ -217,6 +290,15 @@ void log_usage(struct log *log, struct log_usage *out)
 	pthread_mutex_unlock(&log->lock);
 }
 
+/* What is made is no smaller than what was there. */
+static void grow_to(struct log *log, const struct segment_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		while (log->new_bytes < list->items[i]->bytes &&
+			log->new_bytes < log->options.segment_bytes)
+			log->new_bytes = larger(log, log->new_bytes);
+}
+
 /* Takes over what recovery found. */
 static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn)
 {
@@ -230,6 +312,9 @@ static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn)
 	log->spares = found->empty;
 	found->used = (struct segment_list){ 0 };
 	found->empty = (struct segment_list){ 0 };
+	grow_to(log, &log->used);
+	grow_to(log, &log->spares);
+	log->room = room_of(log->new_bytes);
 	result = log_recycle(log, after_lsn);
 	return result ? result : remove_segments(log, &found->discard);
 }
@@ -249,7 +334,7 @@ static int remove_segments(struct log *log, struct segment_list *list)
 	return result;
 }
 
-static int make_spare(struct log *log, struct segment **out)
+static int make_spare(struct log *log, uint64_t bytes, struct segment **out)
 {
 	struct disk *disk = log->options.disk;
 	struct disk_file *file;
@@ -257,13 +342,13 @@ static int make_spare(struct log *log, struct segment **out)
 	char *path = segment_path(log->directory, number);
 	int result = disk_open(disk, path, DISK_OPEN_CREATE, &file);
 	if (result == 0) {
-		result = disk_allocate(file, log->options.segment_bytes);
+		result = disk_allocate(file, bytes);
 		if (result == 0)
 			result = disk_sync(file);
 		if (result == 0)
 			result = disk_sync_directory(disk, log->directory);
 		if (result == 0) {
-			*out = segment_new(&file, number, log->options.segment_bytes);
+			*out = segment_new(&file, number, bytes);
 		} else {
 			disk_close(&file);
 			(void)disk_remove(disk, path);
@@ -273,16 +358,32 @@ static int make_spare(struct log *log, struct segment **out)
 	return result;
 }
 
+/* Under `lock`: of the spares that hold so much, so that the small ones get used up. */
+static struct segment *take_smallest(struct log *log, size_t bytes)
+{
+	size_t best = SIZE_MAX;
+	for (size_t i = 0; i < log->spares.count; i++) {
+		uint64_t size = log->spares.items[i]->bytes;
+		if (room_of(size) >= bytes &&
+			(best == SIZE_MAX || size <= log->spares.items[best]->bytes))
+			best = i;
+	}
+	return best == SIZE_MAX ? NULL : segment_list_take(&log->spares, best);
+}
+
 /* Makes a spare the current segment, in memory: its header goes to disk with its first batch. */
-static int activate_spare(struct log *log)
+static int activate_spare(struct log *log, size_t bytes)
 {
 	pthread_mutex_lock(&log->lock);
-	struct segment *spare = NULL;
-	if (log->spares.count)
-		spare = segment_list_take(&log->spares, log->spares.count - 1);
+	struct segment *spare = take_smallest(log, bytes);
+	if (spare && spare->bytes >= log->new_bytes)
+		log->new_bytes = larger(log, log->new_bytes);
+	see_room(log);
 	pthread_mutex_unlock(&log->lock);
-	if (spare == NULL)
+	if (spare == NULL) {
+		log_need(log, bytes);
 		return -EAGAIN;
+	}
 	int result = log_sync(log);
 	spare->sequence = ++log->sequence_last;
 	spare->first_lsn = log->next_lsn;

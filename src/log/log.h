@@ -4,8 +4,8 @@
  * An LSN numbers records: the first record ever is 1. A batch is what one sync makes durable.
  *
  * Threads: log_write and log_sync are called by one thread at a time (whoever steps the gate);
- * log_prepare and log_recycle by another (the gate's keeper); log_usage by any. What they share is
- * behind the log's own lock, which no disk call is made under.
+ * log_prepare and log_recycle by another (the gate's keeper); log_usage, log_room and log_need by
+ * any. What they share is behind the log's own lock, which no disk call is made under.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -22,7 +22,8 @@ typedef int (*log_replayed_fn)(void *context, uint64_t lsn);
 struct log_options {
 	struct disk *disk;
 	const char *directory;  /* exists already */
-	uint64_t segment_bytes; /* of a new segment file; a multiple of LOG_BLOCK_BYTES */
+	uint64_t segment_bytes; /* of the largest segment file; a multiple of LOG_BLOCK_BYTES */
+	uint64_t first_bytes;   /* of the first ones, likewise; 0: segment_bytes */
 	int spares_wanted;      /* empty segments that log_prepare keeps ready, at least 2 */
 	bool spares_later;      /* opening makes none: log_prepare will, before the first write */
 	log_replayed_fn
@@ -72,20 +73,26 @@ void log_batch_fini(struct log_batch *batch);
 void log_batch_clear(struct log_batch *batch, size_t keep_bytes);
 /* Appends one record. */
 void log_batch_add(struct log_batch *batch, const struct effect *effects, size_t count);
-/* Bytes of records that one batch may hold: what fits in an empty segment. */
+/* Bytes of records that one batch may hold: what fits in an empty segment of the largest size. */
 size_t log_batch_bytes_max(const struct log *log);
+/* Bytes of records that a batch may hold to fit in every empty segment that is ready. */
+size_t log_room(const struct log *log);
+/* log_prepare is to have segments ready that hold a batch of so many bytes of records. */
+void log_need(struct log *log, size_t bytes);
 
 /*
  * Writes the batch (at least one record) behind what was written before; batch->first_lsn must be
  * log_next_lsn(). Takes a ready segment when the current one cannot hold it, after a sync of that.
  * Not durable before log_sync; several batches may be written before one sync.
- * -EAGAIN when no segment is ready (call again after log_prepare: nothing was written); any other
- * error is a durability fault, and every later log_write and log_sync fails with it too.
+ * -EAGAIN when no segment that holds it is ready (call again after log_prepare: nothing was
+ * written); any other error is a durability fault, and every later log_write and log_sync fails
+ * with it too.
  */
 int log_write(struct log *log, struct log_batch *batch);
 int log_sync(struct log *log);
 
-/* Makes empty segments until `spares_wanted` are ready. -ENOSPC when the disk is full. */
+/* Makes empty segments until `spares_wanted` are ready that hold what is needed. -ENOSPC when the
+ * disk is full. */
 int log_prepare(struct log *log);
 /* Segments whose records all have LSNs up to `lsn` are no longer needed: they become spares, or are
  * removed when there are plenty. */

@@ -182,11 +182,20 @@ static int examine_empty(struct recovery *recovery, const struct segment *segmen
 	return 1;
 }
 
+/* One that this log makes: a file whose making was cut off has another. */
+static bool is_of_a_size(const struct log_options *options, uint64_t bytes)
+{
+	uint64_t most = options->segment_bytes;
+	uint64_t size = options->first_bytes ? options->first_bytes : most;
+	while (size < bytes && size < most)
+		size = segment_larger(size, most);
+	return size == bytes;
+}
+
 /* Takes the segment into one of the lists. */
 static int sort_in(struct recovery *recovery, struct segment *segment)
 {
 	struct recovered *found = recovery->found;
-	uint64_t size_wanted = recovery->options->segment_bytes;
 	enum segment_state state = SEGMENT_EMPTY;
 	if (segment->bytes >= LOG_BLOCK_BYTES) {
 		const char *block;
@@ -203,7 +212,7 @@ static int sort_in(struct recovery *recovery, struct segment *segment)
 			found->sequence_last = segment->sequence;
 		return 0;
 	}
-	bool fits = segment->bytes == size_wanted &&
+	bool fits = is_of_a_size(recovery->options, segment->bytes) &&
 		segment->bytes <= disk_largest(recovery->options->disk);
 	segment_list_add(fits ? &found->empty : &found->discard, segment);
 	if (state == SEGMENT_DAMAGED)

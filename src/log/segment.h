@@ -26,6 +26,12 @@ struct segment {
 	uint64_t fill;     /* where the last whole batch ends */
 };
 
+/* The size after this one: twice as much, or the largest. */
+static inline uint64_t segment_larger(uint64_t bytes, uint64_t most)
+{
+	return bytes < most / 2 ? 2 * bytes : most;
+}
+
 /* Takes the open file from `*file`. */
 struct segment *segment_new(struct disk_file **file, uint64_t number, uint64_t bytes);
 /* Closes the file. */

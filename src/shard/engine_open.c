@@ -129,6 +129,15 @@ static uint64_t segment_bytes(const struct config *config)
 	return (bytes + LOG_BLOCK_BYTES - 1) / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
 }
 
+/* A server that keeps little takes little; it grows by doubling. */
+static uint64_t first_segment_bytes(uint64_t largest)
+{
+	uint64_t bytes = largest / 16 / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+	uint64_t least = 4 * LOG_BLOCK_BYTES;
+	bytes = bytes > least ? bytes : least;
+	return bytes < largest ? bytes : largest;
+}
+
 static int open_tree(struct engine *engine, const struct engine_options *options,
 	struct engine_recovery *recovery, char *error, size_t error_size)
 {
@@ -181,6 +190,7 @@ static int open_log(struct engine *engine, const struct engine_options *options,
 		.disk = options->disk,
 		.directory = directory,
 		.segment_bytes = segment_bytes(options->config),
+		.first_bytes = first_segment_bytes(segment_bytes(options->config)),
 		.spares_wanted = GATE_LOG_SPARES,
 		.spares_later = true, /* the keeper makes them while the server starts */
 		.replayed = bound_overlays,

@@ -51,7 +51,7 @@ return Long
 
 @harness.only_holdfast
 class Results(ObjectTest):
-    options = {"max_value_size": "1mb"}
+    options = {"max_value_size": "1mb", "turn_time_limit": 60000}
 
     def setUp(self):
         super().setUp()

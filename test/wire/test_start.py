@@ -118,6 +118,22 @@ class Restarts(harness.Case):
             self.assertEqual(self.server.connect().command("GET", f"k{number}"), name.encode())
 
     @harness.only_holdfast
+    def test_a_server_that_keeps_little_takes_little(self):
+        self.server.restart(log_segment_size="64mb")
+        connection = self.server.connect()
+        connection.pipeline([("SET", f"k{i}", i) for i in range(1500)])
+        log = os.path.join(self.server.directory, "data", "log")
+        sizes = [os.path.getsize(os.path.join(log, name)) for name in os.listdir(log)]
+        self.assertLess(sum(sizes), 32 << 20)
+        # What does not fit into the first files has larger ones made.
+        value = b"v" * (48 << 20)
+        self.assertEqual(connection.command("SET", "large", value), b"OK")
+        self.server.crash(log_segment_size="64mb")
+        connection = self.server.connect()
+        self.assertEqual(connection.command("GET", "large"), value)
+        self.assertEqual(connection.command("GET", "k1499"), b"1499")
+
+    @harness.only_holdfast
     def test_any_number_of_workers_finds_the_same_data(self):
         connection = self.server.connect()
         connection.pipeline([("SET", f"k{i}", i) for i in range(1000)])

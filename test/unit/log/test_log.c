@@ -105,6 +105,33 @@ static void count_file(void *context, const char *name)
 	*(int *)context += segment_number(name, &number);
 }
 
+struct sum {
+	struct fixture *fixture;
+	uint64_t bytes;
+};
+
+static void add_size(void *context, const char *name)
+{
+	struct sum *sum = context;
+	uint64_t number, bytes;
+	struct disk_file *file;
+	if (!segment_number(name, &number))
+		return;
+	char *path = segment_path(sum->fixture->directory, number);
+	assert_int_equal(disk_open(sum->fixture->disk, path, DISK_OPEN_EXISTING, &file), 0);
+	assert_int_equal(disk_size(file, &bytes), 0);
+	sum->bytes += bytes;
+	disk_close(&file);
+	memory_free(path);
+}
+
+static uint64_t bytes_of_files(struct fixture *fixture)
+{
+	struct sum sum = { .fixture = fixture };
+	assert_int_equal(disk_list(fixture->disk, fixture->directory, add_size, &sum), 0);
+	return sum.bytes;
+}
+
 static int files(struct fixture *fixture)
 {
 	int count = 0;
@@ -308,6 +335,59 @@ static void changes_the_size_of_its_segments(void **state)
 	assert_int_equal(usage(fixture).spares, 2);
 }
 
+static void its_segments_grow(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture->options.first_bytes = 2 * LOG_BLOCK_BYTES;
+	fixture->options.segment_bytes = 64 * LOG_BLOCK_BYTES;
+	assert_int_equal(open_log(fixture, 0), 0);
+	assert_int_equal(log_room(fixture->log), LOG_BLOCK_BYTES - LOG_BATCH_HEADER_BYTES);
+	size_t room = log_room(fixture->log);
+	/* Little in it: small files. Much: large ones, and never smaller again. */
+	write_records(fixture, 3);
+	assert_true(bytes_of_files(fixture) <= 8 * LOG_BLOCK_BYTES);
+	for (int i = 0; i < 100; i++) {
+		write_records(fixture, 40);
+		assert_int_equal(log_prepare(fixture->log), 0);
+		assert_true(log_room(fixture->log) >= room);
+		room = log_room(fixture->log);
+	}
+	assert_int_equal(room, log_batch_bytes_max(fixture->log));
+	uint64_t last = log_next_lsn(fixture->log) - 1;
+	assert_int_equal(open_log(fixture, 0), 0);
+	assert_int_equal(fixture->recovery.records, last);
+	assert_int_equal(log_recycle(fixture->log, last), 0);
+	write_records(fixture, 40);
+	assert_int_equal(log_prepare(fixture->log), 0);
+	assert_int_equal(log_room(fixture->log), room);
+}
+
+static void a_large_batch_has_segments_made_that_hold_it(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture->options.first_bytes = 2 * LOG_BLOCK_BYTES;
+	fixture->options.segment_bytes = 64 * LOG_BLOCK_BYTES;
+	assert_int_equal(open_log(fixture, 0), 0);
+	write_records(fixture, 3);
+	size_t size = log_batch_bytes_max(fixture->log) / 2;
+	collect(fixture, 1, size);
+	assert_int_equal(log_write(fixture->log, &fixture->batch), -EAGAIN);
+	assert_int_equal(log_prepare(fixture->log), 0);
+	assert_true(log_room(fixture->log) >= fixture->batch.size);
+	assert_int_equal(usage(fixture).spares, 2);
+	assert_int_equal(log_write(fixture->log, &fixture->batch), 0);
+	assert_int_equal(log_sync(fixture->log), 0);
+	/* Said before, it waits for nothing. */
+	size = log_batch_bytes_max(fixture->log) - 200;
+	log_need(fixture->log, size);
+	assert_int_equal(log_prepare(fixture->log), 0);
+	collect(fixture, 1, size);
+	assert_int_equal(log_write(fixture->log, &fixture->batch), 0);
+	assert_int_equal(log_sync(fixture->log), 0);
+	assert_int_equal(open_log(fixture, 0), 0);
+	assert_int_equal(fixture->recovery.records, 5);
+}
+
 static void ends_with_the_error_of_the_replay(void **state)
 {
 	struct fixture *fixture = *state;
@@ -475,6 +555,8 @@ int main(void)
 		ON_BOTH_DISKS(keeps_a_segment_with_one_record_that_is_needed),
 		ON_BOTH_DISKS(gives_back_what_a_burst_has_left),
 		ON_BOTH_DISKS(changes_the_size_of_its_segments),
+		ON_BOTH_DISKS(its_segments_grow),
+		ON_BOTH_DISKS(a_large_batch_has_segments_made_that_hold_it),
 		ON_BOTH_DISKS(ends_with_the_error_of_the_replay),
 		ON_BOTH_DISKS(ignores_files_that_are_not_segments),
 		ON_BOTH_DISKS(gives_memory_back_when_a_batch_was_large),

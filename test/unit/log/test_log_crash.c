@@ -221,6 +221,7 @@ static void run_seed(uint64_t seed)
 		.disk = model.disk,
 		.directory = DIRECTORY,
 		.segment_bytes = sizes[below(&model, 5)],
+		.first_bytes = below(&model, 2) ? sizes[0] : 0,
 		.spares_wanted = 2 + (int)below(&model, 3),
 	};
 	log_batch_init(&model.batch);
