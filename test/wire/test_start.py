@@ -118,6 +118,17 @@ class Restarts(harness.Case):
             self.assertEqual(self.server.connect().command("GET", f"k{number}"), name.encode())
 
     @harness.only_holdfast
+    def test_a_stop_behind_turns_that_take_long_ends(self):
+        text = b'{"holdfast-object":1,"values":[["k",[' + b"{}," * 400_000 + b"1]]]}"
+        for _ in range(3):
+            connection = self.server.connect()
+            reply = connection.command("DO.IMPORT", "Import", "one", text)
+            self.assertTrue(reply.startswith(b"BADIMPORT"), reply)
+            connection.send("DO.IMPORT", "Import", "one", text)
+            self.assertEqual(self.server.stop(), 0)
+            self.server.start()
+
+    @harness.only_holdfast
     def test_a_server_that_keeps_little_takes_little(self):
         self.server.restart(log_segment_size="64mb")
         connection = self.server.connect()
