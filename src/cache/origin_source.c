@@ -165,12 +165,26 @@ static void class_say(const struct origin_source *source)
 			(int)name.size, name.data);
 }
 
+/* A name that is mistyped looks like load: what waits for it is told that it is busy. Said once,
+ * until the class answers. */
+static void say_missing(struct origin_source *source, const char *error)
+{
+	bool missing = strncmp(error, "NOCLASS", 7) == 0 || strncmp(error, "NOMETHOD", 8) == 0;
+	if (missing && !source->missing_said)
+		logline(LOGLINE_WARNING, "The cache asks the class %.*s in vain: %s",
+			(int)source->prefix.size, source->prefix.data, error);
+	if (missing || *error == '\0')
+		source->missing_said = missing;
+}
+
 void origin_source_note(struct origin_sources *sources, struct origin_source *source,
 	bool was_probe, enum breaker_result result, int64_t retry_ms, const char *error,
 	int64_t now_ms)
 {
 	if (result != BREAKER_ANSWERED)
 		snprintf(source->error, sizeof(source->error), "%s", error);
+	if (source->is_class)
+		say_missing(source, result == BREAKER_ANSWERED ? "" : error);
 	if (!breaker_note(&source->breaker, was_probe, result, retry_ms, now_ms))
 		return;
 	if (source->is_class)

@@ -42,7 +42,7 @@ struct redis_parameter {
 };
 
 static const char on_disk[] =
-	"every acknowledged write is on disk, as `durability` says; there are no snapshots";
+	"`durability` says when a write is on disk (always: before its reply); there are no snapshots";
 static const char not_evicted[] =
 	"keys, sessions and objects are never evicted; overlay-memory, cache-memory, cache-disk and "
 	"their like bound what is used";

@@ -504,7 +504,11 @@ class Info(harness.WireTest):
         self.assertGreaterEqual(client.info("commandstats")["cmdstat_set"]["calls"], 1)
         self.assertTrue(any(int(c["id"]) == client.client_id() for c in client.client_list()))
         self.assertEqual(client.config_get("databases"), {"databases": "16"})
-        self.assertEqual(client.slowlog_get(), [])
+        slower_than = client.config_get("slowlog-log-slower-than")
+        client.config_set("slowlog-log-slower-than", 0)
+        client.get("k")
+        client.config_set(*slower_than.popitem())
+        self.assertIn(b"GET k", [entry["command"] for entry in client.slowlog_get()])
         client.close()
 
 

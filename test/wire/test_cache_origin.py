@@ -541,6 +541,9 @@ class Calls(CacheTest):
     def test_no_such_class_or_method_is_a_failure(self):
         self.check_failure(self.key(), "CALL", "Nowhere", "one", "get")
         self.check_failure(self.key(), "CALL", self.name, "one", "nothing")
+        log = self.server.log()
+        self.assertIn("The cache asks the class Nowhere in vain: NOCLASS", log)
+        self.assertIn(f"The cache asks the class {self.name} in vain: NOMETHOD", log)
 
     def test_many_callers_lead_to_one_call(self):
         key = self.key("slow")
