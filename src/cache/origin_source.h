@@ -31,7 +31,7 @@ struct origin_source {
 	uint32_t line;
 	uint32_t jobs; /* under way: it must stay */
 	struct breaker breaker;
-	bool missing_said; /* that there is no such class or method */
+	bool missing_said;              /* that there is no such class or method */
 	char error[ORIGIN_ERROR_BYTES]; /* of what failed last, whichever key */
 };
 

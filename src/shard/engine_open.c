@@ -27,6 +27,9 @@
  * header. */
 #define SEGMENT_OVERHEAD_BYTES (64u << 10)
 
+/* Smaller first segments would hold up writes that come in quick succession. */
+#define FIRST_SEGMENT_BYTES_LEAST ((uint64_t)1 << 20)
+
 /* Of overlays, about: as in a checkpoint. */
 #define TRANSACTION_BYTES ((size_t)4 << 20)
 
@@ -133,7 +136,7 @@ static uint64_t segment_bytes(const struct config *config)
 static uint64_t first_segment_bytes(uint64_t largest)
 {
 	uint64_t bytes = largest / 16 / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
-	uint64_t least = 4 * LOG_BLOCK_BYTES;
+	uint64_t least = FIRST_SEGMENT_BYTES_LEAST;
 	bytes = bytes > least ? bytes : least;
 	return bytes < largest ? bytes : largest;
 }
