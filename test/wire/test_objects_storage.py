@@ -344,7 +344,7 @@ class Keys(ObjectTest):
 
 @harness.only_holdfast
 class Sizes(ObjectTest):
-    options = {"max_value_size": "2mb", "log_segment_size": "8mb"}
+    options = {"max_value_size": "2mb", "log_segment_size": "8mb", "turn_time_limit": 60000}
 
     def test_ids_and_keys_are_binary_and_up_to_2048_bytes_long(self):
         """[7, 18]"""
