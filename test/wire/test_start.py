@@ -350,7 +350,7 @@ class RedisConfiguration(harness.Case):
         self.assertEqual(connection.command("SET", "k", "v"), b"OK")
         notes = [line for line in server.log().splitlines() if "Of the configuration" in line]
         self.assertEqual(len(notes), 2, notes)
-        self.assertIn("appendonly: every acknowledged write is on disk", notes[0])
+        self.assertIn("appendonly: `durability` says when a write is on disk", notes[0])
         self.assertIn("daemonize, pidfile: the server stays in the foreground", notes[1])
         self.assertIn("durability everysec", server.log())
 
