@@ -179,7 +179,7 @@ void connection_close(struct connection *connection)
 	output_uncount(connection);
 	atomic_fetch_sub(&loop->client_count, 1);
 	uv_close(&connection->uv.handle, on_closed);
-	connection->asker.gone = true;
+	connection->asker.gone = connection->asker.closed = true;
 	connection_give_up_leases(connection);
 }
 

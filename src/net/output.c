@@ -25,8 +25,8 @@
 
 #define OUT_KEEP_BYTES   (16 * 1024)
 #define SWAP_REPLY_BYTES (64 * 1024)
-/* Of one that nothing is known of: it may have some reads under way at first. */
-#define REPLY_GUESS_FIRST (128 * 1024)
+/* Of one that nothing is known of: it has one read under way at first. */
+#define REPLY_GUESS_FIRST (1024 * 1024)
 
 /* --- what is held --------------------------------------------------------------------------------
  */

@@ -28,8 +28,9 @@ struct turn;
 
 /* Who asks, as far as the data's side is concerned. */
 struct asker {
-	uint64_t id;       /* never 0, and never given twice */
-	_Atomic bool gone; /* it can use no lease any more: it waits for none */
+	uint64_t id;         /* never 0, and never given twice */
+	_Atomic bool gone;   /* it can use no lease any more: it waits for none */
+	_Atomic bool closed; /* nor read a reply */
 };
 
 enum request_stage {

@@ -149,6 +149,14 @@ static void count_time(struct engine *engine, struct port *port, struct request 
 	port->stamp_ns = ended_ns;
 }
 
+/* Nobody is there to read the reply, and it is all that there would be. What has waited and runs
+ * again is left to its handler, which has something to put away. */
+static bool is_in_vain(const struct request *request)
+{
+	return (request->command->flags & COMMAND_READONLY) && !request->resumed &&
+		request->asker && request->asker->closed;
+}
+
 static void run_handler(struct engine *engine, uint16_t self, struct request *request)
 {
 	struct port *port = &engine->ports[self];
@@ -171,7 +179,8 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 	};
 	turn.writer.limit = reply_room(&turn);
 	port->in_turn = true;
-	request->command->run(&turn);
+	if (!is_in_vain(request))
+		request->command->run(&turn);
 	if (turn.writer.full)
 		refuse_reply(&turn);
 	if (request->turned) {

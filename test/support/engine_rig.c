@@ -161,6 +161,11 @@ bool engine_rig_is_released(const struct engine_ticket *ticket)
 	return ticket->done && ticket->gate_lsn <= gate_released(ticket->rig->engine->gate);
 }
 
+struct asker *engine_rig_asker(uint64_t id)
+{
+	return &clients[id];
+}
+
 void engine_rig_deliver(struct engine_rig *rig)
 {
 	size_t moved;

@@ -88,6 +88,8 @@ struct engine_ticket *engine_rig_send_command(struct engine_rig *rig, uint16_t p
 /* Sends and delivers until it is done; the reply's text. */
 const char *engine_rig_run(struct engine_rig *rig, uint16_t port, ...) __attribute__((sentinel));
 
+/* Who asks when rig->client is `id`. */
+struct asker *engine_rig_asker(uint64_t id);
 /* Whether the ticket's reply would have left by now. */
 bool engine_rig_is_released(const struct engine_ticket *ticket);
 /* Delivers on all ports until nothing moves. */

@@ -625,6 +625,27 @@ static void other_shards_are_served_while_a_turn_pauses(void **state)
 		assert_true(deliver(0) > 0);
 }
 
+static void what_reads_for_a_closed_connection_is_not_run(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before = f->rig.client;
+	assert_answered(send(0, "SET", "k", "v"), "+OK\r\n");
+	struct engine_ticket *slow =
+		engine_rig_send_command(&f->rig, 0, &thrice_command, "thrice", "k", NULL);
+	f->rig.client = 2;
+	struct engine_ticket *read = send(0, "GET", "k"), *write = send(0, "SET", "k", "w");
+	f->rig.client = before;
+	struct engine_ticket *other = send(0, "GET", "k");
+	engine_rig_asker(2)->closed = true;
+	while (!other->done)
+		assert_true(deliver(0) > 0);
+	engine_rig_asker(2)->closed = false;
+	assert_true(slow->done && read->done && write->done);
+	assert_string_equal(read->reply, "");
+	assert_answered(write, "+OK\r\n");
+	assert_answered(other, "$1\r\nw\r\n");
+}
+
 #define MANY (LIMIT_TURN_STEPS + LIMIT_TURN_STEPS / 2)
 
 static struct slice nth_key(char text[16], uint32_t number)
@@ -742,6 +763,7 @@ int main(void)
 		TEST(two_workers_and_a_loop, emptying_everything_is_one_change),
 		TEST(one_worker, a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end),
 		TEST(one_worker, other_shards_are_served_while_a_turn_pauses),
+		TEST(one_worker, what_reads_for_a_closed_connection_is_not_run),
 		TEST(one_worker, a_large_change_is_applied_in_stretches_and_seen_whole),
 		TEST(one_worker, a_reply_beyond_its_bound_is_an_error_and_changes_nothing),
 		cmocka_unit_test(no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change),
