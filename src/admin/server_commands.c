@@ -14,8 +14,6 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#define HELP_LINE_BYTES 512
-
 static bool is_of_family(const struct command *command, struct slice container);
 static bool is_helped(const struct command *command, struct slice container);
 static size_t put_upper(char *line, struct slice name);
@@ -165,7 +163,7 @@ void admin_help(struct connection *connection, struct request *request)
 	}
 	struct writer writer = reply_writer(request);
 	writer_array(&writer, 1 + 2 * count);
-	char line[HELP_LINE_BYTES];
+	char line[COMMAND_USAGE_BYTES];
 	size_t size = put_upper(line, container);
 	snprintf(line + size, sizeof(line) - size, "%s",
 		family ? ".<command> [<arg> [value] [opt] ...]. Commands are:"
@@ -176,11 +174,8 @@ void admin_help(struct connection *connection, struct request *request)
 		if (!is_helped(command, container))
 			continue;
 		/* Commands of a family are called by their whole names. */
-		size = put_upper(
-			line, slice_text(command->name + (family ? 0 : container.size + 1)));
-		snprintf(line + size, sizeof(line) - size, "%s%s", *command->syntax ? " " : "",
-			command->syntax);
-		writer_simple(&writer, line);
+		command_usage(command, line, sizeof(line));
+		writer_simple(&writer, line + (family ? 0 : container.size + 1));
 		snprintf(line, sizeof(line), "    %s.", command->summary);
 		writer_simple(&writer, line);
 	}
@@ -200,12 +195,11 @@ static bool is_helped(const struct command *command, struct slice container)
 	return command->route != ROUTE_GROUP && (subcommand || is_of_family(command, container));
 }
 
-/* The name as people write it: in upper case, with a blank before a subcommand. */
 static size_t put_upper(char *line, struct slice name)
 {
-	assert(name.size < HELP_LINE_BYTES);
+	assert(name.size < COMMAND_USAGE_BYTES);
 	for (size_t i = 0; i < name.size; i++)
-		line[i] = name.data[i] == '|' ? ' ' : (char)toupper((unsigned char)name.data[i]);
+		line[i] = (char)toupper((unsigned char)name.data[i]);
 	line[name.size] = '\0';
 	return name.size;
 }

@@ -293,9 +293,9 @@ void cache_invalidate_command(struct turn *turn)
 {
 	struct slice what = turn_argument(turn, 1), name = turn_argument(turn, 2);
 	uint32_t count = turn->request->argument_count;
-	bool soft = count == 4 && slice_is(turn_argument(turn, 3), "soft");
-	if (count > 4 || (count == 4 && !soft))
-		turn_error(turn, ERROR_SYNTAX);
+	bool soft = count >= 4 && slice_is(turn_argument(turn, 3), "soft");
+	if (count > (soft ? 4 : 3))
+		turn_syntax_error(turn, soft ? 4 : 3);
 	else if (slice_is(what, "tag"))
 		invalidate_many(turn, CACHE_FORMAT_MARK_TAG, name, soft);
 	else if (slice_is(what, "prefix"))
@@ -303,5 +303,5 @@ void cache_invalidate_command(struct turn *turn)
 	else if (slice_is(what, "key"))
 		invalidate_key(turn, name, soft);
 	else
-		turn_error(turn, ERROR_SYNTAX);
+		turn_syntax_error(turn, 1);
 }

@@ -190,8 +190,9 @@ bool cache_options_parse(
 	*out = (struct cache_options){ 0 };
 	for (uint32_t i = first; i < count; i++) {
 		const struct option *option = find_option(turn_argument(turn, i), allowed);
-		if (!option || (out->given & option->bit) || count - i <= option->values) {
-			turn_error(turn, ERROR_SYNTAX);
+		bool short_of_values = option && count - i <= option->values;
+		if (!option || (out->given & option->bit) || short_of_values) {
+			turn_syntax_error(turn, short_of_values ? count : i);
 			return false;
 		}
 		out->given |= option->bit;

@@ -133,7 +133,7 @@ void cache_stats_command(struct turn *turn)
 	struct survey *survey = turn->request->state;
 	uint32_t arguments = turn->request->argument_count;
 	if (arguments > 2) {
-		turn_error(turn, ERROR_SYNTAX);
+		turn_syntax_error(turn, 2);
 		return;
 	}
 	if (survey == NULL) {
@@ -194,8 +194,9 @@ static bool scan_parse(struct turn *turn, struct entry_scan *scan)
 	for (uint32_t i = 2; i < arguments; i += 2) {
 		struct slice word = turn_argument(turn, i);
 		bool counts = slice_is(word, "count");
-		if (i + 1 == arguments || (!counts && !slice_is(word, "prefix")) || given[counts]) {
-			turn_error(turn, ERROR_SYNTAX);
+		bool known = counts || slice_is(word, "prefix");
+		if (i + 1 == arguments || !known || given[counts]) {
+			turn_syntax_error(turn, known && i + 1 == arguments ? arguments : i);
 			return false;
 		}
 		given[counts] = true;

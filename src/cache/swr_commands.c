@@ -358,7 +358,7 @@ static bool parse_windows(struct turn *turn, struct swr_call *call, uint32_t *fi
 	if (arguments == 2 || !number_parse_i64(turn_argument(turn, 2), &number))
 		return true;
 	if (arguments < 4) {
-		turn_error(turn, ERROR_SYNTAX);
+		turn_syntax_error(turn, arguments);
 		return false;
 	}
 	*first = 4;

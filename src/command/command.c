@@ -115,13 +115,9 @@ void command_write_reference(struct buffer *out)
 				toupper((unsigned char)command->group[0]), command->group + 1);
 			group = command->group;
 		}
-		buffer_append_text(out, "- `");
-		for (const char *c = command->name; *c; c++) {
-			char upper = *c == '|' ? ' ' : (char)toupper((unsigned char)*c);
-			buffer_append(out, &upper, 1);
-		}
-		buffer_format(out, "%s%s`: %s\n", *command->syntax ? " " : "", command->syntax,
-			command->summary);
+		char usage[COMMAND_USAGE_BYTES];
+		command_usage(command, usage, sizeof(usage));
+		buffer_format(out, "- `%s`: %s\n", usage, command->summary);
 	}
 }
 

@@ -59,7 +59,9 @@ void do_class_load(struct turn *turn)
 	bool before = count == 5 && slice_is(turn_argument(turn, 3), "replace");
 	bool behind = count == 5 && !before && slice_is(turn_argument(turn, 4), "replace");
 	if (count > 5 || (count == 5 && !before && !behind)) {
-		turn_error(turn, ERROR_SYNTAX);
+		/* The shorter of the two is not the source. */
+		bool fourth = turn_argument(turn, 3).size > turn_argument(turn, 4).size;
+		turn_syntax_error(turn, count > 5 ? 5 : fourth ? 4 : 3);
 		return;
 	}
 	struct class_given given = {

@@ -40,7 +40,7 @@ static bool check(
 void do_class_reload(struct turn *turn)
 {
 	if (turn->request->argument_count > 3)
-		turn_error(turn, ERROR_SYNTAX);
+		turn_syntax_error(turn, 3);
 	else
 		reload(turn, false);
 }

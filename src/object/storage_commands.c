@@ -307,10 +307,12 @@ static bool check_sizes(struct turn *turn)
 /* Nothing from `index` on, or that one word. */
 static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool *out)
 {
-	*out = count_of(turn) > index;
-	if (!*out || (count_of(turn) == index + 1 && slice_is(turn_argument(turn, index), word)))
+	*out = count_of(turn) > index && slice_is(turn_argument(turn, index), word);
+	if (*out)
+		index++;
+	if (count_of(turn) == index)
 		return true;
-	turn_error(turn, ERROR_SYNTAX);
+	turn_syntax_error(turn, index);
 	return false;
 }
 
@@ -360,10 +362,11 @@ static bool parse_list(struct turn *turn, struct storage_range *range, uint64_t 
 		struct slice *bound = bound_named(range, word);
 		bool *flag = flag_named(range, word);
 		bool valued = bound || slice_is(word, "LIMIT");
+		bool ends = valued && i + 1 == count_of(turn);
 		bool repeated = (bound && bound->data) || (flag && *flag) ||
 			(!bound && !flag && *limit > 0);
-		if ((!valued && !flag) || repeated || (valued && i + 1 == count_of(turn))) {
-			turn_error(turn, ERROR_SYNTAX);
+		if ((!valued && !flag) || repeated || ends) {
+			turn_syntax_error(turn, ends ? count_of(turn) : i);
 			return false;
 		}
 		if (flag)

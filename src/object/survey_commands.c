@@ -118,7 +118,7 @@ void do_info(struct turn *turn)
 	else if (count == 3)
 		info_of_object(turn, class_name, turn_argument(turn, 2));
 	else
-		turn_error(turn, ERROR_SYNTAX);
+		turn_syntax_error(turn, 3);
 }
 
 void do_alarms(struct turn *turn)
@@ -231,6 +231,25 @@ static void write_bytes(struct writer *writer, const char *name, struct slice by
 /* --- DO.OBJECTS ----------------------------------------------------------------------------------
  */
 
+/* One word with its value. False: answered with an error. */
+static bool objects_option(struct turn *turn, struct objects_walk *walk, uint32_t at)
+{
+	struct slice word = turn_argument(turn, at);
+	bool limits = slice_is(word, "limit"), has_prefix = slice_is(word, "prefix");
+	if (!limits && !has_prefix && !slice_is(word, "startafter")) {
+		turn_syntax_error(turn, at);
+		return false;
+	}
+	if (at + 1 == turn->request->argument_count) {
+		turn_syntax_error(turn, at + 1);
+		return false;
+	}
+	struct slice value = turn_argument(turn, at + 1);
+	if (limits)
+		return parse_limit(turn, value, LIMIT_OBJECTS_PAGE, &walk->limit);
+	return parse_prefix(turn, value, has_prefix ? &walk->prefix : &walk->start_after);
+}
+
 /* NULL: answered with an error. */
 static struct objects_walk *objects_walk_new(struct turn *turn)
 {
@@ -240,18 +259,7 @@ static struct objects_walk *objects_walk_new(struct turn *turn)
 	walk->prefix = walk->start_after = slice_of(NULL, 0);
 	walk->limit = OBJECTS_LIMIT_DEFAULT;
 	for (uint32_t i = 2; i < count; i += 2) {
-		struct slice word = turn_argument(turn, i);
-		bool good = false;
-		if (i + 1 < count && slice_is(word, "prefix"))
-			good = parse_prefix(turn, turn_argument(turn, i + 1), &walk->prefix);
-		else if (i + 1 < count && slice_is(word, "startafter"))
-			good = parse_prefix(turn, turn_argument(turn, i + 1), &walk->start_after);
-		else if (i + 1 < count && slice_is(word, "limit"))
-			good = parse_limit(
-				turn, turn_argument(turn, i + 1), LIMIT_OBJECTS_PAGE, &walk->limit);
-		else
-			turn_error(turn, ERROR_SYNTAX);
-		if (!good)
+		if (!objects_option(turn, walk, i))
 			return NULL;
 	}
 	page_init(&walk->page, turn_arena(turn), walk->limit, false);
@@ -481,7 +489,7 @@ static struct alarms_walk *alarms_walk_new(struct turn *turn)
 				    &walk->limit))
 				return NULL;
 		} else {
-			turn_error(turn, ERROR_SYNTAX);
+			turn_syntax_error(turn, slice_is(word, "limit") ? count : i);
 			return NULL;
 		}
 	}
@@ -693,16 +701,20 @@ static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_nam
 	walk->sent = 0;
 	if (!check_loaded(turn, class_name) || !check_method(turn, class_name, walk->method))
 		return NULL;
-	if (at + 1 < count && slice_is(turn_argument(turn, at), "prefix")) {
+	if (at < count && slice_is(turn_argument(turn, at), "prefix")) {
+		if (at + 1 == count) {
+			turn_syntax_error(turn, count);
+			return NULL;
+		}
 		if (!parse_prefix(turn, turn_argument(turn, at + 1), &walk->prefix))
 			return NULL;
 		at += 2;
 	}
-	if (at < count && !slice_is(turn_argument(turn, at++), "args")) {
-		turn_error(turn, ERROR_SYNTAX);
+	if (at < count && !slice_is(turn_argument(turn, at), "args")) {
+		turn_syntax_error(turn, at);
 		return NULL;
 	}
-	walk->arguments = pack_arguments(turn, at);
+	walk->arguments = pack_arguments(turn, at < count ? at + 1 : count);
 	walk->mark = arena_mark(turn_arena(turn));
 	turn->request->state = walk;
 	return walk;

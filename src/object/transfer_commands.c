@@ -108,11 +108,11 @@ void do_export(struct turn *turn)
 void do_import(struct turn *turn)
 {
 	uint32_t count = turn->request->argument_count;
-	bool replace = count > 4;
+	bool replace = count > 4 && slice_is(turn_argument(turn, 4), "replace");
 	struct import import = { .turn = turn };
 	struct storage storage;
-	if (count > 5 || (replace && !slice_is(turn_argument(turn, 4), "replace"))) {
-		turn_error(turn, ERROR_SYNTAX);
+	if (count > (replace ? 5 : 4)) {
+		turn_syntax_error(turn, replace ? 5 : 4);
 		return;
 	}
 	if (!read_object(&import, turn_argument(turn, 3)) ||

@@ -66,6 +66,11 @@ struct command {
 	const char *summary;
 };
 
+#define COMMAND_USAGE_BYTES 512
+
+/* The name in upper case, with a blank before a subcommand, and the arguments: "GET key". */
+void command_usage(const struct command *command, char *out, size_t out_size);
+
 /* Looks a command up by its name, and by name and first argument for containers. NULL when unknown.
  * Installed once at the start by the table's owner, so that net need not know the table. */
 struct command_set {

@@ -10,8 +10,11 @@
 #include "holdfast/limits.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#define WORD_BYTES_MAX 32 /* of one that an error shows */
 
 uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 {
@@ -174,4 +177,29 @@ void turn_error(struct turn *turn, const char *format, ...)
 	turn->request->reply.size = 0;
 	turn->request->failed = true;
 	writer_error(&turn->writer, "%s", text);
+}
+
+/* Whether it may be shown: what looks like an option, and like no data, id or token. */
+static bool is_plain_word(struct slice word)
+{
+	bool plain = word.size > 0 && word.size <= WORD_BYTES_MAX;
+	for (size_t i = 0; plain && i < word.size; i++)
+		plain = isascii((unsigned char)word.data[i]) &&
+			isalpha((unsigned char)word.data[i]);
+	return plain;
+}
+
+void turn_syntax_error(struct turn *turn, uint32_t index)
+{
+	char usage[COMMAND_USAGE_BYTES];
+	command_usage(turn->request->command, usage, sizeof(usage));
+	if (index >= turn->request->argument_count) {
+		turn_error(turn, ERROR_SYNTAX_END, usage);
+		return;
+	}
+	struct slice word = turn_argument(turn, index);
+	if (is_plain_word(word))
+		turn_error(turn, ERROR_SYNTAX_WORD, (int)word.size, word.data, usage);
+	else
+		turn_error(turn, ERROR_SYNTAX_ARGUMENT, index, usage);
 }

@@ -133,6 +133,11 @@ bool turn_publish(struct turn *turn, struct slice channel, struct slice message)
 /* Drops the reply so far and answers with an error; the changes will be dropped. */
 void turn_error(struct turn *turn, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Of the server's own families of commands: says which argument does not fit, or that the end does
+ * not when `index` is behind them all, and how the command is written. Redis's commands answer with
+ * ERROR_SYNTAX as it is. */
+void turn_syntax_error(struct turn *turn, uint32_t index);
+
 static inline struct arena *turn_arena(struct turn *turn)
 {
 	return &turn->request->arena;

@@ -130,6 +130,13 @@ static const struct option *find_option(struct slice word, uint32_t allowed)
 	return NULL;
 }
 
+/* By this one: itself, and of NX and XX the other. */
+static uint32_t excluded(const struct option *option)
+{
+	const uint32_t conditions = OPTION_NX | OPTION_XX;
+	return option->bit & conditions ? conditions : option->bit;
+}
+
 bool session_options_parse(
 	struct turn *turn, uint32_t first, uint32_t allowed, struct session_options *out)
 {
@@ -138,17 +145,13 @@ bool session_options_parse(
 	for (uint32_t i = first; i < count; i++) {
 		const struct option *option = find_option(turn_argument(turn, i), allowed);
 		bool valued = option && option->read;
-		if (!option || (out->given & option->bit) || (valued && i + 1 == count)) {
-			turn_error(turn, ERROR_SYNTAX);
+		if (!option || (out->given & excluded(option)) || (valued && i + 1 == count)) {
+			turn_syntax_error(turn, valued && i + 1 == count ? count : i);
 			return false;
 		}
 		out->given |= option->bit;
 		if (valued && !option->read(turn, turn_argument(turn, ++i), out))
 			return false;
-	}
-	if ((out->given & OPTION_NX) && (out->given & OPTION_XX)) {
-		turn_error(turn, ERROR_SYNTAX);
-		return false;
 	}
 	return true;
 }

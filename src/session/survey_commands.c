@@ -102,7 +102,7 @@ void session_list(struct turn *turn)
 	struct slice user = turn_argument(turn, 2);
 	list->turn = turn;
 	if (!slice_is(turn_argument(turn, 1), "user")) {
-		turn_error(turn, ERROR_SYNTAX);
+		turn_syntax_error(turn, 1);
 		return;
 	}
 	if (!session_user_check(turn, user) ||
@@ -138,8 +138,9 @@ static bool find_kept(struct turn *turn, struct ending *ending)
 	uint32_t count = turn->request->argument_count;
 	if (count == 2)
 		return true;
-	if (count != 4 || !slice_is(turn_argument(turn, 2), "except")) {
-		turn_error(turn, ERROR_SYNTAX);
+	bool excepts = slice_is(turn_argument(turn, 2), "except");
+	if (count != 4 || !excepts) {
+		turn_syntax_error(turn, excepts ? (count == 3 ? 3 : 4) : 2);
 		return false;
 	}
 	if (!session_id_check(turn, turn_argument(turn, 3)))
@@ -183,8 +184,9 @@ static bool scan_parse(struct turn *turn, struct session_scan *scan)
 	scan_init(&scan->scan, turn, cursor);
 	for (uint32_t i = 2; i < count; i += 2) {
 		struct slice word = turn_argument(turn, i);
-		if (i + 1 == count || (!slice_is(word, "count") && !slice_is(word, "user"))) {
-			turn_error(turn, ERROR_SYNTAX);
+		bool known = slice_is(word, "count") || slice_is(word, "user");
+		if (i + 1 == count || !known) {
+			turn_syntax_error(turn, known ? count : i);
 			return false;
 		}
 		if (slice_is(word, "user")) {

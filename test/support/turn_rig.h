@@ -41,6 +41,9 @@ void turn_rig_init(struct turn_rig *rig, uint16_t shards);
 /* Removes its directory. */
 void turn_rig_fini(struct turn_rig *rig);
 
+/* The reply to words that do not fit; the rig knows no table of commands. */
+#define TURN_RIG_MISFIT(where) "-ERR syntax error at " where ": HANDLER words\r\n"
+
 /* One turn that holds all shards, or several when the handler walks. Arguments are C strings, NULL
  * ends them. Returns the reply's bytes. */
 const char *turn_rig_run(struct turn_rig *rig, command_turn_fn run, ...) __attribute__((sentinel));

@@ -280,6 +280,14 @@ class WireTest(Case):
         self.assertIsInstance(reply, resp.Error, (command, reply))
         self.assertEqual(reply.decode(), text, command)
 
+    def misfits(self, *command):
+        """A syntax error of the server's own families: where, and how the command is written."""
+        reply = self.call(*command)
+        self.assertIsInstance(reply, resp.Error, (command, reply))
+        self.assertRegex(
+            reply.decode(),
+            rf"^ERR syntax error at ('[A-Za-z]{{1,32}}'|argument \d+|the end): {command[0]} ", command)
+
     def integer(self, value, *command):
         reply = self.call(*command)
         self.assertIs(type(reply), int, (command, reply))

@@ -11,7 +11,6 @@ CLASS_NAME = ("ERR a class name is 1 to 64 letters, digits and underscores, and 
               "letter")
 ID = "ERR an id is 1 to 2048 bytes long"
 KEY = "ERR a storage key is 1 to 2048 bytes long"
-SYNTAX = "ERR syntax error"
 
 VICTIM = """
 local Victim = class("Victim")
@@ -166,7 +165,7 @@ class Errors(ObjectTest):
                 ("DO.IMPORT", "Victim", identity, "{}", "OVER"),
                 ("DO.EXPIRE", "Victim", identity, 5, "SLIDE"),
                 ("DO.CLASS", "LOAD", "Victim", VICTIM, "OVER")):
-            self.fails(SYNTAX, *command)
+            self.misfits(*command)
         for limit in ("0", "-1", "x", "100001"):
             self.fails("ERR LIMIT must be an integer from 1 to 100000",
                        "DO.OBJECTS", "Victim", "LIMIT", limit)

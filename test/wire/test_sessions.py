@@ -458,7 +458,39 @@ class Refusals(SessionTest):
                             ("DELUSER", self.user, "EXCEPT"), ("LEASE", identity, "p", "TTL", 1),
                             ("LEASE", identity, "p", "MS"), ("SCAN", 0, "MATCH", "x"),
                             ("SCAN", 0, "COUNT"), ("DELUSER", self.user, "EXCEPT", identity, "x")):
-                self.refused("ERR syntax error", "SESSION." + command[0], *command[1:])
+                with self.subTest(command=command):
+                    self.misfits("SESSION." + command[0], *command[1:])
+
+    def test_a_syntax_error_says_where_it_is_and_how_the_command_is_written(self):
+        touch, rotate = "SESSION.TOUCH id [TTL seconds]", "SESSION.ROTATE id [GRACE seconds]"
+        for where, usage, command in (
+                ("'Foo'", touch, ("SESSION.TOUCH", "id", "Foo")),
+                ("'TTL'", touch, ("session.touch", "id", "TTL", "1", "TTL", "2")),
+                ("the end", rotate, ("SESSION.ROTATE", "id", "grace")),
+                ("'XX'", None, ("SESSION.SET", "id", "1", "NX", "XX")),
+                ("'" + "x" * 32 + "'", touch, ("SESSION.TOUCH", "id", "x" * 32)),
+                # What may be data, an id or a token is not repeated, and no byte is that is none of text.
+                ("argument 2", touch, ("SESSION.TOUCH", "id", "x" * 33)),
+                ("argument 2", touch, ("SESSION.TOUCH", "id", "aGVsbG8xMjM")),
+                ("argument 2", touch, ("SESSION.TOUCH", "id", b"\xff\r\n\x00")),
+                ("argument 2", touch, ("SESSION.TOUCH", "id", "")),
+                ("'BUT'", "SESSION.DELUSER user [EXCEPT id]", ("SESSION.DELUSER", "user", "BUT", "id")),
+                ("'x'", "SESSION.DELUSER user [EXCEPT id]",
+                 ("SESSION.DELUSER", "user", "EXCEPT", "id", "x")),
+                ("'OVER'", "DO.IMPORT class id text [REPLACE]", ("DO.IMPORT", "Box", "a", "{}", "OVER")),
+                ("'b'", "DO.CLASS RELOAD [name]", ("DO.CLASS", "RELOAD", "a", "b")),
+                ("the end", None, ("DO.OBJECTS", "Box", "LIMIT")),
+                ("'NEVER'", None, ("CACHE.INVALIDATE", "NEVER", "tag")),
+                ("argument 3", None, ("CACHE.SET", "key", "value", "60"))):
+            reply = self.call(*command).decode()
+            start = f"ERR syntax error at {where}: "
+            self.assertTrue(reply.startswith(start), (command, reply))
+            if usage:
+                self.assertEqual(reply[len(start):], usage, command)
+
+    def test_commands_of_redis_answer_a_syntax_error_as_redis_does(self):
+        for command in (("SET", "key", "value", "FOO"), ("SCAN", 0, "FOO", 1), ("GETEX", "key", "FOO")):
+            self.fails("ERR syntax error", *command)
 
     def test_numbers_have_bounds(self):
         identity = self.identity

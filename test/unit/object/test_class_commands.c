@@ -155,10 +155,12 @@ static void what_is_wrong_with_a_load_changes_nothing(void **state)
 	uint64_t appended = gate_appended(fixture->rig.engine->gate);
 	assert_string_equal(run("DO.CLASS", "LOAD", "2nd", OTHER), "-" ERROR_CLASS_NAME "\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "", OTHER), "-" ERROR_CLASS_NAME "\r\n");
-	assert_string_equal(
-		run("DO.CLASS", "LOAD", "Other", OTHER, "KEEP"), "-ERR syntax error\r\n");
+	assert_string_equal(run("DO.CLASS", "LOAD", "Other", OTHER, "KEEP"),
+		"-ERR syntax error at 'KEEP': DO.CLASS LOAD name source [REPLACE]\r\n");
+	assert_string_equal(run("DO.CLASS", "LOAD", "Other", "KEEP", OTHER),
+		"-ERR syntax error at 'KEEP': DO.CLASS LOAD name source [REPLACE]\r\n");
 	assert_string_equal(run("DO.CLASS", "LOAD", "Other", OTHER, "REPLACE", "REPLACE"),
-		"-ERR syntax error\r\n");
+		"-ERR syntax error at 'REPLACE': DO.CLASS LOAD name source [REPLACE]\r\n");
 	static const char *const wrong[] = { "", "return (", "error('no')", "return 5", COUNTER_2,
 		"while true do end" };
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

@@ -161,16 +161,15 @@ static void lists_have_bounds(void **state)
 static void options_of_a_list_that_make_no_sense_are_refused(void **state)
 {
 	struct turn_rig *rig = *state;
-	const char *syntax = "-ERR syntax error\r\n";
 	const char *limit = "-ERR LIMIT must be an integer above 0\r\n";
-	LISTS(syntax, "KEYS");
-	LISTS(syntax, "REVERSE", "REVERSE");
-	LISTS(syntax, "START", "a", "START", "b");
-	LISTS(syntax, "PREFIX", "", "PREFIX", "");
-	LISTS(syntax, "LIMIT", "1", "LIMIT", "2");
-	LISTS(syntax, "END");
-	LISTS(syntax, "LIMIT");
-	LISTS(syntax, "BOGUS");
+	LISTS(TURN_RIG_MISFIT("'KEYS'"), "KEYS");
+	LISTS(TURN_RIG_MISFIT("'REVERSE'"), "REVERSE", "REVERSE");
+	LISTS(TURN_RIG_MISFIT("'START'"), "START", "a", "START", "b");
+	LISTS(TURN_RIG_MISFIT("'PREFIX'"), "PREFIX", "", "PREFIX", "");
+	LISTS(TURN_RIG_MISFIT("'LIMIT'"), "LIMIT", "1", "LIMIT", "2");
+	LISTS(TURN_RIG_MISFIT("the end"), "END");
+	LISTS(TURN_RIG_MISFIT("the end"), "LIMIT");
+	LISTS(TURN_RIG_MISFIT("'BOGUS'"), "BOGUS");
 	LISTS(limit, "LIMIT", "0");
 	LISTS(limit, "LIMIT", "-1");
 	LISTS(limit, "LIMIT", "x");
@@ -184,8 +183,8 @@ static void delete_all_counts_and_takes_the_alarm_unless_it_is_kept(void **state
 	SAYS(":0\r\n", do_deleteall, "DO.DELETEALL", "C", "id");
 	put_four(rig);
 	SAYS("+OK\r\n", do_setalarm, "DO.SETALARM", "C", "id", "1800000000000");
-	SAYS("-ERR syntax error\r\n", do_deleteall, "DO.DELETEALL", "C", "id", "ALARM");
-	SAYS("-ERR syntax error\r\n", do_deleteall, "DO.DELETEALL", "C", "id", "KEEPALARM", "x");
+	SAYS(TURN_RIG_MISFIT("'ALARM'"), do_deleteall, "DO.DELETEALL", "C", "id", "ALARM");
+	SAYS(TURN_RIG_MISFIT("'x'"), do_deleteall, "DO.DELETEALL", "C", "id", "KEEPALARM", "x");
 	SAYS(":4\r\n", do_deleteall, "DO.DELETEALL", "C", "id", "keepalarm");
 	SAYS(":1800000000000\r\n", do_getalarm, "DO.GETALARM", "C", "id");
 	put(rig, "again", "1");
@@ -272,8 +271,8 @@ static void a_life_has_bounds(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		SAYS("-ERR life is not an integer of seconds from 1 to 315360000\r\n", do_expire,
 			"DO.EXPIRE", "C", "id", bad[i]);
-	SAYS("-ERR syntax error\r\n", do_expire, "DO.EXPIRE", "C", "id", "10", "SLIDE");
-	SAYS("-ERR syntax error\r\n", do_expire, "DO.EXPIRE", "C", "id", "10", "TOUCH", "TOUCH");
+	SAYS(TURN_RIG_MISFIT("'SLIDE'"), do_expire, "DO.EXPIRE", "C", "id", "10", "SLIDE");
+	SAYS(TURN_RIG_MISFIT("'TOUCH'"), do_expire, "DO.EXPIRE", "C", "id", "10", "TOUCH", "TOUCH");
 	SAYS(":1\r\n", do_expire, "DO.EXPIRE", "C", "id", "315360000");
 	SAYS(":315360000\r\n", do_ttl, "DO.TTL", "C", "id");
 }

@@ -288,13 +288,13 @@ static void arguments_of_listings_are_checked(void **state)
 				    long_id, "PREFIX", long_id, NULL),
 		"*0\r\n");
 	assert_string_equal(turn_rig_run(rig, do_objects, "DO.OBJECTS", "Box", "LIMIT", NULL),
-		"-ERR syntax error\r\n");
+		TURN_RIG_MISFIT("the end"));
 	assert_string_equal(turn_rig_run(rig, do_objects, "DO.OBJECTS", "Box", "FAILED", NULL),
-		"-ERR syntax error\r\n");
+		TURN_RIG_MISFIT("'FAILED'"));
 	assert_string_equal(turn_rig_run(rig, do_alarms, "DO.ALARMS", "Box", "PREFIX", "a", NULL),
-		"-ERR syntax error\r\n");
+		TURN_RIG_MISFIT("'PREFIX'"));
 	assert_string_equal(turn_rig_run(rig, do_info, "DO.INFO", "Box", "a", "b", NULL),
-		"-ERR syntax error\r\n");
+		TURN_RIG_MISFIT("'b'"));
 	assert_string_equal(
 		turn_rig_run(rig, do_info, "DO.INFO", "Box", "", NULL), "-" ERROR_ID "\r\n");
 	command_turn_fn all[] = { do_objects, do_info, do_alarms };
@@ -622,7 +622,11 @@ static void put_many(struct turn *turn)
 }
 
 static const struct command wake_command = {
-	.name = "do.wake", .arity = -3, .route = ROUTE_WALK, .run = watched_wake
+	.name = "handler",
+	.syntax = "words",
+	.arity = -3,
+	.route = ROUTE_WALK,
+	.run = watched_wake,
 };
 static const struct command put_many_command = {
 	.name = "put many", .arity = 1, .route = ROUTE_ALL, .run = put_many
@@ -753,10 +757,10 @@ static void only_methods_that_clients_may_call_are_sent(void **state)
 	name[LIMIT_CLASS_NAME_BYTES] = '\0';
 	assert_string_equal(wake("DO.WAKE", "Box", name), ":1\r\n");
 	assert_string_equal(wake("DO.WAKE", "B-x", "poll"), "-" ERROR_CLASS_NAME "\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "a"), "-ERR syntax error\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "PREFIX"), "-ERR syntax error\r\n");
+	assert_string_equal(wake("DO.WAKE", "Box", "poll", "a"), TURN_RIG_MISFIT("'a'"));
+	assert_string_equal(wake("DO.WAKE", "Box", "poll", "PREFIX"), TURN_RIG_MISFIT("the end"));
 	assert_string_equal(
-		wake("DO.WAKE", "Box", "poll", "PREFIX", "a", "b"), "-ERR syntax error\r\n");
+		wake("DO.WAKE", "Box", "poll", "PREFIX", "a", "b"), TURN_RIG_MISFIT("'b'"));
 	assert_string_equal(wake("DO.WAKE", "Box", "poll", "ARGS"), ":1\r\n");
 }
 

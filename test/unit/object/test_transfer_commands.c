@@ -680,8 +680,8 @@ static void limits_are_those_of_other_writes(void **state)
 static void arguments_are_checked(void **state)
 {
 	struct turn_rig *rig = *state;
-	assert_string_equal(
-		import_slice(rig, "a", slice_text("{}"), "REPLACED"), "-ERR syntax error\r\n");
+	assert_string_equal(import_slice(rig, "a", slice_text("{}"), "REPLACED"),
+		TURN_RIG_MISFIT("'REPLACED'"));
 	assert_string_equal(turn_rig_run(rig, do_export, "DO.EXPORT", "9", "a", NULL),
 		"-" ERROR_CLASS_NAME "\r\n");
 	assert_string_equal(
