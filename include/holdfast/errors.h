@@ -218,7 +218,9 @@
 #define ERROR_CACHE_LEASE   "ERR LEASE is 1 to %d milliseconds"
 #define ERROR_CACHE_RETRY   "ERR RETRY is 0 to %d milliseconds"
 #define ERROR_CACHE_MESSAGE "ERR MESSAGE is up to %d bytes long"
-#define ERROR_CACHE_MGET    "ERR CACHE.MGET takes up to %d keys"
+#define ERROR_CACHE_LEASE_LOST                                                                     \
+	"LEASELOST the token holds no lease of this key: it has ended, or the key was invalidated"
+#define ERROR_CACHE_MGET "ERR CACHE.MGET takes up to %d keys"
 
 #define ERROR_OVERLOADED    "OVERLOADED too many requests are waiting; try again later"
 #define ERROR_SHUTTING_DOWN "ERR the server is shutting down"

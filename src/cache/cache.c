@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "base/hash.h"
+#include "base/logline.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "cache/cache_key.h"
@@ -27,10 +28,12 @@
 #include <assert.h>
 #include <endian.h>
 
-#define CACHE_SOFT    0x80 /* of facts.flags, beside those of the record */
-#define LINE_STEPS    16   /* places that one write looks at when the disk's part is full */
-#define FOLDS         32   /* old invalidations that a new one folds, at the most */
-#define SUBJECT_FIRST 'c'
+#define CACHE_SOFT      0x80 /* of facts.flags, beside those of the record */
+#define LINE_STEPS      16   /* places that one write looks at when the disk's part is full */
+#define FOLDS           32   /* old invalidations that a new one folds, at the most */
+#define SUBJECT_FIRST   'c'
+#define FAILURE_LINES   256 /* that may be written each FAILURE_LINE_MS */
+#define FAILURE_LINE_MS 60000
 /* Of what one read may drop: a read is not to be too large for the log. */
 #define DROPPED_BYTES_MAX 65536
 static const struct slice latest_name = { "latest", 6 };
@@ -49,6 +52,7 @@ struct cache {
 	struct engine *engine;
 	struct origins *origins[LIMIT_WORKERS]; /* by port */
 	struct origin_board *board;
+	struct logline_rate failure_lines[FAILURE_LINES]; /* by the group of the key */
 	struct marks *marks;
 	struct shard_cache *shards;
 };
@@ -68,6 +72,13 @@ static struct shard_cache *shard_of_key(const struct turn *turn, struct slice ke
 struct origins *cache_origins(const struct turn *turn)
 {
 	return turn->engine->cache->origins[turn->port];
+}
+
+bool cache_failure_may_be_logged(struct turn *turn, struct slice key, uint64_t *withheld)
+{
+	uint64_t group = hash_bytes(cache_group_of(key)) % FAILURE_LINES;
+	return logline_may(&turn->engine->cache->failure_lines[group], leases_now_ms(turn),
+		FAILURE_LINE_MS, withheld);
 }
 
 struct origin_board *cache_board(const struct engine *engine)

@@ -414,7 +414,7 @@ static void answer_holder(struct turn *turn, bool held)
 	if (held)
 		writer_ok(&turn->writer);
 	else
-		turn_error(turn, ERROR_LEASE_LOST);
+		turn_error(turn, ERROR_CACHE_LEASE_LOST);
 }
 
 /* The lives that the command gives, or the CACHE.SWR that was granted the lease did, or the entry
@@ -487,21 +487,28 @@ void cache_absent_command(struct turn *turn)
 	answer_holder(turn, holder_put(turn, key_of(turn), turn_argument(turn, 2), &record));
 }
 
-/* For a log line: what is not printable is a dot. */
+/* For a log line: what is not printable is a dot, and what is long is cut. */
 static struct slice printable(struct turn *turn, struct slice text)
 {
-	char *copy = arena_alloc(turn_arena(turn), text.size + 1);
-	for (size_t i = 0; i < text.size; i++)
+	size_t size = text.size < LIMIT_CACHE_MESSAGE_BYTES ? text.size : LIMIT_CACHE_MESSAGE_BYTES;
+	char *copy = arena_alloc(turn_arena(turn), size + 1);
+	for (size_t i = 0; i < size; i++)
 		copy[i] = isprint((unsigned char)text.data[i]) ? text.data[i] : '.';
-	return slice_of(copy, text.size);
+	return slice_of(copy, size);
 }
 
 static void log_failure(struct turn *turn, struct slice message)
 {
+	uint64_t withheld;
+	if (!cache_failure_may_be_logged(turn, key_of(turn), &withheld))
+		return;
 	struct slice key = printable(turn, key_of(turn));
-	message = printable(turn, message);
-	logline(LOGLINE_VERBOSE, "Refreshing %.*s in the cache failed: %.*s", (int)key.size,
-		key.data, (int)message.size, message.data);
+	message = printable(turn, message.size ? message : slice_text("no MESSAGE"));
+	logline(LOGLINE_WARNING,
+		"Who refreshed %.*s in the cache says that it failed: %.*s (%llu more of such keys "
+		"since the last such line)",
+		(int)key.size, key.data, (int)message.size, message.data,
+		(unsigned long long)withheld);
 }
 
 void cache_fail_command(struct turn *turn)
@@ -513,7 +520,7 @@ void cache_fail_command(struct turn *turn)
 	bool given = options.given & CACHE_OPTION_RETRY;
 	bool held = holder_fail(turn, key_of(turn), turn_argument(turn, 2),
 		given ? options.retry_ms : HOLDER_RETRY_MS_DEFAULT);
-	if (held && (options.given & CACHE_OPTION_MESSAGE))
+	if (held)
 		log_failure(turn, options.message);
 	answer_holder(turn, held);
 }

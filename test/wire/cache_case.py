@@ -9,8 +9,7 @@ import harness
 import resp
 
 State = collections.namedtuple("State", "name value age_ms token retry_ms")
-LEASE_LOST = ("LEASELOST the token holds no lease: it has ended, or is of another session or "
-              "purpose")
+LEASE_LOST = "LEASELOST the token holds no lease of this key: it has ended, or the key was invalidated"
 AGE_MAX_S = 366 * 86400
 NOW_S = 5  # what must come at once comes within this; far less than any WAIT that is meant to last
 

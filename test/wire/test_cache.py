@@ -7,7 +7,7 @@ import unittest
 
 import harness
 import resp
-from cache_case import AGE_MAX_S, CacheTest, scan_cache
+from cache_case import AGE_MAX_S, LEASE_LOST, CacheTest, scan_cache
 
 KEY_MAX = 2048
 
@@ -423,6 +423,21 @@ class Replies(CacheTest):
             self.assertEqual(figures["durable_lsn"], figures["appended_lsn"])
 
 
+class Failures(CacheTest):
+    def test_failures_of_a_groups_keys_are_logged_once_a_while(self):
+        groups = [self.key(f"{number}:") for number in range(8)]
+        for group in groups:
+            for number in range(5):
+                key = f"{group}{number}"
+                self.ok("CACHE.FAIL", key, self.gets("lead", key).token, "MESSAGE", b"down\r\n\xff")
+        log = self.server.log(10_000)
+        counts = [log.count(f"Who refreshed {group}") for group in groups]
+        # Groups may share a line, so that not each of them must have one.
+        self.assertLessEqual(max(counts), 1, log)
+        told = groups[counts.index(1)]
+        self.assertIn(f"Who refreshed {told}0 in the cache says that it failed: down... (", log)
+
+
 class Errors(CacheTest):
     STALE = "ERR stale is the whole age up to which an entry may be served: not below ttl"
     TAGS = "ERR TAGS is a count of 1 to 32 and as many tags of 1 to 255 bytes"
@@ -540,8 +555,7 @@ class Errors(CacheTest):
         for dead in ("", "x", self.token[:-1], self.token + "x", self.token[::-1], token, "t" * 5000):
             for command in (("FILL", self.there, dead, "late"), ("FAIL", self.there, dead),
                             ("ABSENT", self.there, dead), ("RENEW", self.there, dead, 1000)):
-                self.refuse("LEASELOST the token holds no lease: it has ended, or is of another "
-                            "session or purpose", *command)
+                self.refuse(LEASE_LOST, *command)
         self.ok("CACHE.FAIL", other, token)
         self.records["failures"] += 1
 
