@@ -377,7 +377,7 @@ const struct command command_lines[] = {
 	{ "do.import", -4, ROUTE_KEYS, GROW, OBJECT, do_import, NULL, "object", "0.1.0",
 		"class id text [REPLACE]", "Makes an object from what DO.EXPORT returned" },
 	{ "do.info", -2, ROUTE_WALK, READ, NO_KEYS, do_info, NULL, "object", "0.1.0", "class [id]",
-		"Returns figures of a class or of an object" },
+		"Returns figures of a class, or of an object and its stay in memory" },
 	{ "do.list", -3, ROUTE_KEYS, READ, OBJECT, do_list, NULL, "object", "0.1.0",
 		"class id [START key | STARTAFTER key] [END key] [PREFIX prefix] [REVERSE] "
 		"[LIMIT count] [KEYS]",
