@@ -71,8 +71,6 @@ void config_write_help(struct buffer *out)
 		"Parameters and their defaults; env and schedule, which may be repeated, by example:\n");
 	for (size_t i = 0; i < parameters_count; i++) {
 		const struct parameter *parameter = &parameters[i];
-		if (parameter->kind == PARAMETER_CONSTANT)
-			continue;
 		const char *shown = *parameter->initial ? parameter->initial : "\"\"";
 		if (parameter->kind == PARAMETER_LINES)
 			shown = parameter->example;

@@ -47,12 +47,13 @@ struct config_texts {
 	struct redis_settings *redis;
 	bool fsync_no; /* a file wants `appendfsync no` */
 	struct row_value {
-		char *text; /* NULL for numbers, constants and lines */
+		char *text; /* NULL for numbers and lines */
 		size_t size;
 		bool automatic; /* the number follows from memory_bytes */
 	} values[];
 };
 
+static bool is_fsync_no(struct slice name, struct slice value);
 static bool is_text(const struct parameter *parameter);
 static bool is_automatic(struct config *config, const struct parameter *parameter);
 static _Atomic int64_t *number_of(struct config *config, const struct parameter *parameter);
@@ -237,9 +238,9 @@ int config_put(struct config *config, struct slice name, const struct slice *wor
 			say_unknown(name, error, error_size);
 		return result == -ENOENT ? -EINVAL : result;
 	}
-	const struct slice everysec = slice_text("everysec");
+	struct slice everysec = slice_text("everysec");
 	if (slice_is(name, "appendfsync")) {
-		config->texts->fsync_no = count == 1 && slice_is(words[0], "no");
+		config->texts->fsync_no = count == 1 && is_fsync_no(name, words[0]);
 		words = config->texts->fsync_no ? &everysec : words;
 	}
 	size_t words_max = parameter_words_max(parameter);
@@ -277,9 +278,7 @@ bool config_takes_text(struct slice name)
 void config_show(struct config *config, const struct parameter *parameter,
 	enum parameter_style style, struct buffer *out)
 {
-	if (parameter->kind == PARAMETER_CONSTANT) {
-		buffer_append_text(out, parameter->initial);
-	} else if (parameter->kind == PARAMETER_LINES) {
+	if (parameter->kind == PARAMETER_LINES) {
 		show_lines(config, parameter, out);
 	} else if (is_text(parameter)) {
 		pthread_mutex_lock(&config->texts->lock);
@@ -314,6 +313,12 @@ bool config_equals(struct config *config, const struct parameter *parameter,
 	buffer_fini(&value);
 	buffer_fini(&now);
 	return equal;
+}
+
+/* Redis's third way, which leaves it to the kernel when a write is on disk: everysec here. */
+static bool is_fsync_no(struct slice name, struct slice value)
+{
+	return slice_is(name, "appendfsync") && slice_is(value, "no");
 }
 
 static bool is_text(const struct parameter *parameter)
@@ -437,10 +442,12 @@ static int check_set(struct config *config, struct slice name, struct slice valu
 		say_unknown(name, error, error_size);
 		return -ENOENT;
 	}
-	if (!parameter->at_run_time && parameter->kind != PARAMETER_CONSTANT) {
+	if (!parameter->at_run_time) {
 		snprintf(error, error_size, "can't set immutable config");
 		return -EPERM;
 	}
+	if (is_fsync_no(name, value))
+		value = slice_text("everysec");
 	int result = parameter_read(parameter, value, number, error, error_size);
 	return result ? result : config_agree(config, parameter, value, error, error_size);
 }

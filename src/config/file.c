@@ -114,8 +114,6 @@ void config_write_sample(struct buffer *out)
 		"# The same on the command line: holdfast-server [file] --name value ...\n");
 	for (size_t i = 0; i < parameters_count; i++) {
 		const struct parameter *parameter = &parameters[i];
-		if (parameter->kind == PARAMETER_CONSTANT)
-			continue;
 		if (parameter->section)
 			buffer_format(out, "\n### %s\n", parameter->section);
 		buffer_append_text(out, "\n");

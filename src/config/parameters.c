@@ -3,9 +3,7 @@
  * sample file and --help all follow from it; the server reads the values through struct config.
  *
  * Names are Redis's where Redis has the same thing, and Redis's name is an alias where it would
- * mislead. The constants at the end are what Redis's tools and libraries ask for when they connect;
- * they say the truth about this server, and a file that sets them to that is welcome. Parameters of
- * Redis that mean nothing here are in redis_parameters.c.
+ * mislead. Parameters of Redis that mean nothing here, or are fixed, are in redis_parameters.c.
  *
  * Sizes of what is held in memory are "auto" unless somebody says otherwise: a share of what the
  * process may use. The shares leave some 30 % to what is not counted: code, threads, connections,
@@ -574,14 +572,6 @@ const struct parameter parameters[] = {
 		.initial = "50 99 99.9",
 		.at_run_time = true,
 		.text = "What INFO latencystats tells of each command." },
-
-	{ .name = "databases", .kind = PARAMETER_CONSTANT, .initial = "16" },
-	{ .name = "replica-read-only",
-		.alias = "slave-read-only",
-		.kind = PARAMETER_CONSTANT,
-		.initial = "yes" },
-	{ .name = "notify-keyspace-events", .kind = PARAMETER_CONSTANT, .initial = "" },
-	{ .name = "cluster-enabled", .kind = PARAMETER_CONSTANT, .initial = "no" },
 };
 const size_t parameters_count = sizeof(parameters) / sizeof(parameters[0]);
 
@@ -633,7 +623,6 @@ bool parameter_is_number(const struct parameter *parameter)
 	case PARAMETER_TEXT:
 	case PARAMETER_WORDS:
 	case PARAMETER_LINES:
-	case PARAMETER_CONSTANT:
 		break;
 	}
 	return false;
@@ -705,9 +694,6 @@ void parameter_show_range(const struct parameter *parameter, struct buffer *out)
 		for (size_t i = 0; parameter->choices[i]; i++)
 			buffer_format(out, "%s'%s'", i ? " or " : "", parameter->choices[i]);
 		return;
-	case PARAMETER_CONSTANT:
-		buffer_format(out, "'%s', which is fixed", parameter->initial);
-		return;
 	case PARAMETER_TEXT:
 	case PARAMETER_WORDS:
 	case PARAMETER_LINES:
@@ -767,8 +753,6 @@ static const char *read_value(
 	case PARAMETER_LINES:
 		*number = (int64_t)value.size;
 		break;
-	case PARAMETER_CONSTANT:
-		return slice_is(value, parameter->initial) ? NULL : "argument";
 	}
 	return *number >= parameter->least && *number <= parameter->most ? NULL : "argument";
 }

@@ -19,14 +19,13 @@
 #define PARAMETER_AUTO INT64_MIN
 
 enum parameter_kind {
-	PARAMETER_NUMBER,   /* a count of `unit`s */
-	PARAMETER_SIZE,     /* bytes, with kb, mb, gb and tb */
-	PARAMETER_OCTAL,    /* file permissions */
-	PARAMETER_CHOICE,   /* one of `choices`; its index is the number */
-	PARAMETER_TEXT,     /* one word; `least` and `most` bound its bytes */
-	PARAMETER_WORDS,    /* a text of several words, joined by blanks */
-	PARAMETER_LINES,    /* may be given several times: each line is kept, as its words */
-	PARAMETER_CONSTANT, /* clients ask for it; it can be set only to what it is */
+	PARAMETER_NUMBER, /* a count of `unit`s */
+	PARAMETER_SIZE,   /* bytes, with kb, mb, gb and tb */
+	PARAMETER_OCTAL,  /* file permissions */
+	PARAMETER_CHOICE, /* one of `choices`; its index is the number */
+	PARAMETER_TEXT,   /* one word; `least` and `most` bound its bytes */
+	PARAMETER_WORDS,  /* a text of several words, joined by blanks */
+	PARAMETER_LINES,  /* may be given several times: each line is kept, as its words */
 };
 
 struct parameter {

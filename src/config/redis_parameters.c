@@ -6,6 +6,7 @@
  *   FIXED      a file may ask for what it likes; what holds is `initial`, and CONFIG SET takes that
  *              only
  *   ONLY       asks for something that is not there and would be missed: taken with `initial` only
+ *   UP_TO      the same, but less is taken
  *   NEVER      a line that is no parameter, and asks for the like
  *
  * Values are judged as Redis judges them, roughly: a slip is a slip though the value means nothing.
@@ -30,7 +31,7 @@
 #define NOTES_BYTES_MAX 1000
 
 enum form { TEXT, SWITCH, NUMBER, SIZE, SNAPSHOTS, OUTPUT_LIMITS };
-enum rule { ACCEPTED, FIXED, ONLY, NEVER };
+enum rule { ACCEPTED, FIXED, ONLY, UP_TO, NEVER };
 
 struct redis_parameter {
 	const char *name;
@@ -54,6 +55,11 @@ static const char slow_readers[] =
 	"client-output-limit, client-output-timeout and output-memory bound what clients leave unread";
 static const char one_node[] = "this server is one node, without replicas";
 static const char no_tls[] = "there is no TLS here: put a proxy in front that ends it";
+static const char no_cluster[] =
+	"this server is one node, and clients connect to it without their cluster mode";
+static const char no_events[] =
+	"changes of keys are told to nobody; those of sessions are, on channels "
+	"like session:expired";
 static const char no_users[] = "there is one user, whose password is `requirepass`";
 
 static const struct redis_parameter parameters_of_redis[] = {
@@ -155,7 +161,11 @@ static const struct redis_parameter parameters_of_redis[] = {
 	{ "acllog-max-len", NULL, NUMBER, ACCEPTED, "128", NULL },
 	{ "acl-pubsub-default", NULL, TEXT, ACCEPTED, "resetchannels", NULL },
 
+	{ "databases", NULL, NUMBER, UP_TO, "16", "there are 16, from 0 to 15" },
+	{ "notify-keyspace-events", NULL, TEXT, ONLY, "", no_events },
+
 	{ "replicaof", "slaveof", TEXT, ONLY, "", one_node },
+	{ "replica-read-only", "slave-read-only", SWITCH, FIXED, "yes", one_node },
 	{ "min-replicas-to-write", "min-slaves-to-write", NUMBER, ONLY, "0", one_node },
 	{ "min-replicas-max-lag", "min-slaves-max-lag", NUMBER, ACCEPTED, "10", NULL },
 	{ "masterauth", NULL, TEXT, ACCEPTED, "", NULL },
@@ -178,6 +188,7 @@ static const struct redis_parameter parameters_of_redis[] = {
 	{ "replica-priority", "slave-priority", NUMBER, ACCEPTED, "100", NULL },
 	{ "replica-serve-stale-data", "slave-serve-stale-data", SWITCH, ACCEPTED, "yes", NULL },
 
+	{ "cluster-enabled", NULL, SWITCH, ONLY, "no", no_cluster },
 	{ "cluster-config-file", NULL, TEXT, ACCEPTED, "nodes.conf", NULL },
 	{ "cluster-node-timeout", NULL, NUMBER, ACCEPTED, "15000", NULL },
 	{ "cluster-port", NULL, NUMBER, ACCEPTED, "0", NULL },
@@ -234,11 +245,13 @@ struct redis_settings {
 static const struct redis_parameter *find(struct slice name);
 static int judge(const struct redis_parameter *row, struct slice value, const char *now,
 	struct buffer *out, char *error, size_t error_size);
+static bool would_be_missed(const struct redis_parameter *row, struct slice value);
 static bool read_snapshots(struct slice value);
 static bool read_output_limits(struct slice value, const char *now, struct buffer *out);
 static size_t split(struct slice text, struct slice *words, size_t most);
 static void keep(struct redis_settings *settings, size_t row, const struct buffer *value);
-static int say_fixed(const struct redis_parameter *row, char *error, size_t error_size);
+static int say_fixed(
+	const struct redis_parameter *row, const char *also, char *error, size_t error_size);
 
 struct redis_settings *redis_settings_new(void)
 {
@@ -289,8 +302,9 @@ int redis_settings_put(struct redis_settings *settings, struct slice name,
 	else
 		result = judge(row, buffer_slice(&value), now, &read, reason, sizeof(reason));
 	bool other = !slice_is(buffer_slice(&read), row->initial);
-	if (result == 0 && row->rule == ONLY && other)
-		result = say_fixed(row, reason, sizeof(reason));
+	if (result == 0 && would_be_missed(row, buffer_slice(&read)))
+		result = say_fixed(
+			row, row->rule == UP_TO ? " or less" : "", reason, sizeof(reason));
 	if (result == 0 && row->rule == ACCEPTED)
 		keep(settings, index, &read);
 	settings->asked[index] = result == 0 && other;
@@ -315,7 +329,7 @@ int redis_settings_set(struct redis_settings *settings, struct slice name, struc
 	const char *now = settings->values[index] ? settings->values[index] : row->initial;
 	int result = judge(row, value, now, &read, error, error_size);
 	if (result == 0 && row->rule != ACCEPTED && !slice_is(buffer_slice(&read), row->initial))
-		result = say_fixed(row, error, error_size);
+		result = say_fixed(row, "", error, error_size);
 	if (result == 0 && row->rule == ACCEPTED && !check)
 		keep(settings, index, &read);
 	pthread_mutex_unlock(&settings->lock);
@@ -411,6 +425,16 @@ static int judge(const struct redis_parameter *row, struct slice value, const ch
 	return 0;
 }
 
+static bool would_be_missed(const struct redis_parameter *row, struct slice value)
+{
+	int64_t asked, there;
+	if (row->rule == UP_TO)
+		return !number_parse_i64(value, &asked) ||
+			!number_parse_i64(slice_text(row->initial), &there) || asked < 1 ||
+			asked > there;
+	return row->rule == ONLY && !slice_is(value, row->initial);
+}
+
 /* Nothing, or pairs of seconds and changes. */
 static bool read_snapshots(struct slice value)
 {
@@ -484,9 +508,10 @@ static void keep(struct redis_settings *settings, size_t row, const struct buffe
 		memcpy(settings->values[row], value->data, value->size);
 }
 
-static int say_fixed(const struct redis_parameter *row, char *error, size_t error_size)
+static int say_fixed(
+	const struct redis_parameter *row, const char *also, char *error, size_t error_size)
 {
-	snprintf(error, error_size, "argument must be '%s', which is fixed: %s", row->initial,
-		row->holds);
+	snprintf(error, error_size, "argument must be '%s'%s, which is fixed: %s", row->initial,
+		also, row->holds);
 	return -EINVAL;
 }

@@ -243,6 +243,8 @@ static void says_what_of_redis_has_no_effect(void **state)
 		"save, appendonly;maxmemory, maxmemory-policy;");
 	check_notes("--save 60 1 --save ''", "");
 	check_notes("--hz 20 --rdbcompression no --daemonize yes", "rdbcompression, hz;daemonize;");
+	check_notes("--databases 1", "databases;");
+	check_notes("--databases 16", "");
 	check_notes("--appendfsync no", "appendfsync no;");
 	assert_int_equal(config.durability, DURABILITY_EVERYSEC);
 	check_notes("--appendfsync no --appendfsync always", "");
@@ -260,7 +262,14 @@ static void refuses_what_would_be_missed(void **state)
 		"command line: replicaof: argument must be '', which is fixed: this server is one "
 		"node, without replicas");
 	check_refused("--notify-keyspace-events Ex",
-		"command line: notify-keyspace-events: argument must be '', which is fixed");
+		"command line: notify-keyspace-events: argument must be '', which is fixed: changes of "
+		"keys are told to nobody; those of sessions are, on channels like session:expired");
+	check_refused("--cluster-enabled yes",
+		"command line: cluster-enabled: argument must be 'no', which is fixed: this server is "
+		"one node, and clients connect to it without their cluster mode");
+	check_refused("--databases 17",
+		"command line: databases: argument must be '16' or less, which is fixed: there are "
+		"16, from 0 to 15");
 	check_refused("--hz x", "command line: hz: argument couldn't be parsed into an integer");
 	check_refused("--loadmodule x.so",
 		"command line: loadmodule: is not supported: there are no modules");

@@ -97,6 +97,9 @@ static void set_changes_what_may_change(void **state)
 	check_get(config, "max-value-size", "max-value-size=2097152 ");
 	assert_int_equal(set(config, "appendfsync", "EVERYSEC"), 0);
 	check_get(config, "durability", "durability=everysec ");
+	assert_int_equal(set(config, "appendfsync", "always"), 0);
+	assert_int_equal(set(config, "appendfsync", "no"), 0);
+	check_get(config, "appendfsync", "appendfsync=everysec ");
 	assert_int_equal(set(config, "requirepass", "secret"), 0);
 	check_get(config, "requirepass", "requirepass=secret ");
 	assert_int_equal(set(config, "requirepass", ""), 0);

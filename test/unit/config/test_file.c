@@ -152,8 +152,8 @@ static void says_where_and_what_is_wrong(void **state)
 	check_refused(
 		fixture, "include other.conf\n", ":1: include is not supported; write one file");
 	check_refused(fixture, "save 60\n", ":1: save: Invalid save parameters");
-	check_refused(
-		fixture, "databases 32\n", ":1: databases: argument must be '16', which is fixed");
+	check_refused(fixture, "databases 0\n",
+		":1: databases: argument must be '16' or less, which is fixed: there are 16, from 0 to 15");
 	check_refused(fixture, "dir \"a\\x00b\"\n", ":1: dir: argument contains a zero byte");
 }
 
