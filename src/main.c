@@ -5,6 +5,7 @@
 #include "command/command.h"
 #include "config/config.h"
 #include "server/class_test.h"
+#include "server/places.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -19,6 +20,19 @@ static void print_note(void *context, const char *names, const char *holds)
 {
 	(void)context;
 	printf("%s: %s\n", names, holds);
+}
+
+/* Returns the exit code. */
+static int check(struct config *config)
+{
+	char error[512];
+	if (places_check(config, error, sizeof(error)) < 0) {
+		fprintf(stderr, "holdfast-server: %s\n", error);
+		return 1;
+	}
+	printf("The configuration is valid\n");
+	config_each_note(config, print_note, NULL);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -52,8 +66,7 @@ int main(int argc, char **argv)
 		printf("holdfast-server %s\n", HOLDFAST_VERSION);
 		break;
 	case CONFIG_CHECK:
-		printf("The configuration is valid\n");
-		config_each_note(&config, print_note, NULL);
+		code = check(&config);
 		break;
 	case CONFIG_TEST: {
 		int count;

@@ -23,6 +23,7 @@
 #define HELP_COLUMN 36
 #define ARENA_BYTES 512
 
+static void write_allowed(const struct parameter *parameter, struct buffer *out);
 static bool is_option(const char *argument);
 static bool takes_any_word(int argc, char **argv);
 static enum config_action action_asked(int argc, char **argv);
@@ -63,12 +64,14 @@ void config_write_help(struct buffer *out)
 		"  --name value ...                  one parameter, as in the file; wins over the file\n"
 		"  --help, -h                        this text\n"
 		"  --version, -v                     the version\n"
-		"  --check-config                    read the configuration, say what is wrong, do not run\n"
+		"  --check-config                    read the configuration, look at its directories and files,\n"
+		"                                    say what is wrong, do not run\n"
 		"  --sample-config                   a configuration file with every parameter explained\n"
 		"  --commands                        a list of all commands, in Markdown\n"
 		"  --test FILE.lua ...               run tests of classes: X.lua is class X, X_test.lua a test\n"
 		"\n"
-		"Parameters and their defaults; env and schedule, which may be repeated, by example:\n");
+		"Parameters and their defaults, those that may be given several times by example; in brackets\n"
+		"what is allowed:\n");
 	for (size_t i = 0; i < parameters_count; i++) {
 		const struct parameter *parameter = &parameters[i];
 		const char *shown = *parameter->initial ? parameter->initial : "\"\"";
@@ -81,8 +84,23 @@ void config_write_help(struct buffer *out)
 			buffer_append_text(out, "\n");
 			written = 0;
 		}
-		buffer_format(out, "%*s%s\n", (int)(HELP_COLUMN - written), "", parameter->text);
+		buffer_format(out, "%*s%s", (int)(HELP_COLUMN - written), "", parameter->text);
+		write_allowed(parameter, out);
+		buffer_append_text(out, "\n");
 	}
+}
+
+static void write_allowed(const struct parameter *parameter, struct buffer *out)
+{
+	if (!parameter_is_number(parameter))
+		return;
+	buffer_append_text(out, " [");
+	parameter_show_range(parameter, out);
+	if (parameter->share) {
+		buffer_append_text(out, "; ");
+		parameter_show_auto(parameter, out);
+	}
+	buffer_append_text(out, "]");
 }
 
 static bool is_option(const char *argument)

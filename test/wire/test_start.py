@@ -86,6 +86,14 @@ class Refusals(harness.Case):
         done = subprocess.run([harness.PROGRAM, good, "--check-config"], timeout=LINE_SECONDS,
                               cwd=self.server.directory)
         self.assertEqual(done.returncode, 0)
+        for place, why in ((("--dir", "/nowhere/data"), "No such file"),
+                           (("--dir", good), "Not a directory"),
+                           (("--class-dir", "/nowhere"), "No such file"),
+                           (("--class-dir", good), "Not a directory"),
+                           (("--logfile", "/nowhere/log"), "No such file"),
+                           (("--logfile", "/"), "Is a directory"),
+                           (("--unixsocket", "/nowhere/socket"), "No such file")):
+            self.refused([harness.PROGRAM, good, *place, "--check-config"], place[0][2:], place[1], why)
         self.refused([harness.PROGRAM, self.file("maxclients x\n"), "--check-config"], "maxclients")
         for option in ("--version", "--help"):
             done = subprocess.run([harness.PROGRAM, option], timeout=LINE_SECONDS, text=True,

@@ -286,6 +286,22 @@ static void help_shows_lines_by_example(void **state)
 	buffer_fini(&help);
 }
 
+static void help_says_what_is_allowed(void **state)
+{
+	struct buffer help;
+	buffer_init(&help);
+	config_write_help(&help);
+	buffer_append(&help, "", 1);
+	assert_non_null(strstr(help.data,
+		"so long after the one before. [between 1 and 86400 inclusive (seconds)]\n"));
+	assert_non_null(strstr(help.data,
+		"[auto or between 16mb and 1tb inclusive; auto is 1/4 of the memory that the process "
+		"may use, at most 512mb]\n"));
+	assert_non_null(strstr(help.data, "['always' or 'everysec']\n"));
+	assert_non_null(strstr(help.data, "Path of a unix socket to listen on; empty: none.\n"));
+	buffer_fini(&help);
+}
+
 static void help_names_every_parameter(void **state)
 {
 	struct buffer help, sample;
@@ -326,6 +342,7 @@ int main(void)
 		TEST(says_what_of_redis_has_no_effect),
 		TEST(refuses_what_would_be_missed),
 		TEST(help_shows_lines_by_example),
+		TEST(help_says_what_is_allowed),
 		TEST(help_names_every_parameter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
