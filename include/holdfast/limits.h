@@ -64,11 +64,15 @@
 /* Bytes of a pattern as KEYS and PSUBSCRIBE have it, and of a channel's name: what a message is
  * compared with takes time in the product of the two. */
 #define LIMIT_PATTERN_BYTES 4096
-#define LIMIT_CHANNEL_BYTES 8192
+#define LIMIT_CHANNEL_BYTES 1024
 
 /* Bytes that one client's subscriptions may take: names of channels and patterns, and 256 a
  * subscription for what stands around it: some 50,000 of usual names. */
 #define LIMIT_SUBSCRIPTIONS_BYTES ((size_t)16 << 20)
+
+/* Bytes, counted likewise, of all patterns that somebody subscribes to, each once: every message's
+ * channel is compared with every one of them. */
+#define LIMIT_PATTERNS_BYTES ((size_t)32 << 20)
 
 /* `env` and `schedule` lines of a configuration: each is looked at by every class that is made and
  * at every wake. */

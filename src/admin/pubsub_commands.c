@@ -149,8 +149,9 @@ static void subscribe(
 		if (!name_ok(request, kind, names[i]))
 			return;
 	}
-	if (!subscriptions_fit(connection, kind, names, count)) {
-		reply_error(request, ERROR_SUBSCRIPTIONS);
+	const char *refused = subscriptions_refuse(connection, kind, names, count);
+	if (refused) {
+		reply_error(request, refused);
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {

@@ -22,6 +22,7 @@
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "holdfast/errors.h"
 #include "holdfast/limits.h"
 #include "resp/writer.h"
 
@@ -88,6 +89,7 @@ struct message {
 struct subscriptions {
 	pthread_mutex_t lock;
 	struct hash_table topics[SUBSCRIPTION_KINDS];
+	size_t pattern_bytes; /* of `topics`, as cost_of counts */
 	_Atomic uint64_t waiting_bytes; /* in all inboxes */
 };
 
@@ -178,6 +180,12 @@ static struct topic *find_topic(const struct hash_table *topics, struct slice na
 	return NULL;
 }
 
+static size_t cost_of(enum subscription_kind kind, struct slice name)
+{
+	size_t table = kind == SUBSCRIPTION_PATTERN ? glob_bytes(name, false) : 0;
+	return name.size + table + SUBSCRIPTION_COST;
+}
+
 static struct topic *make_topic(struct hash_table *topics, enum subscription_kind kind,
 	struct slice name, uint64_t hash, uint16_t loop_count)
 {
@@ -207,8 +215,11 @@ static struct topic *count_in(
 	struct hash_table *topics = &net->subscriptions->topics[kind];
 	pthread_mutex_lock(&net->subscriptions->lock);
 	struct topic *topic = find_topic(topics, name, hash);
-	if (topic == NULL)
+	if (topic == NULL) {
 		topic = make_topic(topics, kind, name, hash, net->loop_count);
+		if (kind == SUBSCRIPTION_PATTERN)
+			net->subscriptions->pattern_bytes += cost_of(kind, name);
+	}
 	topic->subscribers++;
 	topic->loops[loop->number]++;
 	pthread_mutex_unlock(&net->subscriptions->lock);
@@ -224,8 +235,11 @@ static void count_out(struct net_loop *loop, enum subscription_kind kind, struct
 	topic->subscribers--;
 	topic->loops[loop->number]--;
 	bool forgotten = topic->subscribers == 0;
-	if (forgotten)
+	if (forgotten) {
 		table_take(topics, &topic->entry);
+		if (kind == SUBSCRIPTION_PATTERN)
+			net->subscriptions->pattern_bytes -= cost_of(kind, topic->name);
+	}
 	pthread_mutex_unlock(&net->subscriptions->lock);
 	if (forgotten)
 		free_topic(topic);
@@ -330,19 +344,32 @@ static void unlink_subscription(struct subscription *subscription)
 		connection->subscriptions_oldest[kind] = subscription->next;
 }
 
-static size_t cost_of(enum subscription_kind kind, struct slice name)
+/* Whether all patterns, these too, are few enough. */
+static bool patterns_fit(struct subscriptions *subscriptions, const struct slice *names, uint32_t count)
 {
-	size_t table = kind == SUBSCRIPTION_PATTERN ? glob_bytes(name, false) : 0;
-	return name.size + table + SUBSCRIPTION_COST;
+	const struct hash_table *patterns = &subscriptions->topics[SUBSCRIPTION_PATTERN];
+	pthread_mutex_lock(&subscriptions->lock);
+	size_t bytes = subscriptions->pattern_bytes;
+	for (uint32_t i = 0; i < count && bytes <= LIMIT_PATTERNS_BYTES; i++) {
+		if (find_topic(patterns, names[i], hash_bytes(names[i])) == NULL)
+			bytes += cost_of(SUBSCRIPTION_PATTERN, names[i]);
+	}
+	pthread_mutex_unlock(&subscriptions->lock);
+	return bytes <= LIMIT_PATTERNS_BYTES;
 }
 
-bool subscriptions_fit(const struct connection *connection, enum subscription_kind kind,
+const char *subscriptions_refuse(const struct connection *connection, enum subscription_kind kind,
 	const struct slice *names, uint32_t count)
 {
 	size_t bytes = connection->subscription_bytes;
 	for (uint32_t i = 0; i < count && bytes <= LIMIT_SUBSCRIPTIONS_BYTES; i++)
 		bytes += cost_of(kind, names[i]);
-	return bytes <= LIMIT_SUBSCRIPTIONS_BYTES;
+	if (bytes > LIMIT_SUBSCRIPTIONS_BYTES)
+		return ERROR_SUBSCRIPTIONS;
+	if (kind == SUBSCRIPTION_PATTERN &&
+		!patterns_fit(connection->loop->net->subscriptions, names, count))
+		return ERROR_PATTERNS;
+	return NULL;
 }
 
 void subscriptions_add(

@@ -21,8 +21,9 @@ enum subscription_kind {
 
 /* --- for handlers, on the connection's loop --- */
 
-/* Whether the connection may have these too, within LIMIT_SUBSCRIPTIONS_BYTES. */
-bool subscriptions_fit(const struct connection *connection, enum subscription_kind kind,
+/* NULL when the connection may have these too, within LIMIT_SUBSCRIPTIONS_BYTES and
+ * LIMIT_PATTERNS_BYTES; else the error to reply. */
+const char *subscriptions_refuse(const struct connection *connection, enum subscription_kind kind,
 	const struct slice *names, uint32_t count);
 /* Nothing changes when the connection has it already, or does not have it. */
 void subscriptions_add(

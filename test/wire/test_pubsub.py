@@ -409,33 +409,49 @@ class OwnLimits(PubSub):
 
     def test_the_memory_of_subscriptions_is_bounded(self):
         client = self.server.connect(3)
-        names = [b"%04d" % i + b"n" * 8188 for i in range(2000)]
-        for i, name in enumerate(names[:1900]):
+        names = [b"%05d" % i + b"n" * 1019 for i in range(14_000)]
+        for i, name in enumerate(names[:13_000]):
             self.assertEqual(client.command("SUBSCRIBE", name)[2], i + 1)
-        self.assertEqual(client.command("SUBSCRIBE", *names[1900:]),
+        self.assertEqual(client.command("SUBSCRIBE", *names[13_000:]),
                          b"ERR the subscriptions of one connection exceed 16 MiB")
         client.command("RESET")
         # Patterns with ? or [ have tables to be compared by.
         patterns = [b"%04d?" % i + b"n" * 4091 for i in range(130)]
         self.assertEqual(client.command("PSUBSCRIBE", *patterns),
                          b"ERR the subscriptions of one connection exceed 16 MiB")
-        self.assertEqual(client.command("PSUBSCRIBE", patterns[0])[2], 1)
-        self.integer(1, "PUBLISH", patterns[0], "matches itself")
-        self.assertEqual(client.read()[2:], [patterns[0], b"matches itself"])
+        pattern = patterns[0][:1024]
+        self.assertEqual(client.command("PSUBSCRIBE", pattern)[2], 1)
+        self.integer(1, "PUBLISH", pattern, "matches itself")
+        self.assertEqual(client.read()[2:], [pattern, b"matches itself"])
         client.command("RESET")
         many = list(map(str, range(65_000)))
         self.assertEqual(client.command("PSUBSCRIBE", *many),
                          b"ERR the subscriptions of one connection exceed 16 MiB")
         self.integer(0, "PUBSUB", "NUMPAT")
 
+    def test_the_patterns_of_all_are_bounded(self):
+        refusal = b"ERR the patterns of all connections exceed 32 MiB"
+        clients = [self.server.connect(3) for _ in range(3)]
+        for i, client in enumerate(clients):
+            names = [b"%d.%04d" % (i, n) + b"n" * 4000 for n in range(3900)]
+            replies = [client.command("PSUBSCRIBE", name) for name in names]
+            self.assertEqual(refusal in replies, i == 2)
+        # What others have already costs nothing more.
+        shared, new = b"0.0000" + b"n" * 4000, b"x" * 4096
+        self.assertEqual(clients[2].command("PSUBSCRIBE", shared)[1], shared)
+        self.assertEqual(clients[2].command("PSUBSCRIBE", shared, new), refusal)
+        self.assertEqual(clients[2].command("SUBSCRIBE", new[:1024])[1], new[:1024])
+        clients[0].command("RESET")
+        self.assertEqual(clients[2].command("PSUBSCRIBE", new)[1], new)
+
     def test_names_have_bounds(self):
-        channel, pattern = b"c" * 8192, b"p" * 4096
+        channel, pattern = b"c" * 1024, b"p" * 4096
         subscriber = self.subscriber(channel)
         self.integer(1, "PUBLISH", channel, "text")
         self.assertEqual(subscriber.read(), [b"message", channel, b"text"])
         for command in (("SUBSCRIBE", channel + b"c"), ("SUBSCRIBE", "a", channel + b"c"),
                         ("PUBLISH", channel + b"c", "text")):
-            self.fails("ERR the name of a channel is at most 8192 bytes long", *command)
+            self.fails("ERR the name of a channel is at most 1024 bytes long", *command)
         for command in (("PSUBSCRIBE", pattern + b"p"), ("PUBSUB", "CHANNELS", pattern + b"p"),
                         ("KEYS", pattern + b"p"), ("SCAN", 0, "MATCH", pattern + b"p"),
                         ("CONFIG", "GET", pattern + b"p"),
