@@ -89,7 +89,7 @@ struct message {
 struct subscriptions {
 	pthread_mutex_t lock;
 	struct hash_table topics[SUBSCRIPTION_KINDS];
-	size_t pattern_bytes; /* of `topics`, as cost_of counts */
+	size_t pattern_bytes;           /* of `topics`, as cost_of counts */
 	_Atomic uint64_t waiting_bytes; /* in all inboxes */
 };
 
@@ -345,7 +345,8 @@ static void unlink_subscription(struct subscription *subscription)
 }
 
 /* Whether all patterns, these too, are few enough. */
-static bool patterns_fit(struct subscriptions *subscriptions, const struct slice *names, uint32_t count)
+static bool patterns_fit(
+	struct subscriptions *subscriptions, const struct slice *names, uint32_t count)
 {
 	const struct hash_table *patterns = &subscriptions->topics[SUBSCRIPTION_PATTERN];
 	pthread_mutex_lock(&subscriptions->lock);

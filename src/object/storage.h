@@ -55,6 +55,7 @@ struct storage_range {
 	struct slice prefix;
 	bool reverse; /* the same set, backwards */
 	bool without_data;
+	bool may_rest; /* see storage_list_rests */
 };
 
 /* Keys and values in byte order. Nothing may be written while a list is open. */
@@ -68,6 +69,9 @@ void storage_list_open(
 	struct storage_list *list, struct storage *storage, const struct storage_range *range);
 /* The key is valid until the next call, the value until the turn ends. */
 bool storage_list_next(struct storage_list *list, struct slice *key, struct value *value);
+/* It was not the end: so many deleted keys have been met that others should get their turn. A list
+ * opened anew finds its way over them at once. For those that set may_rest. */
+bool storage_list_rests(const struct storage_list *list);
 void storage_list_close(struct storage_list *list);
 
 /* The alarm. A time of the past is now. */

@@ -31,6 +31,7 @@ void storage_list_open(
 	cursor_open(&list->cursor, turn->stores[storage->shard], &turn->request->changes,
 		turn_arena(turn), key_slice(&list->start), key_slice(&list->end), range->reverse);
 	list->cursor.without_data = range->without_data;
+	list->cursor.may_rest = range->may_rest;
 }
 
 bool storage_list_next(struct storage_list *list, struct slice *key, struct value *value)
@@ -40,6 +41,11 @@ bool storage_list_next(struct storage_list *list, struct slice *key, struct valu
 		return false;
 	*key = slice_of(store_key.data + list->key_offset, store_key.size - list->key_offset);
 	return true;
+}
+
+bool storage_list_rests(const struct storage_list *list)
+{
+	return list->is_open && list->cursor.rests;
 }
 
 void storage_list_close(struct storage_list *list)

@@ -2,7 +2,8 @@
  * cursor: merges the layers in key order: a turn's changes, the active overlay, the frozen one, the
  * tree. Each layer stands at its next key; the cursor hands out the first of these in its
  * direction, as the topmost layer that stands there tells it, and moves on every layer that stands
- * there. A tombstone is stepped over in the same way.
+ * there. A tombstone is stepped over in the same way; what was stepped over becomes one of the
+ * store's gaps, over which the next cursor leaps (gaps.h).
  *
  * The layers move only at the next call, so that the key handed out, which may be the tree's own
  * memory, lives until then. The overlays are re-sought by key, the changes are sorted once into the
@@ -17,6 +18,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Deleted keys in a row that are worth being remembered. */
+#define GAP_LEAST 8
+
 enum layer { LAYER_CHANGES, LAYER_ACTIVE, LAYER_FROZEN, LAYER_TREE, LAYERS };
 
 _Static_assert(sizeof(((struct cursor *)0)->heads) == LAYERS * sizeof(struct slice),
@@ -26,6 +30,8 @@ static void gather_effects(struct cursor *cursor, const struct changes *changes)
 static struct slice first_key(struct cursor *cursor, enum layer layer);
 static struct slice next_key(struct cursor *cursor, enum layer layer);
 static void stand_at(struct cursor *cursor, enum layer layer, struct slice key);
+static void step_over(struct cursor *cursor, struct slice key);
+static void end_gap(struct cursor *cursor, struct slice key);
 static bool fill(struct cursor *cursor, enum layer layer, struct value *value);
 
 void cursor_open(struct cursor *cursor, struct store *store, const struct changes *changes,
@@ -47,6 +53,7 @@ void cursor_open(struct cursor *cursor, struct store *store, const struct change
 
 bool cursor_next(struct cursor *cursor, struct slice *key, struct value *value)
 {
+	cursor->rests = false;
 	for (;;) {
 		for (unsigned layer = 0; layer < LAYERS; layer++)
 			if (cursor->given & 1u << layer)
@@ -69,11 +76,19 @@ bool cursor_next(struct cursor *cursor, struct slice *key, struct value *value)
 			if (order <= 0)
 				cursor->given |= 1u << layer;
 		}
-		if (top == LAYERS)
-			return false;
-		if (fill(cursor, top, value)) {
-			*key = cursor->heads[top];
-			return true;
+		struct slice at = top == LAYERS ? slice_of(NULL, 0) : cursor->heads[top];
+		bool found = at.data && fill(cursor, top, value);
+		/* What the changes hide may stay. */
+		if (at.data && !found && top != LAYER_CHANGES) {
+			step_over(cursor, at);
+			if (cursor->rests)
+				return false;
+			continue;
+		}
+		end_gap(cursor, at);
+		if (found || at.data == NULL) {
+			*key = at;
+			return found;
 		}
 	}
 }
@@ -128,6 +143,17 @@ static struct slice seek_entry(
 	return entry ? entry->key : slice_of(NULL, 0);
 }
 
+/* A layer of the store at `from` or behind it; backwards before it. */
+static struct slice seek_key(struct cursor *cursor, enum layer layer, struct slice from)
+{
+	if (layer != LAYER_TREE)
+		return seek_entry(cursor, layer, from, false);
+	struct slice key;
+	bool found = cursor->reverse ? tree_cursor_seek_before(cursor->tree, from, &key)
+				     : tree_cursor_seek(cursor->tree, from, false, &key);
+	return found ? key : slice_of(NULL, 0);
+}
+
 static struct slice first_key(struct cursor *cursor, enum layer layer)
 {
 	/* No store key starts with this byte or a higher one. */
@@ -137,12 +163,7 @@ static struct slice first_key(struct cursor *cursor, enum layer layer)
 	struct slice from = cursor->start;
 	if (cursor->reverse)
 		from = cursor->end.data ? cursor->end : slice_of(behind_all, 1);
-	if (layer != LAYER_TREE)
-		return seek_entry(cursor, layer, from, false);
-	struct slice key;
-	bool found = cursor->reverse ? tree_cursor_seek_before(cursor->tree, from, &key)
-				     : tree_cursor_seek(cursor->tree, from, false, &key);
-	return found ? key : slice_of(NULL, 0);
+	return seek_key(cursor, layer, from);
 }
 
 static struct slice next_key(struct cursor *cursor, enum layer layer)
@@ -166,6 +187,71 @@ static void stand_at(struct cursor *cursor, enum layer layer, struct slice key)
 		slice_compare(key, cursor->end) >= 0)
 		key.data = NULL;
 	cursor->heads[layer] = key;
+}
+
+/* --- gaps ----------------------------------------------------------------------------------------
+ */
+
+/* The first key behind it. */
+static struct slice successor(struct cursor *cursor, struct slice key)
+{
+	char *memory = arena_alloc(cursor->arena, key.size + 1);
+	memcpy(memory, key.data, key.size);
+	memory[key.size] = '\0';
+	return slice_of(memory, key.size + 1);
+}
+
+/* From `dead` to the key, which is in the gap when `within`. */
+static void learn_gap(struct cursor *cursor, struct slice key, bool within)
+{
+	bool reverse = cursor->reverse;
+	struct slice to = reverse ? cursor->start : cursor->end;
+	if (key.data)
+		to = within == reverse ? key : successor(cursor, key);
+	struct slice start = reverse ? to : cursor->dead;
+	struct slice end = reverse ? successor(cursor, cursor->dead) : to;
+	if (end.data)
+		gaps_learn(store_gaps(cursor->store), start, end);
+}
+
+/* The key, at which the walk has come, has a value or is the changes'; NULL: the walk's end. */
+static void end_gap(struct cursor *cursor, struct slice key)
+{
+	if (cursor->dead_count >= GAP_LEAST)
+		learn_gap(cursor, key, false);
+	cursor->dead_count = 0;
+}
+
+/* To the gap's other end, every layer of the store that stands within it. */
+static void leap(struct cursor *cursor, const struct gap *gap)
+{
+	struct slice to = cursor->reverse ? gap->start : gap->end;
+	for (unsigned layer = LAYER_ACTIVE; layer < LAYERS; layer++) {
+		struct slice head = cursor->heads[layer];
+		if (head.data == NULL)
+			continue;
+		int order = slice_compare(head, to);
+		if (cursor->reverse ? order < 0 : order >= 0)
+			continue;
+		stand_at(cursor, layer, seek_key(cursor, layer, to));
+		cursor->given &= ~(1u << layer);
+	}
+}
+
+/* The key is deleted. */
+static void step_over(struct cursor *cursor, struct slice key)
+{
+	if (cursor->dead_count++ == 0)
+		cursor->dead = arena_copy(cursor->arena, key);
+	const struct gap *gap = gaps_around(store_gaps(cursor->store), key);
+	if (gap) {
+		leap(cursor, gap);
+		cursor->dead_count += GAP_LEAST;
+	} else if (cursor->may_rest && cursor->dead_count >= CURSOR_REST) {
+		learn_gap(cursor, key, true);
+		cursor->dead_count = 0;
+		cursor->rests = true;
+	}
 }
 
 /* What the layer says of the key at which it stands; false: it is deleted. */

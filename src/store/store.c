@@ -52,6 +52,7 @@ struct store {
 	struct generation generations[LIMIT_DATABASES];
 	struct sums active_sums;
 	struct sums frozen_sums;
+	struct gaps gaps;
 	bool must_recount;     /* both, because a generation has changed */
 	struct overlay *later; /* keys of the tree that its index files too early; NULL: none */
 	struct tree_due_walk walk;
@@ -95,6 +96,7 @@ void store_close(struct store **store_pointer)
 	overlay_free(&store->layers.frozen);
 	overlay_free(&store->later);
 	tree_view_close(&store->layers.view);
+	gaps_fini(&store->gaps);
 	memory_free(store);
 }
 
@@ -106,6 +108,11 @@ const struct hash_secret *store_secret(const struct store *store)
 const struct store_layers *store_layers(const struct store *store)
 {
 	return &store->layers;
+}
+
+struct gaps *store_gaps(struct store *store)
+{
+	return &store->gaps;
 }
 
 static struct value entry_value(const struct overlay_entry *entry)
@@ -158,6 +165,8 @@ void store_apply(struct store *store, const struct effect *effect, uint64_t lsn)
 	struct sums *sums = &store->active_sums;
 	if (lsn > store->last_lsn)
 		store->last_lsn = lsn;
+	if (effect->kind == EFFECT_PUT)
+		gaps_put(&store->gaps, effect->key);
 	if (sums->resolved == 0) {
 		overlay_apply(active, effect, lsn);
 	} else {

@@ -73,10 +73,17 @@ size_t store_due(
 /* Walks live layers merged with a turn's changes: each key once, its newest state, no tombstones; a
  * value may be expired. Nothing may be applied to the store while a cursor is open; `changes` may
  * be NULL and must not change either. */
+#define CURSOR_REST 16384
+
 struct cursor {
 	/* May be set after cursor_open: large values are then not assembled (tree_get without an
 	 * arena). */
 	bool without_data;
+	/* May be set too: cursor_next then takes a rest, false, whenever it has stepped over
+	 * CURSOR_REST deleted keys; the next call goes on, and so does a cursor that is opened
+	 * anew at the same place, without stepping over them again. */
+	bool may_rest;
+	bool rests; /* it was that, not the end */
 
 	/* The rest is cursor.c's. */
 	struct store *store;
@@ -91,6 +98,8 @@ struct cursor {
 	const struct effect *effect;
 	const struct overlay_entry *entries[2];
 	struct tree_cursor *tree;
+	struct slice dead; /* the first of the deleted keys since one with a value */
+	size_t dead_count;
 };
 
 /* Keys k with start <= k < end in byte order, or the same set backwards; `end` with data NULL is no

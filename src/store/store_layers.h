@@ -4,6 +4,7 @@
 #ifndef STORE_STORE_LAYERS_H
 #define STORE_STORE_LAYERS_H
 
+#include "store/gaps.h"
 #include "store/overlay.h"
 #include "store/tree.h"
 
@@ -17,5 +18,6 @@ struct store_layers {
 };
 
 const struct store_layers *store_layers(const struct store *store);
+struct gaps *store_gaps(struct store *store);
 
 #endif

@@ -209,6 +209,7 @@ static void stretch_open(
 	cursor_open(&stretch->cursor, turn->stores[turn->shard], &turn->request->changes,
 		turn_arena(turn), key_slice(&stretch->start), key_slice(&stretch->end), false);
 	stretch->cursor.without_data = true;
+	stretch->cursor.may_rest = true;
 }
 
 static bool stretch_next(
@@ -363,7 +364,8 @@ static void scan_write(struct turn *turn, const struct key_scan *scan)
 	name_list_write(&scan->found, &turn->writer);
 }
 
-/* Answers with the first live key of the stretch; false when there is none. */
+/* Answers with the first live key of the stretch, or pauses where many have been deleted: to begin
+ * anew then, which is cheap. False when there is none. */
 static bool random_in(struct turn *turn, uint64_t hash_from, uint64_t hash_to)
 {
 	struct stretch stretch;
@@ -372,10 +374,13 @@ static bool random_in(struct turn *turn, uint64_t hash_from, uint64_t hash_to)
 	stretch_open(&stretch, turn, hash_from, hash_to);
 	while (!live && stretch_next(&stretch, turn, &key, &live))
 		;
+	bool pauses = stretch.cursor.rests;
 	if (live)
 		writer_bulk(&turn->writer, key.name);
+	else if (pauses)
+		turn_continue_here(turn);
 	stretch_close(&stretch);
-	return live;
+	return live || pauses;
 }
 
 static bool flush_options_valid(struct turn *turn)

@@ -190,6 +190,24 @@ class Keys(ObjectTest):
         self.assertEqual(self.call("DO.LIST", "Plain", other, "PREFIX", b"a\x00", "KEYS"),
                          [b"a\x00", b"a\x00b"])
 
+    def test_what_was_deleted_is_stepped_over(self):
+        """More than one turn of the list steps over."""
+        other, count = self.fresh(), 40_000
+        names = [b"%05d" % i for i in range(count)]
+        for i in range(0, count, 1000):
+            pairs = [part for name in names[i:i + 1000] for part in (name, b"v")]
+            self.ok("DO.PUT", "Plain", other, *pairs)
+        left = [names[0], names[count // 2], names[-1]]
+        for i in range(0, count, 1000):
+            self.call("DO.DEL", "Plain", other,
+                      *[name for name in names[i:i + 1000] if name not in left])
+        for _ in range(2):
+            self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS"), left)
+            self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS", "REVERSE"), left[::-1])
+            self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS", "LIMIT", 2), left[:2])
+            self.assertEqual(self.call("DO.LIST", "Plain", other, "KEYS", "START", names[1],
+                                       "LIMIT", 1), left[1:2])
+
     def test_start_is_inclusive_and_startafter_exclusive(self):
         """[10]"""
         self.assertEqual(self.keys("START", "foo"), [b"foo", b"qux"])

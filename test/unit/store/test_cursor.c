@@ -114,6 +114,18 @@ static void write_changes(struct world *world, struct changes *changes)
 	}
 }
 
+/* All that is there between two keys: walks find gaps, which later writes fill. */
+static void delete_a_stretch(struct world *world)
+{
+	struct slice start = key_slice(&world_some_key(world)->key);
+	struct slice end = key_slice(&world_some_key(world)->key);
+	for (size_t i = 0; i < world->key_count; i++) {
+		struct model_key *key = &world->keys[i];
+		if (key->present && is_within(key_slice(&key->key), start, end))
+			world_delete(world, key);
+	}
+}
+
 /* A whole key, a part of one, or a key with one byte more. */
 static struct slice some_bound(struct world *world, struct key *out)
 {
@@ -133,6 +145,8 @@ static void agrees_with_a_sorted_list_over_all_layers(void **state)
 		struct world *world = world_new(seed);
 		for (int step = 0; step < 600; step++) {
 			world_write_something(world);
+			if (world_below(world, 30) == 0)
+				delete_a_stretch(world);
 			if (world_below(world, 100) == 0)
 				world_flush(world, (uint8_t)world_below(world, WORLD_DBS));
 			if (world_below(world, 40) == 0) {
@@ -199,11 +213,89 @@ static void shows_the_newest_layer_and_hides_deleted_keys(void **state)
 	world_free(world);
 }
 
+static struct slice numbered_key(char *memory, size_t size, unsigned number)
+{
+	return slice_of(memory, (size_t)snprintf(memory, size, "n%08u", number));
+}
+
+static void put_or_delete(struct world *world, enum effect_kind kind, unsigned number)
+{
+	char name[16];
+	struct effect effect = { .kind = kind,
+		.type = VALUE_STRING,
+		.shard = WORLD_SHARD,
+		.key = numbered_key(name, sizeof(name), number) };
+	store_apply(world->store, &effect, ++world->lsn);
+}
+
+/* How often walks take a rest before one finds the first key of its direction, each begun anew as
+ * a turn does that pauses. */
+static unsigned rests_until(struct world *world, bool reverse, unsigned number)
+{
+	char name[16];
+	struct slice expected = numbered_key(name, sizeof(name), number), key;
+	struct value value;
+	unsigned rests = 0;
+	for (;; rests++) {
+		struct cursor cursor;
+		cursor_open(&cursor, world->store, NULL, &world->arena, slice_text("n"),
+			slice_text("o"), reverse);
+		cursor.may_rest = true;
+		bool found = cursor_next(&cursor, &key, &value), rested = cursor.rests;
+		cursor_close(&cursor);
+		assert_int_not_equal(found, rested);
+		if (found) {
+			assert_true(slice_equal(key, expected));
+			return rests;
+		}
+	}
+}
+
+static void many_deleted_keys_are_stepped_over_once(void **state)
+{
+	(void)state;
+	enum { LAST = 2 * CURSOR_REST + 100 };
+	for (int reverse = 0; reverse < 2; reverse++) {
+		unsigned left = reverse ? 0 : LAST;
+		struct world *world = world_new(1);
+		for (unsigned i = 0; i <= LAST; i++)
+			put_or_delete(world, EFFECT_PUT, i);
+		for (unsigned i = 0; i <= LAST; i++)
+			if (i != left)
+				put_or_delete(world, EFFECT_DELETE, i);
+		assert_int_equal(rests_until(world, reverse, left), 2);
+		assert_int_equal(rests_until(world, reverse, left), 0);
+		/* From the other side what is found first is right in front of them. */
+		assert_int_equal(rests_until(world, !reverse, left), 0);
+		put_or_delete(world, EFFECT_PUT, 20000);
+		assert_int_equal(rests_until(world, false, reverse ? 0 : 20000), 0);
+		world_free(world);
+	}
+}
+
+/* A queue: what is put behind is taken away in front. */
+static void the_front_of_a_queue_is_found_without_a_rest(void **state)
+{
+	(void)state;
+	struct world *world = world_new(1);
+	put_or_delete(world, EFFECT_PUT, 0);
+	for (unsigned i = 1; i < 3 * CURSOR_REST; i++) {
+		put_or_delete(world, EFFECT_PUT, i);
+		put_or_delete(world, EFFECT_DELETE, i - 1);
+		if (i % 100 == 0)
+			assert_int_equal(rests_until(world, false, i), 0);
+		arena_reset(&world->arena);
+	}
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shows_nothing_of_an_empty_store),
 		cmocka_unit_test(shows_the_newest_layer_and_hides_deleted_keys),
+		cmocka_unit_test(many_deleted_keys_are_stepped_over_once),
+		cmocka_unit_test(the_front_of_a_queue_is_found_without_a_rest),
 		cmocka_unit_test(agrees_with_a_sorted_list_over_all_layers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
