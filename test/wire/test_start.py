@@ -2,10 +2,12 @@
 acknowledged write is lost to a kill."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -367,6 +369,26 @@ class RedisConfiguration(harness.Case):
         with open("/etc/redis/redis.conf", errors="replace") as file:
             server = self.start(self.lines_of(file.read()))
         self.assertEqual(server.connect().command("PING"), b"PONG")
+
+    def test_tools_run_takes_paths_as_the_caller_s(self):
+        """A copy of it, which builds a server that tells where it is and what it is given."""
+        clone = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, clone)
+        for folder in ("tools", "build", "elsewhere"):
+            os.mkdir(os.path.join(clone, folder))
+        shutil.copy(os.path.join(harness.ROOT, "tools", "run"), os.path.join(clone, "tools"))
+        with open(os.path.join(clone, "tools", "lib.sh"), "w") as file:
+            file.write("need_for_build() { :; }; install_missing() { :; }\nbuild_server() {\n"
+                       "\tprintf '#!/bin/sh\\npwd; echo \"$@\"\\n' >build/holdfast-server\n"
+                       "\tchmod +x build/holdfast-server\n}\n")
+        elsewhere = os.path.join(clone, "elsewhere")
+        for arguments, given in (((), f"--dir {clone}/data --class-dir {clone}/conf/classes"),
+                                 (("--dir", "here"), f"--dir {clone}/data --class-dir {clone}/conf/classes"
+                                                     " --dir here"),
+                                 (("my.conf", "--port", "1"), "my.conf --port 1")):
+            output = subprocess.run(["../tools/run", *arguments], cwd=elsewhere, check=True, text=True,
+                                    stdout=subprocess.PIPE, timeout=LINE_SECONDS).stdout
+            self.assertEqual(output.splitlines(), [elsewhere, given])
 
     def test_lines_about_persistence_and_memory(self):
         server = self.start(["\ufeffsave 3600 1 300 100", "save 60 10000", "appendonly no",
