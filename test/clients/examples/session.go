@@ -26,7 +26,11 @@ type login struct {
 }
 
 func dial() (redis.Conn, error) {
-	return redis.Dial("tcp", "127.0.0.1:"+os.Getenv("HOLDFAST_PORT"))
+	port := os.Getenv("HOLDFAST_PORT")
+	if port == "" {
+		port = "6379"
+	}
+	return redis.Dial("tcp", "127.0.0.1:"+port)
 }
 
 // SESSION.LEASE may wait: it has a few connections of its own, for which callers stand in line.

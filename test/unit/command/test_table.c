@@ -111,7 +111,7 @@ static void a_summary_is_one_phrase(void **state)
 	for (uint32_t i = 0; i < command_table()->count; i++) {
 		const char *summary = row(i)->summary;
 		size_t size = strlen(summary);
-		assert_in_range(size, 1, 80);
+		assert_in_range(size, 1, 120);
 		assert_true(isupper((unsigned char)summary[0]));
 		assert_true(summary[size - 1] != '.');
 		assert_true(isdigit((unsigned char)row(i)->since[0]));
