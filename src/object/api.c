@@ -11,6 +11,7 @@
  */
 #include "object/api_private.h"
 #include "object/lua_keys.h"
+#include "object/lua_options.h"
 #include "object/lua_value.h"
 #include "object/packed.h"
 
@@ -181,7 +182,9 @@ static void read_times(lua_State *L, struct schedule *schedule, int64_t now_ms)
 	if (lua_getfield(L, 3, "every") != LUA_TNIL) {
 		schedule->every_ms = api_check_seconds(L, -1, LIMIT_SCHEDULE_EVERY_LEAST_MS);
 		schedule->next_ms = now_ms + schedule->every_ms;
-		lua_pop(L, 1);
+		if (lua_getfield(L, 3, "cron") != LUA_TNIL)
+			luaL_error(L, "a schedule's `every` and `cron` exclude each other");
+		lua_pop(L, 2);
 		return;
 	}
 	lua_pop(L, 1);
@@ -202,7 +205,9 @@ static int self_schedule(lua_State *L)
 	struct objects *objects = objects_of(L);
 	api_count(L);
 	struct schedule schedule = { 0 };
+	static const char *const options[] = { "every", "cron", "method", "argument", NULL };
 	luaL_checktype(L, 3, LUA_TTABLE);
+	lua_options_check(L, 3, "schedule", options);
 	schedule.name = api_copy(L, check_name(L, 2, "a schedule's name"));
 	read_times(L, &schedule, objects->turn->now_ms);
 	schedule.due_ms = schedule.next_ms;
@@ -510,7 +515,10 @@ static int lua_http_fetch(lua_State *L)
 	struct call *call = check_wait(L);
 	struct arena *arena = turn_arena(call->objects->turn);
 	struct fetch_request asked = { .bytes = sizeof(struct fetch) };
+	static const char *const options[] = { "url", "method", "headers", "body", "timeout",
+		"redirects", NULL };
 	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_options_check(L, 1, "http.fetch", options);
 	asked.url = read_text(L, &asked, "url");
 	if (asked.url.data == NULL)
 		return luaL_error(L, "http.fetch: url is missing");

@@ -9,6 +9,7 @@
  */
 #include "object/api_private.h"
 #include "object/lua_keys.h"
+#include "object/lua_options.h"
 #include "object/lua_value.h"
 
 #include "config/config.h"
@@ -213,7 +214,9 @@ static int storage_lua_delete_all(lua_State *L)
 	struct storage *storage = check_storage(L, 1);
 	bool keep_alarm = false;
 	if (!lua_isnoneornil(L, 2)) {
+		static const char *const options[] = { "keep_alarm", NULL };
 		luaL_checktype(L, 2, LUA_TTABLE);
+		lua_options_check(L, 2, "delete_all", options);
 		lua_getfield(L, 2, "keep_alarm");
 		keep_alarm = lua_toboolean(L, -1);
 	}
@@ -243,7 +246,10 @@ static lua_Integer read_range(lua_State *L, struct storage_range *range)
 	*range = (struct storage_range){ 0 };
 	if (lua_isnoneornil(L, 2))
 		return limit;
+	static const char *const options[] = { "start", "start_after", "end_before", "prefix",
+		"reverse", "limit", NULL };
 	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_options_check(L, 2, "list", options);
 	range->start = bound(L, "start");
 	range->start_after = bound(L, "start_after");
 	range->end = bound(L, "end_before");

@@ -22,6 +22,7 @@
 #include "base/buffer.h"
 #include "holdfast/limits.h"
 #include "object/lua_keys.h"
+#include "object/lua_options.h"
 #include "object/lua_value.h"
 #include "object/packed.h"
 #include "object/sandbox.h"
@@ -132,12 +133,13 @@ static int decode(lua_State *L)
 	return 1;
 }
 
-/* An option that has one value: whether it is given. Pops the value, leaves the key. */
-static bool take_option(lua_State *L, const char *name, const char *value)
+/* An option that has one value: whether it is given. */
+static bool has_option(lua_State *L, const char *name, const char *value)
 {
-	const char *key = lua_tostring(L, -2);
-	if (strcmp(key, name) != 0)
+	if (lua_getfield(L, 2, name) == LUA_TNIL) {
+		lua_pop(L, 1);
 		return false;
+	}
 	if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), value) != 0)
 		luaL_error(L, "json.decode: %s is \"%s\" or left out", name, value);
 	lua_pop(L, 1);
@@ -149,18 +151,11 @@ static struct packed_json_options read_options(lua_State *L)
 	struct packed_json_options options = { 0 };
 	if (lua_isnoneornil(L, 2))
 		return options;
+	static const char *const names[] = { "null", "big_numbers", NULL };
 	luaL_checktype(L, 2, LUA_TTABLE);
-	lua_settop(L, 2);
-	for (lua_pushnil(L); lua_next(L, 2);) {
-		if (lua_type(L, -2) != LUA_TSTRING)
-			luaL_error(L, "json.decode: options are texts by name");
-		if (take_option(L, "null", "nil"))
-			options.null_as_nil = true;
-		else if (take_option(L, "big_numbers", "text"))
-			options.big_numbers_as_text = true;
-		else
-			luaL_error(L, "json.decode: unknown option '%s'", lua_tostring(L, -2));
-	}
+	lua_options_check(L, 2, "json.decode", names);
+	options.null_as_nil = has_option(L, "null", "nil");
+	options.big_numbers_as_text = has_option(L, "big_numbers", "text");
 	return options;
 }
 

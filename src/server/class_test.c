@@ -27,6 +27,7 @@
 
 #include "base/memory.h"
 #include "holdfast/limits.h"
+#include "object/lua_options.h"
 #include "server/class_bench.h"
 
 #include <ctype.h>
@@ -347,6 +348,8 @@ static int answer_fetch(lua_State *L)
 		return 1;
 	}
 	lua_pop(L, 1);
+	static const char *const fields[] = { "status", "headers", "body", "delay", NULL };
+	lua_options_check(L, -1, "fetch", fields);
 	lua_getfield(L, -1, "status");
 	fetch->status = (int)luaL_optinteger(L, -1, 200);
 	lua_pop(L, 1);

@@ -54,6 +54,15 @@ function Store:ranges()
 end
 function Store:both_starts() self.storage:list{start = "a", start_after = "b"} end
 function Store:no_limit() self.storage:list{limit = 0} end
+function Store:slip(which)
+  self.storage:put("k", 1)
+  if which == "list" then self.storage:list{prefix = "a", limt = 1} end
+  if which == "delete_all" then self.storage:delete_all{keepalarm = true} end
+  if which == "schedule" then self:schedule("s", {every = 5, methode = "merged"}) end
+  if which == "both" then self:schedule("s", {every = 5, cron = "@daily", method = "merged"}) end
+  if which == "http.fetch" then http.fetch{"http://127.0.0.1/"} end
+  if which == "json.decode" then json.decode("1", {nulls = "nil"}) end
+end
 
 function Store:get_many()
   local found = self.storage:get({"k001", "absent", "k003"})
@@ -557,6 +566,19 @@ class Typed(ObjectTest):
                       self.error("CLASSERR", "DO.CALL", "Store", self.identity, "both_starts"))
         self.assertIn("limit is a whole number above 0",
                       self.error("CLASSERR", "DO.CALL", "Store", self.identity, "no_limit"))
+
+    def test_an_option_that_is_none_is_named_with_those_there_are(self):
+        for function, text in (
+                ("list", "list: unknown option 'limt'; there is start, start_after, end_before, prefix, "
+                         "reverse, limit"),
+                ("delete_all", "delete_all: unknown option 'keepalarm'; there is keep_alarm"),
+                ("schedule", "schedule: unknown option 'methode'; there is every, cron, method, argument"),
+                ("both", "a schedule's `every` and `cron` exclude each other"),
+                ("http.fetch", "http.fetch: options stand by name, not by a number; there is url, method, "
+                               "headers, body, timeout, redirects"),
+                ("json.decode", "json.decode: unknown option 'nulls'; there is null, big_numbers")):
+            self.assertIn(text, self.error("CLASSERR", "DO.CALL", "Store", self.identity, "slip", function))
+            self.null("DO.GET", "Store", self.identity, "k")
 
     def test_a_class_gets_and_deletes_many(self):
         """[14, 17]"""

@@ -208,7 +208,10 @@ static void numbers_that_do_not_fit_are_text_on_request(void **state)
 	raises(rig, "json.decode('1', { big_numbers = 'number' })",
 		"chunk:1: json.decode: big_numbers is \"text\" or left out");
 	raises(rig, "json.decode('1', { nulls = 'nil' })",
-		"chunk:1: json.decode: unknown option 'nulls'");
+		"chunk:1: json.decode: unknown option 'nulls'; there is null, big_numbers");
+	raises(rig, "json.decode('1', { 'nil' })",
+		"chunk:1: json.decode: options stand by name, not by a number; there is null, "
+		"big_numbers");
 	raises(rig, "json.decode('1', 'text')",
 		"chunk:1: bad argument #2 to 'decode' (table expected, got string)");
 }
