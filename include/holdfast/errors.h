@@ -11,7 +11,9 @@
 #define ERROR_UNKNOWN_SUBCOMMAND "ERR unknown subcommand '%.*s'. Try %s HELP."
 #define ERROR_SUBCOMMAND_ARITY                                                                     \
 	"ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."
+#define ERROR_UNKNOWN_OF_FAMILY  "ERR unknown command '%.*s'. Try %s HELP."
 #define ERROR_ARITY              "ERR wrong number of arguments for '%s' command"
+#define ERROR_ARITY_USAGE        ERROR_ARITY ": %s"
 #define ERROR_SYNTAX             "ERR syntax error"
 #define ERROR_SYNTAX_WORD        ERROR_SYNTAX " at '%.*s': %s"
 #define ERROR_SYNTAX_ARGUMENT    ERROR_SYNTAX " at argument %u: %s"

@@ -72,17 +72,39 @@ const struct command *command_find(const struct slice *arguments, uint32_t count
 	return entry && entry->line ? &command_lines[entry->line - 1] : NULL;
 }
 
+static void put_upper(struct slice name, char upper[NAME_BYTES_MAX + 1])
+{
+	assert(name.size <= NAME_BYTES_MAX);
+	for (size_t i = 0; i < name.size; i++)
+		upper[i] = (char)toupper((unsigned char)name.data[i]);
+	upper[name.size] = '\0';
+}
+
+/* What stands before the point, when it is one of the families that have a HELP. */
+static struct slice family_of(struct slice name)
+{
+	const char *point = memchr(name.data, '.', name.size);
+	struct slice family = slice_of(name.data, point ? (size_t)(point - name.data) : 0);
+	const struct entry *entry = family.size ? look_up(family, 0) : NULL;
+	return entry && entry->container ? family : slice_of(NULL, 0);
+}
+
 void command_write_unknown(struct writer *writer, const struct slice *arguments, uint32_t count)
 {
 	struct slice name = shown(arguments[0], SHOWN_BYTES_MAX);
 	const struct entry *entry = look_up(arguments[0], 0);
+	char upper[NAME_BYTES_MAX + 1] = { 0 };
 	if (entry && entry->container && count > 1) {
-		char upper[NAME_BYTES_MAX + 1] = { 0 };
-		for (size_t i = 0; i < name.size; i++)
-			upper[i] = (char)toupper((unsigned char)name.data[i]);
+		put_upper(name, upper);
 		struct slice subcommand = shown(arguments[1], SHOWN_BYTES_MAX);
 		writer_error(writer, ERROR_UNKNOWN_SUBCOMMAND, (int)subcommand.size,
 			subcommand.data, upper);
+		return;
+	}
+	struct slice family = family_of(name);
+	if (family.size) {
+		put_upper(family, upper);
+		writer_error(writer, ERROR_UNKNOWN_OF_FAMILY, (int)name.size, name.data, upper);
 		return;
 	}
 
@@ -98,9 +120,15 @@ void command_write_unknown(struct writer *writer, const struct slice *arguments,
 	writer_error(writer, ERROR_UNKNOWN_COMMAND, (int)name.size, name.data, text);
 }
 
+/* Redis's texts stay as they are. Of its commands none has a point in its name. */
 void command_write_arity(struct writer *writer, const struct command *command)
 {
-	writer_error(writer, ERROR_ARITY, command->name);
+	char usage[COMMAND_USAGE_BYTES];
+	command_usage(command, usage, sizeof(usage));
+	if (strchr(command->name, '.') && command->route != ROUTE_GROUP)
+		writer_error(writer, ERROR_ARITY_USAGE, command->name, usage);
+	else
+		writer_error(writer, ERROR_ARITY, command->name);
 }
 
 void command_write_reference(struct buffer *out)

@@ -83,7 +83,7 @@ void do_put(struct turn *turn)
 	struct storage storage;
 	struct visit *visit = turn_state(turn, sizeof(*visit));
 	if ((count_of(turn) - FIRST) % 2 != 0) {
-		turn_error(turn, ERROR_ARITY, "do.put");
+		turn_arity_error(turn);
 		return;
 	}
 	if ((!visit->entered && (!check_keys(turn, 2) || !check_sizes(turn))) ||

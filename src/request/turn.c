@@ -203,3 +203,11 @@ void turn_syntax_error(struct turn *turn, uint32_t index)
 	else
 		turn_error(turn, ERROR_SYNTAX_ARGUMENT, index, usage);
 }
+
+void turn_arity_error(struct turn *turn)
+{
+	const struct command *command = turn->request->command;
+	char usage[COMMAND_USAGE_BYTES];
+	command_usage(command, usage, sizeof(usage));
+	turn_error(turn, ERROR_ARITY_USAGE, command->name, usage);
+}

@@ -137,6 +137,8 @@ void turn_error(struct turn *turn, const char *format, ...) __attribute__((forma
  * not when `index` is behind them all, and how the command is written. Redis's commands answer with
  * ERROR_SYNTAX as it is. */
 void turn_syntax_error(struct turn *turn, uint32_t index);
+/* The same of how many they are. */
+void turn_arity_error(struct turn *turn);
 
 static inline struct arena *turn_arena(struct turn *turn)
 {

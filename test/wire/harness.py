@@ -288,6 +288,12 @@ class WireTest(Case):
             reply.decode(),
             rf"^ERR syntax error at ('[A-Za-z]{{1,32}}'|argument \d+|the end): {command[0]} ", command)
 
+    def miscounts(self, command, *arguments):
+        """The same of their number. `command` is its whole name."""
+        reply = self.call(*command.split(" "), *arguments).decode()
+        start = f"ERR wrong number of arguments for '{command.lower().replace(' ', '|')}' command: {command}"
+        self.assertEqual(reply[:len(start)], start)
+
     def integer(self, value, *command):
         reply = self.call(*command)
         self.assertIs(type(reply), int, (command, reply))

@@ -140,14 +140,15 @@ class Errors(ObjectTest):
                         "DO.EXPORT Victim", "DO.EXPORT Victim a b", "DO.IMPORT Victim a",
                         "DO.RUNALARM Victim", "DO.EVICT Victim", "DO.EVICT Victim a b",
                         "DO.EXPIRE Victim a", "DO.TTL Victim", "DO.PERSIST Victim", "DO.ALARMS",
-                        "DO.CLASS", "DO.CLASS LOAD Name", "DO.CLASS DROP", "DO.CLASS DROP a b",
+                        "DO.CLASS LOAD Name", "DO.CLASS DROP", "DO.CLASS DROP a b",
                         "DO.CLASS SOURCE", "DO.CLASS LIST x"):
             words = command.split()
-            name = words[0].lower()
-            if name == "do.class" and len(words) > 1:
-                name += "|" + words[1].lower()
-            self.fails(f"ERR wrong number of arguments for '{name}' command", *words)
-        self.error("ERR", "DO.CLASS", "UNKNOWN")
+            if words[0] == "DO.CLASS":
+                words[:2] = [" ".join(words[:2])]
+            self.miscounts(*words)
+        self.fails("ERR wrong number of arguments for 'do.class' command", "DO.CLASS")
+        self.fails("ERR unknown subcommand 'UNKNOWN'. Try DO.CLASS HELP.", "DO.CLASS", "UNKNOWN")
+        self.fails("ERR unknown command 'DO.UNKNOWN'. Try DO HELP.", "DO.UNKNOWN")
 
     def test_options_that_are_none(self):
         identity = self.identity

@@ -580,8 +580,11 @@ class Refusals(SessionTest):
                                  ("touch",), ("rotate",), ("list", "user"), ("deluser",), ("scan",),
                                  ("lease", "x"), ("commit", "x", "p", "t"), ("release", "x", "p"),
                                  ("count", "x"), ("list", "user", "x", "y")):
-            self.refused(f"ERR wrong number of arguments for 'session.{name}' command",
-                         "SESSION." + name.upper(), *arguments)
+            self.miscounts("SESSION." + name.upper(), *arguments)
+        self.fails("ERR wrong number of arguments for 'session.list' command: SESSION.LIST USER user",
+                   "session.list", "ada")
+        self.fails("ERR unknown command 'Session.Foo'. Try SESSION HELP.", "Session.Foo", "ada")
+        self.fails("ERR unknown command 'sessions.foo', with args beginning with: ", "sessions.foo")
 
 
 @harness.only_holdfast

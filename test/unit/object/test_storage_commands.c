@@ -97,8 +97,8 @@ static void a_pair_that_is_wrong_spoils_the_whole_put(void **state)
 		"1", "", "2");
 	SAYS("-ERR a storage key is 1 to 2048 bytes long\r\n", do_put, "DO.PUT", "C", "id", "a",
 		"1", long_key, "2");
-	SAYS("-ERR wrong number of arguments for 'do.put' command\r\n", do_put, "DO.PUT", "C", "id",
-		"a", "1", "b");
+	SAYS("-ERR wrong number of arguments for 'handler' command: HANDLER words\r\n", do_put,
+		"DO.PUT", "C", "id", "a", "1", "b");
 	assert_int_equal(rig->effects, 0);
 	SAYS("$3\r\nold\r\n", do_get, "DO.GET", "C", "id", "a");
 	assert_absent(rig, "b");
