@@ -39,6 +39,15 @@ static inline void buffer_append(struct buffer *buffer, const void *bytes, size_
 	buffer->size += size;
 }
 
+/* In front of what it holds. */
+static inline void buffer_prepend(struct buffer *buffer, const void *bytes, size_t size)
+{
+	buffer_reserve(buffer, size);
+	memmove(buffer->data + size, buffer->data, buffer->size);
+	memcpy(buffer->data, bytes, size);
+	buffer->size += size;
+}
+
 static inline void buffer_append_text(struct buffer *buffer, const char *text)
 {
 	buffer_append(buffer, text, strlen(text));

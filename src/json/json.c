@@ -29,9 +29,10 @@
 struct check {
 	const char *at, *end;
 	const char *why;
-	bool any_bytes; /* strings need not be UTF-8 */
+	struct json_bounds bounds;
+	size_t values;
 	unsigned depth;
-	uint64_t objects[(LIMIT_JSON_DEPTH + LEVEL_BITS - 1) / LEVEL_BITS];
+	uint64_t objects[(LIMIT_IMPORT_DEPTH + LEVEL_BITS - 1) / LEVEL_BITS];
 };
 
 /* Bytes of a string that stand for themselves. */
@@ -41,7 +42,6 @@ static const bool plain[256] = {
 	['\\' + 1 ... 0x7f] = true,
 };
 
-static bool json_check_as(struct slice text, bool any_bytes, struct json_error *error);
 static bool text_check(struct check *check);
 static bool mark_check(struct check *check);
 static bool end_check(struct check *check);
@@ -65,12 +65,14 @@ static bool wrong(struct check *check, const char *why);
 
 bool json_check(struct slice text, struct json_error *error)
 {
-	return json_check_as(text, false, error);
+	static const struct json_bounds bounds = { LIMIT_JSON_DEPTH, LIMIT_JSON_VALUES, false };
+	return json_check_within(text, &bounds, error);
 }
 
 bool json_check_bytes(struct slice text, struct json_error *error)
 {
-	return json_check_as(text, true, error);
+	static const struct json_bounds bounds = { LIMIT_JSON_DEPTH, LIMIT_JSON_VALUES, true };
+	return json_check_within(text, &bounds, error);
 }
 
 bool json_is_object(struct slice text)
@@ -79,10 +81,11 @@ bool json_is_object(struct slice text)
 	return at < end && *at == '{';
 }
 
-static bool json_check_as(struct slice text, bool any_bytes, struct json_error *error)
+bool json_check_within(
+	struct slice text, const struct json_bounds *bounds, struct json_error *error)
 {
 	const char *data = text.size > 0 ? text.data : "";
-	struct check check = { .at = data, .end = data + text.size, .any_bytes = any_bytes };
+	struct check check = { .at = data, .end = data + text.size, .bounds = *bounds };
 	if (text_check(&check))
 		return true;
 	if (error)
@@ -162,6 +165,8 @@ static bool value_check(struct check *check)
 	for (;;) {
 		check->at = json_space_skip(check->at, check->end);
 		char c = check->at < check->end ? *check->at : '\0';
+		if (check->values++ == check->bounds.values)
+			return wrong(check, "too many values");
 		if (c != '{' && c != '[')
 			return scalar_check(check);
 		if (!open_check(check, c == '{'))
@@ -206,7 +211,7 @@ static bool member_check(struct check *check)
 static bool open_check(struct check *check, bool object)
 {
 	unsigned level = check->depth;
-	if (level == LIMIT_JSON_DEPTH)
+	if (level == check->bounds.depth)
 		return wrong(check, "nested too deeply");
 	uint64_t bit = (uint64_t)1 << level % LEVEL_BITS;
 	uint64_t *bits = &check->objects[level / LEVEL_BITS];
@@ -246,7 +251,7 @@ static bool string_check(struct check *check)
 		if (take(check, '\\')) {
 			if (!escape_check(check))
 				return false;
-		} else if (check->any_bytes && sees(check, 0x80, 0xff)) {
+		} else if (check->bounds.any_bytes && sees(check, 0x80, 0xff)) {
 			check->at++;
 		} else if (sees(check, 0x80, 0xff)) {
 			if (!utf8_check(check))

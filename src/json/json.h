@@ -18,14 +18,26 @@ struct json_error {
 };
 
 /* One whole text of RFC 8259 in valid UTF-8 with at most LIMIT_JSON_DEPTH arrays and objects within
- * each other. As with JSON.parse names of an object may repeat, and an escape may be a surrogate
- * without its other half. Before the value may stand a byte order mark and white space, behind it
- * any white space of JavaScript. `error` is set when it is false, and may be NULL. */
+ * each other and LIMIT_JSON_VALUES values. As with JSON.parse names of an object may repeat, and an
+ * escape may be a surrogate without its other half. Before the value may stand a byte order mark
+ * and white space, behind it any white space of JavaScript. `error` is set when it is false, and
+ * may be NULL. */
 bool json_check(struct slice text, struct json_error *error);
 /* The same, but strings may have any bytes from 0x80: what a browser's response.json() reads. */
 bool json_check_bytes(struct slice text, struct json_error *error);
 
-/* The rest take text that either has accepted, of up to UINT32_MAX bytes in merges. Names are
+struct json_bounds {
+	unsigned depth; /* up to LIMIT_IMPORT_DEPTH */
+	size_t values;
+	bool any_bytes;
+};
+
+/* The same within other bounds. */
+bool json_check_within(
+	struct slice text, const struct json_bounds *bounds, struct json_error *error);
+
+/* The rest take text that one of these has accepted (within the bounds of json_check, where it is
+ * not said otherwise), of up to UINT32_MAX bytes in merges. Names are
  * compared after unescaping, half a surrogate pair being the three bytes that UTF-8 would give it;
  * of members of one name in an object the last counts. */
 
@@ -46,5 +58,9 @@ void json_merge_patch(struct slice base, struct slice patch, struct buffer *out)
  * before a dot or a backslash takes it literally. The empty path is the member whose name is empty.
  * `out` becomes the value's text, within `text`. False when there is none. */
 bool json_find(struct slice text, struct slice path, struct slice *out);
+
+/* Takes the first element off `rest`: an array's text, then what earlier calls have left of it.
+ * False at the end. Any bounds. */
+bool json_element(struct slice *rest, struct slice *out);
 
 #endif

@@ -130,6 +130,18 @@ static const char *array_search(struct search *search, const char *at, size_t st
 	return at;
 }
 
+bool json_element(struct slice *rest, struct slice *out)
+{
+	const char *at = rest->data, *end = rest->data + rest->size;
+	if (*at++ == ']' || !json_entry_begin(&at, end))
+		return false;
+	const char *behind = json_value_skip(at, end);
+	*out = slice_of(at, (size_t)(behind - at));
+	behind = json_space_skip(behind, end);
+	*rest = slice_of(behind, (size_t)(end - behind));
+	return true;
+}
+
 static bool name_is(struct slice name, bool escaped, const struct step *step)
 {
 	if (!escaped && !step->escaped)

@@ -34,6 +34,8 @@ struct packing {
 	struct buffer *out;
 	size_t start; /* of the value in `out` */
 	size_t bytes_max;
+	size_t parts;
+	size_t parts_max;
 	unsigned depth;
 	const void *path[LIMIT_PACKED_DEPTH]; /* the tables that we are in */
 };
@@ -54,7 +56,9 @@ static int table_room(uint64_t count);
 
 void lua_value_pack(lua_State *L, int index, struct buffer *out, size_t bytes_max)
 {
-	struct packing packing = { .out = out, .start = out->size, .bytes_max = bytes_max };
+	struct packing packing = {
+		.out = out, .start = out->size, .bytes_max = bytes_max, .parts_max = SIZE_MAX
+	};
 	pack_value(L, lua_absindex(L, index), &packing);
 }
 
@@ -75,7 +79,10 @@ void lua_value_to_stored(
 		return;
 	}
 	scratch->size = 0;
-	lua_value_pack(L, index, scratch, bytes_max);
+	struct packing packing = {
+		.out = scratch, .bytes_max = bytes_max, .parts_max = LIMIT_STORED_PARTS
+	};
+	pack_value(L, lua_absindex(L, index), &packing);
 	out->data = buffer_slice(scratch);
 }
 
@@ -107,6 +114,9 @@ static void pack_value(lua_State *L, int index, struct packing *packing)
 	int type = lua_type(L, index);
 	bool is_null = type == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
 	sandbox_charge(L, 1);
+	if (packing->parts++ == packing->parts_max)
+		luaL_error(L, "a table with more than %d keys and values cannot be stored",
+			LIMIT_STORED_PARTS);
 	if (type == LUA_TNIL)
 		packed_add_nil(out);
 	else if (is_null)

@@ -20,8 +20,9 @@
 void lua_value_pack(lua_State *L, int index, struct buffer *out, size_t bytes_max);
 /* Pushes one value; the bytes must be packed_is_whole. */
 void lua_value_push(lua_State *L, struct slice packed);
-/* The same for storage values: strings stand as VALUE_BYTES. lua_value_to_stored empties `scratch`
- * and leaves out->data pointing into the Lua string or into it. */
+/* The same for storage values: strings stand as VALUE_BYTES, and a table has at most
+ * LIMIT_STORED_PARTS. lua_value_to_stored empties `scratch` and leaves out->data pointing into the
+ * Lua string or into it. */
 void lua_value_to_stored(
 	lua_State *L, int index, struct buffer *scratch, size_t bytes_max, struct value *out);
 void lua_value_push_stored(lua_State *L, const struct value *value);

@@ -548,6 +548,18 @@ bool objects_enter(
 	return true;
 }
 
+bool objects_enter_or_go_on(
+	struct turn *turn, bool *entered, enum objects_intent intent, struct storage *storage)
+{
+	struct object_name name = { turn_argument(turn, 1), turn_argument(turn, 2) };
+	if (*entered)
+		storage_open(storage, turn, &name);
+	else if (!objects_enter(turn, 1, intent, storage))
+		return false;
+	*entered = true;
+	return true;
+}
+
 void objects_leave(struct turn *turn, struct storage *storage)
 {
 	if (!turn->request->failed)

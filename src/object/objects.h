@@ -71,6 +71,10 @@ enum objects_intent {
  * will run again from its start. Without turn->objects the gate is open. */
 bool objects_enter(
 	struct turn *turn, uint32_t first, enum objects_intent intent, struct storage *storage);
+/* The same for handlers whose turns pause: these hold the shard, so what the first has entered
+ * nobody has changed since. `entered` is in the turn's state. */
+bool objects_enter_or_go_on(
+	struct turn *turn, bool *entered, enum objects_intent intent, struct storage *storage);
 /* The turn's end: closes the storage unless the turn has failed. */
 void objects_leave(struct turn *turn, struct storage *storage);
 /* Drops the instance as soon as no call is in it. False when there is none. */

@@ -39,17 +39,11 @@ struct visit {
 	uint64_t shown;
 };
 
-/* Turns that pause hold the shard: the object has been entered by the first, and nobody has changed
- * it since. */
 static bool enter_or_go_on(
 	struct turn *turn, struct visit *visit, enum objects_intent intent, struct storage *storage)
 {
-	struct object_name name = { turn_argument(turn, 1), turn_argument(turn, 2) };
-	if (visit->entered)
-		storage_open(storage, turn, &name);
-	else if (!objects_enter(turn, 1, intent, storage))
+	if (!objects_enter_or_go_on(turn, &visit->entered, intent, storage))
 		return false;
-	visit->entered = true;
 	progress_from(&visit->at, FIRST);
 	return true;
 }
@@ -159,10 +153,7 @@ static void head_list(struct turn *turn, uint64_t count)
 	buffer_init(&head);
 	struct writer writer = { .out = &head, .protocol = turn->writer.protocol };
 	writer_array(&writer, count);
-	buffer_reserve(reply, head.size);
-	memmove(reply->data + head.size, reply->data, reply->size);
-	memcpy(reply->data, head.data, head.size);
-	reply->size += head.size;
+	buffer_prepend(reply, head.data, head.size);
 	buffer_fini(&head);
 }
 

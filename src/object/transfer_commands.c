@@ -24,7 +24,8 @@
  *                                              has such, and the rest; "object" in place of
  *                                              "pairs": one that is a JSON object
  *
- * An import is read and judged whole before the object is entered; its writes are one change.
+ * An import is read and judged whole before the object is entered; its writes are one change. Both
+ * go value by value and pause on the way: a value by itself is bounded by LIMIT_JSON_VALUES.
  *
  * Threads: the turn's; DO.NEWID its connection's loop.
  */
@@ -36,6 +37,10 @@
 #include "object/objects.h"
 #include "object/transfer_text.h"
 
+/* jansson's macro; src/json has a function of the name. */
+#undef json_is_object
+#include "json/json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +48,14 @@
 #define FORMAT_VERSION 1
 #define ID_BYTES       16
 
-/* An object on its way out. */
+/* An object on its way out: the reply is the text, and gets its length in front at the end. */
 struct export
 {
-	struct buffer text;
+	struct buffer *text;
 	size_t bytes_max;
 	bool first; /* of a list */
+	bool entered;
+	struct slice last; /* key that has been written; data NULL: none */
 };
 
 struct import_value {
@@ -56,12 +63,17 @@ struct import_value {
 	struct value value;
 };
 
-/* An object on its way in: all of it in the request's arena. */
+/* An object on its way in: all of it in the request's arena, from turn to turn. */
 struct import {
 	struct turn *turn;
 	char place[64]; /* what is being read, for errors */
+	struct slice text;
+	struct slice rest; /* of the array of values; data NULL: nothing has been read */
+	bool is_read;
+	bool entered;
 	struct import_value *values;
 	size_t value_count;
+	size_t written; /* values */
 	struct schedule *schedules;
 	uint32_t schedule_count;
 	int64_t alarm_ms; /* 0: none */
@@ -71,9 +83,11 @@ struct import {
 	int64_t sliding_ms;
 };
 
-static bool write_object(struct export *export, struct storage *storage);
-static bool read_object(struct import *import, struct slice text);
-static void write_import(struct storage *storage, const struct import *import);
+static void write_begin(struct export *export, const struct storage *storage);
+static bool write_values(struct export *export, struct turn *turn, struct storage *storage);
+static void write_end(struct export *export, struct storage *storage);
+static bool read_object(struct import *import);
+static bool write_import(struct storage *storage, struct import *import);
 
 void do_newid(struct connection *connection, struct request *request)
 {
@@ -86,22 +100,43 @@ void do_newid(struct connection *connection, struct request *request)
 	writer_bulk_text(&writer, text);
 }
 
+static size_t export_bytes_max(const struct turn *turn)
+{
+	uint64_t value_bytes_max = (uint64_t)turn->config->value_bytes_max;
+	return value_bytes_max < LIMIT_JSON_BYTES ? value_bytes_max : LIMIT_JSON_BYTES;
+}
+
+/* The reply so far becomes a bulk string. */
+static void head_bulk(struct turn *turn)
+{
+	char head[32];
+	int size = snprintf(head, sizeof(head), "$%zu\r\n", turn->writer.out->size);
+	buffer_prepend(turn->writer.out, head, (size_t)size);
+	buffer_append_text(turn->writer.out, "\r\n");
+}
+
 void do_export(struct turn *turn)
 {
 	struct storage storage;
-	if (!objects_enter(turn, 1, OBJECTS_LOOK, &storage))
+	struct export *export = turn_state(turn, sizeof(*export));
+	bool begins = !export->entered;
+	if (!objects_enter_or_go_on(turn, &export->entered, OBJECTS_LOOK, &storage))
 		return;
-	int64_t value_bytes_max = turn->config->value_bytes_max;
-	struct export export = { .bytes_max = LIMIT_JSON_BYTES };
-	if (value_bytes_max < (int64_t) export.bytes_max)
-		export.bytes_max = (size_t)value_bytes_max;
-	if (!record_exists(&storage.record))
+	export->text = turn->writer.out;
+	export->bytes_max = export_bytes_max(turn);
+	if (!record_exists(&storage.record)) {
 		writer_null(&turn->writer);
-	else if (write_object(&export, &storage))
-		writer_bulk(&turn->writer, buffer_slice(&export.text));
-	else
-		turn_error(turn, ERROR_EXPORT_SIZE, export.bytes_max);
-	buffer_fini(&export.text);
+	} else {
+		if (begins)
+			write_begin(export, &storage);
+		if (!write_values(export, turn, &storage)) {
+			write_end(export, &storage);
+			if (export->text->size > export->bytes_max)
+				turn_error(turn, ERROR_EXPORT_SIZE, export->bytes_max);
+			else
+				head_bulk(turn);
+		}
+	}
 	objects_leave(turn, &storage);
 }
 
@@ -109,21 +144,22 @@ void do_import(struct turn *turn)
 {
 	uint32_t count = turn->request->argument_count;
 	bool replace = count > 4 && slice_is(turn_argument(turn, 4), "replace");
-	struct import import = { .turn = turn };
+	struct import *import = turn_state(turn, sizeof(*import));
 	struct storage storage;
 	if (count > (replace ? 5 : 4)) {
 		turn_syntax_error(turn, replace ? 5 : 4);
 		return;
 	}
-	if (!read_object(&import, turn_argument(turn, 3)) ||
-		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
+	import->turn = turn;
+	import->text = turn_argument(turn, 3);
+	bool begins = !import->entered;
+	if (!read_object(import) ||
+		!objects_enter_or_go_on(turn, &import->entered, OBJECTS_WRITE, &storage))
 		return;
-	if (record_exists(&storage.record) && !replace) {
+	if (begins && record_exists(&storage.record) && !replace)
 		turn_error(turn, ERROR_OBJECT_EXISTS);
-	} else {
-		write_import(&storage, &import);
+	else if (write_import(&storage, import))
 		writer_ok(&turn->writer);
-	}
 	objects_leave(turn, &storage);
 }
 
@@ -133,64 +169,87 @@ void do_import(struct turn *turn)
 static void separate(struct export *export)
 {
 	if (!export->first)
-		buffer_append_text(&export->text, ",");
+		buffer_append_text(export->text, ",");
 	export->first = false;
 }
 
 static void write_field(struct export *export, const char *name, int64_t number)
 {
 	separate(export);
-	buffer_format(&export->text, "\"%s\":%lld", name, (long long)number);
+	buffer_format(export->text, "\"%s\":%lld", name, (long long)number);
 }
 
 static void write_text_field(struct export *export, const char *name, struct slice text)
 {
 	separate(export);
-	buffer_format(&export->text, "\"%s\":", name);
-	transfer_write_string(&export->text, text);
+	buffer_format(export->text, "\"%s\":", name);
+	transfer_write_string(export->text, text);
 }
 
-static bool write_values(struct export *export, struct storage *storage)
+static void write_begin(struct export *export, const struct storage *storage)
+{
+	export->first = true;
+	buffer_append_text(export->text, "{");
+	write_field(export, "holdfast-object", FORMAT_VERSION);
+	write_text_field(export, "class", storage->name.class_name);
+	write_text_field(export, "id", storage->name.id);
+	buffer_append_text(export->text, ",\"values\":[");
+	export->first = true;
+}
+
+/* From where the last turn ended. True: the turn pauses, and there may be more. */
+static bool write_values(struct export *export, struct turn *turn, struct storage *storage)
 {
 	struct storage_list list;
-	struct storage_range range = { 0 };
+	struct storage_range range = { .start_after = export->last, .may_rest = true };
 	struct slice key;
 	struct value value;
-	bool fits = true;
-	buffer_append_text(&export->text, ",\"values\":[");
-	export->first = true;
+	char last[LIMIT_KEY_BYTES];
+	size_t last_size = 0;
+	bool more = true, pauses = false;
 	storage_list_open(&list, storage, &range);
-	while (fits && storage_list_next(&list, &key, &value)) {
+	struct turn_mark mark = turn_mark(turn);
+	while (export->text->size <= export->bytes_max && !(pauses = turn_pauses(turn))) {
+		more = storage_list_next(&list, &key, &value);
+		if (!more)
+			break;
 		separate(export);
-		buffer_append_text(&export->text, "[");
-		transfer_write_string(&export->text, key);
-		buffer_append_text(&export->text, ",");
-		transfer_write_value(&export->text, &value);
-		buffer_append_text(&export->text, "]");
-		fits = export->text.size <= export->bytes_max;
+		buffer_append_text(export->text, "[");
+		transfer_write_string(export->text, key);
+		buffer_append_text(export->text, ",");
+		transfer_write_value(export->text, &value);
+		buffer_append_text(export->text, "]");
+		memcpy(last, key.data, key.size);
+		last_size = key.size;
+		turn_rewind(turn, &mark);
 	}
+	if (!more && storage_list_rests(&list)) {
+		turn_continue_here(turn);
+		pauses = true;
+	}
+	if (pauses && last_size > 0)
+		export->last = arena_copy(turn_arena(turn), slice_of(last, last_size));
 	storage_list_close(&list);
-	buffer_append_text(&export->text, "]");
-	return fits;
+	return pauses;
 }
 
 static void write_alarm(struct export *export, const struct object_record *record)
 {
-	buffer_append_text(&export->text, ",\"alarm\":{");
+	buffer_append_text(export->text, ",\"alarm\":{");
 	export->first = true;
 	write_field(export, "at", record->alarm_ms);
 	if (record->alarm_due_ms != record->alarm_ms)
 		write_field(export, "due", record->alarm_due_ms);
 	if (record->alarm_tries != 0)
 		write_field(export, "tries", record->alarm_tries);
-	buffer_append_text(&export->text, "}");
+	buffer_append_text(export->text, "}");
 }
 
 static bool write_schedule(void *context, const struct schedule *schedule)
 {
 	struct export *export = context;
 	separate(export);
-	buffer_append_text(&export->text, "{");
+	buffer_append_text(export->text, "{");
 	export->first = true;
 	write_text_field(export, "name", schedule->name);
 	if (schedule->cron.size > 0)
@@ -199,51 +258,44 @@ static bool write_schedule(void *context, const struct schedule *schedule)
 		write_field(export, "every", schedule->every_ms);
 	write_text_field(export, "method", schedule->method);
 	if (schedule->argument.size > 0) {
-		buffer_append_text(&export->text, ",\"argument\":");
-		transfer_write_packed(&export->text, schedule->argument);
+		buffer_append_text(export->text, ",\"argument\":");
+		transfer_write_packed(export->text, schedule->argument);
 	}
 	write_field(export, "next", schedule->next_ms);
 	if (schedule->due_ms != schedule->next_ms)
 		write_field(export, "due", schedule->due_ms);
 	if (schedule->tries != 0)
 		write_field(export, "tries", schedule->tries);
-	buffer_append_text(&export->text, "}");
-	return export->text.size <= export->bytes_max;
+	buffer_append_text(export->text, "}");
+	return export->text->size <= export->bytes_max;
 }
 
 static void write_life(struct export *export, const struct object_record *record)
 {
-	buffer_append_text(&export->text, ",\"life\":{");
+	buffer_append_text(export->text, ",\"life\":{");
 	export->first = true;
 	write_field(export, "expires", record->expire_ms);
 	if (record->life_ms != 0)
 		write_field(export, "sliding", record->life_ms);
-	buffer_append_text(&export->text, "}");
+	buffer_append_text(export->text, "}");
 }
 
-/* False: it is too large. */
-static bool write_object(struct export *export, struct storage *storage)
+static void write_end(struct export *export, struct storage *storage)
 {
 	const struct object_record *record = &storage->record;
-	export->first = true;
-	buffer_append_text(&export->text, "{");
-	write_field(export, "holdfast-object", FORMAT_VERSION);
-	write_text_field(export, "class", storage->name.class_name);
-	write_text_field(export, "id", storage->name.id);
-	if (!write_values(export, storage))
-		return false;
+	buffer_append_text(export->text, "]");
+	export->first = false;
 	if (record->alarm_ms != 0)
 		write_alarm(export, record);
 	if (record->schedules > 0) {
-		buffer_append_text(&export->text, ",\"schedules\":[");
+		buffer_append_text(export->text, ",\"schedules\":[");
 		export->first = true;
 		storage_each_schedule(storage, write_schedule, export);
-		buffer_append_text(&export->text, "]");
+		buffer_append_text(export->text, "]");
 	}
 	if (record->expire_ms != 0)
 		write_life(export, record);
-	buffer_append_text(&export->text, "}");
-	return export->text.size <= export->bytes_max;
+	buffer_append_text(export->text, "}");
 }
 
 /* --- in ------------------------------------------------------------------------------------------
@@ -263,10 +315,25 @@ __attribute__((format(printf, 2, 3))) static bool wrong(
 	return false;
 }
 
+/* Of what has been found to be JSON. NULL: answered with an error. */
+static json_t *parse(struct import *import, struct slice text)
+{
+	static const struct json_bounds bounds = { LIMIT_IMPORT_DEPTH, LIMIT_JSON_VALUES, true };
+	json_error_t error;
+	if (!json_check_within(text, &bounds, NULL)) {
+		wrong(import, "there are more than %d values in it", LIMIT_JSON_VALUES);
+		return NULL;
+	}
+	json_t *json = transfer_parse(text, &error);
+	if (json == NULL)
+		wrong(import, "%s", error.text);
+	return json;
+}
+
 /* An object with no other fields than these. */
 static bool check_fields(struct import *import, json_t *json, const char *const *names)
 {
-	if (!json_is_object(json))
+	if (json_typeof(json) != JSON_OBJECT)
 		return wrong(import, "is not an object");
 	const char *name;
 	json_t *value;
@@ -340,19 +407,36 @@ static int compare_values(const void *a, const void *b)
 	return slice_compare(first->key, second->key);
 }
 
-static bool read_values(struct import *import, json_t *json)
+static bool check_values(struct import *import, json_t *json)
 {
-	size_t count = json_array_size(json);
 	strcpy(import->place, "values");
-	if (!check_array(import, json))
-		return false;
+	return check_array(import, json);
+}
+
+/* For the elements of the array. */
+static void make_room(struct import *import, struct slice array)
+{
+	struct slice rest = array, element;
+	size_t count = 0;
+	while (json_element(&rest, &element))
+		count++;
 	import->values = arena_alloc(turn_arena(import->turn), count * sizeof(*import->values));
-	import->value_count = count;
-	for (size_t i = 0; i < count; i++) {
-		snprintf(import->place, sizeof(import->place), "values[%zu]", i);
-		if (!read_pair(import, json_array_get(json, i), &import->values[i]))
-			return false;
-	}
+	import->rest = array;
+}
+
+static bool read_element(struct import *import, struct slice element)
+{
+	snprintf(import->place, sizeof(import->place), "values[%zu]", import->value_count);
+	json_t *json = parse(import, element);
+	bool good = json && read_pair(import, json, &import->values[import->value_count]);
+	json_decref(json);
+	import->value_count += good;
+	return good;
+}
+
+static bool check_keys(struct import *import)
+{
+	size_t count = import->value_count;
 	if (count > 1)
 		qsort(import->values, count, sizeof(*import->values), compare_values);
 	strcpy(import->place, "values");
@@ -360,6 +444,18 @@ static bool read_values(struct import *import, json_t *json)
 		if (slice_equal(import->values[i].key, import->values[i - 1].key))
 			return wrong(import, "a key is there twice");
 	return true;
+}
+
+/* From where the last turn ended; false: it is wrong, or the turn pauses. */
+static bool read_values(struct import *import)
+{
+	struct slice element, rest = import->rest;
+	while (json_element(&rest, &element)) {
+		if (turn_pauses(import->turn) || !read_element(import, element))
+			return false;
+		import->rest = rest;
+	}
+	return check_keys(import);
 }
 
 static bool read_alarm(struct import *import, json_t *json)
@@ -462,7 +558,7 @@ static bool read_life(struct import *import, json_t *json)
 	return import->expire_ms > now_ms || wrong(import, "it has ended");
 }
 
-static bool read_parts(struct import *import, json_t *json)
+static bool read_fields(struct import *import, json_t *json)
 {
 	static const char *const names[] = { "holdfast-object", "class", "id", "values", "alarm",
 		"schedules", "life", NULL };
@@ -473,33 +569,61 @@ static bool read_parts(struct import *import, json_t *json)
 			&version) &&
 		read_text(import, json, "class", 0, LIMIT_CLASS_NAME_BYTES, &unused) &&
 		read_text(import, json, "id", 0, LIMIT_KEY_BYTES, &unused) &&
-		read_values(import, json_object_get(json, "values")) &&
+		check_values(import, json_object_get(json, "values")) &&
 		read_alarm(import, json_object_get(json, "alarm")) &&
 		read_schedules(import, json_object_get(json, "schedules")) &&
 		read_life(import, json_object_get(json, "life"));
 }
 
-/* False: answered with an error. */
-static bool read_object(struct import *import, struct slice text)
+/* The text with an empty array in place of the values. */
+static struct slice text_without(struct import *import, struct slice values)
 {
-	json_error_t error;
+	struct slice text = import->text;
+	size_t before = (size_t)(values.data - text.data), after = before + values.size;
+	char *memory = arena_alloc(turn_arena(import->turn), text.size - values.size + 2);
+	memcpy(memory, text.data, before);
+	memcpy(memory + before, "[]", 2);
+	memcpy(memory + before + 2, text.data + after, text.size - after);
+	return slice_of(memory, text.size - values.size + 2);
+}
+
+/* All but the values, of which it is known then where they stand. */
+static bool read_parts(struct import *import)
+{
+	static const struct json_bounds any = { LIMIT_IMPORT_DEPTH, SIZE_MAX, true };
+	struct json_error error;
+	struct slice text = import->text, values = slice_text("[]");
 	if (text.size > LIMIT_JSON_BYTES)
 		return wrong(import, "the text of %zu bytes is longer than %zu", text.size,
 			LIMIT_JSON_BYTES);
-	json_t *json = transfer_parse(text, &error);
-	if (json == NULL)
-		return wrong(import, "at byte %d: %s", error.position, error.text);
-	bool good = read_parts(import, json);
+	if (!json_check_within(text, &any, &error))
+		return wrong(import, "at byte %zu: %s", error.position, error.why);
+	if (!json_find(text, slice_text("values"), &values) || *values.data != '[')
+		values = slice_text("[]");
+	else
+		text = text_without(import, values);
+	json_t *json = parse(import, text);
+	bool good = json && read_fields(import, json);
 	json_decref(json);
+	if (good)
+		make_room(import, values);
 	return good;
 }
 
-/* A life goes on from where it was: storage_expire files its end, then a use makes it longer. */
-static void write_import(struct storage *storage, const struct import *import)
+/* False: answered with an error, or the turn pauses. */
+static bool read_object(struct import *import)
 {
-	storage_delete_all(storage, false);
-	for (size_t i = 0; i < import->value_count; i++)
-		storage_put(storage, import->values[i].key, &import->values[i].value);
+	if (import->is_read)
+		return true;
+	if (import->rest.data == NULL && !read_parts(import))
+		return false;
+	import->is_read = read_values(import);
+	return import->is_read;
+}
+
+/* A life goes on from where it was: storage_expire files its end, then a use makes it longer. */
+static void write_times(struct storage *storage, const struct import *import)
+{
 	if (import->alarm_ms != 0) {
 		storage_set_alarm(storage, import->alarm_ms);
 		if (import->alarm_tries > 0 || import->alarm_due_ms != import->alarm_ms)
@@ -512,4 +636,19 @@ static void write_import(struct storage *storage, const struct import *import)
 		storage_expire(storage, import->expire_ms - import->turn->now_ms, false);
 		storage->record.life_ms = import->sliding_ms;
 	}
+}
+
+/* False: the turn pauses. */
+static bool write_import(struct storage *storage, struct import *import)
+{
+	if (import->written == 0)
+		storage_delete_all(storage, false);
+	for (; import->written < import->value_count; import->written++) {
+		if (turn_pauses(import->turn))
+			return false;
+		struct import_value *value = &import->values[import->written];
+		storage_put(storage, value->key, &value->value);
+	}
+	write_times(storage, import);
+	return true;
 }

@@ -277,6 +277,42 @@ static void accepts_any_bytes_in_strings_where_that_is_asked_for(void **state)
 	assert_false(json_check_bytes(slice_text("\"\\\xff\""), NULL));
 }
 
+/* Names do not count. */
+static void refuses_more_values_than_are_allowed(void **state)
+{
+	const struct json_bounds bounds = { 5, 6, false };
+	static const char six[] = "[{\"a\":1,\"b\":2},[],null]", seven[] = "[1,2,[],{},3,4]";
+	struct json_error error;
+	assert_true(json_check_within(slice_text(six), &bounds, NULL));
+	assert_false(json_check_within(slice_text(seven), &bounds, &error));
+	assert_string_equal(error.why, "too many values");
+	assert_int_equal(error.position, strlen(seven) - 2);
+	/* An array of so many is one too many. */
+	size_t size = 2 * (size_t)LIMIT_JSON_VALUES + 1;
+	char *text = test_malloc(size);
+	for (size_t i = 0; i < size; i++)
+		text[i] = i % 2 ? '1' : ',';
+	text[0] = '[';
+	text[size - 1] = ']';
+	assert_false(json_check(slice_of(text, size), &error));
+	assert_int_equal(error.position, size - 2);
+	text[size - 3] = ']';
+	assert_true(json_check(slice_of(text, size - 2), NULL));
+	test_free(text);
+}
+
+static void nests_as_deeply_as_is_allowed(void **state)
+{
+	for (unsigned depth = 1; depth <= LIMIT_IMPORT_DEPTH; depth += 51) {
+		const struct json_bounds bounds = { depth, SIZE_MAX, false };
+		char text[2 * LIMIT_IMPORT_DEPTH + 2];
+		memset(text, '[', depth + 1);
+		memset(text + depth + 1, ']', depth + 1);
+		assert_false(json_check_within(slice_of(text, 2 * depth + 2), &bounds, NULL));
+		assert_true(json_check_within(slice_of(text + 1, 2 * depth), &bounds, NULL));
+	}
+}
+
 static void refuses_control_characters_wherever_they_stand_in_a_string(void **state)
 {
 	char text[40];
@@ -468,6 +504,8 @@ int main(void)
 		cmocka_unit_test(accepts_strings_with_all_escapes_and_characters),
 		cmocka_unit_test(accepts_a_surrogate_without_its_other_half),
 		cmocka_unit_test(accepts_any_bytes_in_strings_where_that_is_asked_for),
+		cmocka_unit_test(refuses_more_values_than_are_allowed),
+		cmocka_unit_test(nests_as_deeply_as_is_allowed),
 		cmocka_unit_test(refuses_control_characters_wherever_they_stand_in_a_string),
 		cmocka_unit_test(refuses_broken_escapes_at_their_first_wrong_byte),
 		cmocka_unit_test(refuses_what_is_not_utf_8_at_its_first_wrong_byte),

@@ -47,6 +47,21 @@ static void finds_members_and_elements_by_a_dotted_path(void **state)
 	assert_finds("[[],{}]", "1", "{}");
 }
 
+static void takes_elements_off_the_front(void **state)
+{
+	static const char text[] = "[ 1 ,\"],[\" , [2, [ ] ],{\"a\":[]}\t]";
+	static const char *const elements[] = { "1", "\"],[\"", "[2, [ ] ]", "{\"a\":[]}" };
+	struct slice rest = slice_text(text), out;
+	for (size_t i = 0; i < COUNT(elements); i++) {
+		assert_true(json_element(&rest, &out));
+		assert_true(slice_equal(out, slice_text(elements[i])));
+	}
+	assert_false(json_element(&rest, &out));
+	assert_false(json_element(&rest, &out));
+	rest = slice_text("[\n ]");
+	assert_false(json_element(&rest, &out));
+}
+
 static void finds_nothing_where_the_path_leads_nowhere(void **state)
 {
 	static const char text[] = "{\"a\":{\"b\":[1,2]},\"s\":\"a.b\",\"n\":null,\"0\":5}";
@@ -168,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_members_and_elements_by_a_dotted_path),
+		cmocka_unit_test(takes_elements_off_the_front),
 		cmocka_unit_test(finds_nothing_where_the_path_leads_nowhere),
 		cmocka_unit_test(takes_an_empty_step_as_the_empty_name),
 		cmocka_unit_test(takes_dots_and_backslashes_literally_behind_a_backslash),

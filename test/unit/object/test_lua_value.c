@@ -362,16 +362,32 @@ static int to_stored_protected(lua_State *L)
 {
 	struct fixture *fixture = lua_touserdata(L, lua_upvalueindex(1));
 	struct value value;
-	lua_value_to_stored(L, 1, &fixture->scratch, 3, &value);
+	lua_value_to_stored(L, 1, &fixture->scratch, (size_t)luaL_optinteger(L, 2, 3), &value);
 	return 0;
+}
+
+static void set_store(struct fixture *fixture)
+{
+	lua_pushlightuserdata(fixture->L, fixture);
+	lua_pushcclosure(fixture->L, to_stored_protected, 1);
+	lua_setglobal(fixture->L, "store");
+}
+
+static void what_is_stored_has_a_bound_on_its_parts(void **state)
+{
+	struct fixture *fixture = *state;
+	set_store(fixture);
+	evaluate(fixture->L,
+		"t = {{}} for i = 1, 49999 do t[1]['k' .. i] = i end store(t, 1 << 24) "
+		"t[2] = true return select(2, pcall(store, t, 1 << 24))");
+	assert_string_equal(lua_tostring(fixture->L, -1),
+		"a table with more than 100000 keys and values cannot be stored");
 }
 
 static void a_stored_string_has_the_same_limit(void **state)
 {
 	struct fixture *fixture = *state;
-	lua_pushlightuserdata(fixture->L, fixture);
-	lua_pushcclosure(fixture->L, to_stored_protected, 1);
-	lua_setglobal(fixture->L, "store");
+	set_store(fixture);
 	evaluate(fixture->L, "store('abc') return select(2, pcall(store, 'abcd'))");
 	assert_string_equal(
 		lua_tostring(fixture->L, -1), "a value of more than 3 bytes cannot be stored");
@@ -490,6 +506,7 @@ int main(void)
 		cmocka_unit_test(what_is_packed_needs_room_in_the_class),
 		cmocka_unit_test(stored_strings_stand_as_they_are),
 		cmocka_unit_test(other_stored_values_are_packed_into_an_emptied_scratch),
+		cmocka_unit_test(what_is_stored_has_a_bound_on_its_parts),
 		cmocka_unit_test(a_stored_string_has_the_same_limit),
 		cmocka_unit_test(random_values_come_back_deeply_equal),
 	};

@@ -506,14 +506,14 @@ static const struct wrong_text {
 	const char *text;
 	const char *reply;
 } wrong_texts[] = {
-	{ "", "-BADIMPORT at byte 0: '[' or '{' expected near end of file" },
-	{ "{\"holdfast-object\":1", "-BADIMPORT at byte 20: '}' expected near end of file" },
+	{ "", "-BADIMPORT at byte 0: the text ends too early" },
+	{ "{\"holdfast-object\":1", "-BADIMPORT at byte 20: the text ends too early" },
 	{ "[]", "-BADIMPORT is not an object" },
 	{ "{}", "-BADIMPORT field \"holdfast-object\" is not an integer from 1 to 1" },
 	{ "{\"holdfast-object\":2}",
 		"-BADIMPORT field \"holdfast-object\" is not an integer from 1 to 1" },
 	{ HEAD "\"holdfast-object\":1}",
-		"-BADIMPORT at byte 38: duplicate object key near '\"holdfast-object\"'" },
+		"-BADIMPORT duplicate object key near '\"holdfast-object\"'" },
 	{ HEAD "\"value\":[]}", "-BADIMPORT field \"value\" is unknown" },
 	{ HEAD "\"id\":5}", "-BADIMPORT field \"id\" is neither a string nor {\"base64\": ...}" },
 	{ HEAD "\"values\":{}}", "-BADIMPORT values: is not an array" },
@@ -558,7 +558,7 @@ static const struct wrong_text {
 	{ HEAD "\"values\":[[\"a\",{\"base64\":1}]]}",
 		"-BADIMPORT values[0]: the value has \"base64\" that is not base64 with padding" },
 	{ HEAD "\"values\":[[\"a\",99999999999999999999]]}",
-		"-BADIMPORT at byte 56: too big integer near '99999999999999999999'" },
+		"-BADIMPORT values[0]: too big integer near '99999999999999999999'" },
 	{ HEAD "\"alarm\":5}", "-BADIMPORT alarm: is not an object" },
 	{ HEAD "\"alarm\":{}}",
 		"-BADIMPORT alarm: field \"at\" is not an integer from 1 to 9223372036854775807" },
@@ -677,6 +677,81 @@ static void limits_are_those_of_other_writes(void **state)
 	buffer_fini(&text);
 }
 
+/* Many values take many turns, on both ways and with others behind them. */
+static void a_large_object_goes_out_and_in_with_pauses(void **state)
+{
+	struct turn_rig *rig = *state;
+	enum { VALUES = 3 * LIMIT_TURN_STEPS };
+	struct buffer text;
+	buffer_init(&text);
+	buffer_append_text(&text, "{\"values\" : [ ");
+	for (int i = VALUES; i-- > 0;)
+		buffer_format(&text, "[\"%07d\" ,[%d]]%s", i, i, i ? " , " : "");
+	buffer_append_text(&text, "],\"alarm\":{\"at\":1800000000000},\"holdfast-object\":1}");
+	assert_string_equal(import_slice(rig, "a", buffer_slice(&text), NULL), "+OK\r\n");
+	assert_in_range(rig->turns, 6, 8);
+	export(rig, "a");
+	assert_in_range(rig->turns, 4, 5);
+	struct slice out = bulk(rig);
+	assert_non_null(strstr(out.data, "[\"0000000\",[0]],[\"0000001\",[1]],"));
+	assert_non_null(
+		strstr(out.data, "[\"0012287\",[12287]]],\"alarm\":{\"at\":1800000000000}}"));
+	struct slice first = keep(out);
+	assert_string_equal(import_slice(rig, "b", first, NULL), "+OK\r\n");
+	struct slice a = dumped(rig, "a"), b = dumped(rig, "b");
+	assert_true(slice_equal(a, b));
+	drop(&a);
+	drop(&b);
+	drop(&first);
+	buffer_fini(&text);
+}
+
+/* In the last of many turns. */
+static void what_is_wrong_behind_a_pause_changes_nothing(void **state)
+{
+	struct turn_rig *rig = *state;
+	struct buffer text;
+	put(rig, "a", "k", "v");
+	struct slice before = dumped(rig, "a");
+	buffer_init(&text);
+	buffer_append_text(&text, HEAD "\"values\":[");
+	for (int i = 0; i < LIMIT_TURN_STEPS + 5; i++)
+		buffer_format(&text, "[\"%d\",1],", i);
+	buffer_append_text(&text, "[\"k\"]]}");
+	assert_string_equal(import_slice(rig, "a", buffer_slice(&text), "REPLACE"),
+		"-BADIMPORT values[4101]: is not [key, value]\r\n");
+	assert_int_equal(rig->effects, 0);
+	struct slice after = dumped(rig, "a");
+	assert_true(slice_equal(before, after));
+	drop(&before);
+	drop(&after);
+	buffer_fini(&text);
+}
+
+static void the_values_within_one_are_bounded(void **state)
+{
+	struct turn_rig *rig = *state;
+	static const char *const parts[][2] = {
+		{ HEAD "\"values\":[[\"k\",[", "]]]}" },
+		{ HEAD "\"values\":[],\"alarm\":[", "]}" },
+	};
+	static const char *const replies[] = {
+		"-BADIMPORT values[0]: there are more than 262144 values in it\r\n",
+		"-BADIMPORT there are more than 262144 values in it\r\n",
+	};
+	for (int i = 0; i < 2; i++) {
+		struct buffer text;
+		buffer_init(&text);
+		buffer_append_text(&text, parts[i][0]);
+		add_repeated(&text, "1,", LIMIT_JSON_VALUES);
+		buffer_append_text(&text, "1");
+		buffer_append_text(&text, parts[i][1]);
+		assert_string_equal(
+			import_slice(rig, "a", buffer_slice(&text), "REPLACE"), replies[i]);
+		buffer_fini(&text);
+	}
+}
+
 static void arguments_are_checked(void **state)
 {
 	struct turn_rig *rig = *state;
@@ -734,6 +809,12 @@ int main(void)
 			a_cron_line_that_is_wrong_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			limits_are_those_of_other_writes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_large_object_goes_out_and_in_with_pauses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_wrong_behind_a_pause_changes_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_values_within_one_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(arguments_are_checked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			new_ids_are_32_hex_digits_and_differ, set_up, tear_down),
