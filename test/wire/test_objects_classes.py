@@ -331,6 +331,20 @@ class TestOption(unittest.TestCase):
         self.assertIn("/nowhere/X_test.lua", done.stdout)
 
     @harness.only_holdfast
+    def test_a_slip_in_an_answer_to_a_fetch_is_named(self):
+        path = os.path.join(harness.tempfile.mkdtemp(prefix="holdfast-wire-"), "Asker")
+        with open(path + ".lua", "w") as file:
+            file.write('local Asker = class("Asker")\nfunction Asker:ask()\n'
+                       '  local _, message = http.fetch{url = "http://a/"}\n  return message\nend\n'
+                       'return Asker\n')
+        with open(path + "_test.lua", "w") as file:
+            file.write('test("slip", function()\n  fetch(function() return {statsu = 404} end)\n'
+                       '  equal(call("Asker", "a", "ask"), "an answer")\nend)\n')
+        done = self.run_server("--test", path + ".lua", path + "_test.lua")
+        self.assertIn("fetch: unknown option 'statsu'; there is status, headers, body, delay", done.stdout)
+        shutil.rmtree(os.path.dirname(path))
+
+    @harness.only_holdfast
     def test_files_without_a_test_are_an_error(self):
         path = os.path.join(harness.tempfile.mkdtemp(prefix="holdfast-wire-"), "Empty_test.lua")
         with open(path, "w") as file:
