@@ -67,7 +67,9 @@ static int walk_directory(const struct reading *reading,
 	int count = scandir(directory, &entries, is_class_file, compare_names);
 	if (count < 0) {
 		int failed = -errno;
-		return complain(reading, slice_text(directory), failed, strerror(-failed));
+		snprintf(reading->error, reading->error_size, "class-dir %s: %s", directory,
+			strerror(-failed));
+		return failed;
 	}
 	int result = 0;
 	for (int i = 0; i < count; i++) {

@@ -404,8 +404,10 @@ int server_run(struct config *config)
 	environment.shutdown = shut_down;
 	logline_set_level((enum logline_level)config->loglevel);
 	config_text_copy(config, "logfile", logfile, sizeof(logfile));
-	if (logline_open(logfile) < 0) {
-		fprintf(stderr, "holdfast-server: cannot write to logfile %s\n", logfile);
+	int opened = logline_open(logfile);
+	if (opened < 0) {
+		fprintf(stderr, "holdfast-server: cannot write to logfile %s: %s\n", logfile,
+			strerror(-opened));
 		return 1;
 	}
 	raise_descriptor_limit(config);

@@ -76,6 +76,10 @@ class Refusals(harness.Case):
     def test_a_data_directory_that_cannot_be(self):
         self.refused(self.base(directory=self.file("", "plain")), "plain")
 
+    def test_places_that_are_not_there(self):
+        self.refused(self.base("--class-dir", "/nowhere"), "class-dir /nowhere: No such file")
+        self.refused(self.base("--logfile", "/nowhere/log"), "logfile /nowhere/log: No such file")
+
     def test_what_redis_does_and_would_be_missed_here(self):
         for line in ("tls-port 6380", "user ann on >secret ~* +@all", "aclfile /etc/redis/users.acl",
                      "replicaof 10.0.0.1 6379", 'rename-command CONFIG ""', "loadmodule x.so",
