@@ -200,3 +200,24 @@ bool class_state_push_method(struct class_state *state, lua_State *L, struct sli
 		lua_pop(L, 1);
 	return found;
 }
+
+struct looking {
+	struct class_state *state;
+	struct slice name;
+	bool found;
+};
+
+static int look_for_method(lua_State *L)
+{
+	struct looking *looking = lua_touserdata(L, 1);
+	looking->found = class_state_push_method(looking->state, L, looking->name);
+	return 0;
+}
+
+bool class_state_has_method(struct class_state *state, struct slice name)
+{
+	struct looking looking = { .state = state, .name = name };
+	char error[LIMIT_ERROR_BYTES];
+	bool looked = sandbox_try(state->sandbox, look_for_method, &looking, error, sizeof(error));
+	return !looked || looking.found;
+}

@@ -51,5 +51,8 @@ bool class_state_check(const struct class_environment *environment, struct slice
 /* Pushes the method's function. False, with nothing pushed, when the class has none of that name.
  * No metamethod runs. Within a protected call. */
 bool class_state_push_method(struct class_state *state, lua_State *L, struct slice name);
+/* Whether it has one; also true when that cannot be found out for want of memory. Not within a
+ * protected call. */
+bool class_state_has_method(struct class_state *state, struct slice name);
 
 #endif

@@ -120,24 +120,41 @@ struct class_state *slot_state(
 	return slot->state;
 }
 
-bool objects_has_alarm(struct turn *turn, struct slice class_name)
+/* NULL: answered with an error. */
+static struct class_state *state_of(struct turn *turn, struct slice class_name)
 {
 	char error[LIMIT_ERROR_BYTES];
-	if (turn->objects == NULL)
-		return true;
 	struct class_slot *slot = slot_of(turn->objects, class_name);
 	error[0] = '\0';
 	struct class_state *state =
 		slot ? slot_state(turn->objects, slot, error, sizeof(error)) : NULL;
-	if (state && state->has_alarm)
-		return true;
-	if (state)
-		turn_error(turn, ERROR_NO_ALARM, (int)class_name.size, class_name.data);
-	else if (error[0])
+	if (state == NULL && error[0])
 		turn_error(turn, ERROR_CLASS_SOURCE, error);
-	else
+	else if (state == NULL)
 		turn_error(turn, ERROR_NO_CLASS, (int)class_name.size, class_name.data);
-	return false;
+	return state;
+}
+
+bool objects_has_alarm(struct turn *turn, struct slice class_name)
+{
+	if (turn->objects == NULL)
+		return true;
+	struct class_state *state = state_of(turn, class_name);
+	if (state && !state->has_alarm)
+		turn_error(turn, ERROR_NO_ALARM, (int)class_name.size, class_name.data);
+	return state && state->has_alarm;
+}
+
+bool objects_has_method(struct turn *turn, struct slice class_name, struct slice method)
+{
+	if (turn->objects == NULL)
+		return true;
+	struct class_state *state = state_of(turn, class_name);
+	bool has_it = state && class_state_has_method(state, method);
+	if (state && !has_it)
+		turn_error(turn, ERROR_NO_METHOD, (int)class_name.size, class_name.data,
+			(int)method.size, method.data);
+	return has_it;
 }
 
 bool objects_check_class(struct objects *objects, struct slice name, struct slice source,

@@ -83,6 +83,8 @@ bool objects_evict(struct turn *turn, const struct object_name *name);
 /* Whether the class is loaded and has an alarm method; false: the turn has been answered with an
  * error. Without turn->objects: true. */
 bool objects_has_alarm(struct turn *turn, struct slice class_name);
+/* The same of any method. */
+bool objects_has_method(struct turn *turn, struct slice class_name, struct slice method);
 
 /* What is known in memory of one object, or of a class on this worker. */
 struct objects_figures {

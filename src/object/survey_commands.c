@@ -664,18 +664,6 @@ static bool check_method(struct turn *turn, struct slice class_name, struct slic
 	return true;
 }
 
-static bool check_loaded(struct turn *turn, struct slice class_name)
-{
-	if (turn->objects == NULL)
-		return true;
-	struct class *class = class_find(objects_registry(turn->objects), class_name);
-	bool loaded = class != NULL;
-	class_release(&class);
-	if (!loaded)
-		turn_error(turn, ERROR_NO_CLASS, (int)class_name.size, class_name.data);
-	return loaded;
-}
-
 /* The arguments from `first` on as one packed table. */
 static struct slice pack_arguments(struct turn *turn, uint32_t first)
 {
@@ -699,7 +687,8 @@ static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_nam
 	walk->prefix = slice_of(NULL, 0);
 	walk->method = turn_argument(turn, 2);
 	walk->sent = 0;
-	if (!check_loaded(turn, class_name) || !check_method(turn, class_name, walk->method))
+	if (!check_method(turn, class_name, walk->method) ||
+		!objects_has_method(turn, class_name, walk->method))
 		return NULL;
 	if (at < count && slice_is(turn_argument(turn, at), "prefix")) {
 		if (at + 1 == count) {

@@ -770,9 +770,12 @@ class Wakes(Bells):
         self.assertIn(b"broken wake", entry["error"])
         self.assertEqual(self.due(), [])
         self.null("DO.GET", "Bell", self.identity, "woken")
-        self.integer(1, "DO.WAKE", "Bell", "no_such_method", "PREFIX", self.identity)
-        self.soon(lambda: len(self.failed()) == 2)
-        self.assertEqual(self.failed()[1]["name"], b"no_such_method")
+
+    def test_a_wake_by_a_method_that_is_not_there_is_refused(self):
+        self.ok("DO.PUT", "Bell", self.identity, "k", "v")
+        self.fails("NOMETHOD Bell has no method 'no_such_method'",
+                   "DO.WAKE", "Bell", "no_such_method", "PREFIX", self.identity)
+        self.assertEqual(self.due(), [])
 
     def test_a_list_of_what_is_due_is_in_the_order_of_time(self):
         self.load(BELL.replace('class("Bell")', 'class("Listed")'))
