@@ -65,10 +65,10 @@ struct slice cache_tags(struct turn *turn, struct slice key);
 void cache_put(struct turn *turn, struct slice key, struct cache_record *record);
 /* Whether there was one that might be served. */
 bool cache_remove(struct turn *turn, struct slice key);
-/* A refresh has failed: until then the stale value is what there is. */
 /* Callers' failures come by the thousand when what is behind them is down: of the keys of a group
  * one line a minute is written. `*withheld`: how many were not since the last. Groups may share. */
 bool cache_failure_may_be_logged(struct turn *turn, struct slice key, uint64_t *withheld);
+/* A refresh has failed: until then the stale value is what there is. */
 void cache_note_failure(struct turn *turn, struct slice key, int64_t until_ms);
 
 /* What has the tag or prefix (CACHE_FORMAT_MARK_...) is gone, or stale. In a turn of shard 0. */

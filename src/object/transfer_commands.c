@@ -207,6 +207,8 @@ static bool write_values(struct export *export, struct turn *turn, struct storag
 	char last[LIMIT_KEY_BYTES];
 	size_t last_size = 0;
 	bool more = true, pauses = false;
+	if (turn_makes_order(turn, storage->shard))
+		return true;
 	storage_list_open(&list, storage, &range);
 	struct turn_mark mark = turn_mark(turn);
 	while (export->text->size <= export->bytes_max && !(pauses = turn_pauses(turn))) {

@@ -14,7 +14,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define WORD_BYTES_MAX 32 /* of one that an error shows */
+#define ORDER_ENTRIES  16384 /* put in order by one turn: some milliseconds */
+#define WORD_BYTES_MAX 32    /* of one that an error shows */
 
 uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 {
@@ -114,6 +115,14 @@ bool turn_pauses(struct turn *turn)
 {
 	size_t written = turn->request->reply.size - turn->reply_before;
 	if (turn->steps++ < LIMIT_TURN_STEPS && written < LIMIT_TURN_REPLY_BYTES)
+		return false;
+	turn_continue_here(turn);
+	return true;
+}
+
+bool turn_makes_order(struct turn *turn, uint16_t shard)
+{
+	if (store_order(turn->stores[shard], ORDER_ENTRIES))
 		return false;
 	turn_continue_here(turn);
 	return true;

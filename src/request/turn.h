@@ -76,6 +76,11 @@ void turn_continue_here(struct turn *turn);
  * that it pauses here, and the handler returns. The first step of a turn is always taken. */
 bool turn_pauses(struct turn *turn);
 
+/* Asked before a handler opens a cursor, if it may return: true when so much has been written to
+ * the shard since somebody did that making the order would take long; the turn has made some of it
+ * and pauses. */
+bool turn_makes_order(struct turn *turn, uint16_t shard);
+
 /* Where a handler stands that goes through its arguments from turn to turn. */
 struct progress {
 	uint32_t next; /* argument; 0: it has not begun */

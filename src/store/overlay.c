@@ -72,7 +72,6 @@ static void entry_set_value(
 static void heap_push(struct overlay *overlay, struct overlay_entry *entry);
 static void heap_pop(struct overlay *overlay);
 static struct overlay_entry **sort_range(const struct overlay *overlay, size_t from, size_t to);
-static void order(struct overlay *overlay);
 static size_t run_seek(const struct run *run, struct slice key, bool after);
 
 struct overlay *overlay_new(void)
@@ -185,7 +184,7 @@ struct overlay_entry *overlay_at(struct overlay *overlay, size_t i)
 
 struct overlay_entry *overlay_seek(struct overlay *overlay, struct slice key, bool after)
 {
-	order(overlay);
+	overlay_order(overlay, SIZE_MAX);
 	struct overlay_entry *best = NULL;
 	for (size_t i = 0; i < overlay->run_count; i++) {
 		const struct run *run = &overlay->runs[i];
@@ -200,7 +199,7 @@ struct overlay_entry *overlay_seek(struct overlay *overlay, struct slice key, bo
 
 struct overlay_entry *overlay_seek_before(struct overlay *overlay, struct slice key)
 {
-	order(overlay);
+	overlay_order(overlay, SIZE_MAX);
 	struct overlay_entry *best = NULL;
 	for (size_t i = 0; i < overlay->run_count; i++) {
 		const struct run *run = &overlay->runs[i];
@@ -434,23 +433,30 @@ static struct run run_merge(struct run a, struct run b)
 	return merged;
 }
 
-/* Brings every entry into a run. */
-static void order(struct overlay *overlay)
+/* Brings the next `count` entries into a run. */
+static void add_run(struct overlay *overlay, size_t count)
 {
-	if (overlay->run_entries == overlay->count)
-		return;
+	size_t first = overlay->run_entries;
 	overlay->runs =
 		memory_resize(overlay->runs, (overlay->run_count + 1) * sizeof(*overlay->runs));
 	struct run *top = &overlay->runs[overlay->run_count++];
-	top->count = overlay->count - overlay->run_entries;
-	top->entries = sort_range(overlay, overlay->run_entries, overlay->count);
-	overlay->bytes += top->count * sizeof(struct overlay_entry *);
-	overlay->run_entries = overlay->count;
+	top->count = count;
+	top->entries = sort_range(overlay, first, first + count);
+	overlay->bytes += count * sizeof(struct overlay_entry *);
+	overlay->run_entries += count;
 	while (overlay->run_count > 1 && top[-1].count < 2 * top->count) {
 		top[-1] = run_merge(top[-1], *top);
 		top--;
 		overlay->run_count--;
 	}
+}
+
+bool overlay_order(struct overlay *overlay, size_t most)
+{
+	size_t left = overlay->count - overlay->run_entries;
+	if (left > 0 && most > 0)
+		add_run(overlay, left < most ? left : most);
+	return overlay->run_entries == overlay->count;
 }
 
 /* The first position with a key >= `key` (> when `after`); the count when there is none. */

@@ -60,6 +60,10 @@ size_t overlay_count(const struct overlay *overlay);
 /* In order of creation, 0 <= i < overlay_count. */
 struct overlay_entry *overlay_at(struct overlay *overlay, size_t i);
 
+/* Makes the order of so many of the entries that have none yet. True when all have one. For the
+ * shard's turns. */
+bool overlay_order(struct overlay *overlay, size_t most);
+
 /* Ordered access for the shard's turns (makes the order when asked; amortised O(log n) an insert).
  * The entry with the smallest key >= `key`, or > `key` when `after`; NULL at the end. */
 struct overlay_entry *overlay_seek(struct overlay *overlay, struct slice key, bool after);

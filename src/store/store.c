@@ -208,6 +208,13 @@ bool store_settle(struct store *store, size_t most)
 		store->active_sums.resolved == overlay_count(layers->active);
 }
 
+bool store_order(struct store *store, size_t most)
+{
+	struct store_layers *layers = &store->layers;
+	return (layers->frozen == NULL || overlay_order(layers->frozen, most)) &&
+		overlay_order(layers->active, most);
+}
+
 void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring)
 {
 	assert(db < LIMIT_DATABASES);

@@ -144,6 +144,8 @@ void keys_randomkey(struct turn *turn)
 			return;
 		}
 	}
+	if (turn_makes_order(turn, turn->shard))
+		return;
 	if (random_in(turn, walk->hash, HASH_END) || random_in(turn, 0, walk->hash))
 		return;
 	if (--walk->shards_left > 0)

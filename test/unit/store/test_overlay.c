@@ -240,6 +240,7 @@ static void check_seeks(struct overlay *overlay, struct model *model)
 {
 	const struct model_key *sorted[KEYS];
 	size_t count = model_sorted(model, sorted);
+	overlay_order(overlay, random_below(&model->random, 4));
 	for (int i = 0; i < 5; i++) {
 		const char *probe = model->keys[random_below(&model->random, KEYS)].key;
 		size_t at = 0;
@@ -386,6 +387,35 @@ static void lets_a_checkpoint_read_while_turns_look_things_up(void **state)
 	overlay_free(&overlay);
 }
 
+static void the_order_is_made_in_parts(void **state)
+{
+	(void)state;
+	enum { COUNT = 1000 };
+	struct overlay *overlay = overlay_new();
+	char key[16];
+	assert_true(overlay_order(overlay, 0));
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(key, sizeof(key), "%05d", (i * 7919) % COUNT);
+		put(overlay, key, slice_text("v"), 0);
+	}
+	int parts = 1;
+	for (; !overlay_order(overlay, 300); parts++)
+		;
+	assert_int_equal(parts, 4);
+	assert_true(overlay_order(overlay, 1));
+	size_t bytes = overlay_bytes(overlay);
+	struct overlay_entry *entry = overlay_seek(overlay, slice_text(""), false);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(key, sizeof(key), "%05d", i);
+		assert_true(slice_equal(entry->key, slice_text(key)));
+		entry = overlay_seek(overlay, entry->key, true);
+	}
+	assert_null(entry);
+	/* Nothing was left for the seeks. */
+	assert_int_equal(overlay_bytes(overlay), bytes);
+	overlay_free(&overlay);
+}
+
 static void walks_in_order_while_keys_arrive(void **state)
 {
 	(void)state;
@@ -419,6 +449,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_a_plain_array_under_random_operations),
 		cmocka_unit_test(gives_entries_in_order_of_creation),
 		cmocka_unit_test(lets_a_checkpoint_read_while_turns_look_things_up),
+		cmocka_unit_test(the_order_is_made_in_parts),
 		cmocka_unit_test(walks_in_order_while_keys_arrive),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
