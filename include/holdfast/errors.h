@@ -138,6 +138,8 @@
 	"less at a time"
 #define ERROR_OUTPUT_FULL                                                                          \
 	"OVERLOADED replies that clients have not read take all of output-memory; try again"
+#define ERROR_GATHERED_FULL                                                                        \
+	"OVERLOADED what commands gather in several steps takes all of input-memory; try again"
 #define ERROR_DISK_FULL                                                                            \
 	"DISKFULL the disk is full: writes are refused until there is room, reads go on"
 #define ERROR_MAP_FULL                                                                             \

@@ -95,11 +95,11 @@
 /* Strings, numbers, words, arrays and objects in one text of JSON, names not counted: reading and
  * merging take up to a microsecond for each. In an import for each of the object's values, of which
  * one of LIMIT_STORED_PARTS takes up to two and a half times as many. */
-#define LIMIT_JSON_VALUES (256 * 1024)
+#define LIMIT_JSON_VALUES (128 * 1024)
 
 /* Tables, keys and values within one value that a class stores: it is written to clients in one
  * step. */
-#define LIMIT_STORED_PARTS 100000
+#define LIMIT_STORED_PARTS 50000
 
 /* Arrays and objects within each other in JSON that is kept as text: merging recurses, and others
  * read the text after us: serde_json ends at the same depth, most other parsers beyond it. */

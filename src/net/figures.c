@@ -129,7 +129,8 @@ void net_stats(const struct net *net, struct net_stats *out)
 	*out = (struct net_stats){
 		.connections_received = net->connections_received,
 		.connections_rejected = net->connections_rejected,
-		.held_bytes = net->input_bytes + net->engine->output_bytes,
+		.held_bytes =
+			net->input_bytes + net->engine->output_bytes + net->engine->gathered_bytes,
 	};
 	for (uint16_t i = 0; i < net->loop_count; i++) {
 		const struct net_loop *loop = &net->loops[i];

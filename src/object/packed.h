@@ -63,6 +63,11 @@ bool packed_is_whole(struct slice packed);
  * other byte that is not part of UTF-8 U+FFFD. A float always shows that it is one (1.0). */
 void packed_to_json(struct slice packed, struct buffer *out);
 
+/* One string of it; it ends where it is soon after `out` has become longer than `most`. */
+void packed_string_to_json(struct slice bytes, struct buffer *out, size_t most);
+/* By RFC 3629. */
+bool packed_is_utf8(struct slice bytes);
+
 /* For who writes within a bound. */
 struct packed_pace {
 	/* Told every so often how much has been done since, in units of about what an instruction

@@ -387,11 +387,23 @@ static void json_object(struct slice *rest, const struct packed_item *table, str
 
 static void json_string(struct slice bytes, struct buffer *out, struct writing *writing)
 {
-	size_t i = 0, plain = 0; /* where the run of bytes that stand for themselves begins */
-	size_t most = writing->pace ? writing->pace->bytes_max : SIZE_MAX;
 	pay(writing, bytes.size / UNIT_BYTES);
-	if (writing->ended)
-		return;
+	if (!writing->ended)
+		packed_string_to_json(
+			bytes, out, writing->pace ? writing->pace->bytes_max : SIZE_MAX);
+}
+
+bool packed_is_utf8(struct slice bytes)
+{
+	bool whole = true;
+	for (size_t i = 0; whole && i < bytes.size;)
+		i += utf8_take(bytes.data + i, bytes.size - i, &whole);
+	return whole;
+}
+
+void packed_string_to_json(struct slice bytes, struct buffer *out, size_t most)
+{
+	size_t i = 0, plain = 0; /* where the run of bytes that stand for themselves begins */
 	buffer_append(out, "\"", 1);
 	while (i < bytes.size && out->size <= most) {
 		uint8_t byte = (uint8_t)bytes.data[i];

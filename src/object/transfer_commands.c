@@ -40,6 +40,7 @@
 /* jansson's macro; src/json has a function of the name. */
 #undef json_is_object
 #include "json/json.h"
+#include "json/json_read.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,6 +55,7 @@ struct export
 	struct buffer *text;
 	size_t bytes_max;
 	bool first; /* of a list */
+	bool fits;
 	bool entered;
 	struct slice last; /* key that has been written; data NULL: none */
 };
@@ -131,7 +133,7 @@ void do_export(struct turn *turn)
 			write_begin(export, &storage);
 		if (!write_values(export, turn, &storage)) {
 			write_end(export, &storage);
-			if (export->text->size > export->bytes_max)
+			if (!export->fits || export->text->size > export->bytes_max)
 				turn_error(turn, ERROR_EXPORT_SIZE, export->bytes_max);
 			else
 				head_bulk(turn);
@@ -183,11 +185,12 @@ static void write_text_field(struct export *export, const char *name, struct sli
 {
 	separate(export);
 	buffer_format(export->text, "\"%s\":", name);
-	transfer_write_string(export->text, text);
+	transfer_write_string(export->text, text, SIZE_MAX);
 }
 
 static void write_begin(struct export *export, const struct storage *storage)
 {
+	export->fits = true;
 	export->first = true;
 	buffer_append_text(export->text, "{");
 	write_field(export, "holdfast-object", FORMAT_VERSION);
@@ -211,15 +214,15 @@ static bool write_values(struct export *export, struct turn *turn, struct storag
 		return true;
 	storage_list_open(&list, storage, &range);
 	struct turn_mark mark = turn_mark(turn);
-	while (export->text->size <= export->bytes_max && !(pauses = turn_pauses(turn))) {
+	while (export->fits && !(pauses = turn_pauses(turn))) {
 		more = storage_list_next(&list, &key, &value);
 		if (!more)
 			break;
 		separate(export);
 		buffer_append_text(export->text, "[");
-		transfer_write_string(export->text, key);
+		transfer_write_string(export->text, key, export->bytes_max);
 		buffer_append_text(export->text, ",");
-		transfer_write_value(export->text, &value);
+		export->fits = transfer_write_value(export->text, &value, export->bytes_max);
 		buffer_append_text(export->text, "]");
 		memcpy(last, key.data, key.size);
 		last_size = key.size;
@@ -261,7 +264,8 @@ static bool write_schedule(void *context, const struct schedule *schedule)
 	write_text_field(export, "method", schedule->method);
 	if (schedule->argument.size > 0) {
 		buffer_append_text(export->text, ",\"argument\":");
-		transfer_write_packed(export->text, schedule->argument);
+		export->fits =
+			transfer_write_packed(export->text, schedule->argument, export->bytes_max);
 	}
 	write_field(export, "next", schedule->next_ms);
 	if (schedule->due_ms != schedule->next_ms)
@@ -269,7 +273,7 @@ static bool write_schedule(void *context, const struct schedule *schedule)
 	if (schedule->tries != 0)
 		write_field(export, "tries", schedule->tries);
 	buffer_append_text(export->text, "}");
-	return export->text->size <= export->bytes_max;
+	return export->fits;
 }
 
 static void write_life(struct export *export, const struct object_record *record)
@@ -285,6 +289,8 @@ static void write_life(struct export *export, const struct object_record *record
 static void write_end(struct export *export, struct storage *storage)
 {
 	const struct object_record *record = &storage->record;
+	if (!export->fits)
+		return;
 	buffer_append_text(export->text, "]");
 	export->first = false;
 	if (record->alarm_ms != 0)
@@ -320,7 +326,7 @@ __attribute__((format(printf, 2, 3))) static bool wrong(
 /* Of what has been found to be JSON. NULL: answered with an error. */
 static json_t *parse(struct import *import, struct slice text)
 {
-	static const struct json_bounds bounds = { LIMIT_IMPORT_DEPTH, LIMIT_JSON_VALUES, true };
+	static const struct json_bounds bounds = { LIMIT_IMPORT_DEPTH, LIMIT_JSON_VALUES, false };
 	json_error_t error;
 	if (!json_check_within(text, &bounds, NULL)) {
 		wrong(import, "there are more than %d values in it", LIMIT_JSON_VALUES);
@@ -384,23 +390,64 @@ static bool check_array(struct import *import, json_t *json)
 	return json == NULL || json_is_array(json) || wrong(import, "is not an array");
 }
 
-static bool read_pair(struct import *import, json_t *pair, struct import_value *out)
+/* What most keys and values are. */
+static bool read_plain(struct import *import, struct slice text, struct slice *out)
 {
-	struct arena *arena = turn_arena(import->turn);
-	int64_t most = import->turn->config->value_bytes_max;
-	const char *why;
-	if (!json_is_array(pair) || json_array_size(pair) != 2)
-		return wrong(import, "is not [key, value]");
-	if (!transfer_read_string(json_array_get(pair, 0), arena, &out->key, &why))
-		return wrong(import, "the key %s", why);
-	if (out->key.size == 0 || out->key.size > LIMIT_KEY_BYTES)
-		return wrong(import, "the key is not 1 to %d bytes long", LIMIT_KEY_BYTES);
-	if (!transfer_read_value(json_array_get(pair, 1), arena, &out->value, &why))
-		return wrong(import, "the value %s", why);
-	if (out->value.data.size > (uint64_t)most)
-		return wrong(import, "the value of %zu bytes exceeds max-value-size (%lld)",
-			out->value.data.size, (long long)most);
+	if (*text.data != '"')
+		return false;
+	struct slice inside = slice_of(text.data + 1, text.size - 2);
+	if (inside.size == 0 || !memchr(inside.data, '\\', inside.size)) {
+		*out = inside;
+		return true;
+	}
+	struct json_item item = { .kind = JSON_ITEM_STRING, .text = inside, .escaped = true };
+	struct buffer scratch;
+	buffer_init(&scratch);
+	*out = arena_copy(turn_arena(import->turn), json_item_text(&item, &scratch));
+	buffer_fini(&scratch);
 	return true;
+}
+
+static bool read_key(struct import *import, struct slice text, struct slice *out)
+{
+	const char *why = NULL;
+	if (!read_plain(import, text, out)) {
+		json_t *json = parse(import, text);
+		bool good = json && transfer_read_string(json, turn_arena(import->turn), out, &why);
+		json_decref(json);
+		if (!good)
+			return why && wrong(import, "the key %s", why);
+	}
+	if (out->size == 0 || out->size > LIMIT_KEY_BYTES)
+		return wrong(import, "the key is not 1 to %d bytes long", LIMIT_KEY_BYTES);
+	return true;
+}
+
+static bool read_value(struct import *import, struct slice text, struct value *out)
+{
+	int64_t most = import->turn->config->value_bytes_max;
+	const char *why = NULL;
+	*out = (struct value){ .type = VALUE_BYTES };
+	if (!read_plain(import, text, &out->data)) {
+		json_t *json = parse(import, text);
+		bool good = json && transfer_read_value(json, turn_arena(import->turn), out, &why);
+		json_decref(json);
+		if (!good)
+			return why && wrong(import, "the value %s", why);
+	}
+	if (out->data.size > (uint64_t)most)
+		return wrong(import, "the value of %zu bytes exceeds max-value-size (%lld)",
+			out->data.size, (long long)most);
+	return true;
+}
+
+static bool read_pair(struct import *import, struct slice pair, struct import_value *out)
+{
+	struct slice key, value, more;
+	if (*pair.data != '[' || !json_element(&pair, &key) || !json_element(&pair, &value) ||
+		json_element(&pair, &more))
+		return wrong(import, "is not [key, value]");
+	return read_key(import, key, &out->key) && read_value(import, value, &out->value);
 }
 
 static int compare_values(const void *a, const void *b)
@@ -429,9 +476,7 @@ static void make_room(struct import *import, struct slice array)
 static bool read_element(struct import *import, struct slice element)
 {
 	snprintf(import->place, sizeof(import->place), "values[%zu]", import->value_count);
-	json_t *json = parse(import, element);
-	bool good = json && read_pair(import, json, &import->values[import->value_count]);
-	json_decref(json);
+	bool good = read_pair(import, element, &import->values[import->value_count]);
 	import->value_count += good;
 	return good;
 }
@@ -592,7 +637,7 @@ static struct slice text_without(struct import *import, struct slice values)
 /* All but the values, of which it is known then where they stand. */
 static bool read_parts(struct import *import)
 {
-	static const struct json_bounds any = { LIMIT_IMPORT_DEPTH, SIZE_MAX, true };
+	static const struct json_bounds any = { LIMIT_IMPORT_DEPTH, SIZE_MAX, false };
 	struct json_error error;
 	struct slice text = import->text, values = slice_text("[]");
 	if (text.size > LIMIT_JSON_BYTES)

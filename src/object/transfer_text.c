@@ -4,8 +4,8 @@
  * are not UTF-8, numbers that are no numbers, tables that are no arrays) stands in an object with
  * one of a few fixed names, which therefore never stands for data of its own.
  *
- * jansson itself decides what is UTF-8, so that whatever was written can be read. What others have
- * written and jansson does not hold is rewritten first, by what src/json takes.
+ * What is UTF-8 is RFC 3629's to say, as with jansson, so that whatever was written can be read.
+ * What others have written and jansson does not hold is rewritten first, by what src/json takes.
  *
  * No state; depth is bounded: a packed value's by LIMIT_PACKED_DEPTH, a text's by jansson (2,048).
  */
@@ -27,9 +27,10 @@
 
 static struct packed_item take(struct slice *rest);
 static void rewrite(struct buffer *out, struct slice text);
-static void write_item(struct buffer *out, struct slice *rest);
+static bool write_item(struct buffer *out, struct slice *rest, size_t most);
 static void write_float(struct buffer *out, double value);
-static void write_table(struct buffer *out, const struct packed_item *table, struct slice *rest);
+static bool write_table(
+	struct buffer *out, const struct packed_item *table, struct slice *rest, size_t most);
 static void write_base64(struct buffer *out, struct slice bytes);
 static bool read_item(
 	const json_t *json, struct arena *arena, struct buffer *out, const char **why);
@@ -46,12 +47,6 @@ static const struct special_float {
 
 #define SPECIAL_FLOATS (sizeof(special_floats) / sizeof(special_floats[0]))
 
-static int append_text(const char *text, size_t size, void *context)
-{
-	buffer_append(context, text, size);
-	return 0;
-}
-
 static double number_of(struct slice text, struct buffer *scratch)
 {
 	scratch->size = 0;
@@ -60,32 +55,32 @@ static double number_of(struct slice text, struct buffer *scratch)
 	return strtod(scratch->data, NULL);
 }
 
-void transfer_write_string(struct buffer *out, struct slice bytes)
+bool transfer_write_string(struct buffer *out, struct slice bytes, size_t most)
 {
-	json_t *text = json_stringn(bytes.size ? bytes.data : "", bytes.size);
-	if (text)
-		json_dump_callback(text, append_text, out, JSON_ENCODE_ANY);
+	if (bytes.size > most)
+		return false;
+	if (packed_is_utf8(bytes))
+		packed_string_to_json(bytes, out, most);
 	else
 		write_base64(out, bytes);
-	json_decref(text);
+	return out->size <= most;
 }
 
-void transfer_write_packed(struct buffer *out, struct slice packed)
+bool transfer_write_packed(struct buffer *out, struct slice packed, size_t most)
 {
-	write_item(out, &packed);
+	return write_item(out, &packed, most);
 }
 
-void transfer_write_value(struct buffer *out, const struct value *value)
+bool transfer_write_value(struct buffer *out, const struct value *value, size_t most)
 {
 	if (value->type == VALUE_BYTES)
-		transfer_write_string(out, value->data);
-	else
-		transfer_write_packed(out, value->data);
+		return transfer_write_string(out, value->data, most);
+	return transfer_write_packed(out, value->data, most);
 }
 
 json_t *transfer_parse(struct slice text, json_error_t *error)
 {
-	const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
+	const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
 	json_t *json = json_loadb(text.data, text.size, flags, error);
 	if (json || !json_check(text, NULL))
 		return json;
@@ -105,7 +100,7 @@ static void rewrite(struct buffer *out, struct slice text)
 	struct json_reader reader;
 	struct json_item item;
 	struct buffer scratch;
-	const char *copied = NULL, *end = text.data + text.size;
+	const char *copied = NULL, *behind = NULL, *end = text.data + text.size;
 	buffer_init(&scratch);
 	json_reader_init(&reader, text);
 	while (json_read(&reader, &item)) {
@@ -115,20 +110,21 @@ static void rewrite(struct buffer *out, struct slice text)
 			start = item.text.data - is_string - (item.kind == JSON_ITEM_NAME);
 		if (copied == NULL)
 			copied = start;
+		behind = item.text.data ? item.text.data + item.text.size + is_string : reader.at;
 		bool changes = is_string
 			? item.escaped
 			: item.kind == JSON_ITEM_NUMBER && isinf(number_of(item.text, &scratch));
 		if (!changes)
 			continue;
 		buffer_append(out, copied, (size_t)(start - copied));
-		copied = item.text.data + item.text.size + is_string;
+		copied = behind;
 		if (is_string)
-			transfer_write_string(out, json_item_text(&item, &scratch));
+			transfer_write_string(out, json_item_text(&item, &scratch), SIZE_MAX);
 		else
 			write_float(out, number_of(item.text, &scratch));
 	}
-	/* Behind the last item something closes; white space of all kinds may follow. */
-	while (copied && end > copied && end[-1] != '}' && end[-1] != ']')
+	/* Behind the last item something may close; white space of all kinds may follow. */
+	while (end > behind && end[-1] != '}' && end[-1] != ']')
 		end--;
 	if (copied)
 		buffer_append(out, copied, (size_t)(end - copied));
@@ -205,7 +201,7 @@ static void write_float(struct buffer *out, double value)
 	buffer_fini(&packed);
 }
 
-static void write_item(struct buffer *out, struct slice *rest)
+static bool write_item(struct buffer *out, struct slice *rest, size_t most)
 {
 	struct packed_item item = take(rest);
 	switch (item.kind) {
@@ -226,46 +222,49 @@ static void write_item(struct buffer *out, struct slice *rest)
 		write_float(out, item.number);
 		break;
 	case PACKED_STRING:
-		transfer_write_string(out, item.bytes);
-		break;
+		return transfer_write_string(out, item.bytes, most);
 	case PACKED_TABLE:
 	case PACKED_OBJECT:
-		write_table(out, &item, rest);
-		break;
+		return write_table(out, &item, rest, most);
 	}
+	return out->size <= most;
 }
 
-static void write_items(struct buffer *out, uint64_t count, struct slice *rest)
+static bool write_items(struct buffer *out, uint64_t count, struct slice *rest, size_t most)
 {
 	buffer_append_text(out, "[");
 	for (uint64_t i = 0; i < count; i++) {
 		if (i > 0)
 			buffer_append_text(out, ",");
-		write_item(out, rest);
+		if (!write_item(out, rest, most))
+			return false;
 	}
 	buffer_append_text(out, "]");
+	return true;
 }
 
-static void write_table(struct buffer *out, const struct packed_item *table, struct slice *rest)
+static bool write_table(
+	struct buffer *out, const struct packed_item *table, struct slice *rest, size_t most)
 {
 	bool is_object = table->kind == PACKED_OBJECT;
-	if (table->pairs == 0 && !is_object) {
-		write_items(out, table->items, rest);
-		return;
-	}
+	if (table->pairs == 0 && !is_object)
+		return write_items(out, table->items, rest, most);
 	buffer_append_text(out, "{");
 	if (table->items > 0) {
 		buffer_append_text(out, "\"items\":");
-		write_items(out, table->items, rest);
+		if (!write_items(out, table->items, rest, most))
+			return false;
 		buffer_append_text(out, ",");
 	}
 	buffer_append_text(out, is_object ? "\"object\":[" : "\"pairs\":[");
 	for (uint64_t i = 0; i < table->pairs; i++) {
 		if (i > 0)
 			buffer_append_text(out, ",");
-		write_items(out, 2, rest);
+		if (!write_items(out, 2, rest, most))
+			return false;
 	}
 	buffer_append_text(out, "]}");
+	return true;
 }
 
 static void write_base64(struct buffer *out, struct slice bytes)

@@ -13,12 +13,12 @@
 
 #include <jansson.h>
 
-/* Append to `out`. */
-void transfer_write_string(struct buffer *out, struct slice bytes);
+/* Append to `out`; false: it has become longer than `most`, or would have, and ends anywhere. */
+bool transfer_write_string(struct buffer *out, struct slice bytes, size_t most);
 /* One whole packed value. */
-void transfer_write_packed(struct buffer *out, struct slice packed);
+bool transfer_write_packed(struct buffer *out, struct slice packed, size_t most);
 /* A storage value. */
-void transfer_write_value(struct buffer *out, const struct value *value);
+bool transfer_write_value(struct buffer *out, const struct value *value, size_t most);
 
 /* A whole text as jansson's tree: also what src/json takes and jansson does not. NULL: `error` says
  * why. A name may not repeat within an object. */

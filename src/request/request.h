@@ -92,9 +92,10 @@ struct request {
 
 	/* net: the connection's order of replies */
 	struct request *order_next;
-	size_t counted_bytes; /* what the connection counted of it as in flight */
-	size_t reply_counted; /* what the engine's output_bytes has of it */
-	bool answered;        /* home's alone: it is back, or never left */
+	size_t counted_bytes;    /* what the connection counted of it as in flight */
+	size_t reply_counted;    /* what the engine's output_bytes has of it */
+	size_t gathered_counted; /* what the engine's gathered_bytes has of it */
+	bool answered;           /* home's alone: it is back, or never left */
 };
 
 /* For its reply; without a bound. */

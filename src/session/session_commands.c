@@ -24,9 +24,12 @@
 
 #define VERSION_FIRST 1
 
-/* What MAXPER has to know of a user's sessions. */
+/* What MAXPER has to know of a user's sessions, and how far it has come. */
 struct user_sessions {
 	struct turn *turn;
+	uint16_t next_shard;
+	bool is_sorted;
+	uint32_t deleted;
 	uint32_t count;
 	struct user_session *all;
 	uint32_t capacity;
@@ -132,22 +135,28 @@ static void delete_listed(struct turn *turn, const struct user_session *listed)
 		session_delete(&session);
 }
 
-/* Makes room for one more; false: answered with an error. The turn has all shards. */
-static bool bound_user(struct turn *turn, const struct session_options *options)
+/* Makes room for one more; false: answered with an error, or the turn pauses. It has all shards. */
+static bool bound_user(
+	struct turn *turn, const struct session_options *options, struct user_sessions *user)
 {
-	struct user_sessions user = { .turn = turn };
 	assert(turn->request->shard_count == turn->shard_total);
-	for (uint16_t i = 0; i < turn->shard_total; i++)
-		session_each_of_user(turn, i, options->user, note_session, &user);
-	if (user.count < options->per_user_max)
+	user->turn = turn;
+	if (!session_walk_user(turn, &user->next_shard, options->user, note_session, user))
+		return false;
+	if (user->count < options->per_user_max)
 		return true;
 	if (options->given & OPTION_REJECT) {
-		turn_error(turn, ERROR_SESSIONS_MAX, user.count);
+		turn_error(turn, ERROR_SESSIONS_MAX, user->count);
 		return false;
 	}
-	qsort(user.all, user.count, sizeof(*user.all), compare_created);
-	for (uint32_t i = 0; i + options->per_user_max <= user.count; i++)
-		delete_listed(turn, &user.all[i]);
+	if (!user->is_sorted)
+		qsort(user->all, user->count, sizeof(*user->all), compare_created);
+	user->is_sorted = true;
+	for (; user->deleted + options->per_user_max <= user->count; user->deleted++) {
+		if (turn_pauses(turn))
+			return false;
+		delete_listed(turn, &user->all[user->deleted]);
+	}
 	return true;
 }
 
@@ -176,6 +185,11 @@ static uint16_t place_of(const struct turn *turn)
 	return any % turn->shard_total;
 }
 
+struct creation {
+	struct slice id;
+	struct user_sessions user;
+};
+
 void session_create(struct turn *turn)
 {
 	struct session_options options;
@@ -192,14 +206,16 @@ void session_create(struct turn *turn)
 	}
 	if (!is_in_place(turn, &options))
 		return;
-	struct slice id = options.id;
-	if (id.size == 0)
-		id = session_id_new(place_of(turn), turn->shard_total, turn_arena(turn));
-	session_open(&session, turn, id);
-	if (!is_free(&session) || (bounded && !bound_user(turn, &options)))
+	struct creation *creation = turn_state(turn, sizeof(*creation));
+	if (creation->id.size == 0 && options.id.size > 0)
+		creation->id = options.id;
+	else if (creation->id.size == 0)
+		creation->id = session_id_new(place_of(turn), turn->shard_total, turn_arena(turn));
+	session_open(&session, turn, creation->id);
+	if (!is_free(&session) || (bounded && !bound_user(turn, &options, &creation->user)))
 		return;
 	if (make(&session, &options))
-		writer_bulk(&turn->writer, id);
+		writer_bulk(&turn->writer, creation->id);
 }
 
 /* --- writing -------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_FIRST 64
+#define USER_STRETCH 1000 /* sessions of a user before the turn pauses */
+#define NAMES_FIRST  64
 
 /* --- one that is stored
  * ---------------------------------------------------------------------------
@@ -503,7 +504,8 @@ static struct gathered *gather(struct turn *turn, uint16_t shard, struct slice u
 	return names;
 }
 
-void session_each_of_user(
+/* Those of one shard. Returns how many there are. */
+static size_t each_of_shard(
 	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context)
 {
 	size_t count;
@@ -513,6 +515,22 @@ void session_each_of_user(
 		if (session_open_named(&session, turn, shard, &names[i].name))
 			each(context, &session);
 	}
+	return count;
+}
+
+bool session_walk_user(
+	struct turn *turn, uint16_t *next_shard, struct slice user, session_fn each, void *context)
+{
+	for (size_t count = 0; *next_shard < turn->shard_total; ++*next_shard) {
+		if (turn_makes_order(turn, *next_shard))
+			return false;
+		if (count >= USER_STRETCH) {
+			turn_continue_here(turn);
+			return false;
+		}
+		count += each_of_shard(turn, *next_shard, user, each, context);
+	}
+	return true;
 }
 
 /* --- the whole

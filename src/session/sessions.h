@@ -98,10 +98,11 @@ struct slice session_shown(const struct session *session);
 /* The bytes that name it to the lease machine; they live as long as the session structure. */
 struct slice session_subject(const struct session *session);
 
-/* The sessions of a user on one held shard, in no particular order. Returns how many. */
+/* The sessions of a user, shard by shard from `*next_shard` on, in no particular order; the turn
+ * has all shards. A user may have many: false when the turn pauses before the last shard. */
 typedef void (*session_fn)(void *context, struct session *session);
-void session_each_of_user(
-	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context);
+bool session_walk_user(
+	struct turn *turn, uint16_t *next_shard, struct slice user, session_fn each, void *context);
 /* How many there are on a shard, those included that have ended within the last tick. */
 uint64_t session_count(struct turn *turn, uint16_t shard);
 

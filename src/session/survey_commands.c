@@ -16,9 +16,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Of a user, listed or ended before the turn pauses. */
-#define SESSIONS_A_STRETCH 1000
-
 /* --- LIST and DELUSER
  * ------------------------------------------------------------------------------
  */
@@ -37,6 +34,8 @@ struct list {
 	struct listed *all;
 	size_t count;
 	size_t capacity;
+	bool is_sorted;
+	size_t written;
 };
 
 static void add_to_list(void *context, struct session *session)
@@ -84,18 +83,6 @@ static void write_listed(struct writer *writer, const struct listed *listed)
 	writer_integer(writer, listed->expires_ms);
 }
 
-/* A user may have many: the turn pauses after some shards. True when all have been gone through. */
-static bool each_of_user(struct turn *turn, uint16_t *next, struct slice user, session_fn each,
-	void *context, const size_t *count)
-{
-	size_t before = *count;
-	while (*next < turn->shard_total && *count - before < SESSIONS_A_STRETCH)
-		session_each_of_user(turn, (*next)++, user, each, context);
-	if (*next < turn->shard_total)
-		turn_continue_here(turn);
-	return *next == turn->shard_total;
-}
-
 void session_list(struct turn *turn)
 {
 	struct list *list = turn_state(turn, sizeof(*list));
@@ -105,14 +92,18 @@ void session_list(struct turn *turn)
 		turn_syntax_error(turn, 1);
 		return;
 	}
-	if (!session_user_check(turn, user) ||
-		!each_of_user(turn, &list->next_shard, user, add_to_list, list, &list->count))
-		return;
-	if (list->count > 1)
-		qsort(list->all, list->count, sizeof(*list->all), compare_listed);
-	writer_array(&turn->writer, list->count);
-	for (size_t i = 0; i < list->count; i++)
-		write_listed(&turn->writer, &list->all[i]);
+	if (!list->is_sorted) {
+		if (!session_user_check(turn, user) ||
+			!session_walk_user(turn, &list->next_shard, user, add_to_list, list))
+			return;
+		if (list->count > 1)
+			qsort(list->all, list->count, sizeof(*list->all), compare_listed);
+		list->is_sorted = true;
+		writer_array(&turn->writer, list->count);
+	}
+	for (; list->written < list->count && !turn_reply_is_full(turn) && !turn_pauses(turn);
+		list->written++)
+		write_listed(&turn->writer, &list->all[list->written]);
 }
 
 struct ending {
@@ -157,7 +148,7 @@ void session_deluser(struct turn *turn)
 	if (ending->next_shard == 0 &&
 		(!find_kept(turn, ending) || !session_user_check(turn, user)))
 		return;
-	if (each_of_user(turn, &ending->next_shard, user, end_one, ending, &ending->count))
+	if (session_walk_user(turn, &ending->next_shard, user, end_one, ending))
 		writer_integer(&turn->writer, (int64_t)ending->count);
 }
 

@@ -66,6 +66,8 @@ struct engine_events {
 	_Atomic uint64_t subscriptions; /* 0: nobody listens, and turns keep no events */
 };
 
+/* A request that has gathered fewer bytes is never refused for what all have. */
+#define ENGINE_GATHERED_LEAST_BYTES ((size_t)1 << 20)
 /* A reply, or replies of one client together, of fewer bytes are not counted in output_bytes. */
 #define ENGINE_REPLY_COUNTED_BYTES (64 * 1024)
 
@@ -92,9 +94,11 @@ struct engine {
 	_Atomic uint64_t overlay_bytes; /* of all shards and generations */
 	_Atomic uint64_t tree_room;     /* bytes by which the tree may grow; by the checkpoint */
 	_Atomic bool tree_full;
-	_Atomic uint64_t output_bytes; /* of clients' replies, large ones, from their turns until
-					  they are sent */
-	_Atomic uint64_t expired_keys; /* deleted because their time had come */
+	_Atomic uint64_t output_bytes;   /* of clients' replies, large ones, from their turns until
+					    they are sent */
+	_Atomic uint64_t gathered_bytes; /* that clients' requests hold from turn to turn, beside
+					    what came with them */
+	_Atomic uint64_t expired_keys;   /* deleted because their time had come */
 };
 
 struct engine_options {

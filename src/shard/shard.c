@@ -140,6 +140,29 @@ static void refuse_reply(struct turn *turn)
 	turn->continue_at = TURN_NOWHERE;
 }
 
+static void set_gathered(struct engine *engine, struct request *request, size_t bytes)
+{
+	atomic_fetch_add_explicit(
+		&engine->gathered_bytes, bytes - request->gathered_counted, memory_order_relaxed);
+	request->gathered_counted = bytes;
+}
+
+/* What the request keeps for its next turn; when all clients' requests together would keep more
+ * than input-memory it is over. */
+static void count_gathered(struct turn *turn)
+{
+	struct engine *engine = turn->engine;
+	struct request *request = turn->request;
+	size_t whole = sizeof(*request) + request->arena.bytes;
+	size_t bytes = whole > request->counted_bytes ? whole - request->counted_bytes : 0;
+	set_gathered(engine, request, bytes);
+	if (bytes < ENGINE_GATHERED_LEAST_BYTES ||
+		engine->gathered_bytes <= (uint64_t)engine->config->input_bytes_max)
+		return;
+	turn_error(turn, ERROR_GATHERED_FULL);
+	turn->continue_at = TURN_NOWHERE;
+}
+
 /* What turns take, by the clock. */
 static void count_time(struct engine *engine, struct port *port, struct request *request)
 {
@@ -183,6 +206,8 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 		request->command->run(&turn);
 	if (turn.writer.full)
 		refuse_reply(&turn);
+	if (turn.continue_at != TURN_NOWHERE && request->asker)
+		count_gathered(&turn);
 	if (request->turned) {
 		void (*turned)(struct turn *) = request->turned;
 		request->turned = NULL;
@@ -320,6 +345,8 @@ static bool give_back_shards(struct engine *engine, uint16_t self, struct reques
 
 static void go_home(struct engine *engine, uint16_t self, struct request *request)
 {
+	if (request->gathered_counted > 0)
+		set_gathered(engine, request, 0);
 	if (request->home != self) {
 		travel(engine, request->home, request, REQUEST_DONE);
 		return;

@@ -133,6 +133,19 @@ class Users(SessionTest):
         self.server.crash()
         self.assertEqual(listed(self.server.connect(), self.user), [last])
 
+    def test_many_of_a_user_are_listed_and_ended_in_several_turns(self):
+        count = 10_000
+        made = self.connection.pipeline([("SESSION.CREATE", "USER", self.user)] * count)
+        self.assertEqual(sorted(self.list()), sorted(made))
+        self.fails(f"MAXSESSIONS the user has {count} sessions", "SESSION.CREATE",
+                   "USER", self.user, "MAXPER", 10, "REJECT")
+        oldest_first = self.list()
+        new = self.create("USER", self.user, "MAXPER", 10)
+        self.assertEqual(self.list(), [*oldest_first[-9:], new])
+        self.connection.pipeline([("SESSION.CREATE", "USER", self.user)] * count)
+        self.integer(count + 10, "SESSION.DELUSER", self.user)
+        self.assertEqual(self.list(), [])
+
     def test_one_more_than_allowed_can_be_refused(self):
         made = self.make(3)
         with self.unchanged(*made):

@@ -378,10 +378,10 @@ static void what_is_stored_has_a_bound_on_its_parts(void **state)
 	struct fixture *fixture = *state;
 	set_store(fixture);
 	evaluate(fixture->L,
-		"t = {{}} for i = 1, 49999 do t[1]['k' .. i] = i end store(t, 1 << 24) "
+		"t = {{}} for i = 1, 24999 do t[1]['k' .. i] = i end store(t, 1 << 24) "
 		"t[2] = true return select(2, pcall(store, t, 1 << 24))");
 	assert_string_equal(lua_tostring(fixture->L, -1),
-		"a table with more than 100000 keys and values cannot be stored");
+		"a table with more than 50000 keys and values cannot be stored");
 }
 
 static void a_stored_string_has_the_same_limit(void **state)

@@ -728,6 +728,24 @@ static void what_is_wrong_behind_a_pause_changes_nothing(void **state)
 	buffer_fini(&text);
 }
 
+/* However large the value is and whatever it is made of, no more than the bound is written. */
+static void an_export_ends_where_it_is_too_long(void **state)
+{
+	struct turn_rig *rig = *state;
+	static const char *const parts[] = { "\x01", "x", "\xff", "\xc3\xa4" };
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct buffer value;
+		buffer_init(&value);
+		add_repeated(&value, parts[i], 16 << 20);
+		struct slice arguments[] = { slice_text("DO.PUT"), slice_text("Box"),
+			slice_text("a"), slice_text("k"), buffer_slice(&value) };
+		assert_string_equal(turn_rig_run_slices(rig, do_put, arguments, 5), "+OK\r\n");
+		assert_string_equal(export(rig, "a"),
+			"-ERR the export is longer than 8388608 bytes, more than DO.IMPORT takes\r\n");
+		buffer_fini(&value);
+	}
+}
+
 static void the_values_within_one_are_bounded(void **state)
 {
 	struct turn_rig *rig = *state;
@@ -736,8 +754,8 @@ static void the_values_within_one_are_bounded(void **state)
 		{ HEAD "\"values\":[],\"alarm\":[", "]}" },
 	};
 	static const char *const replies[] = {
-		"-BADIMPORT values[0]: there are more than 262144 values in it\r\n",
-		"-BADIMPORT there are more than 262144 values in it\r\n",
+		"-BADIMPORT values[0]: there are more than 131072 values in it\r\n",
+		"-BADIMPORT there are more than 131072 values in it\r\n",
 	};
 	for (int i = 0; i < 2; i++) {
 		struct buffer text;
@@ -813,6 +831,8 @@ int main(void)
 			a_large_object_goes_out_and_in_with_pauses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_wrong_behind_a_pause_changes_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_export_ends_where_it_is_too_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_values_within_one_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(arguments_are_checked, set_up, tear_down),

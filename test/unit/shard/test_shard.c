@@ -646,6 +646,56 @@ static void what_reads_for_a_closed_connection_is_not_run(void **state)
 	assert_answered(other, "$1\r\nw\r\n");
 }
 
+#define GATHERED_BYTES ((size_t)2 << 20)
+
+/* Takes memory and writes in each of four turns. */
+static void gather(struct turn *turn)
+{
+	uint32_t *runs = turn_state(turn, sizeof(*runs));
+	struct value value = { .type = VALUE_STRING, .data = slice_text("gathered") };
+	memset(arena_alloc(turn_arena(turn), GATHERED_BYTES), 0, GATHERED_BYTES);
+	turn_put(turn, turn->shard, turn_argument(turn, 1), &value);
+	if (++*runs < 4)
+		turn_continue_here(turn);
+	else
+		writer_ok(&turn->writer);
+}
+
+static const struct command gather_command = {
+	.name = "gather",
+	.arity = 2,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE,
+	.key_first = 1,
+	.key_last = 1,
+	.key_step = 1,
+	.run = gather,
+};
+
+static void what_pausing_commands_gather_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	f->rig.config.input_bytes_max = 4 * (int64_t)GATHERED_BYTES;
+	struct engine_ticket *requests[2];
+	for (int i = 0; i < 2; i++)
+		requests[i] = engine_rig_send_command(
+			&f->rig, 0, &gather_command, "gather", f->keys[i], NULL);
+	assert_true(f->rig.engine->gathered_bytes > 2 * GATHERED_BYTES);
+	while (!requests[0]->done || !requests[1]->done)
+		assert_true(deliver(0) > 0);
+	/* Each by itself has the room, both have not. */
+	int refused = strcmp(requests[0]->reply, "+OK\r\n") == 0;
+	assert_answered(requests[refused], "-" ERROR_GATHERED_FULL "\r\n");
+	assert_answered(requests[!refused], "+OK\r\n");
+	assert_int_equal(f->rig.engine->gathered_bytes, 0);
+	assert_answered(send(0, "GET", f->keys[refused]), "$-1\r\n");
+	struct engine_ticket *alone = engine_rig_send_command(
+		&f->rig, 0, &gather_command, "gather", f->keys[refused], NULL);
+	while (!alone->done)
+		assert_true(deliver(0) > 0);
+	assert_answered(alone, "+OK\r\n");
+}
+
 #define MANY (LIMIT_TURN_STEPS + LIMIT_TURN_STEPS / 2)
 
 static struct slice nth_key(char text[16], uint32_t number)
@@ -764,6 +814,7 @@ int main(void)
 		TEST(one_worker, a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end),
 		TEST(one_worker, other_shards_are_served_while_a_turn_pauses),
 		TEST(one_worker, what_reads_for_a_closed_connection_is_not_run),
+		TEST(one_worker, what_pausing_commands_gather_is_bounded),
 		TEST(one_worker, a_large_change_is_applied_in_stretches_and_seen_whole),
 		TEST(one_worker, a_reply_beyond_its_bound_is_an_error_and_changes_nothing),
 		cmocka_unit_test(no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change),
