@@ -43,9 +43,11 @@ struct walk {
 	struct slice prefix;
 	struct key start, end;
 	struct cursor cursor;
+	bool rests; /* the cursor does, and the next turn goes on from the scan's place */
 	struct met met[SCAN_CROWD_MAX]; /* of scan->hash */
 	size_t met_count;
 	struct arena keys; /* of what was met */
+	struct key looked; /* in a crowd: the last key looked at */
 };
 
 static unsigned shard_bits(const struct turn *turn)
@@ -150,14 +152,20 @@ static uint32_t part_of(const struct walk *walk, struct slice key)
 /* --- the walk ------------------------------------------------------------------------------------
  */
 
+static void copy_key(struct key *out, struct slice key)
+{
+	memcpy(out->bytes, key.data, key.size);
+	out->size = key.size;
+}
+
 static void open_at(struct walk *walk, struct slice key)
 {
-	memcpy(walk->start.bytes, key.data, key.size);
-	walk->start.size = key.size;
+	copy_key(&walk->start, key);
 	cursor_open(&walk->cursor, walk->turn->stores[walk->turn->shard],
 		&walk->turn->request->changes, turn_arena(walk->turn), key_slice(&walk->start),
 		key_slice(&walk->end), false);
 	walk->cursor.without_data = walk->scan->without_data;
+	walk->cursor.may_rest = true;
 }
 
 static void open_at_hash(struct walk *walk)
@@ -203,7 +211,8 @@ static void to_next_hash(struct scan *scan)
 		to_next_shard(scan);
 }
 
-/* Goes on until enough has been given, a crowd has been met, or the shard's end. */
+/* Goes on until enough has been given, a crowd has been met, the cursor rests, or the shard's end.
+ * At a rest more of the hash may follow: what was met of it is met again. */
 static void walk_plainly(struct walk *walk)
 {
 	struct scan *scan = walk->scan;
@@ -212,6 +221,9 @@ static void walk_plainly(struct walk *walk)
 	open_at_hash(walk);
 	for (;;) {
 		bool more = cursor_next(&walk->cursor, &key, &value);
+		walk->rests = walk->cursor.rests;
+		if (walk->rests)
+			break;
 		uint64_t hash = more ? hash_in(walk->prefix, key) : HASH_END;
 		if (walk->met_count && hash != scan->hash) {
 			give_met(walk);
@@ -266,12 +278,14 @@ static void walk_crowd(struct walk *walk)
 		scan->looked++;
 		if (part_of(walk, met.key) == scan->part)
 			give(walk, &met);
+		copy_key(&walk->looked, met.key);
 		paused = looked >= LOOKED_TURN_MAX;
 	}
-	if (paused)
-		scan->after = arena_copy(turn_arena(walk->turn), met.key);
-	else
+	walk->rests = walk->cursor.rests;
+	if (!paused && !walk->rests)
 		end_part(walk);
+	else if (walk->looked.size)
+		scan->after = arena_copy(turn_arena(walk->turn), key_slice(&walk->looked));
 	cursor_close(&walk->cursor);
 }
 
@@ -297,6 +311,10 @@ bool scan_step(struct scan *scan, struct turn *turn, struct slice prefix)
 		else
 			walk_plainly(&walk);
 		arena_fini(&walk.keys);
+		if (walk.rests) {
+			turn_continue_here(turn);
+			return true;
+		}
 	}
 	if (is_enough(scan, turn))
 		return false;

@@ -65,7 +65,7 @@ static int tear_down(void **state)
 static void key_of_number(struct key *out, int number)
 {
 	char name[16];
-	int size = snprintf(name, sizeof(name), "n%d", number);
+	int size = snprintf(name, sizeof(name), "n%05d", number);
 	key_of_string_hash(out, 0, 0, hash);
 	memcpy(out->bytes + out->size, name, (size_t)size);
 	out->size += (size_t)size;
@@ -269,6 +269,59 @@ static void a_crowd_may_come_before_a_scan_is_over(void **state)
 	each_once(10, 3000);
 }
 
+/* The entries from `from` on, before `to`, are deleted and no walk has come by. */
+static void delete_unseen(struct turn_rig *rig, int from, int to)
+{
+	turn_rig_checkpoint(rig);
+	change(rig, delete_handler, from, to);
+	cursor = hash + 1; /* makes the order, which takes turns of its own */
+	while (cursor)
+		scan_once(rig, 10);
+}
+
+/* One call from the start on: the turns that it took. */
+static int turns_of_scan(struct turn_rig *rig, int64_t wanted)
+{
+	cursor = 0;
+	scan_once(rig, wanted);
+	return (int)rig->turns;
+}
+
+static void many_deleted_entries_are_passed_with_pauses(void **state)
+{
+	struct turn_rig *rig = *state;
+	enum { LAST = 3 * CURSOR_REST + 100 };
+	change(rig, put_handler, 0, LAST + 1);
+	hash++;
+	change(rig, put_handler, LAST + 1, LAST + 3);
+	hash--;
+	delete_unseen(rig, 1, LAST);
+	memset(given, 0, sizeof(given));
+	assert_int_equal(turns_of_scan(rig, 100), 1 + 3);
+	assert_true(cursor == 0);
+	each_once(0, 1);
+	each_once(LAST, LAST + 3);
+	assert_int_equal(page_size, 4);
+	assert_int_equal(turns_of_scan(rig, 100), 1);
+	assert_int_equal(page_size, 4);
+}
+
+static void a_crowd_with_many_deleted_entries_is_given_with_pauses(void **state)
+{
+	struct turn_rig *rig = *state;
+	enum { LAST = 3 * CURSOR_REST + 200 };
+	change(rig, put_handler, 0, LAST);
+	delete_unseen(rig, 100, LAST - 100);
+	int first_turns = turns_of_scan(rig, 1);
+	assert_true(cursor != 0);
+	assert_int_equal(first_turns - turns_of_scan(rig, 1), 3);
+	scan_all(rig, 10);
+	each_once(0, 100);
+	each_once(LAST - 100, LAST);
+	for (int i = 100; i < LAST - 100; i++)
+		assert_int_equal(given[i], 0);
+}
+
 static void a_cursor_that_names_nothing_is_behind_the_end(void **state)
 {
 	struct turn_rig *rig = *state;
@@ -297,6 +350,11 @@ int main(void)
 		TEST(what_stays_is_given_while_others_come_and_go),
 		TEST(a_crowd_may_be_gone_before_its_last_part),
 		TEST(a_crowd_may_come_before_a_scan_is_over),
+		cmocka_unit_test_setup_teardown(
+			many_deleted_entries_are_passed_with_pauses, set_up_one_shard, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_crowd_with_many_deleted_entries_is_given_with_pauses, set_up_one_shard,
+			tear_down),
 		TEST(a_cursor_that_names_nothing_is_behind_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
