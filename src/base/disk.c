@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define ZERO_BYTES (2 << 20)
@@ -164,6 +165,15 @@ static uint64_t system_largest(struct disk *disk)
 	return (uint64_t)limit.rlim_cur;
 }
 
+static uint64_t system_room(struct disk *disk, const char *directory)
+{
+	struct statvfs status;
+	(void)disk;
+	if (statvfs(directory, &status) != 0)
+		return UINT64_MAX;
+	return (uint64_t)status.f_bavail * status.f_frsize;
+}
+
 struct disk *disk_system(void)
 {
 	static const struct disk_operations operations = {
@@ -179,6 +189,7 @@ struct disk *disk_system(void)
 		.allocate = system_allocate,
 		.size = system_size,
 		.largest = system_largest,
+		.room = system_room,
 	};
 	static struct disk system = { &operations };
 	return &system;

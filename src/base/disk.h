@@ -35,6 +35,7 @@ struct disk_operations {
 	int (*allocate)(struct disk_file *, uint64_t size);
 	int (*size)(struct disk_file *, uint64_t *out);
 	uint64_t (*largest)(struct disk *);
+	uint64_t (*room)(struct disk *, const char *directory);
 };
 
 struct disk {
@@ -117,6 +118,13 @@ static inline int disk_size(struct disk_file *file, uint64_t *out)
 static inline uint64_t disk_largest(struct disk *disk)
 {
 	return disk->operations->largest(disk);
+}
+
+/* Bytes that are free where `directory` stands; quotas are not in it, so a write may still fail.
+ * UINT64_MAX when nobody knows. */
+static inline uint64_t disk_room(struct disk *disk, const char *directory)
+{
+	return disk->operations->room(disk, directory);
 }
 
 /* The kernel's file system; lives for ever, safe from every thread. */

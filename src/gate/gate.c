@@ -14,7 +14,9 @@
  * Failures: a failed write or sync is a durability fault. Nothing that depended on it was released;
  * the process says so and aborts, and recovery replays what did reach the disk. A full disk is met
  * earlier, by the keeper, which makes segments ahead of need: while it cannot, writes are refused,
- * and the segments already there take what had been let in.
+ * and the segments already there take what had been let in. A record that is larger than those, and
+ * that the disk has no room for, is to be refused before it is made (gate_can_hold): others would
+ * wait behind it.
  */
 #include "gate/gate_private.h"
 
@@ -141,6 +143,11 @@ uint64_t gate_append(struct gate *gate, const struct effect *effects, size_t cou
 size_t gate_record_bytes_max(const struct gate *gate)
 {
 	return log_batch_bytes_max(gate->log);
+}
+
+bool gate_can_hold(const struct gate *gate, size_t bytes)
+{
+	return log_can_hold(gate->log, bytes);
 }
 
 uint64_t gate_appended(const struct gate *gate)
@@ -367,6 +374,7 @@ int gate_keeper_step(struct gate *gate)
 
 	struct log_usage usage;
 	see_spares(gate, &usage);
+	gate->log_tight = no_room;
 	/* Two segments take whatever may still be collecting or being written. */
 	bool full = no_room && usage.spares < 2;
 	if (atomic_exchange(&gate->log_full, full) != full)
@@ -383,6 +391,8 @@ void gate_recycle(struct gate *gate, uint64_t lsn)
 	if (lsn > gate->recycle_lsn)
 		gate->recycle_lsn = lsn;
 	want_keeper(gate);
+	if (gate->keeper_retries)
+		pthread_cond_signal(&gate->keeper_wakes);
 	pthread_mutex_unlock(&gate->lock);
 }
 
@@ -400,6 +410,7 @@ void gate_stats(const struct gate *gate, struct gate_stats *out)
 		.sync_ns_last = gate->sync_ns_last,
 		.pending_bytes = gate->pending_bytes_seen,
 		.full = gate->log_full || gate->store_full,
+		.tight = gate->log_tight,
 	};
 	log_usage(gate->log, &out->log);
 }

@@ -40,6 +40,9 @@ void gate_stop(struct gate *gate);
  * most gate_record_bytes_max. */
 uint64_t gate_append(struct gate *gate, const struct effect *effects, size_t count);
 size_t gate_record_bytes_max(const struct gate *gate);
+/* Whether the log has, or can make, room for a record of so many bytes: else the disk is full for
+ * it. */
+bool gate_can_hold(const struct gate *gate, size_t bytes);
 /* A loop has ended its tick: what it appended may go to disk. */
 void gate_kick(struct gate *gate);
 /* Records appended and not yet durable. */
@@ -88,6 +91,7 @@ struct gate_stats {
 	uint64_t sync_ns_last;
 	uint64_t pending_bytes; /* collected, not yet written */
 	bool full;
+	bool tight; /* the log lacks segments that the disk has no room for */
 	struct log_usage log;
 };
 void gate_stats(const struct gate *gate, struct gate_stats *out);

@@ -38,6 +38,7 @@ struct gate {
 	bool log_asleep;
 	bool keeper_asleep;
 	bool keeper_wanted;
+	bool keeper_retries; /* waits for room: recycled segments are */
 	uint64_t recycle_lsn;
 
 	pthread_cond_t log_wakes;
@@ -57,6 +58,7 @@ struct gate {
 	_Atomic size_t pending_bytes_seen;
 	_Atomic int spares_seen; /* empty segments ready, when last looked */
 	_Atomic bool log_full;
+	_Atomic bool log_tight; /* spares are missing for which the disk has no room */
 	_Atomic bool store_full;
 	_Atomic uint64_t batches;
 	_Atomic uint64_t records;

@@ -10,10 +10,11 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define KEEPER_RETRY_MS  200
-#define EVERYSEC_LOOK_MS 100
-#define GATHER_US        150 /* at the most: about the time of a sync */
-#define TIMER_SLACK_NS   1000
+#define KEEPER_RETRY_MS     200 /* doubled each time */
+#define KEEPER_RETRY_MS_MAX 2000
+#define EVERYSEC_LOOK_MS    100
+#define GATHER_US           150 /* at the most: about the time of a sync */
+#define TIMER_SLACK_NS      1000
 
 static int wait_us(pthread_cond_t *condition, pthread_mutex_t *lock, long us)
 {
@@ -80,6 +81,7 @@ static void *keeper_main(void *context)
 	struct gate *gate = context;
 	pthread_setname_np(pthread_self(), "holdfast-keep");
 	int result = 0;
+	long retry_ms = KEEPER_RETRY_MS;
 	for (;;) {
 		pthread_mutex_lock(&gate->lock);
 		while (!gate->keeper_wanted && !gate->stopping && result == 0) {
@@ -87,13 +89,19 @@ static void *keeper_main(void *context)
 			pthread_cond_wait(&gate->keeper_wakes, &gate->lock);
 			gate->keeper_asleep = false;
 		}
-		if (result != 0 && !gate->stopping)
-			wait_us(&gate->keeper_wakes, &gate->lock, KEEPER_RETRY_MS * 1000);
+		if (result != 0 && !gate->stopping) {
+			gate->keeper_retries = true;
+			wait_us(&gate->keeper_wakes, &gate->lock, retry_ms * 1000);
+			gate->keeper_retries = false;
+		}
 		bool stopping = is_done(gate);
 		pthread_mutex_unlock(&gate->lock);
 		if (stopping)
 			return NULL;
 		result = gate_keeper_step(gate);
+		retry_ms = result == 0 ? KEEPER_RETRY_MS : 2 * retry_ms;
+		if (retry_ms > KEEPER_RETRY_MS_MAX)
+			retry_ms = KEEPER_RETRY_MS_MAX;
 	}
 }
 

@@ -18,6 +18,9 @@
  *   write changes no metadata, and a sync is one flush.
  * - The first are small, and a new one is twice as large as the last that was begun. A batch that
  *   is too large for those has some made that hold it, and the smaller spares go.
+ * - Where the disk has no room for that size, smaller ones are made, down to the first size or to
+ *   what a batch waits for. Free must stay what a checkpoint may write to the tree: no segment
+ *   comes back without it.
  *
  * Threads: the gate's thread owns the fields in the second block of struct log. `lock` guards the
  * lists, `fill` and `last_lsn` of the segments in them, and changes of `current`; no disk call is
@@ -61,6 +64,7 @@ struct log {
 	size_t spares_kept;   /* beyond spares_wanted: what one checkpoint frees, the next needs */
 	uint64_t new_bytes;   /* of the next spare that is made */
 	uint64_t least_bytes; /* smaller spares are of no use any more */
+	size_t awaited;       /* bytes of a batch that was asked for and is not yet written, or 0 */
 };
 
 static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn);
@@ -68,6 +72,11 @@ static int adopt(struct log *log, struct recovered *found, uint64_t after_lsn);
 static uint64_t larger(const struct log *log, uint64_t bytes)
 {
 	return segment_larger(bytes, log->options.segment_bytes);
+}
+
+static uint64_t first_size(const struct log *log)
+{
+	return log->options.first_bytes ? log->options.first_bytes : log->options.segment_bytes;
 }
 
 int log_open(struct log **out, const struct log_options *options, uint64_t after_lsn,
@@ -93,7 +102,7 @@ int log_open(struct log **out, const struct log_options *options, uint64_t after
 	log->number_last = found.number_last;
 	log->synced_lsn = recovery->last_lsn > after_lsn ? recovery->last_lsn : after_lsn;
 	log->next_lsn = log->synced_lsn + 1;
-	log->new_bytes = options->first_bytes ? options->first_bytes : options->segment_bytes;
+	log->new_bytes = first_size(log);
 	pthread_mutex_init(&log->lock, NULL);
 	result = adopt(log, &found, after_lsn);
 	recovery_fini(&found);
@@ -145,16 +154,17 @@ size_t log_room(const struct log *log)
 	return atomic_load_explicit(&log->room, memory_order_relaxed);
 }
 
-/* Under `lock`, whenever spares have come or gone. Without any it stays: what will be made is no
- * smaller. */
+/* Under `lock`, whenever spares have come or gone, or smaller ones will be made. Without any it
+ * does not grow. */
 static void see_room(struct log *log)
 {
 	uint64_t least = UINT64_MAX;
 	for (size_t i = 0; i < log->spares.count; i++)
 		if (log->spares.items[i]->bytes < least)
 			least = log->spares.items[i]->bytes;
-	if (log->spares.count)
-		atomic_store_explicit(&log->room, room_of(least), memory_order_relaxed);
+	size_t room = room_of(log->spares.count ? least : log->new_bytes);
+	if (log->spares.count || room < log_room(log))
+		atomic_store_explicit(&log->room, room, memory_order_relaxed);
 }
 
 void log_need(struct log *log, size_t bytes)
@@ -165,7 +175,78 @@ void log_need(struct log *log, size_t bytes)
 		log->new_bytes = larger(log, log->new_bytes);
 	if (log_room(log) < bytes)
 		log->least_bytes = log->new_bytes;
+	if (bytes > log->awaited)
+		log->awaited = bytes;
 	pthread_mutex_unlock(&log->lock);
+}
+
+/* Under `lock`. */
+static bool has_spare_for(const struct log *log, size_t bytes)
+{
+	for (size_t i = 0; i < log->spares.count; i++)
+		if (room_of(log->spares.items[i]->bytes) >= bytes)
+			return true;
+	return false;
+}
+
+/* The smallest that holds a batch of so many bytes. */
+static uint64_t size_for(const struct log *log, size_t bytes)
+{
+	uint64_t size = first_size(log);
+	while (room_of(size) < bytes)
+		size = larger(log, size);
+	return size;
+}
+
+/* Under `lock`. */
+static int count_useful(const struct log *log)
+{
+	int count = 0;
+	for (size_t i = 0; i < log->spares.count; i++)
+		count += log->spares.items[i]->bytes >= log->least_bytes;
+	return count;
+}
+
+/* Under `lock`. */
+static uint64_t live_bytes(const struct log *log)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < log->used.count; i++)
+		bytes += log->used.items[i]->fill;
+	return bytes;
+}
+
+/* Under `lock`: what is to stay free beside a new segment of so many bytes, for the tree to take
+ * what the log then holds. Pages that are half full take twice that; less will do while spares are
+ * few, and none when a batch waits, which no checkpoint gets past. */
+static uint64_t reserve(const struct log *log, uint64_t bytes)
+{
+	if (log->awaited && !has_spare_for(log, log->awaited) &&
+		bytes == size_for(log, log->awaited))
+		return 0;
+	return bytes + live_bytes(log) * (count_useful(log) < 2 ? 1 : 2);
+}
+
+/* Whether a segment of so many bytes can be made. */
+static bool disk_has_room(struct log *log, uint64_t bytes)
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t taken = bytes + reserve(log, bytes);
+	pthread_mutex_unlock(&log->lock);
+	return bytes <= disk_largest(log->options.disk) &&
+		taken <= disk_room(log->options.disk, log->directory);
+}
+
+bool log_can_hold(struct log *log, size_t bytes)
+{
+	if (bytes <= log_room(log))
+		return true;
+	if (bytes > log_batch_bytes_max(log))
+		bytes = log_batch_bytes_max(log);
+	pthread_mutex_lock(&log->lock);
+	bool ready = has_spare_for(log, bytes);
+	pthread_mutex_unlock(&log->lock);
+	return ready || disk_has_room(log, size_for(log, bytes));
 }
 
 static int remove_segments(struct log *log, struct segment_list *list);
@@ -203,15 +284,6 @@ int log_sync(struct log *log)
 
 static int make_spare(struct log *log, uint64_t bytes, struct segment **out);
 
-/* Under `lock`. */
-static int count_useful(const struct log *log)
-{
-	int count = 0;
-	for (size_t i = 0; i < log->spares.count; i++)
-		count += log->spares.items[i]->bytes >= log->least_bytes;
-	return count;
-}
-
 /* When there are enough that are useful. */
 static int drop_small(struct log *log)
 {
@@ -228,6 +300,30 @@ static int drop_small(struct log *log)
 	return remove_segments(log, &small);
 }
 
+/* Under `lock`: the least that a new spare may have. */
+static uint64_t smallest_of_use(const struct log *log)
+{
+	return has_spare_for(log, log->awaited) ? first_size(log) : size_for(log, log->awaited);
+}
+
+/* After the disk had no room for a spare of `bytes`. False when no smaller one would do. */
+static bool settle_for_less(struct log *log, uint64_t bytes)
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t size = smallest_of_use(log);
+	bool less = size < bytes;
+	if (less) {
+		while (larger(log, size) < bytes)
+			size = larger(log, size);
+		log->new_bytes = size;
+		if (log->least_bytes > size)
+			log->least_bytes = size;
+		see_room(log);
+	}
+	pthread_mutex_unlock(&log->lock);
+	return less;
+}
+
 int log_prepare(struct log *log)
 {
 	for (;;) {
@@ -238,7 +334,9 @@ int log_prepare(struct log *log)
 		if (enough)
 			return drop_small(log);
 		struct segment *spare = NULL;
-		int result = make_spare(log, bytes, &spare);
+		int result = disk_has_room(log, bytes) ? make_spare(log, bytes, &spare) : -ENOSPC;
+		if (result == -ENOSPC && settle_for_less(log, bytes))
+			continue;
 		if (result)
 			return result;
 		pthread_mutex_lock(&log->lock);
@@ -253,6 +351,11 @@ int log_recycle(struct log *log, uint64_t lsn)
 	struct segment_list discard = { 0 };
 	size_t freed = 0;
 	pthread_mutex_lock(&log->lock);
+	uint64_t wanted = log->new_bytes;
+	pthread_mutex_unlock(&log->lock);
+	bool roomy = disk_has_room(log, wanted);
+	pthread_mutex_lock(&log->lock);
+	uint64_t least = roomy ? log->new_bytes : log->least_bytes;
 	for (size_t i = 0; i < log->used.count;) {
 		struct segment *segment = log->used.items[i];
 		if (segment == log->current || segment->last_lsn > lsn) {
@@ -260,7 +363,7 @@ int log_recycle(struct log *log, uint64_t lsn)
 			continue;
 		}
 		segment_list_take(&log->used, i);
-		bool fits = segment->bytes >= log->new_bytes &&
+		bool fits = segment->bytes >= least &&
 			segment->bytes <= log->options.segment_bytes &&
 			segment->bytes <= disk_largest(log->options.disk);
 		segment_list_add(fits ? &log->spares : &discard, segment);
@@ -282,11 +385,10 @@ void log_usage(struct log *log, struct log_usage *out)
 {
 	pthread_mutex_lock(&log->lock);
 	*out = (struct log_usage){
-		.spares = (int)log->spares.count,
+		.spares = count_useful(log),
 		.segments = (int)log->used.count,
+		.bytes_live = live_bytes(log),
 	};
-	for (size_t i = 0; i < log->used.count; i++)
-		out->bytes_live += log->used.items[i]->fill;
 	pthread_mutex_unlock(&log->lock);
 }
 
@@ -378,6 +480,8 @@ static int activate_spare(struct log *log, size_t bytes)
 	struct segment *spare = take_smallest(log, bytes);
 	if (spare && spare->bytes >= log->new_bytes)
 		log->new_bytes = larger(log, log->new_bytes);
+	if (spare && room_of(spare->bytes) >= log->awaited)
+		log->awaited = 0;
 	see_room(log);
 	pthread_mutex_unlock(&log->lock);
 	if (spare == NULL) {

@@ -4,8 +4,8 @@
  * An LSN numbers records: the first record ever is 1. A batch is what one sync makes durable.
  *
  * Threads: log_write and log_sync are called by one thread at a time (whoever steps the gate);
- * log_prepare and log_recycle by another (the gate's keeper); log_usage, log_room and log_need by
- * any. What they share is behind the log's own lock, which no disk call is made under.
+ * log_prepare and log_recycle by another (the gate's keeper); log_usage, log_room, log_can_hold and
+ * log_need by any. What they share is behind the log's own lock, which no disk call is made under.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -77,6 +77,9 @@ void log_batch_add(struct log_batch *batch, const struct effect *effects, size_t
 size_t log_batch_bytes_max(const struct log *log);
 /* Bytes of records that a batch may hold to fit in every empty segment that is ready. */
 size_t log_room(const struct log *log);
+/* Whether a batch of so many bytes of records, or of the most it may have, finds a segment, or the
+ * disk has room for one. */
+bool log_can_hold(struct log *log, size_t bytes);
 /* log_prepare is to have segments ready that hold a batch of so many bytes of records. */
 void log_need(struct log *log, size_t bytes);
 
@@ -91,15 +94,15 @@ void log_need(struct log *log, size_t bytes);
 int log_write(struct log *log, struct log_batch *batch);
 int log_sync(struct log *log);
 
-/* Makes empty segments until `spares_wanted` are ready that hold what is needed. -ENOSPC when the
- * disk is full. */
+/* Makes empty segments until `spares_wanted` are ready that hold what is needed, smaller ones where
+ * the disk has no room for the size that is due. -ENOSPC when there are fewer and no more fit. */
 int log_prepare(struct log *log);
 /* Segments whose records all have LSNs up to `lsn` are no longer needed: they become spares, or are
  * removed when there are plenty. */
 int log_recycle(struct log *log, uint64_t lsn);
 
 struct log_usage {
-	int spares;          /* empty segments ready */
+	int spares;          /* empty segments ready that hold what is needed */
 	int segments;        /* in use, the current one included */
 	uint64_t bytes_live; /* of segments in use, up to their fill */
 };

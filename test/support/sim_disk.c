@@ -478,15 +478,20 @@ static void note_change(struct node *node, uint64_t write, uint64_t sector)
 	memcpy(change->before, node->content + sector * SECTOR_BYTES, SECTOR_BYTES);
 }
 
+static uint64_t room_of(const struct sim_disk *sim)
+{
+	uint64_t used = 0;
+	for (size_t i = 0; i < sim->names_count; i++)
+		used += sim->names[i].node->size;
+	return sim->capacity > used ? sim->capacity - used : 0;
+}
+
 /* Grows the file to `size`, as far as there is room. */
 static int grow(struct sim_disk *sim, struct node *node, uint64_t size)
 {
 	if (size <= node->size)
 		return 0;
-	uint64_t used = 0;
-	for (size_t i = 0; i < sim->names_count; i++)
-		used += sim->names[i].node->size;
-	uint64_t room = sim->capacity > used ? sim->capacity - used : 0;
+	uint64_t room = room_of(sim);
 	bool fits = size - node->size <= room;
 	node_resize(node, fits ? size : node->size + room);
 	return fits ? 0 : -ENOSPC;
@@ -618,8 +623,15 @@ static uint64_t sim_largest(struct disk *disk)
 	return UINT64_MAX;
 }
 
+static uint64_t sim_room(struct disk *disk, const char *directory)
+{
+	(void)directory;
+	return room_of(sim_of(disk));
+}
+
 static const struct disk_operations sim_operations = {
 	.largest = sim_largest,
+	.room = sim_room,
 	.open = sim_open,
 	.remove = sim_remove,
 	.rename = sim_rename,

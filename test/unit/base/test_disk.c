@@ -185,6 +185,14 @@ static void renames_over_and_removes(void **state)
 	assert_int_equal(disk_sync_directory(disk_system(), directory->b), -ENOENT);
 }
 
+static void knows_how_much_is_free(void **state)
+{
+	struct directory *directory = *state;
+	uint64_t room = disk_room(disk_system(), directory->path);
+	assert_true(room > 0 && room < UINT64_MAX);
+	assert_true(disk_room(disk_system(), directory->b) == UINT64_MAX);
+}
+
 static void a_full_disk_is_an_error_and_not_a_crash(void **state)
 {
 	struct disk_file *file;
@@ -232,6 +240,7 @@ int main(void)
 		TEST(allocated_bytes_are_written_zeros),
 		TEST(lists_plain_files_only),
 		TEST(renames_over_and_removes),
+		TEST(knows_how_much_is_free),
 		TEST(a_full_disk_is_an_error_and_not_a_crash),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct fixture {
 	struct disk *disk;
 	bool simulated;
 	char directory[64];
+	uint64_t first_bytes; /* of the log's first segments; 0: as of all */
 	struct log *log;
 	struct gate *gate;
 	struct log_recovery recovery;
@@ -71,6 +72,7 @@ static inline void open_gate(struct fixture *f)
 		.disk = f->disk,
 		.directory = f->directory,
 		.segment_bytes = SEGMENT_BYTES,
+		.first_bytes = f->first_bytes,
 		.spares_wanted = GATE_LOG_SPARES,
 	};
 	f->replayed_count = 0;

@@ -234,6 +234,30 @@ static void recycling_makes_room_on_a_full_disk(void **state)
 	assert_int_equal(gate_admission(f->gate), GATE_OPEN);
 }
 
+static void a_nearly_full_disk_takes_writes_after_each_checkpoint(void **state)
+{
+	struct fixture *f = *state;
+	f->first_bytes = SEGMENT_BYTES / 8;
+	close_gate(f);
+	sim_disk_free(&f->disk);
+	f->disk = sim_disk_new(1);
+	sim_disk_set_capacity(f->disk, SEGMENT_BYTES * 5 / 4);
+	open_gate(f);
+	for (uint64_t number = 1; number <= 300; number++) {
+		if (gate_admission(f->gate) == GATE_FULL) {
+			gate_recycle(f->gate, gate_durable(f->gate));
+			gate_keeper_step(f->gate);
+		}
+		assert_int_equal(gate_admission(f->gate), GATE_OPEN);
+		append_sized(f, number, RECORD_BYTES / 30);
+		assert_int_equal(gate_step(f->gate), 1);
+		gate_keeper_step(f->gate);
+	}
+	assert_false(gate_can_hold(f->gate, RECORD_BYTES));
+	sim_disk_set_capacity(f->disk, 100 * SEGMENT_BYTES);
+	assert_true(gate_can_hold(f->gate, RECORD_BYTES));
+}
+
 static void a_full_store_refuses_whatever_the_log_has(void **state)
 {
 	struct fixture *f = *state;
@@ -400,6 +424,7 @@ int main(void)
 		TEST(recycled_segments_are_used_again),
 		TEST(a_full_disk_refuses_and_recovers),
 		TEST(recycling_makes_room_on_a_full_disk),
+		TEST(a_nearly_full_disk_takes_writes_after_each_checkpoint),
 		TEST(a_full_store_refuses_whatever_the_log_has),
 		TEST(holds_writes_back_while_the_log_is_behind),
 		TEST(everysec_releases_at_once),

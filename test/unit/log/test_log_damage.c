@@ -505,6 +505,91 @@ static void waits_for_room_on_a_full_disk(void **state)
 	assert_int_equal(fixture->replayed, last + 1);
 }
 
+/* With a file size that grows to more than the disk has. */
+static void open_growing(struct fixture *fixture, uint64_t capacity)
+{
+	fixture->options.first_bytes = 2 * LOG_BLOCK_BYTES;
+	fixture->options.segment_bytes = 64 * LOG_BLOCK_BYTES;
+	sim_disk_set_capacity(fixture->disk, capacity);
+	open_well(fixture, 0);
+}
+
+static int write_and_sync(struct fixture *fixture)
+{
+	char value[1000] = "some value";
+	int result = write_value(fixture, slice_of(value, sizeof(value)));
+	return result ? result : log_sync(fixture->log);
+}
+
+static void makes_small_segments_where_large_ones_do_not_fit(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t in_tree = 0;
+	open_growing(fixture, 40 * LOG_BLOCK_BYTES);
+	for (int i = 0; i < 1000; i++) {
+		int result = write_and_sync(fixture);
+		if (result == -EAGAIN) {
+			in_tree = log_next_lsn(fixture->log) - 1;
+			assert_int_equal(log_recycle(fixture->log, in_tree), 0);
+			log_prepare(fixture->log);
+			result = write_and_sync(fixture);
+		}
+		assert_int_equal(result, 0);
+		/* Some of it is left to the tree. */
+		assert_true(disk_room(fixture->disk, "wal") >= 4 * LOG_BLOCK_BYTES);
+	}
+	uint64_t last = log_next_lsn(fixture->log) - 1;
+	open_well(fixture, in_tree);
+	assert_int_equal(fixture->replayed, last);
+}
+
+static void makes_a_smaller_segment_when_a_quota_ends_its_making(void **state)
+{
+	struct fixture *fixture = *state;
+	open_growing(fixture, UINT64_MAX);
+	for (int i = 0; i < 40; i++) {
+		int result = write_and_sync(fixture);
+		if (result == -EAGAIN) {
+			assert_int_equal(log_prepare(fixture->log), 0);
+			result = write_and_sync(fixture);
+		}
+		assert_int_equal(result, 0);
+	}
+	while (write_and_sync(fixture) == 0)
+		;
+	sim_disk_fail_at(fixture->disk, 2, ENOSPC);
+	assert_int_equal(log_prepare(fixture->log), 0);
+	assert_int_equal(write_and_sync(fixture), 0);
+}
+
+static void has_no_room_for_a_large_batch_on_a_full_disk(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t large = 30 * LOG_BLOCK_BYTES;
+	open_growing(fixture, 20 * LOG_BLOCK_BYTES);
+	assert_true(log_can_hold(fixture->log, LOG_BLOCK_BYTES / 2));
+	assert_false(log_can_hold(fixture->log, large));
+	assert_false(log_can_hold(fixture->log, SIZE_MAX));
+	/* When it was let in nevertheless, nothing smaller is made in its place. */
+	char *value = memory_zeroed(large);
+	assert_int_equal(write_value(fixture, slice_of(value, large)), -EAGAIN);
+	assert_int_equal(log_prepare(fixture->log), -ENOSPC);
+	struct log_usage usage;
+	log_usage(fixture->log, &usage);
+	assert_int_equal(usage.spares, 0);
+	/* With room for one it is written, and small ones do again. */
+	sim_disk_set_capacity(fixture->disk, 100 * LOG_BLOCK_BYTES);
+	assert_true(log_can_hold(fixture->log, large));
+	assert_int_equal(log_prepare(fixture->log), 0);
+	assert_int_equal(write_value(fixture, slice_of(value, large)), 0);
+	assert_int_equal(log_sync(fixture->log), 0);
+	memory_free(value);
+	assert_int_equal(log_prepare(fixture->log), 0);
+	assert_int_equal(write_and_sync(fixture), 0);
+	open_well(fixture, 0);
+	assert_int_equal(fixture->replayed, 2);
+}
+
 static void leaves_no_file_behind_that_it_could_not_make(void **state)
 {
 	struct fixture *fixture = *state;
@@ -570,6 +655,9 @@ int main(void)
 		TEST(stays_failed_after_a_failed_sync),
 		TEST(makes_durable_what_a_failed_sync_has_left_in_the_cache),
 		TEST(waits_for_room_on_a_full_disk),
+		TEST(makes_small_segments_where_large_ones_do_not_fit),
+		TEST(makes_a_smaller_segment_when_a_quota_ends_its_making),
+		TEST(has_no_room_for_a_large_batch_on_a_full_disk),
 		TEST(leaves_no_file_behind_that_it_could_not_make),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
