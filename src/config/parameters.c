@@ -263,8 +263,9 @@ const struct parameter parameters[] = {
 		.most = 1 * GB,
 		.unit = "bytes",
 		.initial = "64mb",
-		.text = "Size of the largest log file; the changes of one command must fit into it. The first ones have a "
-			"sixteenth of it." },
+		.text = "Size of the largest log file, or what max-value-size needs when that is more; the changes of one "
+			"command must fit into it. The first ones have a sixteenth of it, and 1mb at the least; on a disk "
+			"without room for larger ones they stay small." },
 	{ .name = "map-size",
 		.kind = PARAMETER_SIZE,
 		.field = FIELD(map_bytes),

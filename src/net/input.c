@@ -188,7 +188,8 @@ static bool admit(struct connection *connection, struct request *request)
 	if (connection->in_flight > 0 && (connection->several_in_flight || is_for_several(request)))
 		return false;
 	if (request->command->flags & COMMAND_WRITE) {
-		enum gate_admission admission = engine_admission(net->engine);
+		enum gate_admission admission =
+			engine_admission_of(net->engine, request->arena.bytes);
 		if (admission == GATE_BUSY || subscriptions_are_behind(net))
 			return false;
 		bool shrinks = request->command->flags & COMMAND_SHRINKS;

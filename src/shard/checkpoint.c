@@ -186,6 +186,9 @@ static bool is_due(const struct checkpoint *checkpoint)
 		return true;
 	struct gate_stats stats;
 	gate_stats(engine->gate, &stats);
+	/* All segments but the last come back. */
+	if (stats.tight && stats.log.segments > 1)
+		return true;
 	if (stats.bytes - checkpoint->begun_bytes > (uint64_t)config->checkpoint_log_bytes)
 		return true;
 	uint64_t age = clock_monotonic_ns(engine->clock) - checkpoint->begun_ns;

@@ -250,6 +250,14 @@ enum gate_admission engine_admission(const struct engine *engine)
 	return engine_tree_is_near(engine) ? GATE_BUSY : GATE_OPEN;
 }
 
+enum gate_admission engine_admission_of(const struct engine *engine, size_t bytes)
+{
+	enum gate_admission admission = engine_admission(engine);
+	if (admission == GATE_OPEN && !gate_can_hold(engine->gate, bytes))
+		return GATE_FULL;
+	return admission;
+}
+
 bool engine_tree_is_near(const struct engine *engine)
 {
 	return engine->overlay_bytes * TREE_GROWTH >

@@ -152,6 +152,8 @@ void engine_expire(struct engine *engine, uint16_t self);
 
 /* Whether a write may enter now: the log's admission and the limits of overlays and tree in one. */
 enum gate_admission engine_admission(const struct engine *engine);
+/* The same, of a request that may write so many bytes at once. */
+enum gate_admission engine_admission_of(const struct engine *engine, size_t bytes);
 /* Looks at the tree's size: at the start, and after each checkpoint. */
 void engine_see_tree(struct engine *engine);
 /* Whether what the overlays hold may take all the room that the tree has. */

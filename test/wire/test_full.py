@@ -2,6 +2,7 @@
 address space."""
 
 import resource
+import subprocess
 import time
 import unittest
 
@@ -42,6 +43,31 @@ class Full(harness.Case):
     def takes_writes(self):
         connection = self.server.connect()
         return connection.command("SET", "key:0", VALUE) == b"OK"
+
+    def on_a_disk_of(self, size):
+        """Gives the server's directory a file system of its own, which takes root."""
+        directory = self.server.directory
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory],
+                          capture_output=True, check=False).returncode:
+            self.skipTest("mounting is not permitted here")
+        self.addCleanup(subprocess.run, ["umount", directory], check=True)
+        self.addCleanup(self.server.close)
+
+    def test_a_nearly_full_disk_goes_on_with_small_log_files(self):
+        self.on_a_disk_of(40 * MB)
+        self.server.options.update(log_segment_size="64mb", max_value_size="64mb")
+        self.server.start()
+        connection = self.server.connect()
+        value = b"v" * 60000
+        # Three times as much as fits onto the disk, of which fifty values are left.
+        for n in range(2000):
+            self.assertTrue(harness.wait_until(
+                lambda name=f"key:{n % 50}": connection.command("SET", name, value) == b"OK"))
+        # What no file can be made for is refused, and nothing waits behind it.
+        self.assertEqual(connection.command("SET", "large", b"v" * 30 * MB), DISK_FULL)
+        self.assertTrue(harness.wait_until(self.takes_writes))
+        self.server.restart()
+        self.assertEqual(self.server.connect().command("GET", "key:49"), value)
 
     def test_files_as_large_as_they_may_be_are_a_full_disk(self):
         self.server.limits = {resource.RLIMIT_FSIZE: 24 * MB}

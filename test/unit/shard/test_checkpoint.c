@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "shard/shard.h"
 #include "support/engine_rig.h"
+#include "support/sim_disk.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -511,6 +512,27 @@ static void a_long_log_starts_one(void **state)
 	assert_false(step(rig)); /* counted from the last one */
 }
 
+static void a_disk_without_room_for_more_log_starts_one(void **state)
+{
+	struct engine_rig *rig = *state;
+	char value[60001] = "";
+	memset(value, 'v', sizeof(value) - 1);
+	sim_disk_set_capacity(rig->disk, 0);
+	run(0, "SET", "a", value);
+	engine_rig_settle(rig);
+	assert_int_equal(gate_keeper_step(rig->engine->gate), -ENOSPC);
+	assert_false(step(rig)); /* it would give nothing back */
+	run(0, "SET", "b", value);
+	run(0, "SET", "c", value);
+	engine_rig_settle(rig);
+	assert_int_equal(gate_keeper_step(rig->engine->gate), -ENOSPC);
+	assert_int_equal(engine_admission(rig->engine), GATE_FULL);
+	assert_true(step(rig));
+	engine_rig_checkpoint(rig);
+	gate_keeper_step(rig->engine->gate);
+	assert_int_equal(engine_admission(rig->engine), GATE_OPEN);
+}
+
 /* --- the last one --------------------------------------------------------------------------------
  */
 
@@ -590,6 +612,7 @@ int main(void)
 		TEST(age_starts_one_when_something_was_written),
 		TEST(full_overlays_start_one),
 		TEST(a_long_log_starts_one),
+		TEST(a_disk_without_room_for_more_log_starts_one),
 		TEST(the_last_one_leaves_nothing_to_replay),
 		TEST(the_last_one_goes_on_from_any_state),
 		TEST(the_last_one_gives_up_when_the_disk_is_full),
