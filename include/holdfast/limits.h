@@ -71,8 +71,8 @@
 #define LIMIT_SUBSCRIPTIONS_BYTES ((size_t)16 << 20)
 
 /* Bytes, counted likewise, of all patterns that somebody subscribes to, each once: every message's
- * channel is compared with every one of them. */
-#define LIMIT_PATTERNS_BYTES ((size_t)32 << 20)
+ * channel is compared with every one of them, which for so many takes tens of milliseconds. */
+#define LIMIT_PATTERNS_BYTES ((size_t)8 << 20)
 
 /* `env` and `schedule` lines of a configuration: each is looked at by every class that is made and
  * at every wake. */

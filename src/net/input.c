@@ -152,6 +152,7 @@ static void run_local(struct connection *connection, struct request *request)
 	request->command->local(connection, request);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns = ended_ns - port->stamp_ns;
+	port->burst_ns += request->elapsed_ns;
 	port->stamp_ns = ended_ns;
 	figures_count_command(connection, request);
 	output_answer(connection, request);

@@ -26,7 +26,7 @@
 
 #define TIMER_MS             100
 #define BLOCKED_RETRY_MS     1
-#define BURST_NS_MAX         10000000u /* of turns between two looks at the sockets */
+#define BURST_NS_MAX         10000000u /* of turns and commands between two looks at the sockets */
 #define WRITE_TICKS          64        /* with nothing but writes, before a loop syncs itself */
 #define RECORDS_GATHERED_MAX 4096
 #define DRAIN_NS             10000000000u /* for what runs to end when the server stops */
@@ -110,20 +110,40 @@ void loop_forget(struct net_loop *loop, struct connection *connection)
 	stop_waiting(loop, connection);
 }
 
-/* Each that waits goes on once: a slice of a long pipeline, or a command that was not admitted. */
+/* In front of those that wait again. */
+static void put_back(struct net_loop *loop, struct connection_link *list)
+{
+	struct connection_link **end = &list->next;
+	while (*end)
+		end = &(*end)->next;
+	*end = loop->waiting;
+	if (loop->waiting)
+		loop->waiting->place = end;
+	else
+		loop->waiting_end = end;
+	loop->waiting = list;
+	list->place = &loop->waiting;
+	loop->has_more = true;
+}
+
+/* Each that waits goes on once: a slice of a long pipeline, or a command that was not admitted. Or
+ * later, when this tick has taken long: see end_burst. */
 static void go_on(struct net_loop *loop)
 {
+	const struct port *port = &loop->net->engine->ports[loop->number];
 	struct connection_link *list = loop->waiting;
 	loop->waiting = NULL;
 	loop->waiting_end = &loop->waiting;
 	loop->has_more = false;
 	if (list)
 		list->place = &list;
-	while (list) {
+	while (list && port->burst_ns < port->burst_ns_max) {
 		struct connection *connection = of_input(list);
 		stop_waiting(loop, connection);
 		input_go_on(connection);
 	}
+	if (list)
+		put_back(loop, list);
 }
 
 /* --- the end of a tick ---------------------------------------------------------------------------
@@ -210,9 +230,10 @@ static void on_blocked_timer(uv_timer_t *timer)
 }
 
 /*
- * Others come in between: when this tick's turns have taken long, which a class can make them, the
- * next poll only reads what is there, its answers leave, and then the turns go on. So nobody whose
- * commands need no turn waits for more than one that is long.
+ * Others come in between: when this tick's turns and commands have taken long, which a class or
+ * many patterns can make them, the next poll only reads what is there, its answers leave, and then
+ * the turns and pipelines go on. So nobody whose commands need no turn waits for more than one that
+ * is long.
  *
  * True: the next poll must not wait.
  */

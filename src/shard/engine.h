@@ -37,7 +37,7 @@ struct port {
 	struct request_pool pool;
 	int64_t now_ms;          /* wall clock of this tick: what its turns go by */
 	uint64_t stamp_ns;       /* monotonic, when the last turn ended or the tick began */
-	uint64_t burst_ns;       /* of turns since its owner set it to 0 */
+	uint64_t burst_ns;       /* of turns and commands since its owner set it to 0 */
 	uint64_t burst_ns_max;   /* then no turn begins until that happens again; 0: no bound */
 	bool in_turn;            /* a handler is running */
 	bool appended;           /* a turn here wrote to the log since somebody cleared this */
