@@ -61,6 +61,7 @@
 #define ERROR_CHANNEL_SIZE  "ERR the name of a channel is at most %d bytes long"
 #define ERROR_ARGUMENTS     "ERR '%s' takes at most %d arguments at a time"
 #define ERROR_SUBSCRIPTIONS "ERR the subscriptions of one connection exceed 16 MiB"
+#define ERROR_CONFIG_GET    "ERR the patterns of one CONFIG GET are at most %d bytes long together"
 #define ERROR_PATTERNS      "ERR the patterns of all connections exceed 8 MiB"
 
 #define ERROR_HELLO_VERSION      "ERR Protocol version is not an integer or out of range"

@@ -18,8 +18,9 @@
 /* Arguments of one command: Redis's bound for a multibulk length (1,024 x 1,024). */
 #define LIMIT_ARGUMENTS (1024 * 1024)
 
-/* Arguments of a command that its connection's loop runs at once, and of those about channels. */
-#define LIMIT_ARGUMENTS_LOCAL    8192
+/* Arguments of a command that its connection's loop runs at once: COMMAND DOCS writes some
+ * kilobytes for one. And of those about channels. */
+#define LIMIT_ARGUMENTS_LOCAL    256
 #define LIMIT_ARGUMENTS_CHANNELS 65536
 
 /* Before authentication, as in Redis: 10 arguments of 16 KiB. */

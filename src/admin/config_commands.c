@@ -28,15 +28,27 @@ struct found {
 static void keep(void *context, const char *name, struct slice value);
 static bool check_pair(struct request *request, uint32_t index);
 
-void admin_config_get(struct connection *connection, struct request *request)
+/* Each is compared with all parameters. False: answered with an error. */
+static bool patterns_ok(struct request *request)
 {
-	struct found found = { .arena = &request->arena };
+	size_t bytes = 0;
 	for (uint32_t i = 2; i < request->argument_count; i++) {
 		if (request->arguments[i].size > LIMIT_PATTERN_BYTES) {
 			reply_error(request, ERROR_PATTERN_SIZE, LIMIT_PATTERN_BYTES);
-			return;
+			return false;
 		}
+		bytes += request->arguments[i].size;
 	}
+	if (bytes > LIMIT_PATTERN_BYTES)
+		reply_error(request, ERROR_CONFIG_GET, LIMIT_PATTERN_BYTES);
+	return bytes <= LIMIT_PATTERN_BYTES;
+}
+
+void admin_config_get(struct connection *connection, struct request *request)
+{
+	struct found found = { .arena = &request->arena };
+	if (!patterns_ok(request))
+		return;
 	for (uint32_t i = 2; i < request->argument_count; i++)
 		config_get(reply_environment(request)->config, request->arguments[i], keep, &found);
 	struct writer writer = reply_writer(request);

@@ -463,8 +463,11 @@ class OwnLimits(PubSub):
     def test_what_a_loop_runs_at_once_has_a_bound(self):
         for command in (("CONFIG", "GET"), ("COMMAND", "INFO"), ("COMMAND", "DOCS"),
                         ("CLIENT", "LIST", "ID"), ("LATENCY", "HISTOGRAM")):
-            self.fails(f"ERR '{'|'.join(command[:2]).lower()}' takes at most 8192 arguments "
-                       "at a time", *command, *["1"] * 8192)
+            self.fails(f"ERR '{'|'.join(command[:2]).lower()}' takes at most 256 arguments "
+                       "at a time", *command, *["1"] * 256)
+        self.fails("ERR the patterns of one CONFIG GET are at most 4096 bytes long together",
+                   "CONFIG", "GET", "*" * 2048, "*" * 2049)
+        self.assertTrue(self.call("CONFIG", "GET", "*" * 2048, "*" * 2048))
         for command in (("SUBSCRIBE",), ("UNSUBSCRIBE",), ("PUBSUB", "NUMSUB")):
             self.fails(f"ERR '{'|'.join(command).lower()}' takes at most 65536 arguments "
                        "at a time", *command, *["1"] * 65536)
