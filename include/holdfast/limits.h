@@ -75,6 +75,10 @@
  * channel is compared with every one of them, which for so many takes tens of milliseconds. */
 #define LIMIT_PATTERNS_BYTES ((size_t)8 << 20)
 
+/* Bytes of the names that PUBSUB CHANNELS goes through, times 64 bytes of its pattern: half a
+ * million of usual ones. */
+#define LIMIT_CHANNELS_WORK ((uint64_t)16 << 20)
+
 /* `env` and `schedule` lines of a configuration: each is looked at by every class that is made and
  * at every wake. */
 #define LIMIT_CONFIG_LINES 10000

@@ -66,17 +66,24 @@ struct listing {
 	const struct glob *pattern; /* NULL: all */
 	struct buffer names;        /* as they stand in the reply */
 	size_t count;
+	uint64_t work; /* as LIMIT_CHANNELS_WORK counts it */
 	int protocol;
 };
 
-static void list_channel(void *context, struct slice channel)
+/* False: that was too much. */
+static bool list_channel(void *context, struct slice channel)
 {
 	struct listing *listing = context;
 	struct writer writer = { .out = &listing->names, .protocol = listing->protocol };
+	uint64_t words = listing->pattern ? 1 + listing->pattern->pattern.size / 64 : 1;
+	listing->work += (channel.size + 1) * words;
+	if (listing->work > LIMIT_CHANNELS_WORK)
+		return false;
 	if (listing->pattern && !glob_matches(listing->pattern, channel))
-		return;
+		return true;
 	writer_bulk(&writer, channel);
 	listing->count++;
+	return true;
 }
 
 void admin_pubsub_channels(struct connection *connection, struct request *request)
@@ -99,8 +106,12 @@ void admin_pubsub_channels(struct connection *connection, struct request *reques
 	buffer_init(&listing.names);
 	subscriptions_each_channel(reply_environment(request)->net, list_channel, &listing);
 	struct writer writer = reply_writer(request);
-	writer_array(&writer, listing.count);
-	buffer_append(&request->reply, listing.names.data, listing.names.size);
+	if (listing.work > LIMIT_CHANNELS_WORK) {
+		reply_error(request, ERROR_CHANNELS_WORK);
+	} else {
+		writer_array(&writer, listing.count);
+		buffer_append(&request->reply, listing.names.data, listing.names.size);
+	}
 	buffer_fini(&listing.names);
 	glob_fini(&glob);
 }

@@ -131,13 +131,14 @@ static void put_back(struct net_loop *loop, struct connection_link *list)
 static void go_on(struct net_loop *loop)
 {
 	const struct port *port = &loop->net->engine->ports[loop->number];
+	bool bounded = port->burst_ns_max > 0;
 	struct connection_link *list = loop->waiting;
 	loop->waiting = NULL;
 	loop->waiting_end = &loop->waiting;
 	loop->has_more = false;
 	if (list)
 		list->place = &list;
-	while (list && port->burst_ns < port->burst_ns_max) {
+	while (list && !(bounded && port->burst_ns >= port->burst_ns_max)) {
 		struct connection *connection = of_input(list);
 		stop_waiting(loop, connection);
 		input_go_on(connection);

@@ -654,12 +654,13 @@ uint64_t subscriptions_to_channel(struct net *net, struct slice channel)
 }
 
 void subscriptions_each_channel(
-	struct net *net, void (*each)(void *context, struct slice channel), void *context)
+	struct net *net, bool (*each)(void *context, struct slice channel), void *context)
 {
+	bool more = true;
 	const struct hash_table *channels = &net->subscriptions->topics[SUBSCRIPTION_CHANNEL];
 	pthread_mutex_lock(&net->subscriptions->lock);
-	for (struct entry *entry = NULL; (entry = table_next(channels, entry)) != NULL;)
-		each(context, ((const struct topic *)entry)->name);
+	for (struct entry *entry = NULL; more && (entry = table_next(channels, entry)) != NULL;)
+		more = each(context, ((const struct topic *)entry)->name);
 	pthread_mutex_unlock(&net->subscriptions->lock);
 }
 

@@ -49,9 +49,10 @@ uint64_t subscriptions_publish(
 uint64_t subscriptions_names(struct net *net, enum subscription_kind kind);
 /* Clients that subscribe to the channel itself. */
 uint64_t subscriptions_to_channel(struct net *net, struct slice channel);
-/* Calls `each` for every channel that has subscribers, in no order, under the lock. */
+/* Calls `each` for every channel that has subscribers, in no order, under the lock, until it
+ * returns false. */
 void subscriptions_each_channel(
-	struct net *net, void (*each)(void *context, struct slice channel), void *context);
+	struct net *net, bool (*each)(void *context, struct slice channel), void *context);
 /* Loops have not yet handed on so much that publishers have to wait. */
 bool subscriptions_are_behind(const struct net *net);
 

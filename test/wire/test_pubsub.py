@@ -444,6 +444,20 @@ class OwnLimits(PubSub):
         clients[0].command("RESET")
         self.assertEqual(clients[2].command("PSUBSCRIBE", new)[1], new)
 
+    def test_a_list_of_channels_has_a_bound(self):
+        client = self.server.connect(3)
+        names = [b"%05d" % i + b"n" * 1019 for i in range(13_000)]
+        for i in range(0, len(names), 10):
+            client.command("SUBSCRIBE", *names[i:i + 10])
+            for _ in range(9):
+                client.read()
+        self.assertEqual(len(self.call("PUBSUB", "CHANNELS")), len(names))
+        self.assertEqual(self.call("PUBSUB", "CHANNELS", "00001*"), names[1:2])
+        self.fails("ERR there are too many channels for a list, or for this pattern",
+                   "PUBSUB", "CHANNELS", b"*a?" * 50)
+        client.command("RESET")
+        self.assertEqual(self.call("PUBSUB", "CHANNELS", b"*a?" * 50), [])
+
     def test_names_have_bounds(self):
         channel, pattern = b"c" * 1024, b"p" * 4096
         subscriber = self.subscriber(channel)

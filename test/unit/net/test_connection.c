@@ -5,6 +5,8 @@
 
 #include <signal.h>
 
+#define COMMAND_LINES_MAX 512
+
 static int one_loop(void **state)
 {
 	*state = fixture_new(1, 1);
@@ -409,6 +411,75 @@ static void slow_commands_are_handed_on_with_their_arguments(void **state)
 	close(client);
 }
 
+/* A command without a shard that takes 20 ms by the rig's clock. */
+static struct {
+	struct fixture *fixture;
+	int runs;
+} slow;
+
+static void run_slow(struct connection *connection, struct request *request)
+{
+	struct writer writer = request_writer(request);
+	slow.fixture->rig.now_ms += 20;
+	slow.runs++;
+	writer_ok(&writer);
+}
+
+static struct command commands[COMMAND_LINES_MAX];
+static struct command_set with_slow;
+
+static const struct command *find_with_slow(const struct slice *arguments, uint32_t count)
+{
+	if (slice_is(arguments[0], "slow"))
+		return &commands[with_slow.count - 1];
+	const struct command *found = command_find(arguments, count);
+	return found ? &commands[found - command_table()->commands] : NULL;
+}
+
+static int one_loop_with_slow(void **state)
+{
+	with_slow = *command_table();
+	assert_true(with_slow.count < COMMAND_LINES_MAX);
+	memcpy(commands, with_slow.commands, with_slow.count * sizeof(*commands));
+	commands[with_slow.count++] = (struct command){
+		.name = "slow", .arity = 1, .route = ROUTE_LOCAL, .local = run_slow
+	};
+	with_slow.commands = commands;
+	with_slow.find = find_with_slow;
+	*state = slow.fixture = fixture_with_commands(&with_slow, 1, 1);
+	slow.runs = 0;
+	return 0;
+}
+
+static void pipelines_of_long_commands_let_others_in(void **state)
+{
+	enum { CLIENTS = 8, COMMANDS = 10 };
+	struct fixture *f = *state;
+	int clients[CLIENTS], other = connect_client(f, 0);
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = connect_client(f, 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		for (int sent = 0; sent < COMMANDS; sent++)
+			assert_int_equal(send(clients[i], "SLOW\r\n", 6, 0), 6);
+	}
+	uv_run(&f->net->loops[0].uv, UV_RUN_NOWAIT);
+	assert_int_equal(slow.runs, CLIENTS);
+	int before = slow.runs;
+	char reply[16];
+	assert_int_equal(send(other, "PING\r\n", 6, 0), 6);
+	while (recv(other, reply, sizeof(reply), 0) < 0)
+		uv_run(&f->net->loops[0].uv, UV_RUN_NOWAIT);
+	assert_in_range(slow.runs - before, 0, 3);
+	while (slow.runs < CLIENTS * COMMANDS)
+		uv_run(&f->net->loops[0].uv, UV_RUN_NOWAIT);
+	run_loops(f);
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(strlen(hear(f, clients[i])), 5 * COMMANDS);
+		close(clients[i]);
+	}
+	close(other);
+}
+
 int main(void)
 {
 #define TEST(set_up, name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -422,6 +493,7 @@ int main(void)
 		TEST(two_workers, a_read_sent_after_a_write_of_several_shards_sees_it),
 		TEST(two_workers, a_write_sent_after_emptying_everything_stays),
 		TEST(two_workers, a_long_pipeline_over_all_shards_runs_in_its_order),
+		TEST(one_loop_with_slow, pipelines_of_long_commands_let_others_in),
 		TEST(one_loop, a_full_disk_refuses_writes_and_serves_reads),
 		TEST(one_loop, a_write_that_must_wait_holds_up_its_connection_alone),
 		TEST(two_workers, a_client_with_many_requests_under_way_is_read_no_further),
