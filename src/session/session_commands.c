@@ -289,7 +289,10 @@ bool session_merge(struct session *session, struct slice json, bool deep)
 		json_merge_patch(data, json, &merged);
 	else
 		json_merge_fields(data, json, &merged);
-	bool fits = session_size_check(turn, merged.size);
+	/* What is too short for too many values need not be looked through. */
+	bool fits = merged.size > 2 * LIMIT_JSON_VALUES
+		? session_json_check(turn, buffer_slice(&merged))
+		: session_size_check(turn, merged.size);
 	if (fits)
 		session->record.data = arena_copy(turn_arena(turn), buffer_slice(&merged));
 	buffer_fini(&merged);

@@ -225,6 +225,19 @@ class Writing(SessionTest):
             self.fails("VERSION 4 is the session's version",
                        "SESSION.UPDATE", identity, '{"n":1}', "IFVERSION", 3)
 
+    def test_a_session_has_a_bound_of_values(self):
+        def member(name, count):
+            return '{"%s":[%s]}' % (name, ",".join("0" * count))
+
+        identity = self.create()
+        self.assertEqual(self.call("SESSION.UPDATE", identity, member("a", 70_000)), 2)
+        self.assertEqual(self.call("SESSION.UPDATE", identity, member("b", 60_000)), 3)
+        before = self.session(identity)
+        for form in ((), ("DEEP",)):
+            reply = self.call("SESSION.UPDATE", identity, member("c", 2_000), *form)
+            self.assertRegex(reply.decode(), r"^BADJSON at byte \d+: too many values$")
+        self.assertTrue(self.session(identity) == before)
+
     def test_an_update_of_nothing_creates_nothing(self):
         identity = self.fresh()
         with self.unchanged(identity):

@@ -299,7 +299,7 @@ static void assert_cheap(
 
 static void costs_no_product_of_the_numbers_of_members(void **state)
 {
-	enum { MANY = 100000, LEVELS = 18 /* 2^17 > MANY */ };
+	enum { MANY = 60000, LEVELS = 17 /* 2^16 > MANY */ };
 	struct buffer base, patch;
 	buffer_init(&base);
 	buffer_init(&patch);
@@ -320,7 +320,7 @@ static void costs_no_product_of_the_numbers_of_members(void **state)
 
 static void costs_no_more_for_one_name_many_times(void **state)
 {
-	enum { MANY = 100000, LEVELS = 18 };
+	enum { MANY = 60000, LEVELS = 17 };
 	struct buffer base, patch;
 	buffer_init(&base);
 	buffer_init(&patch);
