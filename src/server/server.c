@@ -398,10 +398,6 @@ int server_run(struct config *config)
 	char error[ERROR_BYTES] = "", directory[4096], logfile[4096];
 	struct environment environment;
 	ignore_signals();
-	environment_init(&environment, config, clock_system());
-	config_derive(config, environment.allowance.memory_bytes);
-	environment.commands = command_table();
-	environment.shutdown = shut_down;
 	logline_set_level((enum logline_level)config->loglevel);
 	config_text_copy(config, "logfile", logfile, sizeof(logfile));
 	int opened = logline_open(logfile);
@@ -410,6 +406,10 @@ int server_run(struct config *config)
 			strerror(-opened));
 		return 1;
 	}
+	environment_init(&environment, config, clock_system());
+	config_derive(config, environment.allowance.memory_bytes);
+	environment.commands = command_table();
+	environment.shutdown = shut_down;
 	raise_descriptor_limit(config);
 
 	config_text_copy(config, "dir", directory, sizeof(directory));
