@@ -55,7 +55,7 @@ struct storage_range {
 	struct slice prefix;
 	bool reverse; /* the same set, backwards */
 	bool without_data;
-	bool may_rest; /* see storage_list_rests */
+	bool pauses; /* see storage_list_pause */
 };
 
 /* Keys and values in byte order. Nothing may be written while a list is open. */
@@ -64,14 +64,19 @@ struct storage_list {
 	struct key start, end;
 	size_t key_offset;
 	bool is_open;
+	bool pauses;
+	struct turn *turn;
+	struct key last; /* handed out, when it pauses */
 };
 void storage_list_open(
 	struct storage_list *list, struct storage *storage, const struct storage_range *range);
 /* The key is valid until the next call, the value until the turn ends. */
 bool storage_list_next(struct storage_list *list, struct slice *key, struct value *value);
-/* It was not the end: so many deleted keys have been met that others should get their turn. A list
- * opened anew finds its way over them at once. For those that set may_rest. */
-bool storage_list_rests(const struct storage_list *list);
+/* For a list that goes on over several turns, and behind its loop: true when there may be more,
+ * `more` being what storage_list_next has said, or true when it was not asked. Then `*last` becomes
+ * the key behind which to open it anew, and if it only rests, having met many deleted keys, the
+ * turn pauses. */
+bool storage_list_pause(struct storage_list *list, bool more, struct slice *last);
 void storage_list_close(struct storage_list *list);
 
 /* The alarm. A time of the past is now. */

@@ -116,8 +116,6 @@ static bool show_some(struct turn *turn, struct visit *visit, struct storage *st
 	struct storage_list list;
 	struct slice key;
 	struct value value;
-	char last[LIMIT_KEY_BYTES];
-	size_t last_size = 0;
 	if (turn_makes_order(turn, storage->shard))
 		return true;
 	if (visit->last.data)
@@ -133,16 +131,9 @@ static bool show_some(struct turn *turn, struct visit *visit, struct storage *st
 		writer_bulk(&turn->writer, key);
 		if (!range->without_data)
 			write_value(&turn->writer, &value);
-		memcpy(last, key.data, key.size);
-		last_size = key.size;
 		turn_rewind(turn, &mark);
 	}
-	if (!more && storage_list_rests(&list)) {
-		turn_continue_here(turn);
-		more = true;
-	}
-	if (more && last_size > 0)
-		visit->last = arena_copy(turn_arena(turn), slice_of(last, last_size));
+	more = storage_list_pause(&list, more, &visit->last);
 	storage_list_close(&list);
 	return more;
 }
@@ -171,7 +162,7 @@ void do_list(struct turn *turn)
 		return;
 	bool all = count_of(turn) == FIRST;
 	bool more = false;
-	range.may_rest = true;
+	range.pauses = true;
 	if (!all || !begins || turn_reply_fits(turn, storage.record.bytes))
 		more = show_some(turn, visit, &storage, &range, limit);
 	objects_leave(turn, &storage);

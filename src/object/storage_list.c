@@ -21,17 +21,25 @@ _Static_assert(
 static bool make_bounds(struct storage_list *list, const struct storage *storage,
 	const struct storage_range *range);
 
+static void append(struct key *key, struct slice bytes)
+{
+	memcpy(key->bytes + key->size, bytes.data, bytes.size);
+	key->size += bytes.size;
+}
+
 void storage_list_open(
 	struct storage_list *list, struct storage *storage, const struct storage_range *range)
 {
+	struct turn *turn = storage->turn;
+	list->turn = turn;
+	list->last.size = 0;
 	list->is_open = storage->record.keys > 0 && make_bounds(list, storage, range);
 	if (!list->is_open)
 		return;
-	struct turn *turn = storage->turn;
 	cursor_open(&list->cursor, turn->stores[storage->shard], &turn->request->changes,
 		turn_arena(turn), key_slice(&list->start), key_slice(&list->end), range->reverse);
 	list->cursor.without_data = range->without_data;
-	list->cursor.may_rest = range->may_rest;
+	list->cursor.may_rest = list->pauses = range->pauses;
 }
 
 bool storage_list_next(struct storage_list *list, struct slice *key, struct value *value)
@@ -40,12 +48,21 @@ bool storage_list_next(struct storage_list *list, struct slice *key, struct valu
 	if (!list->is_open || !cursor_next(&list->cursor, &store_key, value))
 		return false;
 	*key = slice_of(store_key.data + list->key_offset, store_key.size - list->key_offset);
+	if (list->pauses) {
+		list->last.size = 0;
+		append(&list->last, *key);
+	}
 	return true;
 }
 
-bool storage_list_rests(const struct storage_list *list)
+bool storage_list_pause(struct storage_list *list, bool more, struct slice *last)
 {
-	return list->is_open && list->cursor.rests;
+	bool rests = !more && list->is_open && list->cursor.rests;
+	if (rests)
+		turn_continue_here(list->turn);
+	if ((more || rests) && list->last.size > 0)
+		*last = arena_copy(turn_arena(list->turn), key_slice(&list->last));
+	return more || rests;
 }
 
 void storage_list_close(struct storage_list *list)
@@ -53,12 +70,6 @@ void storage_list_close(struct storage_list *list)
 	if (list->is_open)
 		cursor_close(&list->cursor);
 	list->is_open = false;
-}
-
-static void append(struct key *key, struct slice bytes)
-{
-	memcpy(key->bytes + key->size, bytes.data, bytes.size);
-	key->size += bytes.size;
 }
 
 /* The object's range up to `offset`, and the bound. */

@@ -204,17 +204,15 @@ static void write_begin(struct export *export, const struct storage *storage)
 static bool write_values(struct export *export, struct turn *turn, struct storage *storage)
 {
 	struct storage_list list;
-	struct storage_range range = { .start_after = export->last, .may_rest = true };
+	struct storage_range range = { .start_after = export->last, .pauses = true };
 	struct slice key;
 	struct value value;
-	char last[LIMIT_KEY_BYTES];
-	size_t last_size = 0;
-	bool more = true, pauses = false;
+	bool more = true;
 	if (turn_makes_order(turn, storage->shard))
 		return true;
 	storage_list_open(&list, storage, &range);
 	struct turn_mark mark = turn_mark(turn);
-	while (export->fits && !(pauses = turn_pauses(turn))) {
+	while (export->fits && !turn_pauses(turn)) {
 		more = storage_list_next(&list, &key, &value);
 		if (!more)
 			break;
@@ -224,18 +222,11 @@ static bool write_values(struct export *export, struct turn *turn, struct storag
 		buffer_append_text(export->text, ",");
 		export->fits = transfer_write_value(export->text, &value, export->bytes_max);
 		buffer_append_text(export->text, "]");
-		memcpy(last, key.data, key.size);
-		last_size = key.size;
 		turn_rewind(turn, &mark);
 	}
-	if (!more && storage_list_rests(&list)) {
-		turn_continue_here(turn);
-		pauses = true;
-	}
-	if (pauses && last_size > 0)
-		export->last = arena_copy(turn_arena(turn), slice_of(last, last_size));
+	more = export->fits && storage_list_pause(&list, more, &export->last);
 	storage_list_close(&list);
-	return pauses;
+	return more;
 }
 
 static void write_alarm(struct export *export, const struct object_record *record)
