@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,6 +23,26 @@ static inline struct slice slice_of(const void *data, size_t size)
 static inline struct slice slice_text(const char *text)
 {
 	return slice_of(text, strlen(text));
+}
+
+/* Which bytes of something longer are wanted: no more than `most` of those that begin at `from`. */
+struct extent {
+	size_t from;
+	size_t most;
+};
+#define EXTENT_WHOLE ((struct extent){ 0, SIZE_MAX })
+
+/* How many of `size` bytes are in the extent. */
+static inline size_t extent_size(struct extent extent, size_t size)
+{
+	size_t left = extent.from < size ? size - extent.from : 0;
+	return left < extent.most ? left : extent.most;
+}
+
+static inline struct slice slice_extent(struct slice whole, struct extent extent)
+{
+	size_t size = extent_size(extent, whole.size);
+	return size ? slice_of(whole.data + extent.from, size) : slice_of(whole.data, 0);
 }
 
 static inline bool slice_equal(struct slice a, struct slice b)

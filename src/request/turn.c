@@ -22,26 +22,27 @@ uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 	return hash_slot(id) % turn->shard_total;
 }
 
-/* True when `key` has a value, expired or not. `arena` and `most` as in store_get_head. */
+/* True when `key` has a value, expired or not. `arena` and `extent` as in store_get_extent. */
 static bool find(struct turn *turn, uint16_t shard, struct slice key, struct arena *arena,
-	size_t most, struct value *out)
+	struct extent extent, struct value *out)
 {
 	struct changes *changes = &turn->request->changes;
 	const struct effect *effect = changes->count ? changes_find(changes, shard, key) : NULL;
 	if (effect == NULL)
-		return store_get_head(turn->stores[shard], key, arena, most, out, &turn->gate_lsn);
+		return store_get_extent(
+			turn->stores[shard], key, arena, extent, out, &turn->gate_lsn);
 	out->type = effect->type;
 	out->expire_ms = effect->expire_ms;
 	out->data = effect->value;
-	if (arena && out->data.size > most)
-		out->data.size = most;
+	if (arena)
+		out->data = slice_extent(out->data, extent);
 	return effect->kind == EFFECT_PUT;
 }
 
 static bool find_live(
 	struct turn *turn, uint16_t shard, struct slice key, struct arena *arena, struct value *out)
 {
-	if (find(turn, shard, key, arena, SIZE_MAX, out) && value_is_live(out, turn->now_ms)) {
+	if (find(turn, shard, key, arena, EXTENT_WHOLE, out) && value_is_live(out, turn->now_ms)) {
 		turn->hits++;
 		return true;
 	}
@@ -62,13 +63,13 @@ bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value
 
 bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
 {
-	return turn_peek_head(turn, shard, key, SIZE_MAX, out);
+	return turn_peek_extent(turn, shard, key, EXTENT_WHOLE, out);
 }
 
-bool turn_peek_head(
-	struct turn *turn, uint16_t shard, struct slice key, size_t most, struct value *out)
+bool turn_peek_extent(struct turn *turn, uint16_t shard, struct slice key, struct extent extent,
+	struct value *out)
 {
-	if (find(turn, shard, key, &turn->request->arena, most, out))
+	if (find(turn, shard, key, &turn->request->arena, extent, out))
 		return true;
 	*out = (struct value){ 0 };
 	return false;

@@ -54,9 +54,9 @@ bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value 
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* As turn_get, whether or not its time has come: for what keeps a life of its own. */
 bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
-/* As turn_peek, of the data no more than the first `most` bytes. */
-bool turn_peek_head(
-	struct turn *turn, uint16_t shard, struct slice key, size_t most, struct value *out);
+/* As turn_peek, of the data only the extent. */
+bool turn_peek_extent(struct turn *turn, uint16_t shard, struct slice key, struct extent extent,
+	struct value *out);
 /* The value's data is borrowed until the turn has been committed. */
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);

@@ -41,8 +41,8 @@ bool session_read(
 	session->name = *name;
 	key_of_session(&key, turn_secret(session->turn), name);
 	session->hash = hash_bytes(key_slice(&key));
-	session->is_stored =
-		turn_peek_head(session->turn, session->shard, key_slice(&key), most, value);
+	session->is_stored = turn_peek_extent(session->turn, session->shard, key_slice(&key),
+		(struct extent){ .most = most }, value);
 	session->is_whole = most == SIZE_MAX;
 	if (!session->is_stored)
 		return false;

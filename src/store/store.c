@@ -139,22 +139,22 @@ static struct overlay_entry *find_entry(struct store *store, struct slice key)
 bool store_get(struct store *store, struct slice key, struct arena *arena, struct value *out,
 	uint64_t *lsn)
 {
-	return store_get_head(store, key, arena, SIZE_MAX, out, lsn);
+	return store_get_extent(store, key, arena, EXTENT_WHOLE, out, lsn);
 }
 
-bool store_get_head(struct store *store, struct slice key, struct arena *arena, size_t most,
-	struct value *out, uint64_t *lsn)
+bool store_get_extent(struct store *store, struct slice key, struct arena *arena,
+	struct extent extent, struct value *out, uint64_t *lsn)
 {
 	const struct overlay_entry *entry = find_entry(store, key);
 	if (entry == NULL)
-		return tree_get_head(store->layers.view, key, arena, most, out);
+		return tree_get_extent(store->layers.view, key, arena, extent, out);
 	if (entry->lsn > *lsn)
 		*lsn = entry->lsn;
 	if (entry->deleted)
 		return false;
 	*out = entry_value(entry);
-	if (arena && out->data.size > most)
-		out->data.size = most;
+	if (arena)
+		out->data = slice_extent(out->data, extent);
 	return true;
 }
 

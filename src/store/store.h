@@ -28,9 +28,9 @@ const struct hash_secret *store_secret(const struct store *store);
  * tombstone included; settled data raises nothing. `arena` as in tree_get. */
 bool store_get(struct store *store, struct slice key, struct arena *arena, struct value *out,
 	uint64_t *lsn);
-/* No more than the first `most` bytes of the data. */
-bool store_get_head(struct store *store, struct slice key, struct arena *arena, size_t most,
-	struct value *out, uint64_t *lsn);
+/* Of the data only the extent. */
+bool store_get_extent(struct store *store, struct slice key, struct arena *arena,
+	struct extent extent, struct value *out, uint64_t *lsn);
 /* Applies one effect of a record with this LSN to the active overlay. */
 void store_apply(struct store *store, const struct effect *effect, uint64_t lsn);
 

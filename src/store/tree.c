@@ -225,11 +225,11 @@ void tree_view_renew(struct tree_view *view)
 
 bool tree_get(struct tree_view *view, struct slice key, struct arena *arena, struct value *out)
 {
-	return tree_get_head(view, key, arena, SIZE_MAX, out);
+	return tree_get_extent(view, key, arena, EXTENT_WHOLE, out);
 }
 
-bool tree_get_head(struct tree_view *view, struct slice key, struct arena *arena, size_t most,
-	struct value *out)
+bool tree_get_extent(struct tree_view *view, struct slice key, struct arena *arena,
+	struct extent extent, struct value *out)
 {
 	assert(key.size > 0 && (unsigned char)key.data[0] < TABLE_TREE_FIRST);
 	MDB_val entry;
@@ -246,7 +246,7 @@ bool tree_get_head(struct tree_view *view, struct slice key, struct arena *arena
 	if (rc == 0)
 		rc = tree_value_parse(&entry, &value);
 	if (rc == 0)
-		rc = tree_value_load(&value, view->layers.cursor, arena, most, out);
+		rc = tree_value_load(&value, view->layers.cursor, arena, extent, out);
 	if (rc < 0)
 		tree_fail(view->tree, view->shard, rc);
 	return true;

@@ -57,9 +57,9 @@ void tree_view_renew(struct tree_view *view);
  * is renewed, or into `arena` for a chunked value. `arena` NULL, or without the room for that: only
  * type, expiry and data.size are filled. */
 bool tree_get(struct tree_view *view, struct slice key, struct arena *arena, struct value *out);
-/* No more than the first `most` bytes of the data. */
-bool tree_get_head(struct tree_view *view, struct slice key, struct arena *arena, size_t most,
-	struct value *out);
+/* Of the data only the extent; with `arena` NULL data.size is still that of the whole. */
+bool tree_get_extent(struct tree_view *view, struct slice key, struct arena *arena,
+	struct extent extent, struct value *out);
 /* Keys of `db` in its current generation: all, and those with an expiry. */
 void tree_count(struct tree_view *view, uint8_t db, uint64_t *keys, uint64_t *expiring);
 

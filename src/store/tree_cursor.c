@@ -75,7 +75,7 @@ void tree_cursor_value(struct tree_cursor *cursor, struct arena *arena, struct v
 	struct tree_value value;
 	int rc = tree_value_parse(&cursor->layers.value, &value);
 	if (rc == 0)
-		rc = tree_value_load(&value, view->layers.cursor, arena, SIZE_MAX, out);
+		rc = tree_value_load(&value, view->layers.cursor, arena, EXTENT_WHOLE, out);
 	if (rc < 0)
 		tree_fail(view->tree, view->shard, rc);
 }

@@ -80,29 +80,31 @@ void tree_value_write_descriptor(char *out, uint64_t data_size, uint64_t number)
 }
 
 int tree_value_load(const struct tree_value *value, MDB_cursor *cursor, struct arena *arena,
-	size_t most, struct value *out)
+	struct extent extent, struct value *out)
 {
 	*out = (struct value){ .type = value->type,
 		.expire_ms = value->expire_ms,
 		.data = slice_of(NULL, (size_t)value->size) };
 	if (!arena)
 		return 0;
-	if (out->data.size > most)
-		out->data.size = most;
 	if (!value->chunked) {
-		out->data.data = value->payload.data;
+		out->data = slice_extent(value->payload, extent);
 		return 0;
 	}
+	out->data.size = extent_size(extent, out->data.size);
 	if (!arena_has_room(arena, out->data.size))
 		return 0;
 	char *data = arena_alloc(arena, out->data.size);
-	for (size_t at = 0; at < out->data.size; at += STORE_FORMAT_CHUNK_BYTES) {
+	for (size_t done = 0; done < out->data.size;) {
 		MDB_val chunk;
+		size_t at = extent.from + done, within = at % STORE_FORMAT_CHUNK_BYTES;
 		int rc = find_chunk(cursor, value, at / STORE_FORMAT_CHUNK_BYTES, &chunk);
 		if (rc < 0)
 			return rc;
-		size_t left = out->data.size - at;
-		memcpy(data + at, chunk.mv_data, chunk.mv_size < left ? chunk.mv_size : left);
+		size_t here = chunk.mv_size - within, left = out->data.size - done;
+		size_t taken = here < left ? here : left;
+		memcpy(data + done, (const char *)chunk.mv_data + within, taken);
+		done += taken;
 	}
 	out->data.data = data;
 	return 0;

@@ -32,10 +32,10 @@ void tree_value_write_header(
 	char *out, uint8_t type, bool chunked, int64_t expire_ms, int64_t filed_ms);
 void tree_value_write_descriptor(char *out, uint64_t data_size, uint64_t number);
 
-/* As tree_get_head's contract has it; `cursor` is moved for a chunked value whose data is wanted.
+/* As tree_get_extent's contract has it; `cursor` is moved for a chunked value whose data is wanted.
  * 0, or negative errno. */
 int tree_value_load(const struct tree_value *value, MDB_cursor *cursor, struct arena *arena,
-	size_t most, struct value *out);
+	struct extent extent, struct value *out);
 /* The chunks of one large value. 0, or negative errno; -EBADMSG when one to delete is not there. */
 int tree_value_write_chunks(MDB_cursor *cursor, uint64_t number, struct slice data);
 int tree_value_delete_chunks(MDB_cursor *cursor, const struct tree_value *value);

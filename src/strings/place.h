@@ -33,6 +33,13 @@ static inline bool place_look(struct turn *turn, const struct place *place, stru
 	return turn_look(turn, place->shard, key_slice(&place->key), out);
 }
 
+/* Of the data only the extent, live or not: for one that has been looked at. */
+static inline bool place_get_extent(
+	struct turn *turn, const struct place *place, struct extent extent, struct value *out)
+{
+	return turn_peek_extent(turn, place->shard, key_slice(&place->key), extent, out);
+}
+
 static inline void place_delete(struct turn *turn, const struct place *place)
 {
 	turn_delete(turn, place->shard, key_slice(&place->key));

@@ -54,7 +54,7 @@ void strings_getrange(struct turn *turn)
 	if (!place_of_argument(turn, 1, &place) || !options_integer(turn, 2, &start) ||
 		!options_integer(turn, 3, &end))
 		return;
-	place_get(turn, &place, &value);
+	place_look(turn, &place, &value);
 	int64_t size = (int64_t)value.data.size;
 	/* Both counted from the end and the wrong way round: empty, even where cutting both at the
 	 * front would make them meet. */
@@ -65,11 +65,12 @@ void strings_getrange(struct turn *turn)
 		end = end + size < 0 ? 0 : end + size;
 	if (end >= size)
 		end = size - 1;
+	struct extent extent = { .from = (size_t)start, .most = (size_t)(end - start + 1) };
 	if (empty || start > end)
-		writer_bulk(&turn->writer, slice_of("", 0));
+		value.data = slice_of("", 0);
 	else
-		writer_bulk(&turn->writer,
-			slice_of(value.data.data + start, (size_t)(end - start + 1)));
+		place_get_extent(turn, &place, extent, &value);
+	writer_bulk(&turn->writer, value.data);
 }
 
 void strings_setrange(struct turn *turn)

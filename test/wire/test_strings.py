@@ -1,5 +1,6 @@
 """String commands, one promise a test. test_strings_differential.py covers their combinations."""
 
+import random
 import threading
 import unittest
 
@@ -223,6 +224,23 @@ class LargeValues(harness.WireTest):
             value = (b"%d|" % size * (size // 4 + 1))[:size]
             self.assertTrue(connection.command("GET", f"large:{size}") == value, size)
             self.assertEqual(connection.command("STRLEN", f"large:{size}"), size)
+
+    def test_a_part_of_a_long_value_is_the_same_in_memory_and_from_the_disk(self):
+        value = bytes(random.Random(7).randbytes(300_000))
+        self.ok("SET", "k", value)
+        ranges = [(0, 0), (0, 65535), (65530, 65560), (131000, 262200), (-10, -1), (-70000, 99999999),
+                  (299_999, 299_999), (300_000, 300_001), (5, 4)]
+
+        def check(connection):
+            for start, end in ranges:
+                stop = len(value) if end == -1 else end + 1
+                self.assertEqual(connection.command("GETRANGE", "k", start, end),
+                                 value[start:stop], (start, end))
+
+        check(self.connection)
+        self.server.stop()
+        self.server.start()
+        check(self.server.connect())
 
     def test_a_value_cannot_be_made_longer_than_the_limit(self):
         limit = 64 << 20

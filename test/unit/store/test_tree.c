@@ -283,6 +283,36 @@ static void keeps_large_values_in_chunks_and_gives_them_back(void **state)
 	assert_int_equal(raw.store + raw.index + raw.chunks + raw.layers, 0);
 }
 
+static void gives_the_extent_of_a_value_that_was_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	static const size_t sizes[] = { 0, 100, CHUNK, 3 * CHUNK, 3 * CHUNK + 7 };
+	static const size_t bounds[] = { 0, 1, 99, 100, 101, CHUNK - 1, CHUNK, CHUNK + 1,
+		3 * CHUNK - 1, 3 * CHUNK + 6, 3 * CHUNK + 7, SIZE_MAX };
+	const size_t bound_count = sizeof bounds / sizeof *bounds;
+	const struct slice key = slice_text("\020part");
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct value whole, part;
+		put(f, key, 0, sizes[i], i);
+		settle(f);
+		assert_true(tree_get(f->view, key, &f->arena, &whole));
+		for (size_t from = 0; from < bound_count; from++) {
+			for (size_t most = 0; most < bound_count; most++) {
+				struct extent extent = { bounds[from], bounds[most] };
+				size_t behind = sizes[i] > extent.from ? sizes[i] - extent.from : 0;
+				size_t size = behind < extent.most ? behind : extent.most;
+				assert_true(
+					tree_get_extent(f->view, key, &f->arena, extent, &part));
+				assert_int_equal(part.data.size, size);
+				if (size)
+					assert_memory_equal(part.data.data,
+						whole.data.data + extent.from, size);
+			}
+		}
+		arena_reset(&f->arena);
+	}
+}
+
 /* ---- the index ---- */
 
 static void leaves_the_index_alone_while_lives_are_extended(void **state)
@@ -556,6 +586,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(agrees_with_a_model_under_random_changes),
 		TEST(keeps_large_values_in_chunks_and_gives_them_back),
+		TEST(gives_the_extent_of_a_value_that_was_asked_for),
 		TEST(leaves_the_index_alone_while_lives_are_extended),
 		TEST(walks_what_is_due_in_order_of_time),
 		TEST(counts_begin_again_with_a_generation),
