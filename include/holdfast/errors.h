@@ -63,6 +63,7 @@
 #define ERROR_SUBSCRIPTIONS "ERR the subscriptions of one connection exceed 16 MiB"
 #define ERROR_CONFIG_GET    "ERR the patterns of one CONFIG GET are at most %d bytes long together"
 #define ERROR_PATTERNS      "ERR the patterns of all connections exceed 8 MiB"
+#define ERROR_NAMES_SIZE    "ERR the names of one command are at most %zu bytes long together"
 #define ERROR_CHANNELS_WORK "ERR there are too many channels for a list, or for this pattern"
 
 #define ERROR_HELLO_VERSION      "ERR Protocol version is not an integer or out of range"

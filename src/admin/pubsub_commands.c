@@ -53,6 +53,18 @@ static bool name_ok(struct request *request, enum subscription_kind kind, struct
 	return false;
 }
 
+/* No command names more than a client's subscriptions may be. False: answered with an error. */
+static bool names_fit(struct request *request, uint32_t first)
+{
+	size_t bytes = 0;
+	for (uint32_t i = first; i < request->argument_count; i++)
+		bytes += request->arguments[i].size;
+	if (bytes <= LIMIT_SUBSCRIPTIONS_BYTES)
+		return true;
+	reply_error(request, ERROR_NAMES_SIZE, LIMIT_SUBSCRIPTIONS_BYTES);
+	return false;
+}
+
 void admin_publish(struct connection *connection, struct request *request)
 {
 	if (!name_ok(request, SUBSCRIPTION_CHANNEL, request->arguments[1]))
@@ -121,6 +133,8 @@ void admin_pubsub_numsub(struct connection *connection, struct request *request)
 {
 	struct net *net = reply_environment(request)->net;
 	struct writer writer = reply_writer(request);
+	if (!names_fit(request, 2))
+		return;
 	writer_array(&writer, 2 * (size_t)(request->argument_count - 2));
 	for (uint32_t i = 2; i < request->argument_count; i++) {
 		struct slice channel = request->arguments[i];
@@ -176,6 +190,8 @@ static void unsubscribe(
 {
 	const char *what = kind == SUBSCRIPTION_PATTERN ? "punsubscribe" : "unsubscribe";
 	struct slice name;
+	if (!names_fit(request, 1))
+		return;
 	for (uint32_t i = 1; i < request->argument_count; i++) {
 		subscriptions_remove(connection, kind, request->arguments[i]);
 		confirm(connection, request, what, &request->arguments[i]);

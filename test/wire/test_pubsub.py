@@ -485,6 +485,10 @@ class OwnLimits(PubSub):
         for command in (("SUBSCRIBE",), ("UNSUBSCRIBE",), ("PUBSUB", "NUMSUB")):
             self.fails(f"ERR '{'|'.join(command).lower()}' takes at most 65536 arguments "
                        "at a time", *command, *["1"] * 65536)
+        for command in (("UNSUBSCRIBE",), ("PUNSUBSCRIBE",), ("PUBSUB", "NUMSUB")):
+            self.fails("ERR the names of one command are at most 16777216 bytes long together",
+                       *command, *["n" * 1024] * 16384, "x")
+        self.assertEqual(len(self.call("PUBSUB", "NUMSUB", *["n" * 1024] * 16384)), 32768)
         self.assertEqual(self.call("EXISTS", *["1"] * 65536), 0)
 
 
