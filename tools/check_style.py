@@ -92,8 +92,20 @@ def sources_begin_by_saying_what_they_are(sources):
                    if lines_of(name)[:1] != ["/*"])
 
 
+def comments_end_at_column_100(sources):
+    """clang-format leaves comments alone, so that it cannot break a diagram."""
+    said, within = [], False
+    for name in sources:
+        for number, line in enumerate(lines_of(name), 1):
+            within = within or "/*" in line.split('"')[0]
+            if within and len(line.expandtabs(8)) > 100:
+                said.append(f"{name}:{number}: a comment beyond column 100\n")
+            within = within and "*/" not in line
+    return "".join(said)
+
+
 RULES = [each_header_compiles_alone, clang_format_changes_nothing, files_keep_their_size,
-         functions_keep_their_size, sources_begin_by_saying_what_they_are]
+         functions_keep_their_size, sources_begin_by_saying_what_they_are, comments_end_at_column_100]
 
 
 def main():

@@ -127,8 +127,7 @@ static void read_resource_limits(const struct reading *reading)
 		fclose(file);
 }
 
-/* --- control groups ------------------------------------------------------------------------------
- */
+/* --- control groups --------------------------------------------------------------------------- */
 
 static void read_memory_v1(const struct reading *reading, const char *group)
 {

@@ -170,8 +170,7 @@ void *heap_resize(struct heap *heap, void *old, size_t old_size, size_t size)
 	return block;
 }
 
-/* --- small blocks --------------------------------------------------------------------------------
- */
+/* --- small blocks ----------------------------------------------------------------------------- */
 
 static void *take_small(struct heap *heap, size_t size)
 {
@@ -264,8 +263,7 @@ static void drop_chunk(struct heap *heap, struct heap_chunk *chunk)
 	heap->bytes -= HEAP_CHUNK_BYTES;
 }
 
-/* --- large blocks --------------------------------------------------------------------------------
- */
+/* --- large blocks ----------------------------------------------------------------------------- */
 
 static size_t whole_pages(size_t size)
 {
@@ -349,8 +347,7 @@ static void give_large(struct heap *heap, struct heap_block *block, size_t size)
 	system_free(block, size + sizeof(*block));
 }
 
-/* --- lists ---------------------------------------------------------------------------------------
- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static void link_chunk(struct heap_chunk **list, struct heap_chunk *chunk)
 {

@@ -108,8 +108,7 @@ void watchdog_expire(struct watchdog *watchdog)
 	set_timer(1);
 }
 
-/* --- the timer -----------------------------------------------------------------------------------
- */
+/* --- the timer -------------------------------------------------------------------------------- */
 
 static void set_timer(uint64_t at_ns)
 {
@@ -207,8 +206,7 @@ static void on_signal(int number, siginfo_t *information, void *machine)
 	errno = saved;
 }
 
-/* --- the library ---------------------------------------------------------------------------------
- */
+/* --- the library ------------------------------------------------------------------------------ */
 
 struct search {
 	uintptr_t function;

@@ -115,8 +115,7 @@ struct slice cache_subject(struct turn *turn, struct slice key)
 	return slice_of(bytes, key.size + 1);
 }
 
-/* --- sums ----------------------------------------------------------------------------------------
- */
+/* --- sums ------------------------------------------------------------------------------------- */
 
 static void decode_sums(struct slice bytes, struct cache_sums *out)
 {
@@ -212,8 +211,7 @@ static bool is_grouped(struct turn *turn, uint16_t shard, struct slice key)
 			turn->engine->cache->shards[shard].groups < LIMIT_CACHE_GROUPS);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool read_record(struct turn *turn, uint16_t shard, struct slice key,
 	struct cache_record *out, int64_t *expire_ms)
@@ -402,8 +400,7 @@ bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *
 	return cache_find(turn, key, out);
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void drop(
 	struct turn *turn, uint16_t shard, struct slice key, const struct cache_record *record)
@@ -593,9 +590,7 @@ uint64_t cache_memory_bytes(const struct turn *turn, uint16_t shard)
 	return hot_bytes(turn->engine->cache->shards[shard].hot);
 }
 
-/* --- what falls due
- * -------------------------------------------------------------------------------
- */
+/* --- what falls due --------------------------------------------------------------------------- */
 
 /* For engine->expiries. */
 static bool expire(struct turn *turn, struct slice store_key)
@@ -616,9 +611,7 @@ static bool expire(struct turn *turn, struct slice store_key)
 	return true;
 }
 
-/* --- invalidations
- * --------------------------------------------------------------------------------
- */
+/* --- invalidations ---------------------------------------------------------------------------- */
 
 static void put_mark(struct turn *turn, uint8_t kind, struct slice name, const struct mark *mark,
 	int64_t expire_ms)
@@ -716,9 +709,7 @@ static void load_sums(struct cache *cache, uint16_t number)
 	arena_fini(&arena);
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct cache *cache_new(struct engine *engine)
 {

@@ -159,8 +159,7 @@ void cache_del_command(struct turn *turn)
 	writer_integer(&turn->writer, deleted->count);
 }
 
-/* --- INFO ----------------------------------------------------------------------------------------
- */
+/* --- INFO ------------------------------------------------------------------------------------- */
 
 static const char *state_of(const struct cache_entry *entry, int64_t now_ms)
 {
@@ -245,8 +244,7 @@ void cache_info_command(struct turn *turn)
 		write_origin(writer, &look);
 }
 
-/* --- INVALIDATE ----------------------------------------------------------------------------------
- */
+/* --- INVALIDATE ------------------------------------------------------------------------------- */
 
 static void invalidate_key(struct turn *turn, struct slice key, bool soft)
 {

@@ -130,8 +130,7 @@ static struct origin_source *source_of(struct origins *origins, const struct ori
 		: origin_source_of_key(origins->sources, order->key);
 }
 
-/* --- ordering ------------------------------------------------------------------------------------
- */
+/* --- ordering --------------------------------------------------------------------------------- */
 
 static void copy_order(struct job *job, struct turn *turn, const struct origin_order *order)
 {
@@ -226,8 +225,7 @@ bool origin_look(struct turn *turn, struct slice key, struct origin_look *out)
 	return true;
 }
 
-/* --- settling ------------------------------------------------------------------------------------
- */
+/* --- settling --------------------------------------------------------------------------------- */
 
 /* Of a value that an object gave. */
 static void called_lives(
@@ -412,8 +410,7 @@ static void end_exchange(struct job *job)
 		on_settled);
 }
 
-/* --- by HTTP -------------------------------------------------------------------------------------
- */
+/* --- by HTTP ---------------------------------------------------------------------------------- */
 
 /* Of this key, and says nothing of others: not one of time (408, 425) or load (429). */
 static bool is_refusal(int status)
@@ -525,8 +522,7 @@ static void begin_fetch(struct job *job)
 	host->fetch(host->context, &job->fetch);
 }
 
-/* --- by an object --------------------------------------------------------------------------------
- */
+/* --- by an object ----------------------------------------------------------------------------- */
 
 /* The method's result as RESP2: a string or number is the value, nil is none. */
 static void read_reply(struct job *job, struct slice reply)
@@ -619,8 +615,7 @@ static void begin_call(struct job *job)
 	engine_submit(origins->engine, origins->port, &request);
 }
 
-/* --- running -------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void begin(struct lane *lane)
 {

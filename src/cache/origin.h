@@ -3,9 +3,10 @@
  * `cache-origin` line names, by HTTP, and those for which a caller names an object's method
  * (CACHE.SWR ... CALL).
  *
- *   SWR: lease granted -> origin_refresh: an order in the worker's line (in the turn)
- *   origins_run: as many as may run at once: fetch or call -> the answer -> a turn of the key's
- * shard fills, fails or finds absent, by the lease's token like any holder
+ *   in SWR's turn:  the lease is granted -> origin_refresh: an order in the worker's line
+ *   origins_run:    of the line as many as may run at once: fetch or call -> the answer
+ *                   -> a turn of the key's shard fills, fails or finds absent, by the lease's token
+ *                      like any holder
  *
  * Answers of HTTP are kept as their headers say (freshness.h), negative ones too. A value is what
  * 200 and 203 bring; 304 makes the entry fresh again, 404 and 410 are negative entries, and so are

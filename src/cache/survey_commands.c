@@ -37,8 +37,7 @@ static void names_add(struct names *names, struct arena *arena, struct slice nam
 	names->all[names->count++] = arena_copy(arena, name);
 }
 
-/* --- STATS ---------------------------------------------------------------------------------------
- */
+/* --- STATS ------------------------------------------------------------------------------------ */
 
 struct survey {
 	struct slice prefix;
@@ -171,8 +170,7 @@ void cache_stats_command(struct turn *turn)
 	write_groups(turn, &survey->groups);
 }
 
-/* --- SCAN ----------------------------------------------------------------------------------------
- */
+/* --- SCAN ------------------------------------------------------------------------------------- */
 
 struct entry_scan {
 	struct scan scan;

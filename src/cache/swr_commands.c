@@ -69,8 +69,7 @@ static void count(struct turn *turn, enum cache_stat stat)
 	stats_add(cache_stats(turn), key_of(turn), stat, 1);
 }
 
-/* --- replies -------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static void write_state(struct turn *turn, const char *state, enum cache_stat stat)
 {
@@ -111,8 +110,7 @@ static void write_granted(struct turn *turn, const struct cache_entry *entry, co
 		write_valued(turn, "lead", STAT_LEAD, NULL, token, -1);
 }
 
-/* --- leases --------------------------------------------------------------------------------------
- */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 static struct lease_table *table_of(const struct turn *turn)
 {
@@ -171,8 +169,7 @@ static enum origin_answer hand_to_server(
 	return answer;
 }
 
-/* --- SWR -----------------------------------------------------------------------------------------
- */
+/* --- SWR -------------------------------------------------------------------------------------- */
 
 static int64_t limit_of(int64_t given_ms, int64_t own_ms)
 {
@@ -405,9 +402,7 @@ void cache_swr_command(struct turn *turn)
 	leases_used(turn);
 }
 
-/* --- what the holder answers
- * ----------------------------------------------------------------------
- */
+/* --- what the holder answers ------------------------------------------------------------------ */
 
 static void answer_holder(struct turn *turn, bool held)
 {

@@ -146,8 +146,7 @@ bool fetch_address_is_public(const struct sockaddr *address)
 	return false;
 }
 
-/* --- URLs ----------------------------------------------------------------------------------------
- */
+/* --- URLs ------------------------------------------------------------------------------------- */
 
 static bool parse(struct fetch_target *target, const char *url, char *error, size_t error_size)
 {
@@ -224,8 +223,7 @@ static bool normalise(struct slice host, char out[FETCH_HOST_BYTES])
 	return true;
 }
 
-/* --- the list ------------------------------------------------------------------------------------
- */
+/* --- the list --------------------------------------------------------------------------------- */
 
 static bool next_word(struct slice *list, struct slice *word)
 {
@@ -280,8 +278,7 @@ static bool cut_port(struct slice *word, uint16_t *port)
 	return true;
 }
 
-/* --- addresses -----------------------------------------------------------------------------------
- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static bool ipv4_is_public(const uint8_t address[4])
 {

@@ -137,8 +137,7 @@ struct slice json_item_text(const struct json_item *item, struct buffer *scratch
 	return buffer_slice(scratch);
 }
 
-/* --- the first pass ------------------------------------------------------------------------------
- */
+/* --- the first pass --------------------------------------------------------------------------- */
 
 static void scan_text(struct scan *scan)
 {
@@ -250,8 +249,7 @@ static void duplicates_find(struct scan *scan, struct level *level)
 	}
 }
 
-/* --- the second pass -----------------------------------------------------------------------------
- */
+/* --- the second pass -------------------------------------------------------------------------- */
 
 /* What stands between items is passed over, whatever json_check lets stand there. */
 static bool is_item_start(char c)

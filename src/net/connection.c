@@ -24,8 +24,7 @@
 
 static void finish_close(struct connection *connection);
 
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static void link_client(struct net_loop *loop, struct connection *connection)
 {
@@ -95,8 +94,7 @@ void connection_open(struct net_loop *loop, const struct arrival *arrival)
 		connection_close(connection);
 }
 
-/* --- ending --------------------------------------------------------------------------------------
- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 /* Whether a request of it that is under way may be given a lease, or waits for one. */
 static bool may_get_leases(const struct connection *connection)
@@ -205,8 +203,7 @@ static void finish_close(struct connection *connection)
 	memory_free(connection);
 }
 
-/* --- a request is home ---------------------------------------------------------------------------
- */
+/* --- a request is home ------------------------------------------------------------------------ */
 
 void connection_done(struct connection *connection, struct request *request)
 {
@@ -233,8 +230,7 @@ bool connection_is_idle(const struct connection *connection)
 		!connection->write_busy && connection->blocked == NULL;
 }
 
-/* --- for handlers --------------------------------------------------------------------------------
- */
+/* --- for handlers ----------------------------------------------------------------------------- */
 
 struct net *connection_net(const struct connection *connection)
 {

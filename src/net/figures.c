@@ -59,8 +59,7 @@ void figures_close_loop(struct net_loop *loop)
 	memory_free(loop->stats);
 }
 
-/* --- counting ------------------------------------------------------------------------------------
- */
+/* --- counting --------------------------------------------------------------------------------- */
 
 static void note_duration(struct command_stats *stats, uint64_t ns)
 {
@@ -121,8 +120,7 @@ void figures_count_error(struct net *net, struct slice reply)
 	pthread_mutex_unlock(&errors->lock);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 void net_stats(const struct net *net, struct net_stats *out)
 {

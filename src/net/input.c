@@ -32,8 +32,7 @@
 
 static void process(struct connection *connection);
 
-/* --- the socket ----------------------------------------------------------------------------------
- */
+/* --- the socket ------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -71,8 +70,7 @@ int input_start(struct connection *connection)
 	return uv_read_start(&connection->uv.stream, on_alloc, on_read);
 }
 
-/* --- memory --------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void count_unfinished(struct connection *connection, size_t bytes)
 {
@@ -131,8 +129,7 @@ static bool over_input_limit(struct connection *connection)
 	return held > UNFINISHED_BIG_BYTES && input_memory_is_full(connection->loop->net);
 }
 
-/* --- dispatch ------------------------------------------------------------------------------------
- */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 static void reject(struct connection *connection, struct request *request, const char *error)
 {
@@ -309,8 +306,7 @@ static void close_foreign(struct connection *connection)
 	connection_close(connection);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* What makes it stop ends by an event that calls input_go_on_later. */
 static bool may_read_on(const struct connection *connection)

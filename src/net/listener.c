@@ -31,8 +31,7 @@ static const char protected_mode_text[] =
 	"from other computers set a password with requirepass, or set protected-mode no if the "
 	"network is trusted.\r\n";
 
-/* --- accepting -----------------------------------------------------------------------------------
- */
+/* --- accepting -------------------------------------------------------------------------------- */
 
 static struct net_loop *least_loaded(struct net *net)
 {
@@ -132,8 +131,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* --- binding -------------------------------------------------------------------------------------
- */
+/* --- binding ---------------------------------------------------------------------------------- */
 
 static int add_listener(struct net *net, int fd, bool is_pipe)
 {

@@ -2,10 +2,9 @@
  * loop: a thread's tick. Between two waits of the loop everything that can be done is done, and
  * only then are the log kicked and the replies written, once for the whole tick:
  *
- *   poll: read sockets, run turns, take the mailbox   -->   prepare: kick the gate, flush replies
- * whose ^                                                  LSN is released, note what to be woken
- * for
- *         '-----------------------------------------------------------'
+ *   poll: read sockets, run turns,   --->   prepare: kick the gate, flush the replies whose LSN is
+ *     ^   take the mailbox                    |      released, note what to be woken for
+ *     '---------------------------------------'
  *
  * A connection with unsent replies is in one of two lists: dirty ones are flushed at the end of the
  * tick; gated ones have nothing but replies that wait for the log, and become dirty when the
@@ -32,8 +31,7 @@
 #define DRAIN_NS             10000000000u /* for what runs to end when the server stops */
 #define DRAIN_LAST_NS        1000000000u  /* and then for its replies to leave */
 
-/* --- lists of connections ------------------------------------------------------------------------
- */
+/* --- lists of connections --------------------------------------------------------------------- */
 
 /* A connection in a list knows what points to it, so that it can leave from anywhere. */
 static void link_at(struct connection_link *link, struct connection_link **place)
@@ -147,8 +145,7 @@ static void go_on(struct net_loop *loop)
 		put_back(loop, list);
 }
 
-/* --- the end of a tick ---------------------------------------------------------------------------
- */
+/* --- the end of a tick ------------------------------------------------------------------------ */
 
 static void flush_dirty(struct net_loop *loop, uint64_t released)
 {
@@ -273,8 +270,7 @@ static void on_prepare(uv_prepare_t *prepare)
 		uv_timer_start(&loop->blocked_timer, on_blocked_timer, BLOCKED_RETRY_MS, 0);
 }
 
-/* --- waking, arriving, draining ------------------------------------------------------------------
- */
+/* --- waking, arriving, draining --------------------------------------------------------------- */
 
 static void close_handle(uv_handle_t *handle)
 {
@@ -447,8 +443,7 @@ void loop_give_arrival(struct net_loop *loop, struct arrival *arrival)
 	loop_wake(loop);
 }
 
-/* --- opening and running -------------------------------------------------------------------------
- */
+/* --- opening and running ---------------------------------------------------------------------- */
 
 int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 {

@@ -28,8 +28,7 @@
 /* Of one that nothing is known of: it has one read under way at first. */
 #define REPLY_GUESS_FIRST (1024 * 1024)
 
-/* --- what is held --------------------------------------------------------------------------------
- */
+/* --- what is held ----------------------------------------------------------------------------- */
 
 /* Of what libuv has. */
 static size_t queued(const struct connection *connection)
@@ -115,8 +114,7 @@ void output_look(struct connection *connection, int64_t now_ms)
 	}
 }
 
-/* --- the gate ------------------------------------------------------------------------------------
- */
+/* --- the gate --------------------------------------------------------------------------------- */
 
 static void add_mark(struct connection *connection, uint64_t lsn)
 {
@@ -157,8 +155,7 @@ static void release_marks(struct connection *connection, uint64_t released)
 	}
 }
 
-/* --- the order -----------------------------------------------------------------------------------
- */
+/* --- the order -------------------------------------------------------------------------------- */
 
 void output_append(struct connection *connection, struct request *request)
 {
@@ -211,8 +208,7 @@ static void flush_order(struct connection *connection)
 		loop_mark_dirty(loop, connection);
 }
 
-/* --- answers -------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 void output_answered(struct connection *connection, struct request *request)
 {
@@ -243,8 +239,7 @@ void output_push(struct connection *connection, struct slice message, uint64_t l
 		net_kill(connection, CONNECTION_OVER_LIMIT);
 }
 
-/* --- sending -------------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static void count_sent(struct connection *connection, size_t bytes)
 {

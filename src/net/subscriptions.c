@@ -105,8 +105,7 @@ struct listeners {
 	_Atomic bool has_mail;
 };
 
-/* --- tables --------------------------------------------------------------------------------------
- */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 static void table_resize(struct hash_table *table, size_t slot_count)
 {
@@ -167,8 +166,7 @@ static struct entry *table_next(const struct hash_table *table, const struct ent
 	return slot < table->slot_count ? table->slots[slot] : NULL;
 }
 
-/* --- the registry, under the lock ----------------------------------------------------------------
- */
+/* --- the registry, under the lock ------------------------------------------------------------- */
 
 static struct topic *find_topic(const struct hash_table *topics, struct slice name, uint64_t hash)
 {
@@ -274,8 +272,7 @@ static uint64_t find_reached(struct net *net, struct slice channel, bool *reache
 	return count;
 }
 
-/* --- subscribing ---------------------------------------------------------------------------------
- */
+/* --- subscribing ------------------------------------------------------------------------------ */
 
 static uint64_t hash_of_pair(const struct audience *audience, const struct connection *connection)
 {
@@ -458,8 +455,7 @@ void subscriptions_drop(struct connection *connection)
 	}
 }
 
-/* --- publishing ----------------------------------------------------------------------------------
- */
+/* --- publishing ------------------------------------------------------------------------------- */
 
 static struct message *make_message(
 	struct slice channel, struct slice text, uint64_t lsn, uint32_t posts)
@@ -549,8 +545,7 @@ static void publish_event(
 	publish(&net->loops[port], channel, message, lsn);
 }
 
-/* --- delivering ----------------------------------------------------------------------------------
- */
+/* --- delivering ------------------------------------------------------------------------------- */
 
 /* `pattern` NULL: to those who subscribe to the channel itself. */
 static void write_frame(
@@ -631,8 +626,7 @@ void subscriptions_deliver(struct net_loop *loop)
 	}
 }
 
-/* --- figures -------------------------------------------------------------------------------------
- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 uint64_t subscriptions_names(struct net *net, enum subscription_kind kind)
 {
@@ -670,8 +664,7 @@ bool subscriptions_are_behind(const struct net *net)
 		LIMIT_MESSAGES_WAITING_BYTES;
 }
 
-/* --- opening and closing -------------------------------------------------------------------------
- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 void subscriptions_open(struct net *net)
 {

@@ -91,8 +91,7 @@ static struct call *check_wait(lua_State *L)
 	return call;
 }
 
-/* --- self's own methods --------------------------------------------------------------------------
- */
+/* --- self's own methods ----------------------------------------------------------------------- */
 
 static void leave_exclusive(struct call *call)
 {
@@ -283,8 +282,7 @@ static int self_schedules(lua_State *L)
 	return 1;
 }
 
-/* --- waits ---------------------------------------------------------------------------------------
- */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static int after_sleep(lua_State *L, int status, lua_KContext context)
 {
@@ -543,8 +541,7 @@ static int lua_http_fetch(lua_State *L)
 	return lua_yieldk(L, 0, 0, after_fetch);
 }
 
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 static const luaL_Reg self_functions[] = {
 	{ "exclusive", self_exclusive },
 	{ "schedule", self_schedule },

@@ -22,8 +22,7 @@
 struct storage_handle {
 	uint64_t serial;
 };
-/* --- arguments -----------------------------------------------------------------------------------
- */
+/* --- arguments -------------------------------------------------------------------------------- */
 
 /* The storage that `self.storage` at `index` stands for. */
 static struct storage *check_storage(lua_State *L, int index)
@@ -79,8 +78,7 @@ static int64_t check_time(lua_State *L, int index)
 		luaL_error(L, "a time is a whole number of milliseconds above 0");
 	return ms;
 }
-/* --- storage: values -----------------------------------------------------------------------------
- */
+/* --- storage: values -------------------------------------------------------------------------- */
 
 /* What is assembled in the turn's arena from now on must fit into the class's memory. */
 static void bound_arena(lua_State *L, struct arena *arena)
@@ -226,8 +224,7 @@ static int storage_lua_delete_all(lua_State *L)
 	return 1;
 }
 
-/* --- storage: lists ------------------------------------------------------------------------------
- */
+/* --- storage: lists --------------------------------------------------------------------------- */
 
 static struct slice bound(lua_State *L, const char *name)
 {
@@ -342,8 +339,7 @@ static int storage_lua_list(lua_State *L)
 	return 1;
 }
 
-/* --- storage: transactions, alarm, life ----------------------------------------------------------
- */
+/* --- storage: transactions, alarm, life ------------------------------------------------------- */
 
 static int rollback(lua_State *L)
 {
@@ -423,8 +419,7 @@ static int storage_lua_persist(lua_State *L)
 	lua_pushboolean(L, storage_persist(check_storage(L, 1)));
 	return 1;
 }
-/* --- opening -------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static const luaL_Reg storage_functions[] = {
 	{ "get", storage_lua_get },

@@ -8,7 +8,9 @@
  *               '--> runs until it waits, ends or fails <--'
  *                      waits:  storage closed, the turn committed, the request parked
  *                      ends:   the result becomes the reply; a job's bookkeeping joins the turn's
- * changes fails:  the turn changes nothing; a job's bookkeeping is written in place of it
+ *                              changes
+ *                      fails:  the turn changes nothing; a job's bookkeeping is written in place of
+ *                              what it would have changed
  *
  * The code runs in a thread of the class's Lua state, from call_main on, where errors, also those
  * of memory, are caught. Outside of it nothing here may use a Lua function that raises.
@@ -39,8 +41,7 @@
 #define TRACEBACK_BYTES    2048
 #define REPLY_BYTES        (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
 
-/* --- within the Lua thread -----------------------------------------------------------------------
- */
+/* --- within the Lua thread -------------------------------------------------------------------- */
 
 struct call *call_running(lua_State *L)
 {
@@ -226,8 +227,7 @@ static int call_main(lua_State *L)
 	return after_init(L, LUA_OK, 0);
 }
 
-/* --- the end of a call ---------------------------------------------------------------------------
- */
+/* --- the end of a call ------------------------------------------------------------------------ */
 
 static void note_error(struct object *object, const char *error, int64_t now_ms)
 {
@@ -391,8 +391,7 @@ static void describe_error(struct call *call, char *out, size_t size)
 		method.data, message);
 }
 
-/* --- a turn --------------------------------------------------------------------------------------
- */
+/* --- a turn ----------------------------------------------------------------------------------- */
 
 /* The turn has written more than one record can hold: it is refused here, where the call can still
  * fail for it. Some room is left for what the end of the turn writes itself. */
@@ -693,8 +692,7 @@ void call_run(struct turn *turn)
 		go_on(turn, call, &storage);
 }
 
-/* --- calls of the server's own -------------------------------------------------------------------
- */
+/* --- calls of the server's own ---------------------------------------------------------------- */
 
 struct call *call_new(struct request *request, enum call_kind kind, const struct object_name *name,
 	struct slice method)

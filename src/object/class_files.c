@@ -167,8 +167,7 @@ void class_file_publish(const struct class_file *file, struct class_registry *re
 	class_release(&before);
 }
 
-/* --- the start -----------------------------------------------------------------------------------
- */
+/* --- the start -------------------------------------------------------------------------------- */
 
 struct start {
 	struct class_registry *registry;
@@ -225,8 +224,7 @@ int class_load_directory(struct class_registry *registry, int64_t now_ms,
 	return walk_directory(&reading, start_with_file, &start);
 }
 
-/* --- a file --------------------------------------------------------------------------------------
- */
+/* --- a file ----------------------------------------------------------------------------------- */
 
 /* The whole file into `out`, one byte more than is allowed at the most. 0 or negative errno. */
 static int read_file(const char *path, struct buffer *out)

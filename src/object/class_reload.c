@@ -2,8 +2,8 @@
  * class_reload: takes classes from the files of class-dir while the server runs: by DO.CLASS
  * RELOAD, and when the server is told by a signal that its files have changed.
  *
- *   files read, checked -> all sound -> stored classes of their names deleted -> committed ->
- *   class_publish of each -> reply
+ *   files read, checked -> all sound -> stored classes of their names deleted -> committed
+ *     -> class_publish of each -> reply
  *
  * As with a load the classes are published between the commit and the second turn, with the LSN
  * that their code's replies wait for. A stored class that gave way is deleted, so that the file is

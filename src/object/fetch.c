@@ -221,8 +221,7 @@ static void open_timer(struct fetcher *fetcher, uv_timer_t *timer, void *data)
 	fetcher->open_handles++;
 }
 
-/* --- beginning -----------------------------------------------------------------------------------
- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 static void on_begin(uv_timer_t *timer)
 {
@@ -333,8 +332,7 @@ static void set_options(struct fetch_exchange *exchange)
 	assert(wrong == CURLE_OK);
 }
 
-/* --- what libcurl calls during a hop -------------------------------------------------------------
- */
+/* --- what libcurl calls during a hop ---------------------------------------------------------- */
 
 static curl_socket_t on_open_socket(
 	void *context, curlsocktype purpose, struct curl_sockaddr *address)
@@ -437,8 +435,7 @@ static void set_callbacks(struct fetch_exchange *exchange)
 	assert(wrong == CURLE_OK);
 }
 
-/* --- the end of a hop ----------------------------------------------------------------------------
- */
+/* --- the end of a hop ------------------------------------------------------------------------- */
 
 /* What keeps an answer that libcurl is content with from being whole; NULL: nothing. A part that
  * was not asked for is none (RFC 9110, 15.3.7). */
@@ -563,8 +560,7 @@ static void end_hop(struct fetch_exchange *exchange)
 	exchange->headers = NULL;
 }
 
-/* --- the end -------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void on_deadline(uv_timer_t *timer)
 {
@@ -615,8 +611,7 @@ static void on_timer_closed(uv_handle_t *handle)
 	fetcher->open_handles--;
 }
 
-/* --- libcurl on the loop -------------------------------------------------------------------------
- */
+/* --- libcurl on the loop ---------------------------------------------------------------------- */
 
 static void on_watch_event(uv_poll_t *poll, int status, int events)
 {
@@ -688,8 +683,7 @@ static int on_timer_wish(CURLM *multi, long timeout_ms, void *context)
 	return 0;
 }
 
-/* --- small things --------------------------------------------------------------------------------
- */
+/* --- small things ----------------------------------------------------------------------------- */
 
 static void link_in(struct link *list, struct link *link)
 {

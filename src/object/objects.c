@@ -30,8 +30,7 @@
 #define OVERLOAD_RETRY_MS 100
 #define ADMISSION_WAIT_MS 2
 
-/* --- classes -------------------------------------------------------------------------------------
- */
+/* --- classes ---------------------------------------------------------------------------------- */
 
 struct class_slot *slot_of(struct objects *objects, struct slice class_name)
 {
@@ -163,8 +162,7 @@ bool objects_check_class(struct objects *objects, struct slice name, struct slic
 	return class_state_check(&objects->environment, name, source, error, error_size);
 }
 
-/* --- the table -----------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(const struct object_name *name)
 {
@@ -246,8 +244,7 @@ static void forget(struct objects *objects, struct object *object)
 	memory_free(object);
 }
 
-/* --- instances -----------------------------------------------------------------------------------
- */
+/* --- instances -------------------------------------------------------------------------------- */
 
 static void leave_idle_list(struct object *object)
 {
@@ -352,8 +349,7 @@ void state_relieve(struct objects *objects, struct class_state *state)
 	drop_idle(objects, state, state->instances / 8 + 1);
 }
 
-/* --- the gate ------------------------------------------------------------------------------------
- */
+/* --- the gate --------------------------------------------------------------------------------- */
 
 bool object_is_open(
 	const struct object *object, const struct request *request, const struct call *call)
@@ -512,8 +508,7 @@ void object_settle(struct objects *objects, struct object *object)
 		enter_idle_list(object);
 }
 
-/* --- storage commands ----------------------------------------------------------------------------
- */
+/* --- storage commands ------------------------------------------------------------------------- */
 
 static bool name_of(struct turn *turn, uint32_t first, struct object_name *out)
 {
@@ -586,8 +581,7 @@ void objects_leave(struct turn *turn, struct storage *storage)
 		object_settle(turn->objects, object);
 }
 
-/* --- figures -------------------------------------------------------------------------------------
- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 void objects_figures(
 	struct objects *objects, const struct object_name *name, struct objects_figures *out)
@@ -648,8 +642,7 @@ struct class_registry *objects_registry(struct objects *objects)
 	return objects->options.registry;
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int64_t now_of_turn(void *context)
 {
@@ -763,8 +756,7 @@ void objects_stop(struct objects *objects)
 	wait_cancel_all(objects);
 }
 
-/* --- time ----------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 void objects_ask(struct objects *objects)
 {

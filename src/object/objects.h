@@ -58,8 +58,7 @@ void objects_run(struct objects *objects);
 /* The gate may have released more: fetches that waited for that begin. */
 void objects_released(struct objects *objects);
 
-/* --- for the handlers of storage commands --------------------------------------------------------
- */
+/* --- for the handlers of storage commands ----------------------------------------------------- */
 
 enum objects_intent {
 	OBJECTS_READ,  /* a sliding life is touched */
@@ -117,8 +116,7 @@ void objects_reload_classes(struct objects *objects);
 bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
 	char *error, size_t error_size);
 
-/* --- for storage and the scheduler ---------------------------------------------------------------
- */
+/* --- for storage and the scheduler ------------------------------------------------------------ */
 
 /* An entry was filed in the index of what is due in this shard. `objects` may be NULL. */
 void objects_note_due(struct objects *objects, uint16_t shard, int64_t at_ms);

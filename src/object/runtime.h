@@ -20,8 +20,7 @@
 #define OBJECT_BUCKETS_FIRST  64
 #define OBJECT_OVERHEAD_BYTES 32 /* its place in the table, and the allocator's */
 
-/* --- objects -------------------------------------------------------------------------------------
- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 /* What a worker keeps of a class, by name: also of one that is not loaded. */
 struct class_slot {
@@ -174,8 +173,7 @@ void state_relieve(struct objects *objects, struct class_state *state);
 /* Tells the host when objects_run has something to do next. */
 void objects_ask(struct objects *objects);
 
-/* --- calls ---------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 enum call_kind {
 	CALL_CLIENT, /* DO.CALL: the result becomes a reply */
@@ -265,8 +263,7 @@ struct call *call_new(struct request *request, enum call_kind kind, const struct
 /* The call whose turn runs on this state; raises an error outside of one. */
 struct call *call_running(lua_State *L);
 
-/* --- waits ---------------------------------------------------------------------------------------
- */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 /* After the turn that began the wait: sets it going. */
 void wait_parked(struct request *request);
@@ -289,8 +286,7 @@ void wait_forget(struct call *call);
 struct request *wait_new_request(struct objects *objects, struct call *caller,
 	const struct object_name *name, struct slice method, struct slice packed);
 
-/* --- sections ------------------------------------------------------------------------------------
- */
+/* --- sections --------------------------------------------------------------------------------- */
 
 /* True: the call is in the section of that name; it must be in none. False: it stands in line for
  * it, and waits (WAIT_SECTION) until it is in. */
@@ -300,8 +296,7 @@ void section_leave(struct call *call);
 /* Frees an object's sections, whoever is in them. */
 void section_free_all(struct object *object);
 
-/* --- what a class can call -----------------------------------------------------------------------
- */
+/* --- what a class can call -------------------------------------------------------------------- */
 
 void api_open(lua_State *L);
 /* Pushes a new self of the running call's object. */

@@ -92,8 +92,7 @@ void *sandbox_context(struct sandbox *sandbox)
 	return sandbox->context;
 }
 
-/* --- memory --------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 size_t sandbox_memory(const struct sandbox *sandbox)
 {
@@ -169,8 +168,7 @@ static int panic(lua_State *L)
 	abort();
 }
 
-/* --- work of the server's own --------------------------------------------------------------------
- */
+/* --- work of the server's own ----------------------------------------------------------------- */
 
 bool sandbox_try(struct sandbox *sandbox, lua_CFunction function, void *argument, char *error,
 	size_t error_size)
@@ -202,8 +200,7 @@ static int open_state(lua_State *L)
 	return 0;
 }
 
-/* --- threads -------------------------------------------------------------------------------------
- */
+/* --- threads ---------------------------------------------------------------------------------- */
 
 lua_State *sandbox_take_thread(struct sandbox *sandbox)
 {

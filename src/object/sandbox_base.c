@@ -168,8 +168,7 @@ static int base_fail(lua_State *L)
 	sandbox_raise(L);
 }
 
-/* --- going through tables ------------------------------------------------------------------------
- */
+/* --- going through tables --------------------------------------------------------------------- */
 
 static int base_next(lua_State *L)
 {
@@ -220,8 +219,7 @@ static int base_ipairs(lua_State *L)
 	return 3;
 }
 
-/* --- protected calls -----------------------------------------------------------------------------
- */
+/* --- protected calls -------------------------------------------------------------------------- */
 
 /* The stack: true, and the results; or with an error at least that. */
 static int finish_pcall(lua_State *L, int status, lua_KContext below)
@@ -279,8 +277,7 @@ static int base_xpcall(lua_State *L)
 	return finish_xpcall(L, status, 2);
 }
 
-/* --- metatables ----------------------------------------------------------------------------------
- */
+/* --- metatables ------------------------------------------------------------------------------- */
 
 static int base_getmetatable(lua_State *L)
 {
@@ -306,8 +303,7 @@ static int base_setmetatable(lua_State *L)
 	return 1;
 }
 
-/* --- strings -------------------------------------------------------------------------------------
- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 /* Lua's own copies piece by piece, `count` times even when there is nothing to copy. */
 static int string_rep(lua_State *L)

@@ -53,8 +53,7 @@ static void spend(struct sandbox *sandbox, lua_State *L, uint64_t instructions);
 static void count(struct sandbox *sandbox, uint64_t instructions);
 _Noreturn static void end_turn(struct sandbox *sandbox, lua_State *L);
 
-/* --- turns ---------------------------------------------------------------------------------------
- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 void sandbox_begin(
 	struct sandbox *sandbox, lua_State *thread, uint64_t instructions_max, uint64_t time_max_ns)
@@ -154,8 +153,7 @@ bool sandbox_is_spent(lua_State *thread)
 	return lua_gethookcount(thread) == INTERVAL_OVER;
 }
 
-/* --- spending ------------------------------------------------------------------------------------
- */
+/* --- spending --------------------------------------------------------------------------------- */
 
 void sandbox_charge(lua_State *L, uint64_t instructions)
 {
@@ -248,8 +246,7 @@ int sandbox_load(lua_State *L, struct slice source, const char *chunk_name)
 	return status;
 }
 
-/* --- the inside ----------------------------------------------------------------------------------
- */
+/* --- the inside ------------------------------------------------------------------------------- */
 
 void sandbox_aim(struct sandbox *sandbox, lua_State *thread)
 {

@@ -45,8 +45,7 @@ struct sandbox {
 	unsigned idle_count;
 };
 
-/* --- the budget ----------------------------------------------------------------------------------
- */
+/* --- the budget ------------------------------------------------------------------------------- */
 
 /* The error of a used-up budget: its address, so that raising it takes no memory. */
 extern const char sandbox_exhausted_error;
@@ -68,16 +67,14 @@ void sandbox_go_on(lua_State *L);
 /* Everything that Lua has is gone. */
 void sandbox_lose(struct sandbox *sandbox);
 
-/* --- the libraries -------------------------------------------------------------------------------
- */
+/* --- the libraries ---------------------------------------------------------------------------- */
 
 /* Replaces the globals of a new state by those that a class has. Within a protected call. */
 void sandbox_open_base(lua_State *L);
 /* Puts table's functions into the table on top of the stack. */
 void sandbox_open_table(lua_State *L);
 
-/* --- metatables ----------------------------------------------------------------------------------
- */
+/* --- metatables ------------------------------------------------------------------------------- */
 
 /* What metatables and errors keep in the registry. Within a protected call. */
 void sandbox_open_values(lua_State *L);

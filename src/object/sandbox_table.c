@@ -172,8 +172,7 @@ static void copy(lua_State *L, lua_Integer from, int to_table, lua_Integer to)
 	lua_seti(L, to_table, to);
 }
 
-/* --- sort ----------------------------------------------------------------------------------------
- */
+/* --- sort ------------------------------------------------------------------------------------- */
 
 /* The stack: the table, the order function or nil, the two tables of runs. */
 static int table_sort(lua_State *L)

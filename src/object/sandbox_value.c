@@ -61,8 +61,7 @@ void sandbox_open_values(lua_State *L)
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
 }
 
-/* --- errors --------------------------------------------------------------------------------------
- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 void sandbox_raise(lua_State *L)
 {
@@ -169,8 +168,7 @@ static void put_text(char *out, size_t size, struct slice text)
 	out[used] = '\0';
 }
 
-/* --- metatables ----------------------------------------------------------------------------------
- */
+/* --- metatables ------------------------------------------------------------------------------- */
 
 void sandbox_set_metatable(lua_State *L, int index)
 {

@@ -169,8 +169,7 @@ void scheduler_put(struct scheduler *scheduler, struct request **request)
 	request_put(&scheduler->engine->ports[scheduler->port].pool, request);
 }
 
-/* --- the jobs ------------------------------------------------------------------------------------
- */
+/* --- the jobs --------------------------------------------------------------------------------- */
 
 static bool has_slot(const struct scheduler *scheduler)
 {
@@ -258,8 +257,7 @@ static void begin_job(struct scheduled_job *job)
 		scheduler->start(scheduler->objects, &job->job);
 }
 
-/* --- the scan ------------------------------------------------------------------------------------
- */
+/* --- the scan --------------------------------------------------------------------------------- */
 
 /* Nothing that does not run stands before this time, and this key when there is one. */
 static void stand_at(struct due_shard *shard, int64_t at_ms, struct slice key)
@@ -341,8 +339,7 @@ static void on_scanned(struct request *request)
 	objects_ask(scheduler->objects);
 }
 
-/* --- ends of lives, sweeps -----------------------------------------------------------------------
- */
+/* --- ends of lives, sweeps -------------------------------------------------------------------- */
 
 static void run_upkeep(struct turn *turn)
 {

@@ -91,8 +91,7 @@ bool scheduler_has_to_look(const struct scheduler *scheduler)
 	return false;
 }
 
-/* --- the mark ------------------------------------------------------------------------------------
- */
+/* --- the mark --------------------------------------------------------------------------------- */
 
 static struct slice mark_key(void)
 {
@@ -128,8 +127,7 @@ void scheduler_write_mark(struct turn *turn, struct due_shard *shard)
 	turn_put(turn, shard->number, mark_key(), &value);
 }
 
-/* --- an entry ------------------------------------------------------------------------------------
- */
+/* --- an entry --------------------------------------------------------------------------------- */
 
 int64_t scheduler_regular_ms(const struct schedule *schedule, int64_t now_ms)
 {

@@ -132,8 +132,7 @@ void scheduler_unfile(struct storage *storage, const struct due *due)
 		turn_delete(storage->turn, storage->shard, key_slice(&key));
 }
 
-/* --- the beginning -------------------------------------------------------------------------------
- */
+/* --- the beginning ---------------------------------------------------------------------------- */
 
 /* The job outlives the turn, and so do its words. */
 static void own_words(struct objects_job *job, struct slice method, struct slice argument)
@@ -189,8 +188,7 @@ static bool begin_wake(struct storage *storage, struct objects_job *job)
 	return true;
 }
 
-/* --- the end -------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* How long after its `failed`th failure, from 0, a run is tried again. */
 static int64_t retry_delay_ms(struct scheduler *scheduler, uint32_t failed)

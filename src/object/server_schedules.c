@@ -2,8 +2,8 @@
  * server_schedules: see server_schedules.h.
  *
  *   start:  a turn on shard 0 reads when each line ran last; new lines are written as run now,
- * those that are no longer configured are forgotten due:    a turn on shard 0 writes now -->
- * DO.WAKE walks the shards --> told: under way no more
+ *           those that are no longer configured are forgotten
+ *   due:    a turn on shard 0 writes now --> DO.WAKE walks the shards --> told: under way no more
  *
  * A run counts from the moment it is written. What a crash interrupts is not sent a second time to
  * those that had it: the objects whose calls were filed by then have them, the others get the next.
@@ -102,8 +102,7 @@ int64_t server_schedules_next_ms(const struct server_schedules *schedules)
 	return next_ms;
 }
 
-/* --- the lines -----------------------------------------------------------------------------------
- */
+/* --- the lines -------------------------------------------------------------------------------- */
 
 static uint64_t hash_words(const struct slice *words, size_t count)
 {
@@ -152,8 +151,7 @@ static bool add_line(void *context, const struct slice *words, size_t count)
 	return true;
 }
 
-/* --- when they ran last --------------------------------------------------------------------------
- */
+/* --- when they ran last ----------------------------------------------------------------------- */
 
 static struct slice key_of_line(uint64_t hash, char out[CRON_KEY_BYTES])
 {
@@ -231,8 +229,7 @@ static void on_read(struct request *request)
 	objects_ask(schedules->scheduler->objects);
 }
 
-/* --- a run ---------------------------------------------------------------------------------------
- */
+/* --- a run ------------------------------------------------------------------------------------ */
 
 static void begin_line(struct server_schedule *line, int64_t now_ms)
 {

@@ -147,8 +147,7 @@ void do_wake(struct turn *turn)
 		writer_integer(&turn->writer, (int64_t)walk->sent);
 }
 
-/* --- what they share -----------------------------------------------------------------------------
- */
+/* --- what they share -------------------------------------------------------------------------- */
 
 static int shown(struct slice text)
 {
@@ -228,8 +227,7 @@ static void write_bytes(struct writer *writer, const char *name, struct slice by
 	writer_bulk(writer, bytes);
 }
 
-/* --- DO.OBJECTS ----------------------------------------------------------------------------------
- */
+/* --- DO.OBJECTS ------------------------------------------------------------------------------- */
 
 /* One word with its value. False: answered with an error. */
 static bool objects_option(struct turn *turn, struct objects_walk *walk, uint32_t at)
@@ -286,8 +284,7 @@ static bool gather_objects(struct turn *turn, struct slice class_name, struct ob
 	return survey_close(&survey) && !full;
 }
 
-/* --- DO.INFO -------------------------------------------------------------------------------------
- */
+/* --- DO.INFO ---------------------------------------------------------------------------------- */
 
 static void write_last_error(struct writer *writer, const struct objects_figures *figures)
 {
@@ -469,8 +466,7 @@ static void info_of_class(struct turn *turn, struct slice class_name)
 	write_last_error(writer, &walk->figures);
 }
 
-/* --- DO.ALARMS -----------------------------------------------------------------------------------
- */
+/* --- DO.ALARMS -------------------------------------------------------------------------------- */
 
 /* NULL: answered with an error. */
 static struct alarms_walk *alarms_walk_new(struct turn *turn)
@@ -642,8 +638,7 @@ static void write_alarms(struct turn *turn, const struct alarms_walk *walk)
 		write_alarm(turn, walk, &page->entries[page->reverse ? page->count - 1 - i : i]);
 }
 
-/* --- DO.WAKE -------------------------------------------------------------------------------------
- */
+/* --- DO.WAKE ---------------------------------------------------------------------------------- */
 
 /* What can be known of a method without the class's code: that clients may call one of this name.
  */

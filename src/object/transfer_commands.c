@@ -165,8 +165,7 @@ void do_import(struct turn *turn)
 	objects_leave(turn, &storage);
 }
 
-/* --- out -----------------------------------------------------------------------------------------
- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static void separate(struct export *export)
 {
@@ -297,8 +296,7 @@ static void write_end(struct export *export, struct storage *storage)
 	buffer_append_text(export->text, "}");
 }
 
-/* --- in ------------------------------------------------------------------------------------------
- */
+/* --- in --------------------------------------------------------------------------------------- */
 
 /* Answers with an error that names what was being read. Returns false. */
 __attribute__((format(printf, 2, 3))) static bool wrong(

@@ -28,8 +28,7 @@
 #define AHEAD_TOLERANCE_MS 5
 #define NS_PER_MS          1000000
 
-/* --- timers: a heap by time ----------------------------------------------------------------------
- */
+/* --- timers: a heap by time ------------------------------------------------------------------- */
 
 static void timer_set(struct objects *objects, uint32_t at, struct call *call)
 {
@@ -121,8 +120,7 @@ void wait_run_timers(struct objects *objects)
 	}
 }
 
-/* --- what goes on after a turn -------------------------------------------------------------------
- */
+/* --- what goes on after a turn ---------------------------------------------------------------- */
 
 static void act_later(struct objects *objects, struct call *call, enum call_action action)
 {
@@ -198,8 +196,7 @@ void wait_finish(struct call *call, enum wait_end end)
 	act_later(objects, call, ACTION_RESUME);
 }
 
-/* --- HTTP ----------------------------------------------------------------------------------------
- */
+/* --- HTTP ------------------------------------------------------------------------------------- */
 
 static bool may_leave(const struct objects *objects, const struct call *call)
 {
@@ -276,8 +273,7 @@ static void drop_fetch(struct objects *objects, struct call *call)
 	call->wait.fetch_begun = false;
 }
 
-/* --- other objects -------------------------------------------------------------------------------
- */
+/* --- other objects ---------------------------------------------------------------------------- */
 
 /* The arguments of a call were lent by its caller's class, which may have another state by now. */
 static void return_loan(struct objects *objects, const struct request *request)
@@ -371,8 +367,7 @@ struct request *wait_new_request(struct objects *objects, struct call *caller,
 	return request;
 }
 
-/* --- going and ending ----------------------------------------------------------------------------
- */
+/* --- going and ending ------------------------------------------------------------------------- */
 
 static void begin_wait(struct objects *objects, struct call *call)
 {

@@ -2,8 +2,8 @@
  * request: one command on its way round the server, with its reply: the only thing that travels.
  * One stage owns it at a time; giving it on takes it from the giver.
  *
- *   net --(route)--> shard ... shard --(done)--> net: reply in the connection's order, behind the
- * gate
+ *   net --(route)--> shard ... shard --(done)--> net: the reply, in the connection's order and
+ *                                                behind the gate
  *
  * Arguments and the reply live in its own arena and buffer, which are reused with it.
  */

@@ -106,8 +106,7 @@ uint64_t scan_cursor(const struct scan *scan, const struct turn *turn)
 	return upper << KEY_HASH_BITS | scan->hash;
 }
 
-/* --- keys ----------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static void put_hash(struct key *out, struct slice prefix, uint64_t hash)
 {
@@ -149,8 +148,7 @@ static uint32_t part_of(const struct walk *walk, struct slice key)
 		(KEY_HASH_REST_BITS - part_bits(walk->turn));
 }
 
-/* --- the walk ------------------------------------------------------------------------------------
- */
+/* --- the walk --------------------------------------------------------------------------------- */
 
 static void copy_key(struct key *out, struct slice key)
 {

@@ -86,8 +86,7 @@ struct class_bench {
 	bool pumping;
 };
 
-/* --- the world -----------------------------------------------------------------------------------
- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 static int64_t wall_ms(struct clock *clock)
 {
@@ -193,8 +192,7 @@ static int64_t next_event_ms(const struct class_bench *bench)
 	return next_ms;
 }
 
-/* --- the engine ----------------------------------------------------------------------------------
- */
+/* --- the engine ------------------------------------------------------------------------------- */
 
 static void on_done(void *context, struct request *request)
 {
@@ -318,8 +316,7 @@ static void close_engine(struct class_bench *bench)
 	engine_close(&bench->engine);
 }
 
-/* --- directories ---------------------------------------------------------------------------------
- */
+/* --- directories ------------------------------------------------------------------------------ */
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
@@ -350,8 +347,7 @@ static void empty_directory(struct class_bench *bench)
 	nftw(bench->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* --- outside -------------------------------------------------------------------------------------
- */
+/* --- outside ---------------------------------------------------------------------------------- */
 
 struct class_bench *class_bench_new(struct config *config, bench_fetch_fn fetch, bench_say_fn say,
 	void *context, char *error, size_t error_size)

@@ -75,8 +75,7 @@ struct handle {
 	uint64_t test;
 };
 
-/* --- replies -------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static long long take_line(struct slice *rest, struct slice *line)
 {
@@ -149,8 +148,7 @@ static int give_reply(lua_State *L, const struct bench_call *call)
 	return lua_error(L);
 }
 
-/* --- calls ---------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static uint32_t take_words(lua_State *L, struct slice *words, const char *first)
 {
@@ -243,8 +241,7 @@ static int handle_result(lua_State *L)
 	return finish(L, check_handle(L));
 }
 
-/* --- time and the world --------------------------------------------------------------------------
- */
+/* --- time and the world ----------------------------------------------------------------------- */
 
 static int test_advance(lua_State *L)
 {
@@ -415,8 +412,7 @@ static int test_logged(lua_State *L)
 	return 1;
 }
 
-/* --- tests ---------------------------------------------------------------------------------------
- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void tell(struct run *run, bool ok, const char *name, const char *message)
 {
@@ -545,8 +541,7 @@ static lua_State *new_state(struct run *run)
 	return L;
 }
 
-/* --- files ---------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static bool is_test(const char *file)
 {

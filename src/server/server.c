@@ -1,9 +1,9 @@
 /*
  * server: builds the parts in the order they need each other, and takes them down in reverse:
  *
- *   data directory, engine (recovery) -> gate threads -> net (listens) -> checkpoint thread ->
- * loops run loops end -> checkpoint thread ends -> a last checkpoint, stepped here -> gate ends ->
- * engine closes
+ *   data directory, engine (recovery) -> gate threads -> net (listens) -> checkpoint thread
+ *     -> loops run ... loops end
+ *     -> checkpoint thread ends -> a last checkpoint, stepped here -> gate ends -> engine closes
  *
  * Threads: the main thread runs the first loop. Signals only wake the loops (net_stop, net_reload).
  */

@@ -54,8 +54,7 @@ static void write_told(struct turn *turn, const struct session *session)
 	writer_bulk(&turn->writer, session->record.data);
 }
 
-/* --- LEASE ---------------------------------------------------------------------------------------
- */
+/* --- LEASE ------------------------------------------------------------------------------------ */
 
 /* Whether the caller has read what the session's data are now, or does not care. */
 static bool is_current(const struct lease_call *call, const struct session *session)
@@ -143,9 +142,7 @@ void session_lease(struct turn *turn)
 		writer_null_array(&turn->writer);
 }
 
-/* --- COMMIT and RELEASE
- * ---------------------------------------------------------------------------
- */
+/* --- COMMIT and RELEASE ----------------------------------------------------------------------- */
 
 /* The session whose lease the token may hold; false: answered with an error. */
 static bool open_leased(struct turn *turn, struct session *session)

@@ -47,8 +47,7 @@ static bool open_argument(struct session *session, struct turn *turn, uint32_t i
 	return session_id_check(turn, id) && session_open(session, turn, id);
 }
 
-/* --- making --------------------------------------------------------------------------------------
- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 /* The lives that a command gives, or the session has, or the configuration says. */
 static bool set_life(struct session *session, const struct session_options *options)
@@ -218,8 +217,7 @@ void session_create(struct turn *turn)
 		writer_bulk(&turn->writer, creation->id);
 }
 
-/* --- writing -------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* The condition of IFVERSION; an absent session has version 0. */
 static bool version_is(const struct session *session, const struct session_options *options)
@@ -326,8 +324,7 @@ void session_update(struct turn *turn)
 		write_change(&session);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void write_moment(struct writer *writer, const char *name, int64_t moment_ms)
 {
@@ -440,9 +437,7 @@ void session_exists(struct turn *turn)
 	writer_integer(&turn->writer, found->count);
 }
 
-/* --- ending and changing the id
- * -------------------------------------------------------------------
- */
+/* --- ending and changing the id --------------------------------------------------------------- */
 
 void session_del(struct turn *turn)
 {

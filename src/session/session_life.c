@@ -24,9 +24,7 @@
 /* Ends that one turn sees to; more are for the next. */
 #define ENDS_PER_TURN 256
 
-/* --- the heap
- * -------------------------------------------------------------------------------------
- */
+/* --- the heap --------------------------------------------------------------------------------- */
 
 static void later_swap(struct shard_sessions *shard, size_t a, size_t b)
 {
@@ -78,9 +76,7 @@ void later_free_all(struct shard_sessions *shard)
 	shard->later_count = shard->later_capacity = 0;
 }
 
-/* --- uses
- * -----------------------------------------------------------------------------------------
- */
+/* --- uses ------------------------------------------------------------------------------------- */
 
 int64_t session_end_of(const struct sessions *sessions, uint16_t shard, uint64_t hash,
 	const struct value *value, const struct session_record *record)
@@ -124,9 +120,7 @@ void session_touch(struct session *session)
 	session->end_ms = end_ms;
 }
 
-/* --- ends
- * -----------------------------------------------------------------------------------------
- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 /* What the index or the heap has named. */
 static void look_at(struct turn *turn, struct slice key)

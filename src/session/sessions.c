@@ -30,9 +30,7 @@
 #define USER_STRETCH 1000 /* sessions of a user before the turn pauses */
 #define NAMES_FIRST  64
 
-/* --- one that is stored
- * ---------------------------------------------------------------------------
- */
+/* --- one that is stored ----------------------------------------------------------------------- */
 
 bool session_read(
 	struct session *session, const struct session_name *name, size_t most, struct value *value)
@@ -184,8 +182,7 @@ bool session_open_named(
 	return session->state == SESSION_LIVE;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void put_entry(struct session *session, const struct session_record *record,
 	const struct session_name *name, int64_t expire_ms)
@@ -440,9 +437,7 @@ void session_rotate(struct session *session, struct slice old_id, struct slice i
 	shard_sessions_of(turn, session->shard)->figures.rotated++;
 }
 
-/* --- the index
- * ------------------------------------------------------------------------------------
- */
+/* --- the index -------------------------------------------------------------------------------- */
 
 /* One session of a user, and where the store has it. */
 struct gathered {
@@ -533,9 +528,7 @@ bool session_walk_user(
 	return true;
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct sessions *sessions_new(struct engine *engine)
 {

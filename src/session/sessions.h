@@ -41,8 +41,7 @@ struct sessions_figures {
 /* Adds those of a held shard. */
 void sessions_add_figures(const struct turn *turn, uint16_t shard, struct sessions_figures *out);
 
-/* --- within a turn ------------------------------------------------------------------------------
- */
+/* --- within a turn ---------------------------------------------------------------------------- */
 
 enum session_state {
 	SESSION_ABSENT, /* never there, or so long ago that nothing is known of it any more */

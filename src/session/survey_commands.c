@@ -16,9 +16,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* --- LIST and DELUSER
- * ------------------------------------------------------------------------------
- */
+/* --- LIST and DELUSER ------------------------------------------------------------------------- */
 
 struct listed {
 	struct slice shown;
@@ -152,9 +150,7 @@ void session_deluser(struct turn *turn)
 		writer_integer(&turn->writer, (int64_t)ending->count);
 }
 
-/* --- SCAN and COUNT
- * --------------------------------------------------------------------------------
- */
+/* --- SCAN and COUNT --------------------------------------------------------------------------- */
 
 struct session_scan {
 	struct scan scan;

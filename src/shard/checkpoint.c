@@ -129,8 +129,7 @@ void checkpoint_free(struct checkpoint **taken)
 	memory_free(checkpoint);
 }
 
-/* --- what the shards are asked -------------------------------------------------------------------
- */
+/* --- what the shards are asked ---------------------------------------------------------------- */
 
 static void run_freeze(struct turn *turn)
 {
@@ -167,8 +166,7 @@ static void ask_shard(struct checkpoint *checkpoint, uint16_t shard, const struc
 	engine_submit(engine, checkpoint->port, &request);
 }
 
-/* --- the states ----------------------------------------------------------------------------------
- */
+/* --- the states ------------------------------------------------------------------------------- */
 
 static bool is_due(const struct checkpoint *checkpoint)
 {
@@ -359,8 +357,7 @@ void checkpoint_stats(const struct checkpoint *checkpoint, struct checkpoint_sta
 	};
 }
 
-/* --- the thread ----------------------------------------------------------------------------------
- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void *checkpoint_main(void *context)
 {

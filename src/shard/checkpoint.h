@@ -1,10 +1,13 @@
 /*
  * checkpoint: moves the shards' overlays into the tree:
  *
- *   IDLE -> FREEZING (each shard swaps its overlay in a turn of its own) -> SETTLING (until the log
- * has made durable what was frozen) -> WRITING (some shards a transaction; each shard that is
- * written drops its frozen overlay and renews its view) -> THAWING (until all have) -> IDLE; log
- * segments below the lowest LSN are recycled.
+ *   IDLE
+ *    -> FREEZING   each shard swaps its overlay in a turn of its own
+ *    -> SETTLING   until the log has made durable what was frozen
+ *    -> WRITING    some shards a transaction; each shard that is written drops its frozen overlay
+ *                  and renews its view
+ *    -> THAWING    until all have
+ *    -> IDLE       log segments below the lowest LSN are recycled
  *
  * Threads: its own, through checkpoint_step; statistics from any.
  */

@@ -25,8 +25,7 @@
 #define TREE_FULL_SHARE  16
 #define TREE_OPENS_SHARE 8
 
-/* --- routing -------------------------------------------------------------------------------------
- */
+/* --- routing ---------------------------------------------------------------------------------- */
 
 /* Ascending, each once. */
 static void route_to(struct request *request, const uint64_t *wanted, uint16_t shard_count)
@@ -169,8 +168,7 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 	return handled;
 }
 
-/* --- expiry --------------------------------------------------------------------------------------
- */
+/* --- expiry ----------------------------------------------------------------------------------- */
 
 void engine_add_expiry(struct engine *engine, struct engine_expiry expiry)
 {
@@ -232,8 +230,7 @@ void engine_expire(struct engine *engine, uint16_t self)
 	}
 }
 
-/* --- limits and figures --------------------------------------------------------------------------
- */
+/* --- limits and figures ----------------------------------------------------------------------- */
 
 enum gate_admission engine_admission(const struct engine *engine)
 {

@@ -28,9 +28,7 @@ struct leases {
 
 static void look(struct turn *turn);
 
-/* --- one that waits
- * -------------------------------------------------------------------------------
- */
+/* --- one that waits --------------------------------------------------------------------------- */
 
 static void unlink_wait(struct lease_wait *wait)
 {
@@ -91,9 +89,7 @@ void lease_wait_begin(struct turn *turn, struct lease_wait *wait)
 	turn_park(turn, on_parked);
 }
 
-/* --- a shard's table
- * ------------------------------------------------------------------------------
- */
+/* --- a shard's table -------------------------------------------------------------------------- */
 
 uint32_t leases_waiting(const struct leases *leases)
 {
@@ -197,9 +193,7 @@ void leases_run(struct leases *leases, uint16_t port)
 	ask(leases, port);
 }
 
-/* --- clients that are gone, and the end
- * -----------------------------------------------------------
- */
+/* --- clients that are gone, and the end ------------------------------------------------------- */
 
 static void forget(struct turn *turn)
 {
@@ -231,9 +225,7 @@ bool leases_drain(struct leases *leases, uint16_t port)
 	return leases->waiting[port] > 0;
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct leases *leases_new(const struct leases_options *options)
 {

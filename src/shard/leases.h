@@ -45,8 +45,7 @@ uint32_t leases_waiting(const struct leases *leases);
 struct lease_table *leases_table(struct leases *leases, uint16_t shard);
 int64_t leases_clock_ms(const struct leases *leases);
 
-/* --- within a turn ------------------------------------------------------------------------------
- */
+/* --- within a turn ---------------------------------------------------------------------------- */
 
 /* Those of a held shard. On another thread than the shard's worker only lease_holds and lease_void
  * with `deferred` may be called: see leases_are_near. */

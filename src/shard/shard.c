@@ -30,8 +30,7 @@
 /* A walk that has taken so long goes through the mailbox: the loop reads its sockets in between. */
 #define WALK_NS_MAX 1000000
 
-/* --- the turn ------------------------------------------------------------------------------------
- */
+/* --- the turn --------------------------------------------------------------------------------- */
 
 static void count_overlay(struct engine *engine, struct shard *shard)
 {
@@ -245,8 +244,7 @@ static bool run_turn(struct engine *engine, uint16_t self, struct request *reque
 	return true;
 }
 
-/* --- taking and giving back ----------------------------------------------------------------------
- */
+/* --- taking and giving back ------------------------------------------------------------------- */
 
 static void make_ready(struct engine *engine, struct shard *shard)
 {
@@ -411,8 +409,7 @@ static void advance(struct engine *engine, uint16_t self, struct request *reques
 	go_home(engine, self, request);
 }
 
-/* --- running -------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static struct shard *take_ready(struct port *port)
 {

@@ -189,8 +189,7 @@ static void stand_at(struct cursor *cursor, enum layer layer, struct slice key)
 	cursor->heads[layer] = key;
 }
 
-/* --- gaps ----------------------------------------------------------------------------------------
- */
+/* --- gaps ------------------------------------------------------------------------------------- */
 
 /* The first key behind it. */
 static struct slice successor(struct cursor *cursor, struct slice key)

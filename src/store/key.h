@@ -1,8 +1,8 @@
 /*
  * key: how store keys are made. The first byte names the table; what follows orders its entries.
  *
- *   TABLE_NAMESPACE  [01][db]                                -> generation of that database
- * (number) TABLE_STRING     [02][db][generation 4][hash 5][key]     -> a plain Redis string
+ *   TABLE_NAMESPACE  [01][db]                              -> generation of that database (number)
+ *   TABLE_STRING     [02][db][generation 4][hash 5][key]   -> a plain Redis string
  *
  * Numbers are big endian, so that byte order is number order. The generation makes emptying a
  * database one small write: keys of older generations are dead and are cleared away at leisure. The

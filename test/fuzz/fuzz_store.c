@@ -96,7 +96,7 @@ static int open_tree(struct tree **tree, char *error, size_t error_size)
 	return tree_open(tree, &options, error, error_size);
 }
 
-/* ---- building samples ---- */
+/* --- building samples ------------------------------------------------------------------------- */
 
 static int compare_entries(const void *a, const void *b)
 {
@@ -200,7 +200,7 @@ static void write_file(const char *bytes, size_t size)
 	close(fd);
 }
 
-/* ---- damage to the file ---- */
+/* --- damage to the file ----------------------------------------------------------------------- */
 
 static uint64_t odd_number(void)
 {
@@ -279,7 +279,7 @@ static void damage_file(const struct sample *sample)
 	memory_free(copy);
 }
 
-/* ---- damage to entries ---- */
+/* --- damage to entries ------------------------------------------------------------------------ */
 
 struct raw {
 	MDB_env *env;
@@ -574,7 +574,7 @@ static void damage_entry(void)
 	raw_close(&raw);
 }
 
-/* ---- the child ---- */
+/* --- the child -------------------------------------------------------------------------------- */
 
 static bool same(const struct entry *entry, struct slice key, const struct value *value)
 {

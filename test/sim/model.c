@@ -62,8 +62,7 @@ static uint32_t key_number(const struct model *model, struct slice key)
 	return 0;
 }
 
-/* --- changing ------------------------------------------------------------------------------------
- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 struct run {
 	struct model *model;
@@ -118,8 +117,7 @@ static uint32_t key_argument(struct run *run, uint32_t index)
 	return key;
 }
 
-/* --- replies -------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static void reply_integer(struct run *run, int64_t value)
 {
@@ -137,8 +135,7 @@ static void reply_cell(struct run *run, const struct model_cell *cell)
 	buffer_append_text(run->reply, "\r\n");
 }
 
-/* --- commands ------------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static void run_get(struct run *run)
 {

@@ -149,8 +149,7 @@ static void check_object(struct check *check, uint32_t object)
 			(long long)record->expire_ms, (long long)state.expire_ms);
 }
 
-/* --- the index -----------------------------------------------------------------------------------
- */
+/* --- the index -------------------------------------------------------------------------------- */
 
 /* As it stands in the store, ended or not. */
 static const struct object_record *stored_record(const struct storage *storage)

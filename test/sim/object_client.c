@@ -116,8 +116,7 @@ static const char *script(struct client_host *host, bool job)
 	return host->script.data;
 }
 
-/* --- choosing ------------------------------------------------------------------------------------
- */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static void choose_call(struct client_host *host, struct request *request)
 {
@@ -235,8 +234,7 @@ void client_end(struct client_host *host, const struct request *request)
 	host->wakes -= state_of(request)->is_wake;
 }
 
-/* --- replies -------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static bool is_known_error(struct slice reply)
 {
@@ -281,8 +279,7 @@ void client_check(struct client_host *host, const struct request *request)
 			reply.data, client->expected);
 }
 
-/* --- what they do --------------------------------------------------------------------------------
- */
+/* --- what they do ----------------------------------------------------------------------------- */
 
 static void expect(struct client *client, int64_t number)
 {

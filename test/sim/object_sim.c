@@ -129,8 +129,7 @@ static bool chance(uint64_t one_in)
 	return random_below(&sim->random, one_in) == 0;
 }
 
-/* --- seams ---------------------------------------------------------------------------------------
- */
+/* --- seams ------------------------------------------------------------------------------------ */
 
 static int64_t sim_wall_ms(struct clock *clock)
 {
@@ -216,8 +215,7 @@ static void on_cancel(void *context, struct fetch *fetch)
 	memory_free(answer);
 }
 
-/* --- clients -------------------------------------------------------------------------------------
- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static void submit(struct request *request, uint16_t home)
 {
@@ -286,8 +284,7 @@ static void release(void)
 	}
 }
 
-/* --- steps ---------------------------------------------------------------------------------------
- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static bool run_objects(struct worker *worker)
 {
@@ -418,8 +415,7 @@ static void step(void)
 	release();
 }
 
-/* --- letting everything run ----------------------------------------------------------------------
- */
+/* --- letting everything run ------------------------------------------------------------------- */
 
 static bool settle_round(void)
 {
@@ -553,8 +549,7 @@ static void rest(int64_t ms)
 	choose_concurrency();
 }
 
-/* --- life and death ------------------------------------------------------------------------------
- */
+/* --- life and death --------------------------------------------------------------------------- */
 
 static void open_objects(void)
 {

@@ -199,8 +199,7 @@ void watch_touch(struct watch *watch, uint32_t object, int64_t now_ms)
 		end_ms + state.life_ms / 16;
 }
 
-/* --- lines ---------------------------------------------------------------------------------------
- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static struct record *find_call(struct watch *watch, const struct call *call)
 {
@@ -330,8 +329,7 @@ void watch_say(void *context, int level, const char *text)
 	wrong("nobody knows what this is: %s", text);
 }
 
-/* --- the beginning of a call ---------------------------------------------------------------------
- */
+/* --- the beginning of a call ------------------------------------------------------------------ */
 
 static struct record *begin_record(struct line *line, const struct call *call)
 {
@@ -428,8 +426,7 @@ static void follow_enter(struct line *line)
 	line_see(line);
 }
 
-/* --- waits ---------------------------------------------------------------------------------------
- */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static void follow_pause(struct line *line)
 {
@@ -536,8 +533,7 @@ void watch_fetched(struct watch *watch, const struct fetch *fetch, const char *o
 	snprintf(record->fetched, sizeof(record->fetched), "%s", outcome);
 }
 
-/* --- the end of a call ---------------------------------------------------------------------------
- */
+/* --- the end of a call ------------------------------------------------------------------------ */
 
 static void end_record(struct line *line)
 {

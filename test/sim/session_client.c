@@ -21,8 +21,7 @@ static bool chance(struct client_host *host, uint64_t one_in)
 	return below(host, one_in) == 0;
 }
 
-/* --- choosing ------------------------------------------------------------------------------------
- */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static void add(struct request *request, struct slice word)
 {
@@ -367,8 +366,7 @@ static void choose(struct client *client, struct request *request)
 	}
 }
 
-/* --- running -------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void compare(struct client *client, struct turn *turn)
 {
@@ -464,8 +462,7 @@ void client_end(struct request *request)
 	request->environment = NULL;
 }
 
-/* --- the rest ------------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 void client_host_restart(struct client_host *host)
 {

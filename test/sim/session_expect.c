@@ -16,8 +16,7 @@
 
 #define TOUCH_BYTES_AMPLE (1 << 20) /* there is room for every use in memory */
 
-/* --- words of a reply ----------------------------------------------------------------------------
- */
+/* --- words of a reply ------------------------------------------------------------------------- */
 
 static void say(struct client *client, const char *text)
 {
@@ -67,8 +66,7 @@ static void say_gone(struct client *client, const struct model_found *found)
 				 : "-SESSIONGONE the session of this id was deleted");
 }
 
-/* --- what is there -------------------------------------------------------------------------------
- */
+/* --- what is there ---------------------------------------------------------------------------- */
 
 static void depend(struct client *client, uint64_t lsn)
 {
@@ -128,8 +126,7 @@ static struct slice shown_of(struct client *client, struct turn *turn, uint32_t 
 	return session_name_shown(&name, shard_of(client, id), turn_arena(turn));
 }
 
-/* --- what is written -----------------------------------------------------------------------------
- */
+/* --- what is written -------------------------------------------------------------------------- */
 
 static struct model_cell *write_cell(
 	struct client *client, uint32_t id, const struct model_cell *next)
@@ -269,8 +266,7 @@ static void delete_session(struct client *client, struct turn *turn, uint32_t id
 	write_cell(client, id, &next);
 }
 
-/* --- commands ------------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 /* The id in a reply, which the server has made. */
 static uint32_t adopt(struct client *client, struct turn *turn)
@@ -544,8 +540,7 @@ void expect_rotate(struct client *client, struct turn *turn)
 	say_bulk(client, model->ids[id].text);
 }
 
-/* --- a user's ------------------------------------------------------------------------------------
- */
+/* --- a user's --------------------------------------------------------------------------------- */
 
 struct listed {
 	struct slice shown;
@@ -621,8 +616,7 @@ void expect_count(struct client *client, struct turn *turn)
 			reply.data, (long long)live, (long long)standing);
 }
 
-/* --- leases --------------------------------------------------------------------------------------
- */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 static bool holds(const struct client *client, const struct turn *turn,
 	const struct client_lease *lease, const char *token)

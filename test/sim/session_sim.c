@@ -117,8 +117,7 @@ static bool chance(uint64_t one_in)
 	return random_below(&sim->random, one_in) == 0;
 }
 
-/* --- seams ---------------------------------------------------------------------------------------
- */
+/* --- seams ------------------------------------------------------------------------------------ */
 
 static int64_t sim_wall_ms(struct clock *clock)
 {
@@ -174,8 +173,7 @@ static void on_look(struct turn *turn)
 	client_note_expired(&sim->clients, turn);
 }
 
-/* --- clients -------------------------------------------------------------------------------------
- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static void submit(struct request *request, uint16_t home)
 {
@@ -236,8 +234,7 @@ static void release(void)
 	}
 }
 
-/* --- steps ---------------------------------------------------------------------------------------
- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 /* To a moment just before, at or behind the end of something, or anywhere. */
 static void pass_time(void)
@@ -324,8 +321,7 @@ static void step(void)
 	session_check(&sim->clients, sim->now_ms, false);
 }
 
-/* --- letting everything run ----------------------------------------------------------------------
- */
+/* --- letting everything run ------------------------------------------------------------------- */
 
 static bool settle_round(void)
 {
@@ -449,8 +445,7 @@ static void rest(int64_t ms)
 	settle();
 }
 
-/* --- life and death ------------------------------------------------------------------------------
- */
+/* --- life and death --------------------------------------------------------------------------- */
 
 static void open_sessions(void)
 {

@@ -102,8 +102,7 @@ static bool chance(uint64_t one_in)
 	return random_below(&sim->random, one_in) == 0;
 }
 
-/* --- seams ---------------------------------------------------------------------------------------
- */
+/* --- seams ------------------------------------------------------------------------------------ */
 
 static int64_t sim_wall_ms(struct clock *clock)
 {
@@ -139,8 +138,7 @@ static void no_wake(void *context)
 	(void)context;
 }
 
-/* --- commands ------------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static const struct command *real_command(const struct request *request)
 {
@@ -349,8 +347,7 @@ static void release(void)
 	}
 }
 
-/* --- life and death ------------------------------------------------------------------------------
- */
+/* --- life and death --------------------------------------------------------------------------- */
 
 static bool open_engine(void)
 {

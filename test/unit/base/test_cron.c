@@ -209,8 +209,7 @@ static void says_what_is_wrong_with_which_field(void **state)
 		"minute (0 to 59): '99999999999999999999999999999999' is not one");
 }
 
-/* --- random lines against a scan of minutes ------------------------------------------------------
- */
+/* --- random lines against a scan of minutes --------------------------------------------------- */
 
 /* What a line means, a flag for each value. */
 struct meaning {

@@ -44,8 +44,7 @@ struct world {
 	int64_t wake_ms[PORTS_MAX]; /* when the leases want to be looked at */
 };
 
-/* --- chance -------------------------------------------------------------------------------------
- */
+/* --- chance ----------------------------------------------------------------------------------- */
 
 static struct random entropy = { 1 };
 
@@ -57,8 +56,7 @@ ssize_t getrandom(void *out, size_t size, unsigned flags)
 	return (ssize_t)size;
 }
 
-/* --- the world ----------------------------------------------------------------------------------
- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 static void wake_in(void *context, uint16_t port, int64_t ms)
 {
@@ -156,8 +154,7 @@ static inline void restart(struct world *world, bool crash)
 	open_cache(world);
 }
 
-/* --- commands -----------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static inline struct engine_ticket *send_text(struct world *world, uint16_t port, char *text)
 {
@@ -295,8 +292,7 @@ static inline int64_t stat_of(struct world *world, const char *name)
 	return strtoll(at + strlen(wanted), NULL, 10);
 }
 
-/* --- the store, read past the cache -------------------------------------------------------------
- */
+/* --- the store, read past the cache ----------------------------------------------------------- */
 
 #define GROUPS_SEEN 4096
 

@@ -37,8 +37,7 @@ static void in_both_tiers(struct world *world, void (*body)(struct world *world)
 	world->rig.config.cache_memory_bytes = MEMORY_FULL;
 }
 
-/* --- the states ---------------------------------------------------------------------------------
- */
+/* --- the states ------------------------------------------------------------------------------- */
 
 static void ages_to_the_millisecond(struct world *world)
 {
@@ -192,8 +191,7 @@ static void a_failed_early_refresh_is_not_tried_again_before_its_time(void **sta
 	is_answer(swr(world, "k WAIT 0 EARLY 1000"), "refresh", "v", 59500);
 }
 
-/* --- leases -------------------------------------------------------------------------------------
- */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 static void those_who_wait_get_what_is_filled(void **state)
 {
@@ -412,8 +410,7 @@ static void a_deletion_of_several_shards_ends_their_leases(void **state)
 		is_answer(answer_of(waits[i]), "lead", "", NOTHING);
 }
 
-/* --- invalidation -------------------------------------------------------------------------------
- */
+/* --- invalidation ----------------------------------------------------------------------------- */
 
 static void softly(struct world *world)
 {
@@ -491,8 +488,7 @@ static void what_is_gone_does_not_come_back_as_stale(void **state)
 	in_both_tiers(*state, hard_then_soft);
 }
 
-/* --- lives that a fill leaves out ---------------------------------------------------------------
- */
+/* --- lives that a fill leaves out ------------------------------------------------------------- */
 
 static void a_fill_without_lives_has_those_of_before(void **state)
 {
@@ -605,8 +601,7 @@ static void jitter_never_keeps_longer_than_invalidations_are_remembered(void **s
 		is_answer(swr(world, "k%d WAIT 0", i), "lead", "", NOTHING);
 }
 
-/* --- over restarts ------------------------------------------------------------------------------
- */
+/* --- over restarts ---------------------------------------------------------------------------- */
 
 static void comes_back_after_a_restart(void **state)
 {

@@ -67,8 +67,7 @@ static void use(struct world *world, int number)
 	assert_string_equal(swr(world, "%s WAIT 0", key_of(world, number)).state, "fresh");
 }
 
-/* --- the bound ----------------------------------------------------------------------------------
- */
+/* --- the bound -------------------------------------------------------------------------------- */
 
 static void what_nobody_uses_leaves_in_the_order_of_coming(void **state)
 {
@@ -214,8 +213,7 @@ static void an_entry_beyond_the_whole_part_is_not_kept(void **state)
 	assert_int_equal(audit_shard(world, 0, NULL), 4);
 }
 
-/* --- expiry -------------------------------------------------------------------------------------
- */
+/* --- expiry ----------------------------------------------------------------------------------- */
 
 static void what_falls_due_goes_with_its_place_and_sums(void **state)
 {
@@ -245,8 +243,7 @@ static void what_falls_due_goes_with_its_place_and_sums(void **state)
 	}
 }
 
-/* --- groups -------------------------------------------------------------------------------------
- */
+/* --- groups ----------------------------------------------------------------------------------- */
 
 static void groups_beyond_the_limit_count_in_all_only(void **state)
 {
@@ -300,8 +297,7 @@ static void a_group_without_entries_leaves_room_for_another(void **state)
 	assert_true(seen);
 }
 
-/* --- everything at random -----------------------------------------------------------------------
- */
+/* --- everything at random --------------------------------------------------------------------- */
 
 static struct random dice;
 

@@ -108,8 +108,7 @@ static int64_t now(void)
 	return m.world->rig.now_ms;
 }
 
-/* --- what the table of states says --------------------------------------------------------------
- */
+/* --- what the table of states says ------------------------------------------------------------ */
 
 static int64_t age_of(const struct model_entry *entry)
 {
@@ -203,8 +202,7 @@ static void judge(struct call *call, bool waits)
 	}
 }
 
-/* --- those who wait -----------------------------------------------------------------------------
- */
+/* --- those who wait --------------------------------------------------------------------------- */
 
 static struct call *first_waiting(int key)
 {
@@ -332,8 +330,7 @@ static void pass_time(int64_t ms)
 	}
 }
 
-/* --- commands -----------------------------------------------------------------------------------
- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 static int any_key(void)
 {
@@ -657,8 +654,7 @@ static void do_drop(uint32_t client)
 		do_drop(client);
 }
 
-/* --- restarts -----------------------------------------------------------------------------------
- */
+/* --- restarts --------------------------------------------------------------------------------- */
 
 static void note_version(void)
 {
@@ -721,8 +717,7 @@ static void do_restart(bool crash)
 	m.version_count = 1;
 }
 
-/* --- the driver ---------------------------------------------------------------------------------
- */
+/* --- the driver ------------------------------------------------------------------------------- */
 
 static void act(void)
 {

@@ -151,8 +151,7 @@ static bool info_says(const char *key, const char *text)
 	return strstr(ask(o.world, "cache.info %s", key), text) != NULL;
 }
 
-/* --- what is a value ----------------------------------------------------------------------------
- */
+/* --- what is a value -------------------------------------------------------------------------- */
 
 static void only_a_whole_representation_is_a_value(void **state)
 {
@@ -185,8 +184,7 @@ static void what_is_no_answer_leaves_the_old_value(void **state)
 	is_answer(unasked("a:k"), "failed", "old", 1000);
 }
 
-/* --- for how long --------------------------------------------------------------------------------
- */
+/* --- for how long ----------------------------------------------------------------------------- */
 
 static void lives_are(const char *headers, int64_t ttl_ms, int64_t stale_ms)
 {
@@ -328,8 +326,7 @@ static void negative_answers_obey_the_same_rules(void **state)
 	}
 }
 
-/* --- what fails ----------------------------------------------------------------------------------
- */
+/* --- what fails ------------------------------------------------------------------------------- */
 
 static void one_key_that_fails_pauses_no_other(void **state)
 {

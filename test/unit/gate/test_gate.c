@@ -13,8 +13,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* --- what is durable when ------------------------------------------------------------------------
- */
+/* --- what is durable when --------------------------------------------------------------------- */
 
 static void numbers_records_from_one_without_a_gap(void **state)
 {
@@ -133,8 +132,7 @@ static void its_figures_add_up(void **state)
 	assert_false(stats.full);
 }
 
-/* --- segments ------------------------------------------------------------------------------------
- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static int step_until_it_stops(struct fixture *f)
 {
@@ -189,8 +187,7 @@ static void recycled_segments_are_used_again(void **state)
 	assert_int_equal(gate_durable(f->gate), number);
 }
 
-/* --- a disk that is full -------------------------------------------------------------------------
- */
+/* --- a disk that is full ---------------------------------------------------------------------- */
 
 static void a_full_disk_refuses_and_recovers(void **state)
 {
@@ -291,8 +288,7 @@ static void holds_writes_back_while_the_log_is_behind(void **state)
 	assert_int_equal(gate_admission(f->gate), GATE_OPEN);
 }
 
-/* --- everysec ------------------------------------------------------------------------------------
- */
+/* --- everysec --------------------------------------------------------------------------------- */
 
 static void everysec_releases_at_once(void **state)
 {
@@ -357,8 +353,7 @@ static void always_after_everysec_syncs_what_was_left(void **state)
 	assert_int_equal(gate_released(f->gate), 2);
 }
 
-/* --- listeners -----------------------------------------------------------------------------------
- */
+/* --- listeners -------------------------------------------------------------------------------- */
 
 static void count_wake(void *context)
 {

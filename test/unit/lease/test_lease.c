@@ -116,8 +116,7 @@ static bool commit(const char *subject, const struct lease_grant *grant, int64_t
 		table, slice_text(subject), slice_text(""), slice_text(grant->token), now_ms);
 }
 
-/* --- who is granted it ---------------------------------------------------------------------------
- */
+/* --- who is granted it ------------------------------------------------------------------------ */
 
 static void grants_to_the_first_and_to_nobody_else_while_it_is_held(void **state)
 {
@@ -198,8 +197,7 @@ static void another_table_knows_none_of_its_tokens(void **state)
 	lease_table_free(&second);
 }
 
-/* --- how it ends ---------------------------------------------------------------------------------
- */
+/* --- how it ends ------------------------------------------------------------------------------ */
 
 static void a_commit_ends_it_and_tells_all_in_line(void **state)
 {
@@ -379,8 +377,7 @@ static void a_deferred_void_tells_nobody_before_the_next_run(void **state)
 	assert_int_equal(lease_next_ms(table), WAIT_MS + 5 + DURATION_MS);
 }
 
-/* --- those in line -------------------------------------------------------------------------------
- */
+/* --- those in line ---------------------------------------------------------------------------- */
 
 static void a_wait_that_is_over_is_told_and_leaves_the_line(void **state)
 {
@@ -453,8 +450,7 @@ static void who_cancels_is_not_told_and_may_wait_again(void **state)
 	assert_story("aG");
 }
 
-/* --- holders -------------------------------------------------------------------------------------
- */
+/* --- holders ---------------------------------------------------------------------------------- */
 
 static void a_dropped_holder_loses_all_and_each_goes_to_the_first_in_line(void **state)
 {
@@ -515,8 +511,7 @@ static void a_dropped_holder_is_not_left_waiting_for_the_run(void **state)
 	assert_int_equal(lease_next_ms(table), INT64_MAX);
 }
 
-/* --- from within told ----------------------------------------------------------------------------
- */
+/* --- from within told ------------------------------------------------------------------------- */
 
 static void give_back_at_once(struct waiter *waiter)
 {
@@ -605,8 +600,7 @@ static void tells_those_in_line_before_it_answers_who_asks(void **state)
 	assert_story("aG");
 }
 
-/* --- many ----------------------------------------------------------------------------------------
- */
+/* --- many ------------------------------------------------------------------------------------- */
 
 #define CROWD 100000
 

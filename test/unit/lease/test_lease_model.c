@@ -132,8 +132,7 @@ static bool one_in(uint64_t count)
 	return below(count) == 0;
 }
 
-/* --- names ---------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* Subjects and purposes that are easily mistaken for each other when they are put together. */
 static struct slice subject_of(int lease)
@@ -153,8 +152,7 @@ static int any_lease(void)
 	return (int)below((uint64_t)(world->subjects * world->purposes));
 }
 
-/* --- the model -----------------------------------------------------------------------------------
- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 static void model_clock(int64_t now_ms)
 {
@@ -332,8 +330,7 @@ static void model_run(void)
 		model_time_out(first);
 }
 
-/* --- telling -------------------------------------------------------------------------------------
- */
+/* --- telling ---------------------------------------------------------------------------------- */
 
 static void act(void);
 static void disturb(void);
@@ -398,8 +395,7 @@ static void told(struct lease_waiter *real, enum lease_outcome outcome)
 	}
 }
 
-/* --- what callers do, first to the model and then to the table -----------------------------------
- */
+/* --- what callers do, first to the model and then to the table -------------------------------- */
 
 static int64_t pass_time(void)
 {
@@ -700,8 +696,7 @@ static void act(void)
 		pass();
 }
 
-/* --- what must hold between steps ----------------------------------------------------------------
- */
+/* --- what must hold between steps ------------------------------------------------------------- */
 
 static void check_lease(int number)
 {
@@ -745,8 +740,7 @@ static void check_step(void)
 	}
 }
 
-/* --- worlds --------------------------------------------------------------------------------------
- */
+/* --- worlds ----------------------------------------------------------------------------------- */
 
 static void make_world(uint64_t seed)
 {

@@ -45,8 +45,7 @@ static const char *line(struct fixture *f, const char *format, ...)
 	return text;
 }
 
-/* --- the gate ------------------------------------------------------------------------------------
- */
+/* --- the gate --------------------------------------------------------------------------------- */
 
 static void holds_a_reply_until_its_record_is_durable(void **state)
 {
@@ -128,8 +127,7 @@ static void everysec_holds_nothing_back(void **state)
 	close(client);
 }
 
-/* --- order ---------------------------------------------------------------------------------------
- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 static void replies_come_in_the_order_of_the_requests_whoever_is_faster(void **state)
 {
@@ -189,8 +187,7 @@ static void a_long_pipeline_over_all_shards_runs_in_its_order(void **state)
 	close(client);
 }
 
-/* --- admission -----------------------------------------------------------------------------------
- */
+/* --- admission -------------------------------------------------------------------------------- */
 
 static void a_full_disk_refuses_writes_and_serves_reads(void **state)
 {
@@ -247,8 +244,7 @@ static void a_client_with_many_requests_under_way_is_read_no_further(void **stat
 	close(client);
 }
 
-/* --- errors and hanging up -----------------------------------------------------------------------
- */
+/* --- errors and hanging up -------------------------------------------------------------------- */
 
 static void unknown_commands_and_wrong_numbers_of_arguments_are_answered(void **state)
 {
@@ -374,8 +370,7 @@ static void stopping_lets_held_replies_leave_first(void **state)
 	close(client);
 }
 
-/* --- figures -------------------------------------------------------------------------------------
- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 static void commands_are_counted_with_their_failures(void **state)
 {

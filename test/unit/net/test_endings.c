@@ -149,8 +149,7 @@ static const char *lead(struct world *world, int client, int shard)
 	return token_of(hear(world->f, client));
 }
 
-/* --- what a client held --------------------------------------------------------------------------
- */
+/* --- what a client held ----------------------------------------------------------------------- */
 
 static void who_waits_for_two_leases_may_go_before_either_is_given(void **state)
 {
@@ -204,8 +203,7 @@ static void reset_gives_up_leases_and_waits(void **state)
 	close(waiter);
 }
 
-/* --- what it waited for --------------------------------------------------------------------------
- */
+/* --- what it waited for ----------------------------------------------------------------------- */
 
 static void who_has_gone_waits_no_more_though_nobody_reads_its_socket(void **state)
 {
@@ -270,8 +268,7 @@ static void a_wait_that_is_on_its_way_when_its_client_goes_is_not_begun(void **s
 	close(holder);
 }
 
-/* --- all of it, at random ------------------------------------------------------------------------
- */
+/* --- all of it, at random --------------------------------------------------------------------- */
 
 struct player {
 	int fd; /* 0: not connected */

@@ -142,8 +142,7 @@ static void say_key(struct fixture *f, int client, const char *format, int key)
 	say(f, client, text);
 }
 
-/* --- events of turns -----------------------------------------------------------------------------
- */
+/* --- events of turns -------------------------------------------------------------------------- */
 
 static void an_event_is_held_until_its_record_is_durable(void **state)
 {
@@ -282,8 +281,7 @@ static void the_events_of_a_turn_are_bounded(void **state)
 	close(teller);
 }
 
-/* --- PUBLISH -------------------------------------------------------------------------------------
- */
+/* --- PUBLISH ---------------------------------------------------------------------------------- */
 
 static void a_message_behind_a_write_is_held_with_it(void **state)
 {

@@ -71,8 +71,7 @@ struct fixture {
 	int done;
 };
 
-/* --- names ---------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static _Atomic int lookups_under_way;
 static _Atomic int lookups;
@@ -116,8 +115,7 @@ int getaddrinfo(
 	return real.function(name, service, hints, out);
 }
 
-/* --- servers -------------------------------------------------------------------------------------
- */
+/* --- servers ---------------------------------------------------------------------------------- */
 
 static inline void on_peer_closed(uv_handle_t *handle)
 {
@@ -277,8 +275,7 @@ static inline void server_close(struct server *server)
 		close_peer(peer);
 }
 
-/* --- the fixture ---------------------------------------------------------------------------------
- */
+/* --- the fixture ------------------------------------------------------------------------------ */
 
 static inline struct fixture *fixture_new(void)
 {

@@ -80,8 +80,7 @@ struct bench {
 	struct bench_call *parked, *parked_last;
 };
 
-/* --- calls ---------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static void bench_end_turn(struct bench_call *call, struct turn *turn, struct storage *storage)
 {
@@ -203,8 +202,7 @@ static inline void bench_go_on(struct bench *bench)
 	engine_resume(bench->rig.engine, request->home, &request);
 }
 
-/* --- the bench -----------------------------------------------------------------------------------
- */
+/* --- the bench -------------------------------------------------------------------------------- */
 
 static void bench_wake_at(void *context, int64_t at_ms)
 {
@@ -326,8 +324,7 @@ static inline void bench_advance(struct bench *bench, int64_t ms)
 	bench_settle(bench);
 }
 
-/* --- objects -------------------------------------------------------------------------------------
- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static struct object_name bench_name(struct slice id)
 {
@@ -464,8 +461,7 @@ static inline struct engine_ticket *bench_schedule(
 		bench_text(next, next_ms), "tick");
 }
 
-/* --- what the store holds ------------------------------------------------------------------------
- */
+/* --- what the store holds --------------------------------------------------------------------- */
 
 typedef void (*bench_each)(void *context, struct slice key, const struct value *value);
 

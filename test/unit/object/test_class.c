@@ -46,8 +46,7 @@ static void publish(
 	class_publish(registry, &given);
 }
 
-/* --- the registry --------------------------------------------------------------------------------
- */
+/* --- the registry ----------------------------------------------------------------------------- */
 
 #define MODEL_NAMES 40
 
@@ -205,8 +204,7 @@ static void others_find_whole_classes_while_one_publishes(void **state)
 	pthread_join(writer, NULL);
 }
 
-/* --- stored --------------------------------------------------------------------------------------
- */
+/* --- stored ----------------------------------------------------------------------------------- */
 
 static void put_class(struct turn *turn)
 {

@@ -107,8 +107,7 @@ static uint64_t version_of(struct fixture *fixture, const char *name)
 	return version;
 }
 
-/* --- loading -------------------------------------------------------------------------------------
- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static void a_class_is_published_with_the_record_that_holds_it(void **state)
 {
@@ -213,8 +212,7 @@ static void classes_survive_a_crash_when_their_load_was_acknowledged(void **stat
 	assert_int_equal(version_of(fixture, "Counter"), 3);
 }
 
-/* --- showing -------------------------------------------------------------------------------------
- */
+/* --- showing ---------------------------------------------------------------------------------- */
 
 static void lists_classes_by_name(void **state)
 {
@@ -246,8 +244,7 @@ static void lists_classes_by_name(void **state)
 	assert_string_equal(run("DO.CLASS", "SOURCE", "-"), "-" ERROR_CLASS_NAME "\r\n");
 }
 
-/* --- dropping ------------------------------------------------------------------------------------
- */
+/* --- dropping --------------------------------------------------------------------------------- */
 
 static void a_class_with_an_object_anywhere_is_not_dropped(void **state)
 {

@@ -45,8 +45,7 @@ static int64_t elapsed_ms(uint64_t since_ns)
 	return (int64_t)((uv_hrtime() - since_ns) / 1000000);
 }
 
-/* --- messages ------------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void gets_a_page_with_its_status_and_body(void **state)
 {
@@ -269,8 +268,7 @@ static void no_header_line_breaks_the_notes(void **state)
 	assert_true(noted > FUZZ_ROUNDS / 100);
 }
 
-/* --- sizes ---------------------------------------------------------------------------------------
- */
+/* --- sizes ------------------------------------------------------------------------------------ */
 
 static void a_body_up_to_the_limit_is_taken_and_one_byte_more_is_not(void **state)
 {
@@ -394,8 +392,7 @@ static void interim_answers_without_end_are_bounded(void **state)
 	assert_failure(fetch, "TOOLARGE", "headers");
 }
 
-/* --- redirects -----------------------------------------------------------------------------------
- */
+/* --- redirects -------------------------------------------------------------------------------- */
 
 static struct fetch *prepare_redirect(struct fixture *f, int status, const char *host, int server)
 {
@@ -578,8 +575,7 @@ static void a_loop_of_redirects_ends(void **state)
 	assert_int_equal(f->servers[0].requests, 4);
 }
 
-/* --- addresses -----------------------------------------------------------------------------------
- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static void names_that_lead_to_private_addresses_are_refused(void **state)
 {
@@ -653,8 +649,7 @@ static void proxies_of_the_environment_are_not_asked(void **state)
 	assert_int_equal(f->servers[1].connections, 0);
 }
 
-/* --- the network ---------------------------------------------------------------------------------
- */
+/* --- the network ------------------------------------------------------------------------------ */
 
 static void a_refused_connection_is_an_error_of_the_network(void **state)
 {
@@ -757,8 +752,7 @@ static void an_answer_without_a_body_needs_no_coding(void **state)
 	}
 }
 
-/* --- time ----------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void a_slow_answer_times_out(void **state)
 {
@@ -800,8 +794,7 @@ static void the_deadline_is_one_for_all_hops(void **state)
 	assert_true(elapsed_ms(start) < 1000);
 }
 
-/* --- the line ------------------------------------------------------------------------------------
- */
+/* --- the line --------------------------------------------------------------------------------- */
 
 static void no_more_than_the_allowed_number_are_under_way(void **state)
 {
@@ -861,8 +854,7 @@ static void many_at_once_are_answered_each_with_its_own(void **state)
 	}
 }
 
-/* --- ends ----------------------------------------------------------------------------------------
- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void a_cancelled_fetch_is_forgotten_and_makes_room(void **state)
 {

@@ -160,8 +160,7 @@ static const char thing[] =
 #define send(port, ...)    engine_rig_send(&world->rig, port, "do.call", "Thing", __VA_ARGS__, NULL)
 #define command(port, ...) engine_rig_send(&world->rig, port, __VA_ARGS__, NULL)
 
-/* --- the world ----------------------------------------------------------------------------------
- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 static void wake_at(void *context, int64_t at_ms)
 {
@@ -355,8 +354,7 @@ static void starts_with(const struct engine_ticket *ticket, const char *start)
 		fail_msg("%s does not start with %s", ticket->reply, start);
 }
 
-/* --- the gate -----------------------------------------------------------------------------------
- */
+/* --- the gate --------------------------------------------------------------------------------- */
 
 /* The shard of `near` stays held until port 1 is delivered to. */
 static struct engine_ticket *hold_shard(struct world *world)
@@ -663,8 +661,7 @@ static void waits_do_not_follow_a_clock_that_is_set(void **state)
 	assert_int_equal(figures.instances, 0);
 }
 
-/* --- classes and instances ----------------------------------------------------------------------
- */
+/* --- classes and instances -------------------------------------------------------------------- */
 
 static void a_newer_class_takes_over_objects_that_are_idle(void **state)
 {
@@ -718,8 +715,7 @@ static void an_object_that_ended_under_a_call_keeps_no_memory(void **state)
 	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
 }
 
-/* --- what a call holds --------------------------------------------------------------------------
- */
+/* --- what a call holds ------------------------------------------------------------------------ */
 
 static void all_arguments_arrive_or_the_call_fails(void **state)
 {
@@ -793,8 +789,7 @@ static void a_call_of_many_turns_holds_the_memory_of_one(void **state)
 	assert_string_equal(result(world, ticket), "$4\r\ndone\r\n");
 }
 
-/* --- what counts as the memory of a class -------------------------------------------------------
- */
+/* --- what counts as the memory of a class ----------------------------------------------------- */
 
 static struct sandbox *sandbox_of_worker(struct world *world, uint16_t worker)
 {
@@ -949,8 +944,7 @@ static void an_allocation_that_fails_anywhere_fails_one_call(void **state)
 	assert_true(done > 0 && failed > 50);
 }
 
-/* --- what is waited for -------------------------------------------------------------------------
- */
+/* --- what is waited for ----------------------------------------------------------------------- */
 
 static void nothing_leaves_the_server_before_the_log_has_it(void **state)
 {
@@ -1012,8 +1006,7 @@ static void the_time_after_an_exchange_is_that_of_its_end(void **state)
 	assert_string_equal(result(world, ticket), shown);
 }
 
-/* --- stopping -----------------------------------------------------------------------------------
- */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 static void every_call_is_answered_when_the_server_stops(void **state)
 {

@@ -195,8 +195,7 @@ static void attack_with(struct rig *rig, const char *source, const char *part)
 	expect_ordinary_turn(rig);
 }
 
-/* --- loops ---------------------------------------------------------------------------------------
- */
+/* --- loops ------------------------------------------------------------------------------------ */
 
 static void ends_endless_loops(void **state)
 {
@@ -331,8 +330,7 @@ static void each_turn_has_the_whole_budget(void **state)
 	attack(rig, "for i = 1, 6000000 do end");
 }
 
-/* --- memory --------------------------------------------------------------------------------------
- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void bounds_memory(void **state)
 {
@@ -389,8 +387,7 @@ static void gives_no_thread_when_memory_is_used_up(void **state)
 	expect_ordinary_turn(rig);
 }
 
-/* --- long single steps ---------------------------------------------------------------------------
- */
+/* --- long single steps ------------------------------------------------------------------------ */
 
 static void ends_turns_whose_single_steps_are_long(void **state)
 {
@@ -623,8 +620,7 @@ static void bounds_the_time_of_compiling(void **state)
 	attack_with(rig, "\x1bLua", "binary");
 }
 
-/* --- recursion -----------------------------------------------------------------------------------
- */
+/* --- recursion -------------------------------------------------------------------------------- */
 
 static void bounds_recursion(void **state)
 {
@@ -656,8 +652,7 @@ static void bounds_recursion(void **state)
 	attack(rig, "local function f() return 1 + f() end while true do pcall(f) end");
 }
 
-/* --- metatables ----------------------------------------------------------------------------------
- */
+/* --- metatables ------------------------------------------------------------------------------- */
 
 static void refuses_finalizers(void **state)
 {
@@ -735,8 +730,7 @@ static void metatables_are_taken_as_they_are(void **state)
 	assert_true(sandbox_memory(rig->sandbox) < MEMORY_BYTES / 2);
 }
 
-/* --- what is there -------------------------------------------------------------------------------
- */
+/* --- what is there ---------------------------------------------------------------------------- */
 
 static void holds_exactly_what_it_says(void **state)
 {
@@ -827,8 +821,7 @@ static void xpcall_gives_its_handler_the_error(void **state)
 		"assert(not pcall(nil)) assert(not xpcall(nil, function() end))");
 }
 
-/* --- waits ---------------------------------------------------------------------------------------
- */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static void waits_within_protected_calls(void **state)
 {
@@ -967,8 +960,7 @@ static void a_try_has_its_own_budget(void **state)
 	assert_true(sandbox_try(rig->sandbox, charge_some, NULL, error, sizeof(error)));
 }
 
-/* --- the table functions -------------------------------------------------------------------------
- */
+/* --- the table functions ---------------------------------------------------------------------- */
 
 static const char model[] =
 	"local function show(t) local out = {} for i = 1, 14 do out[i] = tostring(t[i]) end\n"

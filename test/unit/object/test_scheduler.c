@@ -20,8 +20,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- when and how many ---------------------------------------------------------------------------
- */
+/* --- when and how many ------------------------------------------------------------------------ */
 
 static void an_idle_scheduler_asks_for_nothing(void **state)
 {
@@ -227,8 +226,7 @@ static void each_worker_runs_its_own_shards(void **state)
 	bench_free(bench);
 }
 
-/* --- wakes, lives, sweeps ------------------------------------------------------------------------
- */
+/* --- wakes, lives, sweeps --------------------------------------------------------------------- */
 
 static void send_wake(struct bench *bench, const char *id, const char *argument)
 {
@@ -388,8 +386,7 @@ static void a_sweep_that_a_crash_interrupts_goes_on(void **state)
 	assert_int_equal(bench_due_entries(bench), 0);
 }
 
-/* --- crashes -------------------------------------------------------------------------------------
- */
+/* --- crashes ---------------------------------------------------------------------------------- */
 
 #define OBJECTS 12
 

@@ -21,8 +21,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- alarms --------------------------------------------------------------------------------------
- */
+/* --- alarms ----------------------------------------------------------------------------------- */
 
 static void a_failing_alarm_is_tried_again_by_the_table_and_given_up(void **state)
 {
@@ -253,8 +252,7 @@ static void entries_that_no_longer_hold_are_cleared_away(void **state)
 	assert_int_equal(bench_due_entries(bench), 0);
 }
 
-/* --- schedules -----------------------------------------------------------------------------------
- */
+/* --- schedules -------------------------------------------------------------------------------- */
 
 static void a_schedule_keeps_its_beat(void **state)
 {

@@ -11,8 +11,7 @@
 #define SCHEDULES_MAX 6
 #define OBJECTS       5
 
-/* --- the model -----------------------------------------------------------------------------------
- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 struct entry {
 	struct slice key;
@@ -201,8 +200,7 @@ static void model_become(struct model *model, struct model *taken)
 	taken->entries = NULL;
 }
 
-/* --- random operations, on storage and model alike -----------------------------------------------
- */
+/* --- random operations, on storage and model alike -------------------------------------------- */
 
 static struct slice any_key(void)
 {
@@ -506,8 +504,7 @@ static void some_transactions(struct storage *storage, struct model *model, unsi
 	}
 }
 
-/* --- what must hold after each turn --------------------------------------------------------------
- */
+/* --- what must hold after each turn ----------------------------------------------------------- */
 
 static size_t check_entries_due(
 	struct turn *turn, const struct model *model, const struct object_record *record)
@@ -619,8 +616,7 @@ static void check_all(struct turn *turn)
 	assert_int_equal(turn->request->changes.count, 0);
 }
 
-/* --- random turns --------------------------------------------------------------------------------
- */
+/* --- random turns ----------------------------------------------------------------------------- */
 
 static void random_turn(struct turn *turn)
 {

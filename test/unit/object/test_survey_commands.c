@@ -54,8 +54,7 @@ static void put_text(struct turn_rig *rig, const char *class_name, const char *i
 	put(rig, class_name, slice_text(id));
 }
 
-/* --- DO.OBJECTS ----------------------------------------------------------------------------------
- */
+/* --- DO.OBJECTS ------------------------------------------------------------------------------- */
 
 #define MODEL_IDS 300
 
@@ -304,8 +303,7 @@ static void arguments_of_listings_are_checked(void **state)
 	memory_free(long_id);
 }
 
-/* --- DO.INFO -------------------------------------------------------------------------------------
- */
+/* --- DO.INFO ---------------------------------------------------------------------------------- */
 
 static void tells_of_one_object_what_is_stored_of_it(void **state)
 {
@@ -350,8 +348,7 @@ static void counts_the_objects_of_a_class(void **state)
 	assert_int_equal(rig->read_lsn, rig->last_lsn);
 }
 
-/* --- DO.ALARMS -----------------------------------------------------------------------------------
- */
+/* --- DO.ALARMS -------------------------------------------------------------------------------- */
 
 #define RUNS 60
 
@@ -591,8 +588,7 @@ static void lists_the_latest_runs_given_up_newest_last(void **state)
 	check_failed(rig, "100", 46);
 }
 
-/* --- DO.WAKE -------------------------------------------------------------------------------------
- */
+/* --- DO.WAKE ---------------------------------------------------------------------------------- */
 
 #define WORKERS 2
 
@@ -764,8 +760,7 @@ static void only_methods_that_clients_may_call_are_sent(void **state)
 	assert_string_equal(wake("DO.WAKE", "Box", "poll", "ARGS"), ":1\r\n");
 }
 
-/* --- with classes --------------------------------------------------------------------------------
- */
+/* --- with classes ----------------------------------------------------------------------------- */
 
 static void wake_at(void *context, int64_t at_ms)
 {

@@ -36,8 +36,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- asking --------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static const char *export(struct turn_rig *rig, const char *id)
 {
@@ -134,8 +133,7 @@ static void put(struct turn_rig *rig, const char *id, const char *key, const cha
 		turn_rig_run(rig, do_put, "DO.PUT", "Box", id, key, value, NULL), "+OK\r\n");
 }
 
-/* --- random objects ------------------------------------------------------------------------------
- */
+/* --- random objects --------------------------------------------------------------------------- */
 
 static struct random *dice;
 
@@ -375,8 +373,7 @@ static void a_text_that_was_tampered_with_is_refused_or_becomes_an_object(void *
 	assert_true(taken > 100);
 }
 
-/* --- the format ----------------------------------------------------------------------------------
- */
+/* --- the format ------------------------------------------------------------------------------- */
 
 static void make_known(struct turn *turn)
 {
@@ -497,8 +494,7 @@ static void times_that_have_passed_are_now_and_a_life_that_has_is_refused(void *
 		"+OK\r\n");
 }
 
-/* --- what is wrong -------------------------------------------------------------------------------
- */
+/* --- what is wrong ---------------------------------------------------------------------------- */
 
 #define HEAD "{\"holdfast-object\":1,"
 

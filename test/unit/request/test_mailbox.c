@@ -110,8 +110,7 @@ static void takes_requests_on_their_way_home_too(void **state)
 	assert_int_equal(take(&mailbox, 0), 1);
 }
 
-/* --- many givers ---------------------------------------------------------------------------------
- */
+/* --- many givers ------------------------------------------------------------------------------ */
 
 struct crowd {
 	struct mailbox mailbox;

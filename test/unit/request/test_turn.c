@@ -162,8 +162,7 @@ static void compare_shard_of(struct turn *turn)
 	writer_ok(&turn->writer);
 }
 
-/* --- the rig -------------------------------------------------------------------------------------
- */
+/* --- the rig ---------------------------------------------------------------------------------- */
 
 static int set_up(void **state)
 {
@@ -203,8 +202,7 @@ static struct engine_ticket *run(struct engine_rig *rig, command_turn_fn handler
 	return run_routed(rig, handler, ROUTE_KEYS);
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void reads_its_own_changes(void **state)
 {
@@ -278,8 +276,7 @@ static void looks_at_a_large_value_without_its_data(void **state)
 	assert_true(seen.found);
 }
 
-/* --- what the reply waits for --------------------------------------------------------------------
- */
+/* --- what the reply waits for ----------------------------------------------------------------- */
 
 static void waits_for_what_it_read(void **state)
 {
@@ -344,8 +341,7 @@ static void a_walk_waits_for_the_most_that_any_of_its_turns_read(void **state)
 	assert_int_equal(ticket->gate_lsn, 2);
 }
 
-/* --- how it ends ---------------------------------------------------------------------------------
- */
+/* --- how it ends ------------------------------------------------------------------------------ */
 
 static void an_error_drops_the_changes_and_the_reply_so_far(void **state)
 {

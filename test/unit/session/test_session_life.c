@@ -51,8 +51,7 @@ static void is_over(struct world *world, const char *id)
 	assert_string_equal(run("session.set", id, "{}"), over);
 }
 
-/* --- ends ----------------------------------------------------------------------------------------
- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void ends_at_its_end_and_not_before(void **state)
 {
@@ -125,8 +124,7 @@ static void no_use_moves_the_absolute_end(void **state)
 	is_over(world, "b");
 }
 
-/* --- which uses are written ----------------------------------------------------------------------
- */
+/* --- which uses are written ------------------------------------------------------------------- */
 
 static void a_use_is_written_when_it_moves_the_end_by_the_granularity(void **state)
 {
@@ -205,8 +203,7 @@ static void uses_are_kept_in_memory_while_the_disk_is_full(void **state)
 	is_over(world, "a");
 }
 
-/* --- crashes -------------------------------------------------------------------------------------
- */
+/* --- crashes ---------------------------------------------------------------------------------- */
 
 static void a_crash_never_shortens_and_lengthens_by_the_granularity(void **state)
 {
@@ -266,8 +263,7 @@ static void a_use_after_a_crash_is_exact_again(void **state)
 	is_over(world, "a");
 }
 
-/* --- all goes by itself --------------------------------------------------------------------------
- */
+/* --- all goes by itself ----------------------------------------------------------------------- */
 
 static void nothing_is_left_of_what_has_ended(void **state)
 {
@@ -411,8 +407,7 @@ static void a_session_made_anew_over_an_ended_one_is_one(void **state)
 	answers("-VERSION 1 is the session's version", "session.set", "a", "{}", "ifversion", "0");
 }
 
-/* --- ids that are no more ------------------------------------------------------------------------
- */
+/* --- ids that are no more --------------------------------------------------------------------- */
 
 static void a_tombstone_stands_for_its_time(void **state)
 {

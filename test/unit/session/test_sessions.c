@@ -12,8 +12,7 @@
 #define SESSIONS      10000
 #define SEGMENT_BYTES (8 << 20)
 
-/* --- forms ---------------------------------------------------------------------------------------
- */
+/* --- forms ------------------------------------------------------------------------------------ */
 
 static void a_new_session_is_stored_as_the_configuration_says_now(void **state)
 {
@@ -59,8 +58,7 @@ static void an_id_that_was_changed_by_its_handle_does_not_tell_a_wrong_one(void 
 	end_world(world);
 }
 
-/* --- log out everywhere --------------------------------------------------------------------------
- */
+/* --- log out everywhere ----------------------------------------------------------------------- */
 
 static jmp_buf crash_point;
 

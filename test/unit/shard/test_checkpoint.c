@@ -90,8 +90,7 @@ static bool commit(struct engine_rig *rig)
 	return false;
 }
 
-/* --- the way round -------------------------------------------------------------------------------
- */
+/* --- the way round ---------------------------------------------------------------------------- */
 
 static void goes_from_idle_to_idle_one_state_a_step(void **state)
 {
@@ -212,8 +211,7 @@ static void a_second_wish_during_a_checkpoint_starts_another(void **state)
 	assert_everywhere(rig, "b");
 }
 
-/* --- what is read and written meanwhile ----------------------------------------------------------
- */
+/* --- what is read and written meanwhile ------------------------------------------------------- */
 
 static void values_are_right_at_every_state(void **state)
 {
@@ -373,8 +371,7 @@ static void a_disk_that_is_full_between_two_transactions_is_waited_for(void **st
 	assert_shards_filled(rig, 'a');
 }
 
-/* --- crashes -------------------------------------------------------------------------------------
- */
+/* --- crashes ---------------------------------------------------------------------------------- */
 
 /* Steps as far as `steps` says, loses power there, and looks. */
 static void crash_after(struct engine_rig *rig, int steps)
@@ -402,8 +399,7 @@ static void a_crash_at_any_state_loses_nothing(void **state)
 		crash_after(*state, steps);
 }
 
-/* --- a full disk ---------------------------------------------------------------------------------
- */
+/* --- a full disk ------------------------------------------------------------------------------ */
 
 static void a_commit_without_room_is_tried_again_and_writes_are_refused_meanwhile(void **state)
 {
@@ -451,8 +447,7 @@ static void a_crash_while_the_disk_is_full_loses_nothing(void **state)
 	assert_everywhere(rig, "v");
 }
 
-/* --- what starts one -----------------------------------------------------------------------------
- */
+/* --- what starts one -------------------------------------------------------------------------- */
 
 static void age_starts_one_when_something_was_written(void **state)
 {
@@ -533,8 +528,7 @@ static void a_disk_without_room_for_more_log_starts_one(void **state)
 	assert_int_equal(engine_admission(rig->engine), GATE_OPEN);
 }
 
-/* --- the last one --------------------------------------------------------------------------------
- */
+/* --- the last one ----------------------------------------------------------------------------- */
 
 static void assert_settled_after_finish(struct engine_rig *rig, const char *value)
 {

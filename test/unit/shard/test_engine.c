@@ -46,8 +46,7 @@ static void open_engine(struct engine_rig *rig, uint16_t workers, uint16_t loops
 		fail_msg("cannot open: %s", rig->error);
 }
 
-/* --- opening and recovering ----------------------------------------------------------------------
- */
+/* --- opening and recovering ------------------------------------------------------------------- */
 
 static void a_new_directory_starts_empty(void **state)
 {
@@ -307,8 +306,7 @@ static void closing_leaves_all_to_the_log(void **state)
 	assert_string_equal(run(0, "GET", "a"), "$1\r\n1\r\n");
 }
 
-/* --- expiry --------------------------------------------------------------------------------------
- */
+/* --- expiry ----------------------------------------------------------------------------------- */
 
 static void set_expiring(struct engine_rig *rig, int keys)
 {
@@ -430,8 +428,7 @@ static void expiry_writes_nothing_while_writes_are_refused(void **state)
 	assert_int_equal(gate_appended(rig->engine->gate), 2);
 }
 
-/* --- admission -----------------------------------------------------------------------------------
- */
+/* --- admission -------------------------------------------------------------------------------- */
 
 static uint64_t overlay_bytes_of_all(const struct engine_rig *rig)
 {

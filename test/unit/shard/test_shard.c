@@ -79,8 +79,7 @@ static void assert_answered(const struct engine_ticket *ticket, const char *text
 	assert_string_equal(ticket->reply, text);
 }
 
-/* --- the way there and back ----------------------------------------------------------------------
- */
+/* --- the way there and back ------------------------------------------------------------------- */
 
 static void with_one_worker_a_command_is_done_when_it_was_sent(void **state)
 {
@@ -159,8 +158,7 @@ static void a_key_named_twice_is_held_once(void **state)
 	assert_string_equal(run(1, "DEL", f->keys[0], f->keys[1], f->keys[0]), ":2\r\n");
 }
 
-/* --- order and waiting ---------------------------------------------------------------------------
- */
+/* --- order and waiting ------------------------------------------------------------------------ */
 
 static void commands_on_one_key_run_in_the_order_they_were_sent(void **state)
 {
@@ -254,8 +252,7 @@ static void a_checkpoints_question_waits_its_turn_like_any_other(void **state)
 	assert_string_equal(run(0, "GET", f->keys[0]), "$1\r\nx\r\n");
 }
 
-/* --- limits --------------------------------------------------------------------------------------
- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static void a_long_queue_answers_overloaded(void **state)
 {
@@ -372,8 +369,7 @@ static void a_long_queue_is_worked_off(void **state)
 	assert_int_equal(queue_of(f, 0), 0);
 }
 
-/* --- walks ---------------------------------------------------------------------------------------
- */
+/* --- walks ------------------------------------------------------------------------------------ */
 
 static void fill(struct fixture *f, uint32_t keys_each)
 {
@@ -433,8 +429,7 @@ static void emptying_everything_is_one_change(void **state)
 	assert_string_equal(run(0, "RANDOMKEY"), "$-1\r\n");
 }
 
-/* --- random interleavings ------------------------------------------------------------------------
- */
+/* --- random interleavings --------------------------------------------------------------------- */
 
 #define PORTS    4
 #define WORKERS  3
@@ -545,8 +540,7 @@ static void reads_one_after_the_other_never_go_back_in_time(void **state)
 	}
 }
 
-/* --- turns that pause ----------------------------------------------------------------------------
- */
+/* --- turns that pause ------------------------------------------------------------------------- */
 
 /* Adds "x" to its key three times, a turn each, and answers with what it has read in between. */
 static void thrice(struct turn *turn)

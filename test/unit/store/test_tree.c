@@ -9,7 +9,7 @@
 
 #define CHUNK STORE_FORMAT_CHUNK_BYTES
 
-/* ---- the raw file ---- */
+/* --- the raw file ----------------------------------------------------------------------------- */
 
 struct raw {
 	size_t store, index, chunks, layers; /* entries by table */
@@ -58,7 +58,7 @@ static struct raw raw_counts(struct fixture *f)
 	return raw;
 }
 
-/* ---- the model ---- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 static int compare_entries(const void *a, const void *b)
 {
@@ -251,7 +251,7 @@ static void agrees_with_a_model_under_random_changes(void **state)
 	assert_int_equal(raw.store + raw.index + raw.chunks + raw.layers, 0);
 }
 
-/* ---- large values ---- */
+/* --- large values ----------------------------------------------------------------------------- */
 
 static void keeps_large_values_in_chunks_and_gives_them_back(void **state)
 {
@@ -313,7 +313,7 @@ static void gives_the_extent_of_a_value_that_was_asked_for(void **state)
 	}
 }
 
-/* ---- the index ---- */
+/* --- the index -------------------------------------------------------------------------------- */
 
 static void leaves_the_index_alone_while_lives_are_extended(void **state)
 {
@@ -376,7 +376,7 @@ static void walks_what_is_due_in_order_of_time(void **state)
 	memory_free(walk);
 }
 
-/* ---- generations ---- */
+/* --- generations ------------------------------------------------------------------------------ */
 
 static void counts_begin_again_with_a_generation(void **state)
 {
@@ -446,7 +446,7 @@ static void clears_dead_generations_bit_by_bit(void **state)
 	check_stands(f, key_slice(&key), 0, 8, 9);
 }
 
-/* ---- transactions and views ---- */
+/* --- transactions and views ------------------------------------------------------------------- */
 
 static void a_view_stands_still_until_it_is_renewed(void **state)
 {

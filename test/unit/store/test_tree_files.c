@@ -24,7 +24,7 @@ static void keeps_its_data_and_shard_count_over_a_restart(void **state)
 	assert_int_equal(status.st_mode & 0777, 0600);
 }
 
-/* ---- what is refused ---- */
+/* --- what is refused -------------------------------------------------------------------------- */
 
 /* Replaces bytes of an entry of "meta" behind the tree's back. */
 static void change_meta(

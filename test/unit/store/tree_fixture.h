@@ -122,7 +122,7 @@ static inline int teardown(void **state)
 	return 0;
 }
 
-/* ---- writing ---- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static inline void fill(char *out, size_t size, uint64_t seed)
 {
@@ -198,7 +198,7 @@ static inline void string_key(struct key *key, struct fixture *f, uint8_t db, in
 		key, &tree_fixture_secret, db, f->generation[db], slice_of(name, (size_t)size));
 }
 
-/* ---- reading ---- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static inline void check_value(
 	struct fixture *f, const struct value *value, int64_t expire_ms, size_t size, uint64_t seed)
