@@ -61,6 +61,8 @@
 #define ERROR_CHANNEL_SIZE  "ERR the name of a channel is at most %d bytes long"
 #define ERROR_ARGUMENTS     "ERR '%s' takes at most %d arguments at a time"
 #define ERROR_SUBSCRIPTIONS "ERR the subscriptions of one connection exceed 16 MiB"
+#define ERROR_SUBSCRIPTIONS_ALL                                                                    \
+	"OVERLOADED the subscriptions of all connections take as much as input-memory allows"
 #define ERROR_CONFIG_GET    "ERR the patterns of one CONFIG GET are at most %d bytes long together"
 #define ERROR_PATTERNS      "ERR the patterns of all connections exceed 8 MiB"
 #define ERROR_NAMES_SIZE    "ERR the names of one command are at most %zu bytes long together"

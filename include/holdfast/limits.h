@@ -49,9 +49,9 @@
  * committed. */
 #define LIMIT_EVENT_BYTES ((size_t)8 << 20)
 
-/* Bytes that one turn adds to a reply before the thread does something else: copying so much takes
- * about as long as a hundred small commands. */
-#define LIMIT_TURN_REPLY_BYTES ((size_t)1 << 20)
+/* Bytes that one turn reads of values and adds to its reply before the thread does something else:
+ * copying so much takes about as long as a hundred small commands. */
+#define LIMIT_TURN_BYTES ((size_t)1 << 20)
 
 /* Steps of one turn before the thread does something else: keys of a command with many, entries
  * that are settled for a count of keys. Each may be a look-up in the tree. */
@@ -164,6 +164,12 @@
  * as long. And of a wait for one: who waits is a client with a time-out of its own. */
 #define LIMIT_LEASE_MS      3600000
 #define LIMIT_LEASE_WAIT_MS 60000
+
+/* Leases that are held at the same time, by all and in all shards: some 250 bytes each, and what
+ * one client holds ends in a turn a shard. A shard has its part of them, LIMIT_LEASES_SHARD at the
+ * least. */
+#define LIMIT_LEASES       262144
+#define LIMIT_LEASES_SHARD 1024
 
 /* Requests that wait for one lease: each holds its arguments. */
 #define LIMIT_LEASE_WAITERS 100000

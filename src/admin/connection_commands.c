@@ -118,7 +118,7 @@ void admin_quit(struct connection *connection, struct request *request)
 
 void admin_reset(struct connection *connection, struct request *request)
 {
-	subscriptions_drop(connection);
+	subscriptions_drop(connection, SIZE_MAX);
 	connection_give_up_leases(connection);
 	connection_set_db(connection, 0);
 	connection_set_protocol(connection, 2);

@@ -17,7 +17,7 @@ struct info {
 	uint64_t keys[LIMIT_DATABASES];
 	uint64_t expiring[LIMIT_DATABASES];
 	/* of those, what some by chance have left */
-	int64_t lives_ms[LIMIT_DATABASES];
+	double lives_ms[LIMIT_DATABASES]; /* a sum: lives may be as long as numbers go */
 	uint32_t lives[LIMIT_DATABASES];
 	uint64_t sessions;
 	struct sessions_figures session_figures;

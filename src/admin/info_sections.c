@@ -429,7 +429,8 @@ static void write_keyspace(const struct info *info, struct buffer *out)
 			buffer_format(out,
 				"db%d:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%" PRId64 "\r\n",
 				db, info->keys[db], info->expiring[db],
-				info->lives[db] ? info->lives_ms[db] / info->lives[db] : 0);
+				info->lives[db] ? (int64_t)(info->lives_ms[db] / info->lives[db])
+						: 0);
 	}
 }
 

@@ -28,9 +28,10 @@
 #include <assert.h>
 #include <endian.h>
 
-#define CACHE_SOFT      0x80 /* of facts.flags, beside those of the record */
-#define LINE_STEPS      16   /* places that one write looks at when the disk's part is full */
-#define FOLDS           32   /* old invalidations that a new one folds, at the most */
+#define CACHE_SOFT      0x80  /* of facts.flags, beside those of the record */
+#define LINE_STEPS      16    /* places that one write looks at when the disk's part is full */
+#define FOLDS           32    /* old invalidations that a new one folds, at the most */
+#define HEAD_BYTES      16384 /* of a stored entry: 32 tags and what else precedes the value */
 #define SUBJECT_FIRST   'c'
 #define FAILURE_LINES   256 /* that may be written each FAILURE_LINE_MS */
 #define FAILURE_LINE_MS 60000
@@ -213,38 +214,54 @@ static bool is_grouped(struct turn *turn, uint16_t shard, struct slice key)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static bool read_record(struct turn *turn, uint16_t shard, struct slice key,
+/* Of the stored bytes `most` are wanted. What is left out is the value's: its data is NULL then,
+ * and its size right all the same. */
+static bool read_extent(struct turn *turn, uint16_t shard, struct slice key, size_t most,
 	struct cache_record *out, int64_t *expire_ms)
 {
 	struct key store_key;
 	struct value value;
+	struct extent extent = { .most = most };
 	key_of_cache(&store_key, turn_secret(turn), key);
-	if (!turn_peek(turn, shard, key_slice(&store_key), &value))
+	if (!turn_peek_extent(turn, shard, key_slice(&store_key), extent, &value))
 		return false;
-	if (!cache_record_decode(value.data, out))
-		fault("an entry of the cache is damaged");
+	size_t left_out = value.whole - value.data.size;
 	*expire_ms = value.expire_ms;
-	return true;
+	if (cache_record_decode(value.data, out)) {
+		if (left_out)
+			out->value = slice_of(NULL, out->value.size + left_out);
+		return true;
+	}
+	if (left_out)
+		return read_extent(turn, shard, key, SIZE_MAX, out, expire_ms);
+	fault("an entry of the cache is damaged");
 }
 
-static bool read_living(struct turn *turn, struct slice key, struct cache_record *out)
+/* All but the data of a large value. */
+static bool read_head(struct turn *turn, uint16_t shard, struct slice key, struct cache_record *out,
+	int64_t *expire_ms)
+{
+	return read_extent(turn, shard, key, HEAD_BYTES, out, expire_ms);
+}
+
+static bool read_living(struct turn *turn, struct slice key, size_t most, struct cache_record *out)
 {
 	uint16_t shard;
 	int64_t expire_ms;
 	shard_of_key(turn, key, &shard);
-	return read_record(turn, shard, key, out, &expire_ms) && expire_ms > turn->now_ms;
+	return read_extent(turn, shard, key, most, out, &expire_ms) && expire_ms > turn->now_ms;
 }
 
 bool cache_read(struct turn *turn, struct slice key, struct cache_record *out)
 {
-	return read_living(turn, key, out) &&
+	return read_living(turn, key, SIZE_MAX, out) &&
 		marks_of(cache_marks(turn), key, out->tags).hard <= out->sequence;
 }
 
 struct slice cache_tags(struct turn *turn, struct slice key)
 {
 	struct cache_record record;
-	return read_living(turn, key, &record) ? record.tags : slice_of(NULL, 0);
+	return read_living(turn, key, HEAD_BYTES, &record) ? record.tags : slice_of(NULL, 0);
 }
 
 static struct hot_facts facts_of(const struct cache_record *record)
@@ -338,23 +355,35 @@ static bool find_in_memory(struct turn *turn, struct shard_cache *state, struct 
 static void drop(
 	struct turn *turn, uint16_t shard, struct slice key, const struct cache_record *record);
 
+/* Whether the store has what may be used; read without the data of a large value. */
+static bool look_in_store(struct turn *turn, uint16_t shard, struct slice key,
+	struct cache_record *record, struct hot_facts *facts)
+{
+	int64_t expire_ms;
+	if (!read_head(turn, shard, key, record, &expire_ms) || expire_ms <= turn->now_ms)
+		return false;
+	*facts = facts_of(record);
+	if (check_marks(turn, facts, key, record->tags))
+		return true;
+	/* By its tags a FILL under way is judged. */
+	bool held = lease_is_held(leases_of(turn, shard), cache_subject(turn, key),
+		slice_of(NULL, 0), leases_now_ms(turn));
+	bool has_room = turn->request->changes.bytes < DROPPED_BYTES_MAX;
+	if (turn->may_write && !held && has_room)
+		drop(turn, shard, key, record);
+	return false;
+}
+
 static bool find_in_store(struct turn *turn, struct shard_cache *state, uint16_t shard,
 	struct slice key, uint64_t hash, struct cache_entry *out)
 {
 	struct cache_record record;
+	struct hot_facts facts;
 	int64_t expire_ms;
-	if (!read_record(turn, shard, key, &record, &expire_ms) || expire_ms <= turn->now_ms)
+	if (!look_in_store(turn, shard, key, &record, &facts))
 		return false;
-	struct hot_facts facts = facts_of(&record);
-	if (!check_marks(turn, &facts, key, record.tags)) {
-		/* By its tags a FILL under way is judged. */
-		bool held = lease_is_held(leases_of(turn, shard), cache_subject(turn, key),
-			slice_of(NULL, 0), leases_now_ms(turn));
-		bool has_room = turn->request->changes.bytes < DROPPED_BYTES_MAX;
-		if (turn->may_write && !held && has_room)
-			drop(turn, shard, key, &record);
-		return false;
-	}
+	if (record.value.data == NULL)
+		read_extent(turn, shard, key, SIZE_MAX, &record, &expire_ms);
 	fill_in(out, &facts, turn->now_ms);
 	/* What is put into memory is a copy: the record lives as long as the turn. */
 	struct hot_entry *entry = keep_in_memory(turn, state, key, hash, &record);
@@ -480,7 +509,7 @@ static bool evict_step(struct turn *turn, uint16_t shard, bool last_chance)
 	state->line_first = place + 1;
 	key_of_cache_place(&store_key, place);
 	turn_delete(turn, shard, key_slice(&store_key));
-	if (!read_record(turn, shard, key, &record, &expire_ms) || record.place != first_place)
+	if (!read_head(turn, shard, key, &record, &expire_ms) || record.place != first_place)
 		return true;
 	const struct hot_entry *hot = hot_peek(state->hot, key, hash_bytes(key));
 	if (hot && hot->facts.queued > place && !last_chance) {
@@ -530,7 +559,7 @@ void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 	struct shard_cache *state = shard_of_key(turn, key, &shard);
 	struct cache_record before;
 	int64_t expire_ms, keep = keep_ms(record->ttl_ms, record->stale_ms, record->error_ms);
-	bool replaces = read_record(turn, shard, key, &before, &expire_ms);
+	bool replaces = read_head(turn, shard, key, &before, &expire_ms);
 	if (keep <= 0) {
 		if (replaces)
 			drop(turn, shard, key, &before);
@@ -569,12 +598,15 @@ bool cache_remove(struct turn *turn, struct slice key)
 	struct shard_cache *state = shard_of_key(turn, key, &shard);
 	struct cache_entry entry;
 	struct cache_record record;
+	struct hot_facts facts;
 	int64_t expire_ms;
-	bool served = cache_find(turn, key, &entry);
-	if (read_record(turn, shard, key, &record, &expire_ms))
+	uint64_t hash = hash_bytes(key);
+	bool served = find_in_memory(turn, state, key, hash, &entry, false) ||
+		look_in_store(turn, shard, key, &record, &facts);
+	if (read_head(turn, shard, key, &record, &expire_ms))
 		drop(turn, shard, key, &record);
 	else
-		hot_remove(state->hot, key, hash_bytes(key));
+		hot_remove(state->hot, key, hash);
 	return served;
 }
 
@@ -606,7 +638,7 @@ static bool expire(struct turn *turn, struct slice store_key)
 	}
 	if (!key_parse_cache(store_key, &hash, &key))
 		return false;
-	if (read_record(turn, turn->shard, key, &record, &expire_ms) && expire_ms <= turn->now_ms)
+	if (read_head(turn, turn->shard, key, &record, &expire_ms) && expire_ms <= turn->now_ms)
 		drop(turn, turn->shard, key, &record);
 	return true;
 }

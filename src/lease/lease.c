@@ -31,6 +31,8 @@
 
 #include <assert.h>
 
+#define FULL_RETRY_MS 1000 /* when there are too many leases: as if another held it so long */
+
 struct lease_line {
 	struct lease_waiter *first;
 	struct lease_waiter *last;
@@ -55,6 +57,7 @@ struct lease {
 struct lease_table {
 	struct lease_key key;
 	uint64_t hash_seed;
+	uint32_t leases_max;
 	uint32_t waiters_max;
 	bool is_telling;
 	int64_t now_ms;  /* the latest that was passed */
@@ -128,10 +131,12 @@ static struct lease_waiter *waiter_of_timer(struct lease_timer *timer)
 	return (struct lease_waiter *)((char *)timer - offsetof(struct lease_waiter, timer));
 }
 
-struct lease_table *lease_table_new(uint64_t epoch_a, uint64_t epoch_b, uint32_t waiters_max)
+struct lease_table *lease_table_new(
+	uint64_t epoch_a, uint64_t epoch_b, uint32_t leases_max, uint32_t waiters_max)
 {
 	struct lease_table *table = memory_zeroed(sizeof(*table));
 	table->key = (struct lease_key){ epoch_a, epoch_b };
+	table->leases_max = leases_max;
 	table->waiters_max = waiters_max;
 	/* Grants count from 1, so this token is nobody's. */
 	char secret[LEASE_TOKEN_BYTES + 1];
@@ -179,6 +184,10 @@ enum lease_answer lease_ask(struct lease_table *table, struct slice subject, str
 		lease->timer.at_ms <= table->now_ms) {
 		time_out(table, lease);
 		tell(table);
+	}
+	if (lease == NULL && table->by_name.count >= table->leases_max) {
+		*out = (struct lease_grant){ .ms = FULL_RETRY_MS };
+		return LEASE_HELD;
 	}
 	if (lease == NULL) {
 		grant(table, add(table, subject, purpose), terms->duration_ms,

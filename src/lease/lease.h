@@ -105,9 +105,10 @@ struct lease_stats {
 
 /*
  * The epoch is 128 secret random bits, of no other table: tokens of another boot or table never
- * match. `waiters_max`: more do not wait for one lease.
+ * match. `leases_max`: there are no more at a time. `waiters_max`: more do not wait for one lease.
  */
-struct lease_table *lease_table_new(uint64_t epoch_a, uint64_t epoch_b, uint32_t waiters_max);
+struct lease_table *lease_table_new(
+	uint64_t epoch_a, uint64_t epoch_b, uint32_t leases_max, uint32_t waiters_max);
 /*
  * Leases may be held; nobody may wait, and all must have been told: one left behind would be a
  * request that never ends.

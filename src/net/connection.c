@@ -22,6 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DROPPED_AT_ONCE 1024 /* subscriptions of who closes: about a millisecond */
+
 static void finish_close(struct connection *connection);
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -171,8 +173,11 @@ void connection_close(struct connection *connection)
 	struct net_loop *loop = connection->loop;
 	connection->closing = true;
 	loop_forget(loop, connection);
-	subscriptions_drop(connection);
 	unlink_client(loop, connection);
+	if (!subscriptions_drop(connection, loop->net->stopping ? SIZE_MAX : DROPPED_AT_ONCE)) {
+		connection->next = loop->leaving;
+		loop->leaving = connection;
+	}
 	input_uncount(connection);
 	output_uncount(connection);
 	atomic_fetch_sub(&loop->client_count, 1);
@@ -181,10 +186,26 @@ void connection_close(struct connection *connection)
 	connection_give_up_leases(connection);
 }
 
-/* Frees the memory once the socket is closed and every request is home. */
+bool connection_leave(struct net_loop *loop)
+{
+	bool stopping = loop->net->stopping;
+	do {
+		struct connection *connection = loop->leaving;
+		if (connection == NULL)
+			return false;
+		if (subscriptions_drop(connection, stopping ? SIZE_MAX : DROPPED_AT_ONCE)) {
+			loop->leaving = connection->next;
+			finish_close(connection);
+		}
+	} while (stopping);
+	return loop->leaving != NULL;
+}
+
+/* Frees the memory once the socket is closed, every request is home and no subscription is left. */
 static void finish_close(struct connection *connection)
 {
-	if (connection->uv.handle.data != NULL || connection->in_flight)
+	if (connection->uv.handle.data != NULL || connection->in_flight ||
+		connection->subscription_bytes > 0)
 		return;
 	struct request_pool *pool = connection_pool(connection);
 	if (connection->reading)

@@ -262,7 +262,8 @@ static void on_prepare(uv_prepare_t *prepare)
 		gathers = end_writes(loop);
 	flush(loop);
 	bool has_turns = end_burst(loop);
-	if (gathers || has_turns || loop->has_more)
+	bool leaves = connection_leave(loop);
+	if (gathers || has_turns || leaves || loop->has_more)
 		uv_idle_start(&loop->idle, on_idle);
 	else
 		uv_idle_stop(&loop->idle);
@@ -340,6 +341,7 @@ static void drain(struct net_loop *loop)
 		loop->closed = true;
 		/* What was accepted last may have come since: nothing comes any more. */
 		take_arrivals(loop);
+		connection_leave(loop);
 		if (net->options.closing)
 			net->options.closing(net->options.environment, loop->number);
 		close_handle((uv_handle_t *)&loop->async);

@@ -46,6 +46,7 @@ struct net_loop {
 	struct command_stats *stats;     /* by command */
 	struct listeners *listeners;     /* subscriptions.c's */
 	struct connection *clients;      /* under net->clients_lock for others */
+	struct connection *leaving;      /* closed, and with subscriptions left */
 	struct connection_link *dirty;   /* have replies to be flushed this tick */
 	struct connection_link *gated;   /* have replies that all wait for the gate */
 	struct connection_link *waiting; /* go on with their input at the end of a tick */
@@ -128,6 +129,9 @@ void loop_forget(struct net_loop *loop, struct connection *connection);
 void connection_open(struct net_loop *loop, const struct arrival *arrival);
 /* Begins to close; frees itself when nothing of it is under way any more. */
 void connection_close(struct connection *connection);
+/* Ends some subscriptions of those that have closed, all when the server stops. True while there
+ * are more. */
+bool connection_leave(struct net_loop *loop);
 /* The client sends no more. */
 void connection_half_close(struct connection *connection);
 /* Whether clients are gone whose sockets nobody reads. */

@@ -91,6 +91,7 @@ struct subscriptions {
 	struct hash_table topics[SUBSCRIPTION_KINDS];
 	size_t pattern_bytes;           /* of `topics`, as cost_of counts */
 	_Atomic uint64_t waiting_bytes; /* in all inboxes */
+	_Atomic uint64_t bytes;         /* of all connections', as cost_of counts */
 };
 
 struct listeners {
@@ -364,10 +365,20 @@ const char *subscriptions_refuse(const struct connection *connection, enum subsc
 		bytes += cost_of(kind, names[i]);
 	if (bytes > LIMIT_SUBSCRIPTIONS_BYTES)
 		return ERROR_SUBSCRIPTIONS;
-	if (kind == SUBSCRIPTION_PATTERN &&
-		!patterns_fit(connection->loop->net->subscriptions, names, count))
+	const struct net *net = connection->loop->net;
+	if (net->subscriptions->bytes + bytes - connection->subscription_bytes >
+		(uint64_t)net->config->input_bytes_max)
+		return ERROR_SUBSCRIPTIONS_ALL;
+	if (kind == SUBSCRIPTION_PATTERN && !patterns_fit(net->subscriptions, names, count))
 		return ERROR_PATTERNS;
 	return NULL;
+}
+
+static void count_bytes(struct connection *connection, int64_t more)
+{
+	struct subscriptions *subscriptions = connection->loop->net->subscriptions;
+	connection->subscription_bytes += (size_t)more;
+	atomic_fetch_add_explicit(&subscriptions->bytes, (uint64_t)more, memory_order_relaxed);
 }
 
 void subscriptions_add(
@@ -393,7 +404,7 @@ void subscriptions_add(
 	table_put(&listeners->subscriptions, &subscription->entry,
 		hash_of_pair(audience, connection));
 	link_subscription(subscription);
-	connection->subscription_bytes += cost_of(kind, name);
+	count_bytes(connection, (int64_t)cost_of(kind, name));
 	connection->shared_subscriptions[kind]++;
 }
 
@@ -405,7 +416,7 @@ static void remove_one(struct net_loop *loop, struct subscription *subscription)
 	struct topic *topic = audience->topic;
 	struct connection *connection = subscription->connection;
 	enum subscription_kind kind = subscription->kind;
-	connection->subscription_bytes -= cost_of(kind, topic->name);
+	count_bytes(connection, -(int64_t)cost_of(kind, topic->name));
 	connection->shared_subscriptions[kind]--;
 	unlink_subscription(subscription);
 	table_take(&listeners->subscriptions, &subscription->entry);
@@ -447,12 +458,16 @@ uint32_t subscriptions_count(const struct connection *connection)
 	return count;
 }
 
-void subscriptions_drop(struct connection *connection)
+bool subscriptions_drop(struct connection *connection, size_t most)
 {
 	for (int kind = 0; kind < SUBSCRIPTION_KINDS; kind++) {
-		while (connection->subscriptions_oldest[kind])
+		for (; connection->subscriptions_oldest[kind]; most--) {
+			if (most == 0)
+				return false;
 			remove_one(connection->loop, connection->subscriptions_oldest[kind]);
+		}
 	}
+	return true;
 }
 
 /* --- publishing ------------------------------------------------------------------------------- */

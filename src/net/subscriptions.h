@@ -35,8 +35,8 @@ bool subscriptions_oldest(
 	const struct connection *connection, enum subscription_kind kind, struct slice *name);
 /* Of both kinds. */
 uint32_t subscriptions_count(const struct connection *connection);
-/* All of the connection's go. */
-void subscriptions_drop(struct connection *connection);
+/* So many of the connection's go. True when it has none any more. */
+bool subscriptions_drop(struct connection *connection, size_t most);
 /* Sends the message to everybody who subscribes to the channel, behind what the connection's own
  * replies have waited for. Returns how many get it: a client counts once for its channel and once
  * for each pattern of its that matches. */

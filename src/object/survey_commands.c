@@ -141,6 +141,10 @@ void do_wake(struct turn *turn)
 	struct wake_walk *walk = turn->request->state;
 	if (!walk && !(walk = wake_walk_new(turn, class_name)))
 		return;
+	if (!turn->may_write) {
+		turn_error(turn, ERROR_DISK_FULL);
+		return;
+	}
 	/* What earlier turns wrote has been committed: their memory is free. */
 	arena_rewind(turn_arena(turn), walk->mark);
 	if (!go_on(turn, send_wakes(turn, class_name, walk)))
@@ -737,7 +741,10 @@ static bool send_wakes(struct turn *turn, struct slice class_name, struct wake_w
 		survey_range_objects(
 			&walk->stand.range, class_name, walk->prefix, slice_of(NULL, 0));
 	survey_open(&survey, turn, turn->shard, &walk->stand.range);
-	while (count < WAKES_PER_TURN && survey_next_object(&survey, class_name, &ids[count])) {
+	size_t most = 1 + LIMIT_TURN_BYTES / (1 + walk->arguments.size);
+	if (most > WAKES_PER_TURN)
+		most = WAKES_PER_TURN;
+	while (count < most && survey_next_object(&survey, class_name, &ids[count])) {
 		ids[count] = arena_copy(turn_arena(turn), ids[count]);
 		count++;
 	}

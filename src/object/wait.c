@@ -191,6 +191,8 @@ void objects_act(struct objects *objects)
 void wait_finish(struct call *call, enum wait_end end)
 {
 	struct objects *objects = call->objects;
+	if (call->wait.over || call->action == ACTION_RESUME)
+		return;
 	timer_remove(objects, call);
 	call->wait.end = end;
 	act_later(objects, call, ACTION_RESUME);

@@ -28,12 +28,17 @@ static bool find(struct turn *turn, uint16_t shard, struct slice key, struct are
 {
 	struct changes *changes = &turn->request->changes;
 	const struct effect *effect = changes->count ? changes_find(changes, shard, key) : NULL;
-	if (effect == NULL)
-		return store_get_extent(
+	if (effect == NULL) {
+		bool found = store_get_extent(
 			turn->stores[shard], key, arena, extent, out, &turn->gate_lsn);
+		if (found && arena)
+			turn->bytes_read += out->data.size;
+		return found;
+	}
 	out->type = effect->type;
 	out->expire_ms = effect->expire_ms;
 	out->data = effect->value;
+	out->whole = effect->value.size;
 	if (arena)
 		out->data = slice_extent(out->data, extent);
 	return effect->kind == EFFECT_PUT;
@@ -114,8 +119,8 @@ void turn_continue_here(struct turn *turn)
 
 bool turn_pauses(struct turn *turn)
 {
-	size_t written = turn->request->reply.size - turn->reply_before;
-	if (turn->steps++ < LIMIT_TURN_STEPS && written < LIMIT_TURN_REPLY_BYTES)
+	size_t bytes = turn->request->reply.size - turn->reply_before + turn->bytes_read;
+	if (turn->steps++ == 0 || (turn->steps <= LIMIT_TURN_STEPS && bytes < LIMIT_TURN_BYTES))
 		return false;
 	turn_continue_here(turn);
 	return true;

@@ -29,6 +29,7 @@ struct turn {
 	int32_t continue_at; /* see turn_continue, as request->walk_next */
 	size_t reply_before; /* bytes of the reply, when the turn began */
 	uint32_t steps;      /* see turn_pauses */
+	size_t bytes_read;   /* of values, likewise */
 	uint16_t port;       /* of the thread that runs it */
 	bool heard;          /* somebody subscribes to something: events are kept */
 	const struct config *config;
@@ -72,8 +73,9 @@ void *turn_state(struct turn *turn, size_t size);
  * when that has done something else. Nobody gets the shards in between, and nothing is committed
  * before the end: it finds everything as it left it, its changes included. */
 void turn_continue_here(struct turn *turn);
-/* Asked before each step of what may have many: true when the turn has taken or written so much
- * that it pauses here, and the handler returns. The first step of a turn is always taken. */
+/* Asked before each step of what may have many: true when the turn has taken so many steps, or read
+ * or written so much, that it pauses here, and the handler returns. The first step of a turn is
+ * always taken. */
 bool turn_pauses(struct turn *turn);
 
 /* Asked before a handler opens a cursor, if it may return: true when so much has been written to

@@ -27,7 +27,7 @@
 /* What MAXPER has to know of a user's sessions, and how far it has come. */
 struct user_sessions {
 	struct turn *turn;
-	uint16_t next_shard;
+	struct user_walk walk;
 	bool is_sorted;
 	uint32_t deleted;
 	uint32_t count;
@@ -140,7 +140,7 @@ static bool bound_user(
 {
 	assert(turn->request->shard_count == turn->shard_total);
 	user->turn = turn;
-	if (!session_walk_user(turn, &user->next_shard, options->user, note_session, user))
+	if (!session_walk_user(turn, &user->walk, options->user, note_session, user))
 		return false;
 	if (user->count < options->per_user_max)
 		return true;
@@ -429,10 +429,12 @@ void session_exists(struct turn *turn)
 	if (found->next == 0 && !check_ids(turn))
 		return;
 	progress_from(found, 1);
+	struct turn_mark mark = turn_mark(turn);
 	for (; found->next < turn->request->argument_count; found->next++) {
 		if (turn_pauses(turn))
 			return;
-		found->count += session_open(&session, turn, turn_argument(turn, found->next));
+		found->count += session_look(&session, turn, turn_argument(turn, found->next));
+		turn_rewind(turn, &mark);
 	}
 	writer_integer(&turn->writer, found->count);
 }
@@ -449,7 +451,7 @@ void session_del(struct turn *turn)
 	for (; deleted->next < turn->request->argument_count; deleted->next++) {
 		if (turn_pauses(turn))
 			return;
-		if (!session_open_shown(&session, turn, turn_argument(turn, deleted->next)))
+		if (!session_look_shown(&session, turn, turn_argument(turn, deleted->next)))
 			continue;
 		session_delete(&session);
 		deleted->count++;

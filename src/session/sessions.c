@@ -27,8 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USER_STRETCH 1000 /* sessions of a user before the turn pauses */
-#define NAMES_FIRST  64
+#define USER_STRETCH 1000 /* sessions of a user that a turn looks at */
 
 /* --- one that is stored ----------------------------------------------------------------------- */
 
@@ -102,9 +101,10 @@ static void follow(struct session *session, struct slice id)
 	struct session_record rotated = session->record;
 	struct session old = *session;
 	struct value value;
+	size_t most = old.is_whole ? SIZE_MAX : SESSION_HEAD_BYTES;
 	if (rotated.grace_end_ms <= session->turn->now_ms)
 		return;
-	if (session_read(session, &rotated.successor, SIZE_MAX, &value))
+	if (session_read(session, &rotated.successor, most, &value))
 		judge(session, &value);
 	if (!session->is_stored || session->state != SESSION_LIVE ||
 		serial_part(session) != rotated.successor_serial) {
@@ -140,7 +140,7 @@ static void prepare(struct session *session, struct turn *turn, uint16_t shard)
 	*session = (struct session){ .turn = turn, .shard = shard };
 }
 
-bool session_open(struct session *session, struct turn *turn, struct slice id)
+static bool find(struct session *session, struct turn *turn, struct slice id, size_t most)
 {
 	struct value value = { 0 };
 	uint8_t form = turn->config->session_hashing ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
@@ -149,27 +149,47 @@ bool session_open(struct session *session, struct turn *turn, struct slice id)
 	assert(id.size > 0 && id.size <= LIMIT_KEY_BYTES);
 	prepare(session, turn, turn_shard_of(turn, id));
 	session->fresh = name;
-	if (session_read(session, &name, SIZE_MAX, &value))
+	if (session_read(session, &name, most, &value))
 		return settle(session, &value, id);
 	/* It may be from before `session-id-hashing` was changed. */
 	struct session absent = *session;
 	struct session_name before = session_name_of(id, other, turn_arena(turn));
-	if (session_read(session, &before, SIZE_MAX, &value))
+	if (session_read(session, &before, most, &value))
 		return settle(session, &value, id);
 	*session = absent;
 	turn->misses++;
 	return false;
 }
 
-bool session_open_shown(struct session *session, struct turn *turn, struct slice text)
+bool session_open(struct session *session, struct turn *turn, struct slice id)
+{
+	return find(session, turn, id, SIZE_MAX);
+}
+
+bool session_look(struct session *session, struct turn *turn, struct slice id)
+{
+	return find(session, turn, id, SESSION_HEAD_BYTES);
+}
+
+static bool find_shown(struct session *session, struct turn *turn, struct slice text, size_t most)
 {
 	struct session_name name;
 	struct value value;
 	if (!session_name_of_handle(text, turn_arena(turn), &name))
-		return session_open(session, turn, text);
+		return find(session, turn, text, most);
 	prepare(session, turn, session_slot(text) % turn->shard_total);
-	return session_read(session, &name, SIZE_MAX, &value) &&
+	return session_read(session, &name, most, &value) &&
 		settle(session, &value, slice_of(NULL, 0));
+}
+
+bool session_open_shown(struct session *session, struct turn *turn, struct slice text)
+{
+	return find_shown(session, turn, text, SIZE_MAX);
+}
+
+bool session_look_shown(struct session *session, struct turn *turn, struct slice text)
+{
+	return find_shown(session, turn, text, SESSION_HEAD_BYTES);
 }
 
 bool session_open_named(
@@ -463,67 +483,63 @@ static uint64_t place_of(const struct turn *turn, const struct session_name *nam
 	return be64toh(first);
 }
 
-/* Names of a user's sessions on one shard, gathered first: nothing may be written while a cursor is
- * open. In the order of the store, so that reading many goes through the tree once, not up and down
- * it. */
-static struct gathered *gather(struct turn *turn, uint16_t shard, struct slice user, size_t *count)
+/* Names of a user's next sessions on the walk's shard, `most` of them, gathered first: nothing may
+ * be written while a cursor is open. In the order of the store, so that reading many goes through
+ * the tree once, not up and down it. Returns how many. */
+static size_t gather(struct turn *turn, struct user_walk *walk, struct slice user,
+	struct gathered *names, size_t most)
 {
 	struct arena *arena = turn_arena(turn);
-	size_t capacity = NAMES_FIRST;
-	struct gathered *names = arena_alloc(arena, capacity * sizeof(*names));
 	struct key start, end;
 	struct cursor cursor;
-	struct slice key;
+	struct slice key, from = walk->after;
 	struct value value;
-	*count = 0;
+	size_t count = 0;
 	key_of_user(&start, user);
 	end = start;
 	/* The form follows, which is never above 1. */
 	end.bytes[end.size++] = (char)0xff;
-	cursor_open(&cursor, turn->stores[shard], &turn->request->changes, arena, key_slice(&start),
+	if (from.size == 0)
+		from = key_slice(&start);
+	cursor_open(&cursor, turn->stores[walk->shard], &turn->request->changes, arena, from,
 		key_slice(&end), false);
-	while (cursor_next(&cursor, &key, &value)) {
-		if (*count == capacity) {
-			struct gathered *more = arena_alloc(arena, 2 * capacity * sizeof(*names));
-			memcpy(more, names, capacity * sizeof(*names));
-			names = more;
-			capacity *= 2;
-		}
+	while (count < most && cursor_next(&cursor, &key, &value)) {
+		/* The walk may stand at one that has been met. */
+		if (slice_equal(key, walk->after))
+			continue;
 		struct session_name name = key_parse_user_session(key, start.size);
 		name.bytes = arena_copy(arena, name.bytes);
-		names[(*count)++] = (struct gathered){ place_of(turn, &name), name };
+		names[count++] = (struct gathered){ place_of(turn, &name), name };
+		if (count == most)
+			walk->after = arena_copy(arena, key);
 	}
 	cursor_close(&cursor);
-	turn_wait_for_shard(turn, shard);
-	qsort(names, *count, sizeof(*names), compare_places);
-	return names;
-}
-
-/* Those of one shard. Returns how many there are. */
-static size_t each_of_shard(
-	struct turn *turn, uint16_t shard, struct slice user, session_fn each, void *context)
-{
-	size_t count;
-	const struct gathered *names = gather(turn, shard, user, &count);
-	for (size_t i = 0; i < count; i++) {
-		struct session session;
-		if (session_open_named(&session, turn, shard, &names[i].name))
-			each(context, &session);
-	}
+	turn_wait_for_shard(turn, walk->shard);
+	qsort(names, count, sizeof(*names), compare_places);
 	return count;
 }
 
-bool session_walk_user(
-	struct turn *turn, uint16_t *next_shard, struct slice user, session_fn each, void *context)
+bool session_walk_user(struct turn *turn, struct user_walk *walk, struct slice user,
+	session_fn each, void *context)
 {
-	for (size_t count = 0; *next_shard < turn->shard_total; ++*next_shard) {
-		if (turn_makes_order(turn, *next_shard))
+	struct gathered names[USER_STRETCH];
+	size_t left = USER_STRETCH;
+	while (walk->shard < turn->shard_total) {
+		if (turn_makes_order(turn, walk->shard))
 			return false;
-		if (count >= USER_STRETCH) {
+		size_t count = gather(turn, walk, user, names, left);
+		for (size_t i = 0; i < count; i++) {
+			struct session session;
+			if (session_open_named(&session, turn, walk->shard, &names[i].name))
+				each(context, &session);
+		}
+		left -= count;
+		if (left == 0) {
 			turn_continue_here(turn);
 			return false;
 		}
-		count += each_of_shard(turn, *next_shard, user, each, context);
+		walk->shard++;
+		walk->after = slice_of(NULL, 0);
 	}
 	return true;
 }

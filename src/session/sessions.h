@@ -73,8 +73,11 @@ struct session {
 /* Finds what an id (1 to LIMIT_KEY_BYTES, checked by the caller) stands for. False when it is not
  * live. */
 bool session_open(struct session *session, struct turn *turn, struct slice id);
-/* The same for an id or a handle. */
+/* The same without its data: it can be deleted, but not put. */
+bool session_look(struct session *session, struct turn *turn, struct slice id);
+/* Both for an id or a handle. */
 bool session_open_shown(struct session *session, struct turn *turn, struct slice text);
+bool session_look_shown(struct session *session, struct turn *turn, struct slice text);
 /* By name, of a live one on a held shard; all but its data. It may not be written again. */
 bool session_open_named(struct session *session, struct turn *turn, uint16_t shard,
 	const struct session_name *name);
@@ -97,11 +100,15 @@ struct slice session_shown(const struct session *session);
 /* The bytes that name it to the lease machine; they live as long as the session structure. */
 struct slice session_subject(const struct session *session);
 
-/* The sessions of a user, shard by shard from `*next_shard` on, in no particular order; the turn
- * has all shards. A user may have many: false when the turn pauses before the last shard. */
+/* The sessions of a user, in no particular order; the turn has all shards. A user may have many:
+ * false when the turn pauses before the last, and goes on from there. */
+struct user_walk {
+	uint16_t shard;     /* all zeros at the beginning */
+	struct slice after; /* the key of the index up to which those of the shard have been met */
+};
 typedef void (*session_fn)(void *context, struct session *session);
-bool session_walk_user(
-	struct turn *turn, uint16_t *next_shard, struct slice user, session_fn each, void *context);
+bool session_walk_user(struct turn *turn, struct user_walk *walk, struct slice user,
+	session_fn each, void *context);
 /* How many there are on a shard, those included that have ended within the last tick. */
 uint64_t session_count(struct turn *turn, uint16_t shard);
 

@@ -28,7 +28,7 @@ struct listed {
 
 struct list {
 	struct turn *turn;
-	uint16_t next_shard;
+	struct user_walk walk;
 	struct listed *all;
 	size_t count;
 	size_t capacity;
@@ -92,7 +92,7 @@ void session_list(struct turn *turn)
 	}
 	if (!list->is_sorted) {
 		if (!session_user_check(turn, user) ||
-			!session_walk_user(turn, &list->next_shard, user, add_to_list, list))
+			!session_walk_user(turn, &list->walk, user, add_to_list, list))
 			return;
 		if (list->count > 1)
 			qsort(list->all, list->count, sizeof(*list->all), compare_listed);
@@ -105,7 +105,7 @@ void session_list(struct turn *turn)
 }
 
 struct ending {
-	uint16_t next_shard;
+	struct user_walk walk;
 	uint64_t kept_serial;
 	bool keeps;
 	size_t count;
@@ -143,10 +143,10 @@ void session_deluser(struct turn *turn)
 {
 	struct ending *ending = turn_state(turn, sizeof(*ending));
 	struct slice user = turn_argument(turn, 1);
-	if (ending->next_shard == 0 &&
+	if (ending->walk.shard == 0 && ending->walk.after.size == 0 &&
 		(!find_kept(turn, ending) || !session_user_check(turn, user)))
 		return;
-	if (session_walk_user(turn, &ending->next_shard, user, end_one, ending))
+	if (session_walk_user(turn, &ending->walk, user, end_one, ending))
 		writer_integer(&turn->writer, (int64_t)ending->count);
 }
 

@@ -164,6 +164,7 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 		handled++;
 		request = next;
 	}
+	shard_let_on(engine, self);
 	shard_run(engine, self);
 	return handled;
 }
@@ -214,6 +215,8 @@ static const struct command expire_command = {
 void engine_expire(struct engine *engine, uint16_t self)
 {
 	engine_tick(engine, self);
+	shard_let_on(engine, self);
+	shard_run(engine, self);
 	enum gate_admission admission = engine_admission(engine);
 	if (self >= engine->worker_count || (admission != GATE_OPEN && admission != GATE_SHRINK))
 		return;

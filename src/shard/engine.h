@@ -31,7 +31,9 @@ struct port {
 	/* own thread's */
 	struct request_list moving; /* to be moved on here, in the order they were given */
 	struct request_list home;   /* back here, and not yet handed to `done` */
-	struct shard *ready_first;  /* shards with requests waiting that may run */
+	struct request_list
+		held_back;         /* walks that write, while the log or the overlays are behind */
+	struct shard *ready_first; /* shards with requests waiting that may run */
 	struct shard *ready_last;
 	bool running; /* within shard_run: whatever it calls may give it more to do */
 	struct request_pool pool;

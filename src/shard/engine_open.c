@@ -266,7 +266,7 @@ int engine_open(struct engine **out, const struct engine_options *options,
 }
 
 /* The server's own requests that were on their way when the threads ended. */
-static void empty_mailbox(struct port *port)
+static void empty(struct port *port)
 {
 	struct request *request = mailbox_take_all(&port->mailbox);
 	while (request) {
@@ -274,6 +274,10 @@ static void empty_mailbox(struct port *port)
 		request->stage = REQUEST_DONE;
 		request_put(&port->pool, &request);
 		request = next;
+	}
+	while ((request = request_list_take(&port->held_back)) != NULL) {
+		request->stage = REQUEST_DONE;
+		request_put(&port->pool, &request);
 	}
 }
 
@@ -294,7 +298,7 @@ void engine_close(struct engine **taken)
 	if (engine->tree)
 		tree_close(&engine->tree);
 	for (uint16_t i = 0; i < engine->port_count; i++) {
-		empty_mailbox(&engine->ports[i]);
+		empty(&engine->ports[i]);
 		request_pool_fini(&engine->ports[i].pool);
 	}
 	memory_free(engine->ports);

@@ -234,10 +234,14 @@ struct leases *leases_new(const struct leases_options *options)
 	leases->options = *options;
 	leases->engine = engine;
 	leases->shards = memory_zeroed(engine->shard_count * sizeof(*leases->shards));
+	uint32_t most = LIMIT_LEASES / engine->shard_count;
+	if (most < LIMIT_LEASES_SHARD)
+		most = LIMIT_LEASES_SHARD;
 	for (uint16_t i = 0; i < engine->shard_count; i++) {
 		uint64_t epoch[2];
 		random_entropy(epoch, sizeof(epoch));
-		leases->shards[i].table = lease_table_new(epoch[0], epoch[1], LIMIT_LEASE_WAITERS);
+		leases->shards[i].table =
+			lease_table_new(epoch[0], epoch[1], most, LIMIT_LEASE_WAITERS);
 		leases->shards[i].look_ms = INT64_MAX;
 	}
 	engine->leases = leases;

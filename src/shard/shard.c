@@ -58,6 +58,7 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 	}
 	uint64_t lsn = gate_append(engine->gate, changes->effects, changes->count);
 	turn->request->record_lsn = lsn;
+	turn->request->wrote = true;
 	engine->ports[self].appended = true;
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
@@ -214,6 +215,7 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 	}
 	port->in_turn = false;
 	bool pauses = turn.continue_at == TURN_HERE;
+	request->wrote = false;
 	request->paused_ms = pauses ? turn.now_ms : 0;
 	if (!pauses)
 		commit(engine, self, &turn);
@@ -376,6 +378,12 @@ static void go_on_at(const struct engine *engine, struct request *request)
 	request->shard_count = engine->shard_count;
 }
 
+/* A walk that has written asks for admission before its next turn, as a client's next command would. */
+static bool is_held_back(const struct engine *engine, const struct request *request)
+{
+	return request->wrote && engine_admission(engine) == GATE_BUSY;
+}
+
 /* As far as it goes on this thread. */
 static void advance(struct engine *engine, uint16_t self, struct request *request)
 {
@@ -399,6 +407,10 @@ static void advance(struct engine *engine, uint16_t self, struct request *reques
 		if (request->walk_next == TURN_NOWHERE)
 			break;
 		go_on_at(engine, request);
+		if (is_held_back(engine, request)) {
+			request_list_put(&engine->ports[self].held_back, request);
+			return;
+		}
 		if (request->elapsed_ns - request->walk_ns > WALK_NS_MAX) {
 			request->walk_ns = request->elapsed_ns;
 			travel(engine, engine->shards[request->shards[0]].worker, request,
@@ -460,6 +472,16 @@ void shard_run(struct engine *engine, uint16_t self)
 			break;
 	}
 	port->running = false;
+}
+
+void shard_let_on(struct engine *engine, uint16_t self)
+{
+	struct port *port = &engine->ports[self];
+	struct request *request;
+	if (port->held_back.first == NULL || engine_admission(engine) == GATE_BUSY)
+		return;
+	while ((request = request_list_take(&port->held_back)) != NULL)
+		shard_enter(engine, self, request);
 }
 
 void shard_enter(struct engine *engine, uint16_t self, struct request *request)

@@ -29,6 +29,8 @@ struct shard {
 /* A request is to be moved on, on this port's thread: it takes shards, runs its turn, gives shards
  * back, and is handed to another port or home. */
 void shard_enter(struct engine *engine, uint16_t self, struct request *request);
+/* Walks that had to wait for the log go on, if they may: asked at least at every timer's tick. */
+void shard_let_on(struct engine *engine, uint16_t self);
 /* A request is home, on its own port: whoever is to be told will be. */
 void shard_arrive(struct engine *engine, uint16_t self, struct request *request);
 /* Moves everything on that can move on this port's thread, unless its turns have taken long

@@ -262,10 +262,14 @@ static bool fill(struct cursor *cursor, enum layer layer, struct value *value)
 	}
 	if (layer == LAYER_CHANGES) {
 		const struct effect *effect = cursor->effect;
-		*value = (struct value){ effect->type, effect->expire_ms, effect->value };
+		*value = (struct value){
+			.type = effect->type, .expire_ms = effect->expire_ms, .data = effect->value
+		};
 		return effect->kind == EFFECT_PUT;
 	}
 	const struct overlay_entry *entry = cursor->entries[layer - LAYER_ACTIVE];
-	*value = (struct value){ entry->type, entry->expire_ms, entry->data };
+	*value = (struct value){
+		.type = entry->type, .expire_ms = entry->expire_ms, .data = entry->data
+	};
 	return !entry->deleted;
 }

@@ -79,7 +79,7 @@ static bool pick(const struct sample *sample, struct key *out)
 }
 
 uint32_t store_sample_lives(struct store *store, uint8_t db, int64_t now_ms, struct random *random,
-	uint32_t tries, int64_t *sum_ms)
+	uint32_t tries, double *sum_ms)
 {
 	uint64_t lsn = 0;
 	struct sample sample = { store, random, db, store_generation(store, db, &lsn) };
@@ -91,7 +91,7 @@ uint32_t store_sample_lives(struct store *store, uint8_t db, int64_t now_ms, str
 			!store_get(store, key_slice(&key), NULL, &value, &lsn) ||
 			value.expire_ms <= now_ms)
 			continue;
-		*sum_ms += value.expire_ms - now_ms;
+		*sum_ms += (double)(value.expire_ms - now_ms);
 		count++;
 	}
 	return count;

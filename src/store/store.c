@@ -153,6 +153,7 @@ bool store_get_extent(struct store *store, struct slice key, struct arena *arena
 	if (entry->deleted)
 		return false;
 	*out = entry_value(entry);
+	out->whole = out->data.size;
 	if (arena)
 		out->data = slice_extent(out->data, extent);
 	return true;

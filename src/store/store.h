@@ -51,7 +51,7 @@ void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expi
 /* Looks at so many keys of the database by chance. Of those that live and have an expiry: how many,
  * and what they have left is added to `*sum_ms`. */
 uint32_t store_sample_lives(struct store *store, uint8_t db, int64_t now_ms, struct random *random,
-	uint32_t tries, int64_t *sum_ms);
+	uint32_t tries, double *sum_ms);
 
 /* Bytes of the active overlay; of the frozen one, 0 when there is none. */
 size_t store_active_bytes(const struct store *store);

@@ -84,7 +84,8 @@ int tree_value_load(const struct tree_value *value, MDB_cursor *cursor, struct a
 {
 	*out = (struct value){ .type = value->type,
 		.expire_ms = value->expire_ms,
-		.data = slice_of(NULL, (size_t)value->size) };
+		.data = slice_of(NULL, (size_t)value->size),
+		.whole = (size_t)value->size };
 	if (!arena)
 		return 0;
 	if (!value->chunked) {

@@ -26,6 +26,7 @@ struct value {
 	uint8_t type;
 	int64_t expire_ms; /* wall clock; 0: lives for ever */
 	struct slice data; /* valid until the turn ends */
+	size_t whole;      /* when it was read by an extent: bytes of all the data */
 };
 
 /* Life is checked at every read: an expired value is as good as absent, deleted or not. */

@@ -219,7 +219,8 @@ static int64_t rig_wall_ms(struct clock *clock)
 static uint64_t rig_monotonic_ns(struct clock *clock)
 {
 	struct engine_rig *rig = (struct engine_rig *)clock;
-	return (uint64_t)(rig->now_ms - rig->set_ms) * 1000000;
+	rig->looked_ns += rig->look_ns;
+	return (uint64_t)(rig->now_ms - rig->set_ms) * 1000000 + rig->looked_ns;
 }
 
 static void make_directory(struct engine_rig *rig)

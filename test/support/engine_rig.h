@@ -42,6 +42,7 @@ struct engine_rig {
 	_Atomic int64_t now_ms; /* both clocks */
 	_Atomic int64_t
 		set_ms; /* of now_ms what the steady clock knows nothing of: add it to both */
+	_Atomic uint64_t look_ns; /* by which each look at the steady clock lets it go on */
 	struct config config;
 	bool system_disk; /* the kernel's: for tests with threads */
 	int commit_error; /* what the tree's commits end with; 0: they succeed */
@@ -59,6 +60,7 @@ struct engine_rig {
 	_Atomic uint32_t wakes[ENGINE_RIG_PORTS_MAX];
 
 	/* the rig's own */
+	_Atomic uint64_t looked_ns;
 	struct disk *disk;
 	char directory[64];
 	struct engine_ticket *tickets[ENGINE_RIG_PORTS_MAX]; /* by port */

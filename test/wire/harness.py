@@ -10,6 +10,7 @@ are shown.
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -210,6 +211,10 @@ class Server:
     def memory_bytes(self):
         with open(f"/proc/{self.process.pid}/statm") as statm:
             return int(statm.read().split()[1]) * resource.getpagesize()
+
+    def memory_peak(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
 
     def log(self, lines=60):
         text = ""

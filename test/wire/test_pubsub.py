@@ -492,6 +492,32 @@ class OwnLimits(PubSub):
         self.assertEqual(self.call("EXISTS", *["1"] * 65536), 0)
 
 
+class SmallMemory(PubSub):
+    options = {"input_memory": "1mb"}
+
+    def test_the_subscriptions_of_all_connections_have_a_bound(self):
+        clients = [self.server.connect(3) for _ in range(3)]
+        names = [[b"%d:%05d" % (number, i) for i in range(1500)] for number in range(3)]
+
+        def subscribe(client, channels):
+            client.send("SUBSCRIBE", *channels)
+            return [client.read()[2] for _ in channels]
+
+        for client, channels in zip(clients[:2], names):
+            self.assertEqual(subscribe(client, channels), list(range(1, 1501)))
+        self.assertEqual(
+            clients[2].command("SUBSCRIBE", *names[2]),
+            b"OVERLOADED the subscriptions of all connections take as much as input-memory allows")
+        # More than a closing connection drops at once: they go soon.
+        clients[0].close()
+        harness.wait_until(lambda: self.call("PUBSUB", "NUMSUB", names[0][0])[1] == 0)
+        harness.wait_until(lambda: self.call("PUBSUB", "NUMSUB", names[0][-1])[1] == 0)
+        self.assertEqual(subscribe(clients[2], names[2]), list(range(1, 1501)))
+        # The server ends with subscriptions of connections that are still leaving.
+        for client in clients:
+            client.close()
+
+
 class LoopsApart(Publishing):
     """Connections on threads that own no shard."""
 

@@ -146,6 +146,30 @@ class Users(SessionTest):
         self.integer(count + 10, "SESSION.DELUSER", self.user)
         self.assertEqual(self.list(), [])
 
+    def test_many_of_a_user_in_one_shard_are_met_once_each(self):
+        count = 2_500
+        made = [b"{%s}%d" % (self.user, number) for number in range(count)]
+        self.connection.pipeline([("SESSION.CREATE", "USER", self.user, "ID", identity)
+                                  for identity in made])
+        self.assertEqual(sorted(self.list()), sorted(made))
+        new = b"{%s}new" % self.user
+        self.create("USER", self.user, "ID", new, "MAXPER", count - 100)
+        self.assertEqual(len(self.list()), count - 100)
+        self.integer(count - 101, "SESSION.DELUSER", self.user, "EXCEPT", new)
+        self.assertEqual(self.list(), [new])
+
+    def test_looking_at_large_sessions_reads_none_of_their_data(self):
+        text = '{"a":"%s"}' % ("x" * 900_000)
+        for number in range(3):
+            self.integer(1, "SESSION.SET", f"large{number}", text)
+        self.server.stop()
+        self.server.start()
+        connection = self.server.connect()
+        before = self.server.memory_peak()
+        self.assertEqual(connection.command("SESSION.EXISTS", *["large0", "large1"] * 500), 1000)
+        self.assertEqual(connection.command("SESSION.DEL", "large0", "large1", "large2"), 3)
+        self.assertLess(self.server.memory_peak() - before, 64 << 20)
+
     def test_one_more_than_allowed_can_be_refused(self):
         made = self.make(3)
         with self.unchanged(*made):

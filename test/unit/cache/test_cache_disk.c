@@ -396,6 +396,48 @@ static void run_random(uint64_t seed, int steps)
 	world_free(world);
 }
 
+/* --- large entries ---------------------------------------------------------------------------- */
+
+#define LARGE_BYTES 65500 /* its entry is more than the tree keeps in one piece */
+
+static size_t bytes_read;
+
+static void run_and_count(struct turn *turn)
+{
+	slice_is(turn_argument(turn, 0), "cache.del") ? cache_del_command(turn)
+						      : cache_set_command(turn);
+	bytes_read = turn->bytes_read;
+}
+
+static void who_deletes_or_replaces_a_large_entry_does_not_read_it(void **state)
+{
+	static const struct command command = { .name = "counted",
+		.arity = -2,
+		.route = ROUTE_KEYS,
+		.flags = COMMAND_WRITE,
+		.key_first = 1,
+		.key_last = 1,
+		.key_step = 1,
+		.run = run_and_count };
+	static char value[LARGE_BYTES + 1];
+	struct world *world = *state;
+	world->rig.config.cache_memory_bytes = MEMORY_NONE;
+	memset(value, 'v', LARGE_BYTES);
+	const char *words[] = { "cache.set", "cache.del" };
+	for (int i = 0; i < 2; i++) {
+		engine_rig_run(&world->rig, 0, "cache.set", "k", value, NULL);
+		engine_rig_settle(&world->rig);
+		engine_rig_checkpoint(&world->rig);
+		struct engine_ticket *ticket = engine_rig_send_command(
+			&world->rig, 0, &command, words[i], "k", i ? NULL : "short", NULL);
+		engine_rig_settle(&world->rig);
+		assert_string_equal(ticket->reply, i ? ":1\r\n" : "+OK\r\n");
+		assert_true(bytes_read < LARGE_BYTES);
+		audit(world);
+	}
+	assert_false(is_stored(world, "k"));
+}
+
 static void sums_and_line_agree_with_the_entries_after_every_step(void **state)
 {
 	const char *seed = getenv("HOLDFAST_SEED");
@@ -421,6 +463,7 @@ int main(void)
 		WITH(what_falls_due_goes_with_its_place_and_sums),
 		WITH(groups_beyond_the_limit_count_in_all_only),
 		WITH(a_group_without_entries_leaves_room_for_another),
+		WITH(who_deletes_or_replaces_a_large_entry_does_not_read_it),
 		cmocka_unit_test(sums_and_line_agree_with_the_entries_after_every_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #define WAITERS_MAX 4
+#define LEASES_MAX  100000
 #define DURATION_MS 100
 #define WAIT_MS     1000
 
@@ -55,7 +56,7 @@ static void assert_story(const char *expected)
 
 static int set_up(void **state)
 {
-	table = lease_table_new(1, 2, WAITERS_MAX);
+	table = lease_table_new(1, 2, LEASES_MAX, WAITERS_MAX);
 	story[0] = '\0';
 	return 0;
 }
@@ -186,7 +187,7 @@ static void takes_the_longest_names_with_any_bytes(void **state)
 static void another_table_knows_none_of_its_tokens(void **state)
 {
 	struct lease_grant grant = take("s", 0, 0), other;
-	struct lease_table *second = lease_table_new(1, 3, WAITERS_MAX);
+	struct lease_table *second = lease_table_new(1, 3, LEASES_MAX, WAITERS_MAX);
 	struct lease_terms terms = { DURATION_MS, 0, 0, false };
 	assert_int_equal(
 		lease_ask(second, slice_text("s"), slice_text(""), &terms, NULL, 0, &other),
@@ -624,7 +625,7 @@ static void crowd_told(struct lease_waiter *waiter, enum lease_outcome outcome)
 static void crowd_make(void)
 {
 	crowd = (struct crowd){ 0 };
-	crowd.table = lease_table_new(3, 4, CROWD);
+	crowd.table = lease_table_new(3, 4, LEASES_MAX, CROWD);
 	crowd.waiters = memory_zeroed(2 * CROWD * sizeof(struct lease_waiter));
 	for (size_t i = 0; i < 2 * (size_t)CROWD; i++)
 		crowd.waiters[i].told = crowd_told;
@@ -690,6 +691,26 @@ static void a_table_may_be_freed_while_leases_are_held(void **state)
 	assert_int_equal(lease_table_stats(table)->held, 2);
 }
 
+static void beyond_so_many_leases_nobody_is_granted_one(void **state)
+{
+	lease_table_free(&table);
+	table = lease_table_new(1, 2, 3, WAITERS_MAX);
+	struct lease_grant first = take("a", 1, 0), refused;
+	take("b", 1, 0);
+	take("c", 2, 0);
+	struct waiter waiter = new_waiter('w');
+	assert_int_equal(ask("d", &waiter, 3, 0, &refused), LEASE_HELD);
+	assert_string_equal(refused.token, "");
+	assert_int_equal(refused.ms, 1000);
+	/* Those that are held may be waited for. */
+	wait_for("a", &waiter, 3, 0);
+	assert_true(give_back("a", &first, 1));
+	assert_story("wG");
+	/* The first that ends makes room. */
+	lease_drop_holder(table, 1, 2);
+	take("d", 3, 2);
+}
+
 #define RULE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -715,6 +736,7 @@ int main(void)
 		RULE(grants_to_nobody_whose_wait_is_over),
 		RULE(a_commit_tells_those_too_whose_wait_is_just_over),
 		RULE(bounds_the_line),
+		RULE(beyond_so_many_leases_nobody_is_granted_one),
 		RULE(who_cancels_is_not_told_and_may_wait_again),
 		RULE(a_dropped_holder_loses_all_and_each_goes_to_the_first_in_line),
 		RULE(a_dropped_holder_is_not_granted_what_it_loses),

@@ -760,7 +760,7 @@ static void make_world(uint64_t seed)
 	world->asked = NOBODY;
 	for (int i = 0; i < LEASES_MAX; i++)
 		world->leases[i].untold = NOBODY;
-	world->table = lease_table_new(seed, ~seed, world->waiters_max);
+	world->table = lease_table_new(seed, ~seed, UINT32_MAX, world->waiters_max);
 }
 
 static void end_world(void)

@@ -70,6 +70,10 @@ static const char thing[] =
 	"  self:exclusive(function() sleep(tonumber(more)) end)\n"
 	"  return 'later'\n"
 	"end\n"
+	"function T:in_section(first, ms)\n"
+	"  self:exclusive('a', function() sleep(tonumber(first)) sleep(tonumber(ms)) end)\n"
+	"  return 'in'\n"
+	"end\n"
 	"function T:other(id, method, ...) return objects.call('Thing', id, method, ...) end\n"
 	"function T:arguments(...) return select('#', ...) end\n"
 	"function T:begin_anew(ms) sleep(tonumber(ms)) self.storage:put('other', 1) end\n"
@@ -1050,6 +1054,32 @@ static void every_call_is_answered_when_the_server_stops(void **state)
 	starts_with(send(0, world->near, "add"), "-ERR the server is shutting down");
 }
 
+static void who_leaves_a_section_lets_in_nobody_whose_wait_is_over(void **state)
+{
+	struct world *world = *state;
+	struct engine *engine = world->rig.engine;
+	struct objects *objects = world->workers[0].objects;
+	struct engine_ticket *in = send(0, world->near, "in_section", "1", "100000");
+	struct engine_ticket *next = send(0, world->near, "in_section", "1", "1");
+	/* The first has come to its second sleep: it is the first to be told. */
+	pass(world, 10);
+	assert_false(in->done);
+	/* Turns take time, and a tick has one of them; this tick has had it. */
+	world->rig.look_ns = 1000;
+	engine->ports[0].burst_ns = engine->ports[0].burst_ns_max = 1;
+	objects_quiesce(objects);
+	objects_stop(objects);
+	for (int tick = 0; tick < 10; tick++) {
+		objects_run(objects);
+		engine->ports[0].burst_ns = 0;
+		engine_deliver(engine, 0);
+	}
+	starts_with(in, "-ERR the server is shutting down");
+	starts_with(next, "-ERR the server is shutting down");
+	assert_false(objects_are_busy(objects));
+	engine->ports[0].burst_ns_max = 0;
+}
+
 static void what_still_waits_at_the_end_is_given_back(void **state)
 {
 	struct world *world = *state;
@@ -1096,6 +1126,7 @@ int main(void)
 		TEST(memory_made_from_an_answer_waits_for_what_it_tells_of),
 		TEST(the_time_after_an_exchange_is_that_of_its_end),
 		TEST(every_call_is_answered_when_the_server_stops),
+		TEST(who_leaves_a_section_lets_in_nobody_whose_wait_is_over),
 		TEST(what_still_waits_at_the_end_is_given_back),
 	};
 #undef TEST

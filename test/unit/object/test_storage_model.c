@@ -226,7 +226,7 @@ static struct slice any_value(void)
 static void op_put(struct storage *storage, struct model *model)
 {
 	struct slice key = known_key(model);
-	struct value value = { below(2) ? VALUE_BYTES : VALUE_PACKED, 0, any_value() };
+	struct value value = { .type = below(2) ? VALUE_BYTES : VALUE_PACKED, .data = any_value() };
 	storage_put(storage, key, &value);
 	model_put(model, key, value.data, value.type);
 }
@@ -236,7 +236,7 @@ static void op_put_again(struct storage *storage, struct model *model)
 	if (model->count == 0)
 		return;
 	const struct entry *entry = &model->entries[below(model->count)];
-	struct value value = { entry->type, 0, entry->value };
+	struct value value = { .type = entry->type, .data = entry->value };
 	uint32_t written = storage->turn->request->changes.count;
 	bool changed = storage->changed;
 	storage_put(storage, entry->key, &value);
@@ -249,7 +249,8 @@ static void op_put_many(struct storage *storage, struct model *model)
 	uint64_t count = 990 + below(20);
 	for (uint64_t i = 0; i < count; i++) {
 		struct slice key = arena_format(&world->arena, "many%04d", (int)i);
-		struct value value = { VALUE_BYTES, 0, slice_of(world->filler, below(4)) };
+		struct value value = { .type = VALUE_BYTES,
+			.data = slice_of(world->filler, below(4)) };
 		storage_put(storage, key, &value);
 		model_put(model, key, value.data, value.type);
 	}

@@ -193,6 +193,7 @@ static struct engine_ticket *run_routed(
 		.run = handler };
 	struct engine_ticket *ticket =
 		engine_rig_send_command(rig, 0, &command, "test", "id", NULL);
+	engine_rig_deliver(rig);
 	assert_true(ticket->done);
 	return ticket;
 }
@@ -442,6 +443,33 @@ static void going_back_keeps_what_was_written_since(void **state)
 	assert_string_equal(run(*state, read_and_write_by_turns)->reply, "+OK\r\n");
 }
 
+/* Reads the key again and again until the turn would pause; replies how often. */
+static void read_until_it_pauses(struct turn *turn)
+{
+	uint32_t *reads = turn_state(turn, sizeof(*reads));
+	if (*reads > 0) {
+		writer_integer(&turn->writer, *reads);
+		return;
+	}
+	while (!turn_pauses(turn)) {
+		struct value value;
+		assert_true(turn_get(turn, turn->shard, key, &value));
+		++*reads;
+	}
+}
+
+static void pauses_when_it_has_read_much(void **state)
+{
+	struct engine_rig *rig = *state;
+	char reads[32];
+	run(rig, put_large);
+	snprintf(reads, sizeof(reads), ":%zu\r\n", 1 + LIMIT_TURN_BYTES / LARGE);
+	assert_string_equal(run(rig, read_until_it_pauses)->reply, reads);
+	run(rig, put_one);
+	snprintf(reads, sizeof(reads), ":%d\r\n", LIMIT_TURN_STEPS);
+	assert_string_equal(run(rig, read_until_it_pauses)->reply, reads);
+}
+
 static void finds_the_shard_by_the_slot_of_the_id(void **state)
 {
 	run(*state, compare_shard_of);
@@ -468,6 +496,7 @@ int main(void)
 		TEST(a_change_larger_than_a_segment_is_refused_whole),
 		TEST(a_walk_goes_from_shard_to_shard_with_one_reply),
 		TEST(going_back_keeps_what_was_written_since),
+		TEST(pauses_when_it_has_read_much),
 		TEST(finds_the_shard_by_the_slot_of_the_id),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

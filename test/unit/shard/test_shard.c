@@ -429,6 +429,47 @@ static void emptying_everything_is_one_change(void **state)
 	assert_string_equal(run(0, "RANDOMKEY"), "$-1\r\n");
 }
 
+/* Writes a key of each shard. */
+static void write_everywhere(struct turn *turn)
+{
+	struct value value = { .type = VALUE_STRING, .data = slice_text("walked") };
+	turn_put(turn, turn->shard, turn_argument(turn, 1), &value);
+	if (turn->shard + 1 < turn->shard_total)
+		turn_continue(turn, turn->shard + 1);
+	else
+		writer_ok(&turn->writer);
+}
+
+static const struct command write_everywhere_command = {
+	.name = "write everywhere",
+	.arity = 2,
+	.route = ROUTE_WALK,
+	.flags = COMMAND_WRITE,
+	.run = write_everywhere,
+};
+
+static void a_walk_that_writes_waits_between_its_turns_while_the_overlays_are_full(void **state)
+{
+	struct fixture *f = *state;
+	int64_t most = f->rig.config.overlay_bytes_max;
+	f->rig.config.overlay_bytes_max = 0;
+	struct engine_ticket *walk = engine_rig_send_command(
+		&f->rig, 0, &write_everywhere_command, "write everywhere", "k", NULL);
+	for (int tries = 0; tries < 3; tries++) {
+		engine_rig_deliver(&f->rig);
+		engine_expire(f->rig.engine, 0);
+		assert_false(walk->done);
+		assert_int_equal(gate_appended(f->rig.engine->gate), 1);
+	}
+	/* What it does not hold is free. */
+	assert_answered(send(0, "EXISTS", "k"), ":0\r\n");
+	f->rig.config.overlay_bytes_max = most;
+	engine_expire(f->rig.engine, 0);
+	engine_rig_deliver(&f->rig);
+	assert_answered(walk, "+OK\r\n");
+	assert_int_equal(gate_appended(f->rig.engine->gate), SHARDS);
+}
+
 /* --- random interleavings --------------------------------------------------------------------- */
 
 #define PORTS    4
@@ -805,6 +846,8 @@ int main(void)
 		TEST(two_workers_and_a_loop, walks_visit_every_shard),
 		TEST(two_workers_and_a_loop, a_scan_in_small_steps_finds_every_key_once),
 		TEST(two_workers_and_a_loop, emptying_everything_is_one_change),
+		TEST(one_worker,
+			a_walk_that_writes_waits_between_its_turns_while_the_overlays_are_full),
 		TEST(one_worker, a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end),
 		TEST(one_worker, other_shards_are_served_while_a_turn_pauses),
 		TEST(one_worker, what_reads_for_a_closed_connection_is_not_run),

@@ -23,11 +23,11 @@ static void put_keys(struct world *world, uint8_t db, unsigned first)
 
 static int64_t average(struct world *world, uint8_t db, uint32_t least, uint32_t most)
 {
-	int64_t sum_ms = 0;
+	double sum_ms = 0;
 	uint32_t count =
 		store_sample_lives(world->store, db, world->now_ms, &world->random, TRIES, &sum_ms);
 	assert_in_range(count, least, most);
-	return count ? sum_ms / count : 0;
+	return count ? (int64_t)(sum_ms / count) : 0;
 }
 
 static void is_near(int64_t ms)
@@ -51,6 +51,17 @@ static void of_keys_in_any_layer(void **state)
 	for (unsigned i = 0; i < KEYS / 2; i++)
 		world_put(world, world_key(world, 0, i), 10, world->now_ms + OTHER_MS);
 	assert_int_equal(average(world, 0, TRIES / 3, TRIES), OTHER_MS);
+	world_free(world);
+}
+
+static void of_the_longest_lives(void **state)
+{
+	const int64_t longest_ms = INT64_MAX / 1024 * 1023;
+	struct world *world = world_new(3);
+	(void)state;
+	for (unsigned i = 0; i < KEYS; i++)
+		world_put(world, world_key(world, 0, i), 10, world->now_ms + longest_ms);
+	assert_in_range(average(world, 0, TRIES, TRIES), longest_ms / 1000 * 999, INT64_MAX);
 	world_free(world);
 }
 
@@ -78,6 +89,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_keys_in_any_layer),
+		cmocka_unit_test(of_the_longest_lives),
 		cmocka_unit_test(of_no_key_that_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
