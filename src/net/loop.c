@@ -258,12 +258,13 @@ static void on_prepare(uv_prepare_t *prepare)
 	if (loop->waiting)
 		engine_tick(engine, loop->number);
 	go_on(loop);
+	bool delivers = subscriptions_deliver(loop);
 	if (loop->appended || engine->ports[loop->number].appended || loop->waiting)
 		gathers = end_writes(loop);
 	flush(loop);
 	bool has_turns = end_burst(loop);
 	bool leaves = connection_leave(loop);
-	if (gathers || has_turns || leaves || loop->has_more)
+	if (gathers || has_turns || leaves || delivers || loop->has_more)
 		uv_idle_start(&loop->idle, on_idle);
 	else
 		uv_idle_stop(&loop->idle);
@@ -365,7 +366,6 @@ static void on_async(uv_async_t *async)
 	struct net_loop *loop = async->data;
 	if (engine_deliver(loop->net->engine, loop->number) > 0)
 		loop->write_ticks = 0;
-	subscriptions_deliver(loop);
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);

@@ -31,6 +31,7 @@
 #define TABLE_SLOTS_FIRST 16
 #define SUBSCRIPTION_COST 256 /* bytes around a name, counted for the limit */
 #define FRAME_KEEP_BYTES  (16 * 1024)
+#define DELIVER_NS_MAX    1000000 /* of messages, between two looks at the sockets */
 
 /* A chained hash table of whatever has an entry as its first member. */
 struct entry {
@@ -98,7 +99,8 @@ struct listeners {
 	struct hash_table audiences[SUBSCRIPTION_KINDS];
 	struct hash_table subscriptions;
 	struct buffer frame;
-	bool *reached; /* by loop: what publishing found */
+	bool *reached;      /* by loop: what publishing found */
+	struct post *taken; /* out of the inbox, and not delivered yet */
 
 	/* the inbox, under the lock */
 	struct post *inbox_first;
@@ -374,6 +376,13 @@ const char *subscriptions_refuse(const struct connection *connection, enum subsc
 	return NULL;
 }
 
+/* Who subscribes or leaves gets what was published before, and nothing of it, respectively. */
+static void deliver_all(struct net_loop *loop)
+{
+	while (subscriptions_deliver(loop))
+		;
+}
+
 static void count_bytes(struct connection *connection, int64_t more)
 {
 	struct subscriptions *subscriptions = connection->loop->net->subscriptions;
@@ -386,7 +395,7 @@ void subscriptions_add(
 {
 	struct net_loop *loop = connection->loop;
 	struct listeners *listeners = loop->listeners;
-	subscriptions_deliver(loop);
+	deliver_all(loop);
 	struct audience *audience = find_audience(&listeners->audiences[kind], name);
 	if (audience && find_subscription(listeners, audience, connection))
 		return;
@@ -432,7 +441,7 @@ void subscriptions_remove(
 	struct connection *connection, enum subscription_kind kind, struct slice name)
 {
 	struct net_loop *loop = connection->loop;
-	subscriptions_deliver(loop);
+	deliver_all(loop);
 	const struct audience *audience = find_audience(&loop->listeners->audiences[kind], name);
 	struct subscription *subscription =
 		audience ? find_subscription(loop->listeners, audience, connection) : NULL;
@@ -630,15 +639,22 @@ static void put_away(struct net *net, struct post *post)
 		memory_free(message);
 }
 
-void subscriptions_deliver(struct net_loop *loop)
+bool subscriptions_deliver(struct net_loop *loop)
 {
-	struct post *post = take_inbox(loop->net, loop->listeners);
-	while (post) {
-		struct post *next = post->next;
-		deliver(loop->listeners, post->message);
+	struct listeners *listeners = loop->listeners;
+	struct clock *clock = loop->net->engine->clock;
+	if (listeners->taken == NULL)
+		listeners->taken = take_inbox(loop->net, listeners);
+	uint64_t begun_ns = listeners->taken ? clock_monotonic_ns(clock) : 0;
+	while (listeners->taken) {
+		struct post *post = listeners->taken;
+		listeners->taken = post->next;
+		deliver(listeners, post->message);
 		put_away(loop->net, post);
-		post = next;
+		if (clock_monotonic_ns(clock) - begun_ns > DELIVER_NS_MAX)
+			break;
 	}
+	return listeners->taken || atomic_load_explicit(&listeners->has_mail, memory_order_relaxed);
 }
 
 /* --- figures ---------------------------------------------------------------------------------- */
@@ -673,9 +689,11 @@ void subscriptions_each_channel(
 	pthread_mutex_unlock(&net->subscriptions->lock);
 }
 
-bool subscriptions_are_behind(const struct net *net)
+bool subscriptions_are_behind(const struct net_loop *loop)
 {
-	return atomic_load_explicit(&net->subscriptions->waiting_bytes, memory_order_relaxed) >
+	const struct net *net = loop->net;
+	return loop->listeners->taken ||
+		atomic_load_explicit(&net->subscriptions->waiting_bytes, memory_order_relaxed) >
 		LIMIT_MESSAGES_WAITING_BYTES;
 }
 
@@ -713,10 +731,14 @@ void subscriptions_close_loop(struct net_loop *loop)
 {
 	struct listeners *listeners = loop->listeners;
 	assert(listeners->subscriptions.count == 0);
-	for (struct post *post = take_inbox(loop->net, listeners), *next; post; post = next) {
-		next = post->next;
-		put_away(loop->net, post);
-	}
+	do {
+		while (listeners->taken) {
+			struct post *post = listeners->taken;
+			listeners->taken = post->next;
+			put_away(loop->net, post);
+		}
+		listeners->taken = take_inbox(loop->net, listeners);
+	} while (listeners->taken);
 	buffer_fini(&listeners->frame);
 	memory_free(listeners->reached);
 	memory_free(listeners);

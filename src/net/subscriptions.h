@@ -53,8 +53,9 @@ uint64_t subscriptions_to_channel(struct net *net, struct slice channel);
  * returns false. */
 void subscriptions_each_channel(
 	struct net *net, bool (*each)(void *context, struct slice channel), void *context);
-/* Loops have not yet handed on so much that publishers have to wait. */
-bool subscriptions_are_behind(const struct net *net);
+/* All loops have not yet handed on so much, or this one is in the midst of it, that who publishes or
+ * subscribes has to wait. */
+bool subscriptions_are_behind(const struct net_loop *loop);
 
 /* --- for net.c and loop.c --- */
 
@@ -62,7 +63,8 @@ void subscriptions_open(struct net *net);
 void subscriptions_close(struct net *net);
 void subscriptions_open_loop(struct net_loop *loop);
 void subscriptions_close_loop(struct net_loop *loop);
-/* Hands the messages in the loop's inbox to its connections. */
-void subscriptions_deliver(struct net_loop *loop);
+/* Hands messages in the loop's inbox to its connections, for about a millisecond. True while more
+ * are left. */
+bool subscriptions_deliver(struct net_loop *loop);
 
 #endif

@@ -35,6 +35,13 @@ struct class_load {
 	struct class_given given;
 };
 
+/* How far a drop has looked for objects of the class. */
+struct class_drop {
+	uint16_t shard;
+	bool is_within; /* the shard: the range goes on */
+	struct survey_range range;
+};
+
 static bool name_argument(struct turn *turn, struct slice *out);
 static struct class *loaded_class(struct turn *turn, struct slice name);
 static bool next_version(struct turn *turn, bool replaces, struct class_given *given);
@@ -44,7 +51,7 @@ static void store_class(struct turn *turn, const struct class_given *given);
 static void publish(struct request *request);
 static void count_class(void *context, const struct class *class);
 static void write_class(void *context, const struct class *class);
-static bool has_objects(struct turn *turn, struct slice class_name);
+static bool has_no_objects(struct turn *turn, struct slice class_name, struct class_drop *drop);
 
 void do_class_load(struct turn *turn)
 {
@@ -116,10 +123,9 @@ void do_class_drop(struct turn *turn)
 		turn_error(turn, ERROR_CLASS_OF_FILE, (int)name.size, name.data, path.data);
 		return;
 	}
-	if (has_objects(turn, name)) {
-		turn_error(turn, ERROR_CLASS_IN_USE, (int)name.size, name.data);
+	struct class_drop *drop = turn_state(turn, sizeof(*drop));
+	if (!has_no_objects(turn, name, drop))
 		return;
-	}
 	struct key key;
 	struct value value;
 	key_of_class(&key, name);
@@ -261,18 +267,29 @@ static void write_class(void *context, const struct class *class)
 		writer_null(writer);
 }
 
-static bool has_objects(struct turn *turn, struct slice class_name)
+/* False: answered with an error, or the turn pauses. */
+static bool has_no_objects(struct turn *turn, struct slice class_name, struct class_drop *drop)
 {
-	struct survey_range range;
 	struct survey survey;
 	struct slice id;
-	bool found = false;
-	for (uint16_t shard = 0; shard < turn->shard_total && !found; shard++) {
-		survey_range_objects(&range, class_name, slice_of(NULL, 0), slice_of(NULL, 0));
-		do {
-			survey_open(&survey, turn, shard, &range);
-			found = survey_next_object(&survey, class_name, &id);
-		} while (survey_close(&survey) && !found);
+	for (; drop->shard < turn->shard_total; drop->shard++, drop->is_within = false) {
+		if (turn_pauses(turn))
+			return false;
+		if (!drop->is_within)
+			survey_range_objects(
+				&drop->range, class_name, slice_of(NULL, 0), slice_of(NULL, 0));
+		drop->is_within = true;
+		survey_open(&survey, turn, drop->shard, &drop->range);
+		bool found = survey_next_object(&survey, class_name, &id);
+		bool more = survey_close(&survey);
+		if (found) {
+			turn_error(turn, ERROR_CLASS_IN_USE, (int)class_name.size, class_name.data);
+			return false;
+		}
+		if (more) {
+			turn_continue_here(turn);
+			return false;
+		}
 	}
-	return found;
+	return true;
 }

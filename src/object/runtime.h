@@ -267,7 +267,8 @@ struct call *call_running(lua_State *L);
 
 /* After the turn that began the wait: sets it going. */
 void wait_parked(struct request *request);
-/* It is over: the call runs again as soon as the event under way has ended. The first end counts. */
+/* It is over: the call runs again as soon as the event under way has ended. The first end counts.
+ */
 void wait_finish(struct call *call, enum wait_end end);
 /* Runs what was put off until no turn runs. */
 void objects_act(struct objects *objects);

@@ -45,6 +45,7 @@ void survey_open(
 	turn_wait_for_shard(turn, shard);
 	cursor_open(&survey->cursor, turn->stores[shard], &turn->request->changes, turn_arena(turn),
 		key_slice(&range->start), key_slice(&range->end), range->reverse);
+	survey->cursor.may_rest = true;
 }
 
 bool survey_next(struct survey *survey, struct slice *key, struct value *value)
@@ -52,7 +53,7 @@ bool survey_next(struct survey *survey, struct slice *key, struct value *value)
 	while (survey->left > 0) {
 		survey->left--;
 		if (!cursor_next(&survey->cursor, key, value)) {
-			survey->ended = true;
+			survey->ended = !survey->cursor.rests;
 			return false;
 		}
 		survey->looked = *key;
@@ -85,11 +86,10 @@ bool survey_next_object(struct survey *survey, struct slice class_name, struct s
 
 bool survey_close(struct survey *survey)
 {
-	bool more = !survey->ended && survey->looked.data != NULL;
-	if (more)
+	if (!survey->ended && survey->looked.data)
 		range_behind(survey->range, survey->looked);
 	cursor_close(&survey->cursor);
-	return more;
+	return !survey->ended;
 }
 
 void page_init(struct page *page, struct arena *arena, uint32_t max, bool reverse)

@@ -85,6 +85,7 @@ struct request {
 	uint64_t record_lsn; /* of what its turn has committed and not yet applied; 0: nothing */
 	uint32_t applied;    /* effects of it that have been */
 	bool wrote;          /* its last turn has committed something */
+	bool publishes;      /* that has been applied, and its events are on their way */
 	uint64_t gate_lsn;   /* the reply leaves when this is durable */
 	uint64_t elapsed_ns; /* of its turns */
 	bool failed;         /* the reply is an error */

@@ -29,6 +29,8 @@
 
 /* A walk that has taken so long goes through the mailbox: the loop reads its sockets in between. */
 #define WALK_NS_MAX 1000000
+/* What one turn tells subscribers: each event is compared with every pattern. */
+#define PUBLISH_NS_MAX 1000000
 
 /* --- the turn --------------------------------------------------------------------------------- */
 
@@ -80,13 +82,22 @@ static void apply(struct engine *engine, struct request *request)
 	request->applied = 0;
 }
 
-/* Held back like a reply: what a message tells of may have been read, and in an earlier turn. */
-static void publish(struct engine *engine, uint16_t self, const struct request *request)
+/* Some of its events. They are held back like a reply: what a message tells of may have been read,
+ * and in an earlier turn. True when none is left. */
+static bool publish(struct engine *engine, uint16_t self, struct request *request)
 {
 	const struct engine_events *events = &engine->events;
-	for (struct event *event = request->changes.events; event; event = event->next)
+	struct changes *changes = &request->changes;
+	uint64_t begun_ns = changes->events ? clock_monotonic_ns(engine->clock) : 0;
+	while (changes->events) {
+		struct event *event = changes->events;
+		changes->events = event->next;
 		events->publish(
 			events->context, self, event->channel, event->message, request->gate_lsn);
+		if (clock_monotonic_ns(engine->clock) - begun_ns > PUBLISH_NS_MAX)
+			break;
+	}
+	return changes->events == NULL;
 }
 
 /* Only whoever holds the shard writes these, so plain additions do. */
@@ -231,15 +242,15 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 /* False: it pauses. */
 static bool run_turn(struct engine *engine, uint16_t self, struct request *request)
 {
-	if (request->record_lsn == 0)
+	if (request->record_lsn == 0 && !request->publishes)
 		run_handler(engine, self, request);
 	if (request->record_lsn != 0)
 		apply(engine, request);
+	bool over = request->walk_next != TURN_HERE && request->record_lsn == 0;
+	request->publishes = over && !publish(engine, self, request);
 	count_time(engine, &engine->ports[self], request);
-	if (request->walk_next == TURN_HERE || request->record_lsn != 0)
+	if (!over || request->publishes)
 		return false;
-	if (request->changes.events)
-		publish(engine, self, request);
 	changes_init(&request->changes, request->changes.arena);
 	for (uint16_t i = 0; i < request->shard_count; i++)
 		count_overlay(engine, &engine->shards[request->shards[i]]);
