@@ -57,6 +57,9 @@
  * that are settled for a count of keys. Each may be a look-up in the tree. */
 #define LIMIT_TURN_STEPS 4096
 
+/* Entries of an overlay that one turn puts in order: some milliseconds. */
+#define LIMIT_TURN_ORDER 16384
+
 /* Bytes of published messages that loops have not yet handed to their subscribers; beyond it
  * PUBLISH and writes wait. Loops empty their inboxes at each tick, so this is far above what they
  * leave. */

@@ -30,6 +30,7 @@
 
 #define CACHE_SOFT      0x80  /* of facts.flags, beside those of the record */
 #define LINE_STEPS      16    /* places that one write looks at when the disk's part is full */
+#define LINE_ORDER      4096  /* places that one write puts in order */
 #define FOLDS           32    /* old invalidations that a new one folds, at the most */
 #define HEAD_BYTES      16384 /* of a stored entry: 32 tags and what else precedes the value */
 #define SUBJECT_FIRST   'c'
@@ -531,6 +532,10 @@ static void bound_disk(struct turn *turn, uint16_t shard)
 {
 	uint64_t most = disk_part(turn);
 	struct cache_sums sums;
+	read_sums(turn, shard, slice_of(NULL, 0), &sums);
+	/* When very many have come since somebody went along the line, others write on. */
+	if (sums.bytes <= most || !store_order(turn->stores[shard], TABLE_CACHE_LINE, LINE_ORDER))
+		return;
 	for (int i = 0; i < LINE_STEPS; i++) {
 		read_sums(turn, shard, slice_of(NULL, 0), &sums);
 		if (sums.bytes <= most || !evict_step(turn, shard, i >= LINE_STEPS / 2))

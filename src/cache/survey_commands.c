@@ -147,6 +147,8 @@ void cache_stats_command(struct turn *turn)
 			return;
 		}
 	}
+	if (turn_makes_order(turn, turn->shard, TABLE_CACHE_SUMS))
+		return;
 	struct cache_sums sums;
 	stats_sum(cache_stats(turn), survey->prefix, survey->counts);
 	if (survey->lists)

@@ -53,8 +53,8 @@ uint64_t subscriptions_to_channel(struct net *net, struct slice channel);
  * returns false. */
 void subscriptions_each_channel(
 	struct net *net, bool (*each)(void *context, struct slice channel), void *context);
-/* All loops have not yet handed on so much, or this one is in the midst of it, that who publishes or
- * subscribes has to wait. */
+/* So much has not been handed on, by all loops or in this one's midst of it, that who publishes,
+ * writes or subscribes has to wait. */
 bool subscriptions_are_behind(const struct net_loop *loop);
 
 /* --- for net.c and loop.c --- */

@@ -642,6 +642,9 @@ void call_run(struct turn *turn)
 	struct call *call = turn->request->state;
 	struct objects *objects = turn->objects;
 	assert(objects);
+	/* The method may list, within which no turn pauses. */
+	if (turn_makes_long_order(turn, turn->shard, TABLE_PART))
+		return;
 	call->objects = objects;
 	call->request = turn->request;
 	if (call->in_circle) {

@@ -284,6 +284,8 @@ static void run_scan(struct turn *turn)
 	struct due_shard *shard = turn->request->state;
 	struct scheduler *scheduler = shard->scheduler;
 	struct key start;
+	if (turn_makes_order(turn, shard->number, TABLE_DUE))
+		return;
 	key_of_due_time(&start, shard->next_ms);
 	struct slice from =
 		shard->from ? slice_of(shard->from, shard->from_size) : key_slice(&start);

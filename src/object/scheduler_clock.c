@@ -230,6 +230,8 @@ static void run_look(struct turn *turn)
 	struct value value;
 	struct cursor cursor;
 	uint32_t count = 0;
+	if (turn_makes_order(turn, shard->number, TABLE_DUE))
+		return;
 	struct slice from = arena_copy(arena, slice_of(shard->look_from, shard->look_from_size));
 	cursor_open(&cursor, turn->stores[shard->number], &turn->request->changes, arena, from,
 		slice_of(end, sizeof(end)), false);

@@ -116,7 +116,7 @@ static bool show_some(struct turn *turn, struct visit *visit, struct storage *st
 	struct storage_list list;
 	struct slice key;
 	struct value value;
-	if (turn_makes_order(turn, storage->shard))
+	if (turn_makes_order(turn, storage->shard, TABLE_PART))
 		return true;
 	if (visit->last.data)
 		*(range->reverse ? &range->end : &range->start_after) = visit->last;
@@ -175,6 +175,7 @@ void do_deleteall(struct turn *turn)
 	struct storage storage;
 	bool keep_alarm;
 	if (!parse_flag(turn, FIRST, "KEEPALARM", &keep_alarm) ||
+		turn_makes_order(turn, turn->shard, TABLE_PART) ||
 		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
 		return;
 	uint64_t deleted = storage_delete_all(&storage, keep_alarm);

@@ -43,9 +43,16 @@ void survey_open(
 {
 	*survey = (struct survey){ .turn = turn, .range = range, .left = SURVEY_TURN_COST };
 	turn_wait_for_shard(turn, shard);
+	if (!store_order(
+		    turn->stores[shard], (enum table)range->start.bytes[0], LIMIT_TURN_ORDER)) {
+		/* This turn has made some of the order. */
+		survey->left = 0;
+		return;
+	}
 	cursor_open(&survey->cursor, turn->stores[shard], &turn->request->changes, turn_arena(turn),
 		key_slice(&range->start), key_slice(&range->end), range->reverse);
 	survey->cursor.may_rest = true;
+	survey->is_open = true;
 }
 
 bool survey_next(struct survey *survey, struct slice *key, struct value *value)
@@ -88,7 +95,8 @@ bool survey_close(struct survey *survey)
 {
 	if (!survey->ended && survey->looked.data)
 		range_behind(survey->range, survey->looked);
-	cursor_close(&survey->cursor);
+	if (survey->is_open)
+		cursor_close(&survey->cursor);
 	return !survey->ended;
 }
 

@@ -35,6 +35,7 @@ struct survey {
 	struct cursor cursor;
 	struct slice looked; /* the key read last */
 	uint32_t left;       /* of SURVEY_TURN_COST */
+	bool is_open;        /* the cursor */
 	bool ended;
 };
 /* The turn's reply will wait for what the shard has written. */

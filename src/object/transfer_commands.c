@@ -207,7 +207,7 @@ static bool write_values(struct export *export, struct turn *turn, struct storag
 	struct slice key;
 	struct value value;
 	bool more = true;
-	if (turn_makes_order(turn, storage->shard))
+	if (turn_makes_order(turn, storage->shard, TABLE_PART))
 		return true;
 	storage_list_open(&list, storage, &range);
 	struct turn_mark mark = turn_mark(turn);

@@ -299,7 +299,7 @@ static bool is_enough(const struct scan *scan, const struct turn *turn)
 bool scan_step(struct scan *scan, struct turn *turn, struct slice prefix)
 {
 	if (scan->shard == turn->shard && !is_enough(scan, turn)) {
-		if (turn_makes_order(turn, turn->shard))
+		if (turn_makes_order(turn, turn->shard, (enum table)prefix.data[0]))
 			return true;
 		struct walk walk = { .scan = scan, .turn = turn, .prefix = prefix };
 		put_behind(&walk.end, prefix);

@@ -14,8 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define ORDER_ENTRIES  16384 /* put in order by one turn: some milliseconds */
-#define WORD_BYTES_MAX 32    /* of one that an error shows */
+#define WORD_BYTES_MAX 32 /* of one that an error shows */
 
 uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 {
@@ -126,12 +125,18 @@ bool turn_pauses(struct turn *turn)
 	return true;
 }
 
-bool turn_makes_order(struct turn *turn, uint16_t shard)
+bool turn_makes_order(struct turn *turn, uint16_t shard, enum table table)
 {
-	if (store_order(turn->stores[shard], ORDER_ENTRIES))
+	if (store_order(turn->stores[shard], table, LIMIT_TURN_ORDER))
 		return false;
 	turn_continue_here(turn);
 	return true;
+}
+
+bool turn_makes_long_order(struct turn *turn, uint16_t shard, enum table table)
+{
+	return store_unordered(turn->stores[shard], table) > LIMIT_TURN_ORDER &&
+		turn_makes_order(turn, shard, table);
 }
 
 struct turn_mark turn_mark(struct turn *turn)

@@ -78,10 +78,12 @@ void turn_continue_here(struct turn *turn);
  * always taken. */
 bool turn_pauses(struct turn *turn);
 
-/* Asked before a handler opens a cursor, if it may return: true when so much has been written to
- * the shard since somebody did that making the order would take long; the turn has made some of it
- * and pauses. */
-bool turn_makes_order(struct turn *turn, uint16_t shard);
+/* Asked before a handler opens a cursor on a table, if it may return: true when so much has been
+ * written to it on the shard since somebody did that making the order would take long; the turn has
+ * made some of it and pauses. */
+bool turn_makes_order(struct turn *turn, uint16_t shard, enum table table);
+/* The same for who may not open one: what would not take long is left. */
+bool turn_makes_long_order(struct turn *turn, uint16_t shard, enum table table);
 
 /* Where a handler stands that goes through its arguments from turn to turn. */
 struct progress {

@@ -525,7 +525,7 @@ bool session_walk_user(struct turn *turn, struct user_walk *walk, struct slice u
 	struct gathered names[USER_STRETCH];
 	size_t left = USER_STRETCH;
 	while (walk->shard < turn->shard_total) {
-		if (turn_makes_order(turn, walk->shard))
+		if (turn_makes_order(turn, walk->shard, TABLE_SESSION_USER))
 			return false;
 		size_t count = gather(turn, walk, user, names, left);
 		for (size_t i = 0; i < count; i++) {

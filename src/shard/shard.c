@@ -389,7 +389,8 @@ static void go_on_at(const struct engine *engine, struct request *request)
 	request->shard_count = engine->shard_count;
 }
 
-/* A walk that has written asks for admission before its next turn, as a client's next command would. */
+/* A walk that has written asks for admission before its next turn, as a client's next command does.
+ */
 static bool is_held_back(const struct engine *engine, const struct request *request)
 {
 	return request->wrote && engine_admission(engine) == GATE_BUSY;

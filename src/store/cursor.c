@@ -137,8 +137,9 @@ static struct slice seek_entry(
 	struct overlay *overlay = layer == LAYER_ACTIVE ? layers->active : layers->frozen;
 	if (overlay == NULL)
 		return slice_of(NULL, 0);
-	const struct overlay_entry *entry = cursor->reverse ? overlay_seek_before(overlay, from)
-							    : overlay_seek(overlay, from, after);
+	const struct overlay_entry *entry = cursor->reverse
+		? overlay_seek_before(overlay, from, cursor->start)
+		: overlay_seek(overlay, from, after, cursor->end);
 	cursor->entries[layer - LAYER_ACTIVE] = entry;
 	return entry ? entry->key : slice_of(NULL, 0);
 }

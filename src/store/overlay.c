@@ -5,9 +5,11 @@
  *            when all 64 bits of the hash agree, so a look-up costs one miss here and one there
  *   arena    each entry with its key and first value in one piece, later values where they fit
  *   blocks   the entries in order of creation, in blocks of doubling size: growth moves nothing
- *   runs     sorted arrays of entries, each at least twice as long as the next (a binary counter).
- *            Entries created since the last seek stand in no run; a seek sorts them into one and
- *            merges. Keys never change and entries never go, so a run stays right for ever
+ *   orders   one a table, which is what the first byte of keys tells: who lists one table does not
+ *            pay for what was written to others. Its runs are sorted arrays of entries, each at
+ *            least twice as long as the next (a binary counter). Entries created since the last
+ *            seek stand in a list; a seek sorts them into a run and merges. Keys never change and
+ *            entries never go, so a run stays right for ever
  *   heap     (time, entry), smallest time first. An entry's heaped_ms names the item that counts:
  *            an earlier expiry adds an item and makes the older one stale, a later expiry adds
  *            none: the item is pushed back when it comes up
@@ -50,6 +52,17 @@ struct due {
 	struct overlay_entry *entry;
 };
 
+struct order {
+	struct overlay_entry *unordered_first;
+	struct overlay_entry *unordered_last;
+	size_t unordered;
+	struct run *runs;
+	size_t run_count;
+};
+
+/* Tables have small numbers; whatever comes behind them shares the last order. */
+#define ORDERS 17
+
 struct overlay {
 	struct arena arena;
 	struct slot *slots;
@@ -57,9 +70,7 @@ struct overlay {
 	struct overlay_entry ***blocks;
 	size_t count;
 	size_t bytes; /* of slots, blocks, runs and heap */
-	struct run *runs;
-	size_t run_count;
-	size_t run_entries; /* the first so many entries stand in runs */
+	struct order *orders; /* ORDERS of them */
 	struct due *heap;
 	size_t heap_count;
 	size_t heap_capacity;
@@ -71,8 +82,10 @@ static void entry_set_value(
 	struct overlay *overlay, struct overlay_entry *entry, struct slice value);
 static void heap_push(struct overlay *overlay, struct overlay_entry *entry);
 static void heap_pop(struct overlay *overlay);
-static struct overlay_entry **sort_range(const struct overlay *overlay, size_t from, size_t to);
-static size_t run_seek(const struct run *run, struct slice key, bool after);
+static void sort(struct overlay_entry **entries, size_t count);
+static void order_make(struct overlay *overlay, struct order *order, size_t most);
+static struct overlay_entry *order_seek(const struct order *order, struct slice key, bool after);
+static struct overlay_entry *order_seek_before(const struct order *order, struct slice key);
 
 struct overlay *overlay_new(void)
 {
@@ -102,10 +115,13 @@ void overlay_free(struct overlay **overlay_pointer)
 		for (unsigned block = 0; block <= last; block++)
 			memory_free(overlay->blocks[block]);
 	}
-	for (size_t i = 0; i < overlay->run_count; i++)
-		memory_free(overlay->runs[i].entries);
+	for (unsigned i = 0; overlay->orders && i < ORDERS; i++) {
+		for (size_t run = 0; run < overlay->orders[i].run_count; run++)
+			memory_free(overlay->orders[i].runs[run].entries);
+		memory_free(overlay->orders[i].runs);
+	}
+	memory_free(overlay->orders);
 	memory_free(overlay->blocks);
-	memory_free(overlay->runs);
 	memory_free(overlay->heap);
 	memory_free(overlay->slots);
 	arena_fini(&overlay->arena);
@@ -182,40 +198,78 @@ struct overlay_entry *overlay_at(struct overlay *overlay, size_t i)
 	return entry_at(overlay, i);
 }
 
-struct overlay_entry *overlay_seek(struct overlay *overlay, struct slice key, bool after)
+static int order_number(uint8_t table)
 {
-	overlay_order(overlay, SIZE_MAX);
-	struct overlay_entry *best = NULL;
-	for (size_t i = 0; i < overlay->run_count; i++) {
-		const struct run *run = &overlay->runs[i];
-		size_t at = run_seek(run, key, after);
-		if (at == run->count)
-			continue;
-		if (best == NULL || slice_compare(run->entries[at]->key, best->key) < 0)
-			best = run->entries[at];
-	}
-	return best;
+	return table < ORDERS - 1 ? table : ORDERS - 1;
 }
 
-struct overlay_entry *overlay_seek_before(struct overlay *overlay, struct slice key)
+bool overlay_order(struct overlay *overlay, uint8_t table, size_t most)
 {
-	overlay_order(overlay, SIZE_MAX);
-	struct overlay_entry *best = NULL;
-	for (size_t i = 0; i < overlay->run_count; i++) {
-		const struct run *run = &overlay->runs[i];
-		size_t at = run_seek(run, key, false);
-		if (at == 0)
-			continue;
-		if (best == NULL || slice_compare(run->entries[at - 1]->key, best->key) > 0)
-			best = run->entries[at - 1];
+	if (overlay->count == 0)
+		return true;
+	struct order *order = &overlay->orders[order_number(table)];
+	order_make(overlay, order, most);
+	return order->unordered == 0;
+}
+
+size_t overlay_unordered(const struct overlay *overlay, uint8_t table)
+{
+	return overlay->count ? overlay->orders[order_number(table)].unordered : 0;
+}
+
+/* Of the keys from `key` on. */
+static int first_order(struct slice key)
+{
+	return key.size ? order_number((uint8_t)key.data[0]) : 0;
+}
+
+/* Of the keys before `end`. */
+static int last_order(struct slice end)
+{
+	if (end.size == 0)
+		return -1;
+	int number = order_number((uint8_t)end.data[0]);
+	/* Nothing of a table stands before its number alone. */
+	return end.size == 1 && number < ORDERS - 1 ? number - 1 : number;
+}
+
+struct overlay_entry *overlay_seek(
+	struct overlay *overlay, struct slice key, bool after, struct slice end)
+{
+	struct overlay_entry *found = NULL;
+	int last = end.data ? last_order(end) : ORDERS - 1;
+	if (overlay->count == 0)
+		return NULL;
+	for (int i = first_order(key); i <= last && found == NULL; i++) {
+		order_make(overlay, &overlay->orders[i], SIZE_MAX);
+		found = order_seek(&overlay->orders[i], key, after);
 	}
-	return best;
+	return found;
+}
+
+struct overlay_entry *overlay_seek_before(
+	struct overlay *overlay, struct slice key, struct slice start)
+{
+	struct overlay_entry *found = NULL;
+	int last = first_order(start);
+	if (overlay->count == 0)
+		return NULL;
+	for (int i = last_order(key); i >= last && found == NULL; i--) {
+		order_make(overlay, &overlay->orders[i], SIZE_MAX);
+		found = order_seek_before(&overlay->orders[i], key);
+	}
+	return found;
 }
 
 struct overlay_entry **overlay_sorted(const struct overlay *overlay, size_t *count)
 {
+	struct overlay_entry **entries =
+		memory_alloc(overlay->count * sizeof(struct overlay_entry *));
+	for (size_t i = 0; i < overlay->count; i++)
+		entries[i] = entry_at(overlay, i);
+	sort(entries, overlay->count);
 	*count = overlay->count;
-	return sort_range(overlay, 0, overlay->count);
+	return entries;
 }
 
 struct overlay_entry *overlay_next_due(struct overlay *overlay, int64_t now_ms)
@@ -305,6 +359,16 @@ static struct overlay_entry *entry_new(
 		at = (at + 1) & mask;
 	overlay->slots[at] = (struct slot){ .hash = hash, .entry = entry };
 	blocks_append(overlay, entry);
+	if (overlay->orders == NULL) {
+		overlay->orders = memory_zeroed(ORDERS * sizeof(*overlay->orders));
+		overlay->bytes += ORDERS * sizeof(*overlay->orders);
+	}
+	struct order *order = &overlay->orders[first_order(entry->key)];
+	if (order->unordered++ == 0)
+		order->unordered_first = entry;
+	else
+		order->unordered_last->unordered_next = entry;
+	order->unordered_last = entry;
 	return entry;
 }
 
@@ -389,17 +453,15 @@ static uint64_t sort_bytes(struct slice key, size_t shared)
 	return be64toh(big_endian);
 }
 
-/* A new array of the entries `from` to `to` in order of creation, sorted by key. */
-static struct overlay_entry **sort_range(const struct overlay *overlay, size_t from, size_t to)
+/* By key. */
+static void sort(struct overlay_entry **entries, size_t count)
 {
-	size_t count = to - from;
-	struct overlay_entry **entries = memory_alloc(count * sizeof(struct overlay_entry *));
 	if (count == 0)
-		return entries;
-	struct slice first = entry_at(overlay, from)->key;
+		return;
+	struct slice first = entries[0]->key;
 	size_t shared = first.size;
-	for (size_t i = from + 1; i < to; i++) {
-		struct slice key = entry_at(overlay, i)->key;
+	for (size_t i = 1; i < count; i++) {
+		struct slice key = entries[i]->key;
 		size_t same = 0;
 		while (same < shared && same < key.size && key.data[same] == first.data[same])
 			same++;
@@ -407,15 +469,13 @@ static struct overlay_entry **sort_range(const struct overlay *overlay, size_t f
 	}
 	struct sort_item *items = memory_alloc(count * sizeof(*items));
 	for (size_t i = 0; i < count; i++) {
-		struct overlay_entry *entry = entry_at(overlay, from + i);
-		items[i].bytes = sort_bytes(entry->key, shared);
-		items[i].entry = entry;
+		items[i].bytes = sort_bytes(entries[i]->key, shared);
+		items[i].entry = entries[i];
 	}
 	qsort(items, count, sizeof(*items), compare_items);
 	for (size_t i = 0; i < count; i++)
 		entries[i] = items[i].entry;
 	memory_free(items);
-	return entries;
 }
 
 static struct run run_merge(struct run a, struct run b)
@@ -433,30 +493,28 @@ static struct run run_merge(struct run a, struct run b)
 	return merged;
 }
 
-/* Brings the next `count` entries into a run. */
-static void add_run(struct overlay *overlay, size_t count)
+/* Brings the next entries, `most` of them, into a run. */
+static void order_make(struct overlay *overlay, struct order *order, size_t most)
 {
-	size_t first = overlay->run_entries;
-	overlay->runs =
-		memory_resize(overlay->runs, (overlay->run_count + 1) * sizeof(*overlay->runs));
-	struct run *top = &overlay->runs[overlay->run_count++];
+	size_t count = order->unordered < most ? order->unordered : most;
+	if (count == 0)
+		return;
+	order->runs = memory_resize(order->runs, (order->run_count + 1) * sizeof(*order->runs));
+	struct run *top = &order->runs[order->run_count++];
 	top->count = count;
-	top->entries = sort_range(overlay, first, first + count);
+	top->entries = memory_alloc(count * sizeof(struct overlay_entry *));
+	for (size_t i = 0; i < count; i++) {
+		top->entries[i] = order->unordered_first;
+		order->unordered_first = order->unordered_first->unordered_next;
+	}
+	order->unordered -= count;
+	sort(top->entries, count);
 	overlay->bytes += count * sizeof(struct overlay_entry *);
-	overlay->run_entries += count;
-	while (overlay->run_count > 1 && top[-1].count < 2 * top->count) {
+	while (order->run_count > 1 && top[-1].count < 2 * top->count) {
 		top[-1] = run_merge(top[-1], *top);
 		top--;
-		overlay->run_count--;
+		order->run_count--;
 	}
-}
-
-bool overlay_order(struct overlay *overlay, size_t most)
-{
-	size_t left = overlay->count - overlay->run_entries;
-	if (left > 0 && most > 0)
-		add_run(overlay, left < most ? left : most);
-	return overlay->run_entries == overlay->count;
 }
 
 /* The first position with a key >= `key` (> when `after`); the count when there is none. */
@@ -472,4 +530,32 @@ static size_t run_seek(const struct run *run, struct slice key, bool after)
 			high = middle;
 	}
 	return low;
+}
+
+static struct overlay_entry *order_seek(const struct order *order, struct slice key, bool after)
+{
+	struct overlay_entry *best = NULL;
+	for (size_t i = 0; i < order->run_count; i++) {
+		const struct run *run = &order->runs[i];
+		size_t at = run_seek(run, key, after);
+		if (at == run->count)
+			continue;
+		if (best == NULL || slice_compare(run->entries[at]->key, best->key) < 0)
+			best = run->entries[at];
+	}
+	return best;
+}
+
+static struct overlay_entry *order_seek_before(const struct order *order, struct slice key)
+{
+	struct overlay_entry *best = NULL;
+	for (size_t i = 0; i < order->run_count; i++) {
+		const struct run *run = &order->runs[i];
+		size_t at = run_seek(run, key, false);
+		if (at == 0)
+			continue;
+		if (best == NULL || slice_compare(run->entries[at - 1]->key, best->key) > 0)
+			best = run->entries[at - 1];
+	}
+	return best;
 }

@@ -30,6 +30,7 @@ struct overlay_entry {
 	 */
 	uint8_t below;     /* what the layers below hold for the key: enum overlay_below */
 	int64_t heaped_ms; /* the time that counts in the expiry heap; 0: none */
+	struct overlay_entry *unordered_next;
 };
 
 enum overlay_below {
@@ -60,15 +61,21 @@ size_t overlay_count(const struct overlay *overlay);
 /* In order of creation, 0 <= i < overlay_count. */
 struct overlay_entry *overlay_at(struct overlay *overlay, size_t i);
 
-/* Makes the order of so many of the entries that have none yet. True when all have one. For the
- * shard's turns. */
-bool overlay_order(struct overlay *overlay, size_t most);
+/* Makes the order of so many of a table's entries that have none yet (a table: the keys that begin
+ * with this byte). True when all have one. For the shard's turns. */
+bool overlay_order(struct overlay *overlay, uint8_t table, size_t most);
+/* How many have none. */
+size_t overlay_unordered(const struct overlay *overlay, uint8_t table);
 
-/* Ordered access for the shard's turns (makes the order when asked; amortised O(log n) an insert).
- * The entry with the smallest key >= `key`, or > `key` when `after`; NULL at the end. */
-struct overlay_entry *overlay_seek(struct overlay *overlay, struct slice key, bool after);
-/* The entry with the largest key < `key`; NULL at the start. */
-struct overlay_entry *overlay_seek_before(struct overlay *overlay, struct slice key);
+/* Ordered access for the shard's turns (makes the order of the tables it looks at; amortised
+ * O(log n) an insert). The entry with the smallest key >= `key`, or > `key` when `after`; NULL at
+ * the end. Those of tables wholly behind `end` (data NULL: none is) are not looked for. */
+struct overlay_entry *overlay_seek(
+	struct overlay *overlay, struct slice key, bool after, struct slice end);
+/* The entry with the largest key < `key`; NULL at the start. Those of tables wholly before `start`
+ * are not looked for. */
+struct overlay_entry *overlay_seek_before(
+	struct overlay *overlay, struct slice key, struct slice start);
 
 /* A new array of all entries sorted by key, for the checkpoint thread: reads a frozen overlay
  * without touching what turns use. Freed with memory_free. */

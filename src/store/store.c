@@ -209,11 +209,18 @@ bool store_settle(struct store *store, size_t most)
 		store->active_sums.resolved == overlay_count(layers->active);
 }
 
-bool store_order(struct store *store, size_t most)
+bool store_order(struct store *store, enum table table, size_t most)
 {
 	struct store_layers *layers = &store->layers;
-	return (layers->frozen == NULL || overlay_order(layers->frozen, most)) &&
-		overlay_order(layers->active, most);
+	return (layers->frozen == NULL || overlay_order(layers->frozen, (uint8_t)table, most)) &&
+		overlay_order(layers->active, (uint8_t)table, most);
+}
+
+size_t store_unordered(const struct store *store, enum table table)
+{
+	const struct store_layers *layers = &store->layers;
+	return overlay_unordered(layers->active, (uint8_t)table) +
+		(layers->frozen ? overlay_unordered(layers->frozen, (uint8_t)table) : 0);
 }
 
 void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring)

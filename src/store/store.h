@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "holdfast/limits.h"
 #include "store/changes.h"
+#include "store/key.h"
 #include "store/overlay.h"
 #include "store/tree.h"
 #include "store/value.h"
@@ -42,9 +43,11 @@ uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn);
 /* Finds out of entries written since the last call whether they are new, which store_count needs to
  * know: of `most` at a time. True when all are settled. */
 bool store_settle(struct store *store, size_t most);
-/* Makes the order that cursors walk of so many of the entries written since the last call or
- * cursor. True when all have one: a cursor that is opened now does not sort. */
-bool store_order(struct store *store, size_t most);
+/* Makes the order that cursors walk of so many of a table's entries written since the last call or
+ * cursor. True when all have one: a cursor that is opened on it now does not sort. */
+bool store_order(struct store *store, enum table table, size_t most);
+/* How many have none. */
+size_t store_unordered(const struct store *store, enum table table);
 /* Keys (expired ones that still stand included) and those with an expiry. Settles what is not. */
 void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expiring);
 

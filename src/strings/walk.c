@@ -144,7 +144,7 @@ void keys_randomkey(struct turn *turn)
 			return;
 		}
 	}
-	if (turn_makes_order(turn, turn->shard))
+	if (turn_makes_order(turn, turn->shard, TABLE_STRING))
 		return;
 	if (random_in(turn, walk->hash, HASH_END) || random_in(turn, 0, walk->hash))
 		return;

@@ -61,8 +61,8 @@ static void costs_little_while_it_holds_nothing(void **state)
 	assert_true(overlay_bytes(overlay) < 200);
 	assert_int_equal(overlay_count(overlay), 0);
 	assert_null(overlay_find(overlay, slice_text("k")));
-	assert_null(overlay_seek(overlay, slice_text(""), false));
-	assert_null(overlay_seek_before(overlay, slice_text("z")));
+	assert_null(overlay_seek(overlay, slice_text(""), false, slice_of(NULL, 0)));
+	assert_null(overlay_seek_before(overlay, slice_text("z"), slice_text("")));
 	assert_null(overlay_next_due(overlay, INT64_MAX));
 	size_t count = 1;
 	memory_free(overlay_sorted(overlay, &count));
@@ -166,8 +166,10 @@ static struct model *model_new(uint64_t seed)
 	random_seed(&model->random, seed);
 	for (int i = 0; i < KEYS; i++) {
 		uint64_t tail = random_below(&model->random, 1u << 20);
+		static const char *const starts[] = { "p", "prefix", "\001", "\002", "\002x",
+			"\017", "\020", "\xff" };
 		snprintf(model->keys[i].key, sizeof(model->keys[i].key), "%s%d-%x",
-			i % 3 ? "p" : "prefix", i, (unsigned)tail);
+			starts[i % (sizeof(starts) / sizeof(starts[0]))], i, (unsigned)tail);
 	}
 	return model;
 }
@@ -240,22 +242,24 @@ static void check_seeks(struct overlay *overlay, struct model *model)
 {
 	const struct model_key *sorted[KEYS];
 	size_t count = model_sorted(model, sorted);
-	overlay_order(overlay, random_below(&model->random, 4));
+	overlay_order(overlay, (uint8_t)random_below(&model->random, 20),
+		random_below(&model->random, 4));
 	for (int i = 0; i < 5; i++) {
 		const char *probe = model->keys[random_below(&model->random, KEYS)].key;
 		size_t at = 0;
 		while (at < count && strcmp(sorted[at]->key, probe) < 0)
 			at++;
 		bool exact = at < count && strcmp(sorted[at]->key, probe) == 0;
-		struct overlay_entry *entry = overlay_seek(overlay, slice_text(probe), false);
+		struct overlay_entry *entry =
+			overlay_seek(overlay, slice_text(probe), false, slice_of(NULL, 0));
 		assert_int_equal(entry != NULL, at < count);
 		if (entry)
 			check_entry(entry, sorted[at]);
-		entry = overlay_seek(overlay, slice_text(probe), true);
+		entry = overlay_seek(overlay, slice_text(probe), true, slice_of(NULL, 0));
 		assert_int_equal(entry != NULL, at + exact < count);
 		if (entry)
 			check_entry(entry, sorted[at + exact]);
-		entry = overlay_seek_before(overlay, slice_text(probe));
+		entry = overlay_seek_before(overlay, slice_text(probe), slice_text(""));
 		assert_int_equal(entry != NULL, at > 0);
 		if (entry)
 			check_entry(entry, sorted[at - 1]);
@@ -374,7 +378,8 @@ static void lets_a_checkpoint_read_while_turns_look_things_up(void **state)
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(key, sizeof(key), "%04d", i);
 		struct overlay_entry *entry = overlay_find(overlay, slice_text(key));
-		assert_ptr_equal(overlay_seek(overlay, slice_text(key), false), entry);
+		assert_ptr_equal(
+			overlay_seek(overlay, slice_text(key), false, slice_of(NULL, 0)), entry);
 		entry->below = OVERLAY_BELOW_ABSENT;
 		while (overlay_next_due(overlay, i + 1))
 			due++;
@@ -393,26 +398,57 @@ static void the_order_is_made_in_parts(void **state)
 	enum { COUNT = 1000 };
 	struct overlay *overlay = overlay_new();
 	char key[16];
-	assert_true(overlay_order(overlay, 0));
+	assert_true(overlay_order(overlay, 'k', 0));
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(key, sizeof(key), "%05d", (i * 7919) % COUNT);
 		put(overlay, key, slice_text("v"), 0);
 	}
 	int parts = 1;
-	for (; !overlay_order(overlay, 300); parts++)
+	for (; !overlay_order(overlay, 'k', 300); parts++)
 		;
 	assert_int_equal(parts, 4);
-	assert_true(overlay_order(overlay, 1));
+	assert_true(overlay_order(overlay, 'k', 1));
 	size_t bytes = overlay_bytes(overlay);
-	struct overlay_entry *entry = overlay_seek(overlay, slice_text(""), false);
+	struct overlay_entry *entry =
+		overlay_seek(overlay, slice_text(""), false, slice_of(NULL, 0));
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(key, sizeof(key), "%05d", i);
 		assert_true(slice_equal(entry->key, slice_text(key)));
-		entry = overlay_seek(overlay, entry->key, true);
+		entry = overlay_seek(overlay, entry->key, true, slice_of(NULL, 0));
 	}
 	assert_null(entry);
 	/* Nothing was left for the seeks. */
 	assert_int_equal(overlay_bytes(overlay), bytes);
+	overlay_free(&overlay);
+}
+
+static void who_seeks_in_a_table_puts_no_other_in_order(void **state)
+{
+	(void)state;
+	struct overlay *overlay = overlay_new();
+	const struct slice none = { 0 };
+	for (int i = 0; i < 100; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "%c%02d", 1 + i % 3, i);
+		put(overlay, key, slice_text("v"), 0);
+	}
+	struct overlay_entry *entry =
+		overlay_seek(overlay, slice_text("\002"), false, slice_text("\003"));
+	assert_true(slice_equal(entry->key, slice_text("\00201")));
+	entry = overlay_seek(overlay, slice_text("\00297"), false, slice_text("\003"));
+	assert_null(overlay_seek(overlay, entry->key, true, slice_text("\003")));
+	entry = overlay_seek_before(overlay, slice_text("\003"), slice_text("\002"));
+	assert_true(slice_equal(entry->key, slice_text("\00297")));
+	assert_null(overlay_seek_before(overlay, slice_text("\00201"), slice_text("\002")));
+	assert_int_equal(overlay_unordered(overlay, 1), 34);
+	assert_int_equal(overlay_unordered(overlay, 2), 0);
+	assert_int_equal(overlay_unordered(overlay, 3), 33);
+	/* Without such a bound it goes on into the next. */
+	entry = overlay_seek(overlay, slice_text("\00297"), true, none);
+	assert_true(slice_equal(entry->key, slice_text("\00302")));
+	entry = overlay_seek_before(overlay, slice_text("\00201"), none);
+	assert_true(slice_equal(entry->key, slice_text("\00199")));
+	assert_int_equal(overlay_unordered(overlay, 1), 0);
 	overlay_free(&overlay);
 }
 
@@ -425,11 +461,13 @@ static void walks_in_order_while_keys_arrive(void **state)
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(key, sizeof(key), "%05d", (i * 7919) % COUNT);
 		struct overlay_entry *entry = put(overlay, key, slice_text("v"), 0);
-		assert_ptr_equal(overlay_seek(overlay, slice_text(key), false), entry);
+		assert_ptr_equal(
+			overlay_seek(overlay, slice_text(key), false, slice_of(NULL, 0)), entry);
 	}
 	int walked = 0;
-	struct overlay_entry *entry = overlay_seek(overlay, slice_text(""), false);
-	for (; entry; entry = overlay_seek(overlay, entry->key, true)) {
+	struct overlay_entry *entry =
+		overlay_seek(overlay, slice_text(""), false, slice_of(NULL, 0));
+	for (; entry; entry = overlay_seek(overlay, entry->key, true, slice_of(NULL, 0))) {
 		snprintf(key, sizeof(key), "%05d", walked++);
 		assert_true(slice_equal(entry->key, slice_text(key)));
 	}
@@ -450,6 +488,7 @@ int main(void)
 		cmocka_unit_test(gives_entries_in_order_of_creation),
 		cmocka_unit_test(lets_a_checkpoint_read_while_turns_look_things_up),
 		cmocka_unit_test(the_order_is_made_in_parts),
+		cmocka_unit_test(who_seeks_in_a_table_puts_no_other_in_order),
 		cmocka_unit_test(walks_in_order_while_keys_arrive),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
