@@ -40,7 +40,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 static int on_commit(void *context);
 static void on_wake(void *context);
 static void on_done(void *context, struct request *request);
-static void abandon_requests(struct engine *engine);
+static void abandon(struct engine_rig *rig, struct request *list);
 static struct engine_ticket *send_words(
 	struct engine_rig *rig, uint16_t port, const struct command *command, va_list list);
 
@@ -79,7 +79,22 @@ void engine_rig_fini(struct engine_rig *rig)
 	assert(!failed);
 }
 
+void engine_rig_new_disk(struct engine_rig *rig, uint64_t seed)
+{
+	assert(rig->engine == NULL);
+	sim_disk_free(&rig->disk);
+	rig->disk = sim_disk_new(seed);
+}
+
 int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops)
+{
+	int result = engine_rig_recover(rig, workers, loops);
+	if (result == 0)
+		gate_keeper_step(rig->engine->gate); /* as the keeper does first of all */
+	return result;
+}
+
+int engine_rig_recover(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 {
 	assert(rig->engine == NULL && loops <= ENGINE_RIG_PORTS_MAX);
 	struct engine_options options = {
@@ -106,17 +121,27 @@ int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 		rig->engine->ports[i].context = &rig->engine->ports[i];
 	}
 	tree_set_commit_fault(rig->engine->tree, on_commit, rig);
-	gate_keeper_step(rig->engine->gate); /* as the keeper does first of all */
 	return 0;
+}
+
+void engine_rig_abandon(struct engine_rig *rig)
+{
+	struct engine *engine = rig->engine;
+	for (uint16_t port = 0; port < engine->port_count; port++)
+		abandon(rig, mailbox_take_all(&engine->ports[port].mailbox));
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		abandon(rig, engine->shards[i].waiting.first);
+		engine->shards[i].waiting = (struct request_list){ 0 };
+	}
+	rig->outstanding = 0;
 }
 
 void engine_rig_close(struct engine_rig *rig)
 {
 	if (rig->engine == NULL)
 		return;
-	abandon_requests(rig->engine);
+	engine_rig_abandon(rig);
 	engine_close(&rig->engine);
-	rig->outstanding = 0;
 }
 
 void engine_rig_crash(struct engine_rig *rig)
@@ -279,23 +304,15 @@ static void on_done(void *context, struct request *request)
 		rig->on_done(ticket);
 }
 
-static void abandon(struct engine *engine, struct request *list)
+static void abandon(struct engine_rig *rig, struct request *list)
 {
 	while (list) {
 		struct request *request = list;
 		list = request->next;
+		if (rig->on_abandon)
+			rig->on_abandon(rig, request);
 		request->stage = REQUEST_DONE;
-		request_put(&engine->ports[0].pool, &request);
-	}
-}
-
-static void abandon_requests(struct engine *engine)
-{
-	for (uint16_t port = 0; port < engine->port_count; port++)
-		abandon(engine, mailbox_take_all(&engine->ports[port].mailbox));
-	for (uint16_t i = 0; i < engine->shard_count; i++) {
-		abandon(engine, engine->shards[i].waiting.first);
-		engine->shards[i].waiting = (struct request_list){ 0 };
+		request_put(&rig->engine->ports[0].pool, &request);
 	}
 }
 

@@ -50,6 +50,8 @@ struct engine_rig {
 	uint32_t client;
 	/* called when a ticket is done, on its port's thread; NULL: nothing is */
 	void (*on_done)(struct engine_ticket *ticket);
+	/* called for each request that engine_rig_abandon throws away; NULL: nothing is */
+	void (*on_abandon)(struct engine_rig *rig, struct request *request);
 
 	/* of the engine that is open */
 	struct engine *engine;
@@ -72,10 +74,17 @@ struct engine_rig {
 void engine_rig_init(struct engine_rig *rig, uint16_t shards);
 /* Closes, and removes the directory. */
 void engine_rig_fini(struct engine_rig *rig);
+/* An empty disk in place of the rig's, which behaves by this seed. No engine is open. */
+void engine_rig_new_disk(struct engine_rig *rig, uint64_t seed);
 
 /* Opens an engine on what the disk holds. `loops` - `workers` of its ports own no shard. The result
  * of engine_open. */
 int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops);
+/* The same without the keeper's first step: the log has no segments in store yet. */
+int engine_rig_recover(struct engine_rig *rig, uint16_t workers, uint16_t loops);
+/* Throws away what is under way, as closing does. The engine stays open for those who stand on it
+ * and have to go before it. */
+void engine_rig_abandon(struct engine_rig *rig);
 /* Closes without a checkpoint; what is under way is thrown away. */
 void engine_rig_close(struct engine_rig *rig);
 /* The machine loses power: what was not synced may be lost. The engine is closed. */
