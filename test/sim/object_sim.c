@@ -1,43 +1,27 @@
 /*
- * object_sim: durable objects on one thread, with a simulated disk, clock and network: an engine
- * with one to three workers and the objects of each; random commands of clients, random order of
- * steps, crashes at any disk operation and between any two steps, full disks, failing commits.
+ * object_sim: durable objects in the simulated world (world.h), with a simulated network: each
+ * worker has its objects, clients send random commands, fetches end as they please.
  *
  * What is checked, and where:
  *   object_watch   who may be in an object; what a job begins with and when; what a fetch depends
- * on object_client  replies object_check   after each crash, now and then, and at the end: every
- * object is as the model has it, whole turns up to one record; the index of what is due agrees here
- * a reply leaves only when what it tells of is released, and that is there after any crash; when
- * all is let run nothing stays behind, and nothing that was due has not run
- *
- *   test_object_sim [--seeds N] [--first N] [--seed N] [--leaks] [--verbose]
- *
- * Every choice follows from the seed: `--seed N` repeats a run exactly.
+ *                  on
+ *   object_client  replies
+ *   object_check   after each crash, now and then, and at the end: every object is as the model has
+ *                  it, whole turns up to one record; the index of what is due agrees
+ *   here           when all is let run nothing stays behind, and nothing that was due has not run
  */
-#include "base/fault.h"
-#include "base/hash.h"
-#include "base/logline.h"
 #include "base/memory.h"
-#include "command/command.h"
 #include "object/runtime.h"
 #include "object/scheduler_private.h"
-#include "shard/checkpoint.h"
 #include "shard/shard.h"
 #include "sim/object_check.h"
 #include "sim/object_client.h"
 #include "sim/object_script.h"
-#include "support/sim_disk.h"
+#include "sim/world.h"
+#include "support/count.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__ /* slower: fewer, and others than the release build runs */
 #define SEED_FIRST  801
@@ -46,21 +30,17 @@
 #define SEED_FIRST  1
 #define SEEDS_USUAL 800
 #endif
-#define SEEDS_LONG    40000
-#define IN_FLIGHT_MAX 20
-#define STEPS         1200
+#define SEEDS_LONG 40000
 /* Enough for the longest step, soon used up by an endless one. */
 #define TURN_INSTRUCTIONS 300000
 #define ALARMS_MANY       100
-#define NEVER             ((uint64_t)1 << 62)
-#define VALUE_BYTES_MAX   (80 * 1024)
 /* Takes what one turn may write: some times MODEL_BULK keys. */
 #define SEGMENT_BYTES (512 << 10)
-#define MAP_BYTES     ((int64_t)1 << 30)
 /* Calls may not last longer: then they are broken off, which the model does not know. */
-#define CALL_MS_MAX   (LIMIT_CALL_LIFE_MS - 100000)
-#define SETTLE_ROUNDS 200000
-#define SETTLE_MS     2000 /* after which what was held back has begun */
+#define CALL_MS_MAX    (LIMIT_CALL_LIFE_MS - 100000)
+#define RUN_ROUNDS_MAX 200000
+#define HELD_BACK_MS   2000 /* after which what was held back has begun */
+#define LAST_REST_MS   200000
 
 struct answer {
 	struct answer *next;
@@ -69,104 +49,38 @@ struct answer {
 };
 
 struct worker {
+	struct object_sim *sim;
+	uint16_t port;
 	struct objects *objects;
 	int64_t wake_ms; /* when it asked to be run */
 	struct answer *answers;
 };
 
-struct sim {
-	uint64_t seed;
-	struct random random;
-	struct clock clock;
-	int64_t now_ms;
-	struct config config;
-	struct disk *disk;
-	char directory[256];
-	struct engine *engine;
+struct object_sim {
+	struct world world; /* stands first */
 	struct class_registry *registry;
-	struct worker workers[WATCH_WORKERS_MAX];
-	uint16_t worker_count;
-	uint16_t loops;
+	struct worker workers[WORLD_WORKERS_MAX];
 	struct model *model;
 	struct watch *watch;
 	struct client_host clients;
-	uint64_t acknowledged;      /* highest record that a released reply told of */
-	struct request *unreleased; /* done, behind the gate */
-	uint32_t in_flight;
-	bool commit_fails;
-	bool commit_dies;
-	uint64_t commands;
-	uint64_t crashes;
 };
 
-static struct sim *sim; /* of the callbacks that get no context */
-static jmp_buf crash_point;
-/* Of the tables and of the store: a seed must give the same run each time. */
-static const struct hash_secret secret = { 1, 2 };
-static bool verbose;
-static bool leaks; /* no faults, so that nothing may be left behind */
-
-/* LeakSanitizer asks: a fault leaves what was in flight behind, as a crash does. */
-int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
+static struct object_sim *sim_of(struct world *world)
 {
-	return !leaks;
+	return (struct object_sim *)world;
 }
 
-void wrong(const char *format, ...)
+static uint64_t below(struct object_sim *sim, uint64_t bound)
 {
-	va_list list;
-	va_start(list, format);
-	fprintf(stderr, "seed %llu: ", (unsigned long long)sim->seed);
-	vfprintf(stderr, format, list);
-	fprintf(stderr, "\n");
-	va_end(list);
-	abort();
+	return world_below(&sim->world, bound);
 }
 
-static bool chance(uint64_t one_in)
+static bool chance(struct object_sim *sim, uint64_t one_in)
 {
-	return random_below(&sim->random, one_in) == 0;
+	return world_chance(&sim->world, one_in);
 }
 
-/* --- seams ------------------------------------------------------------------------------------ */
-
-static int64_t sim_wall_ms(struct clock *clock)
-{
-	(void)clock;
-	return sim->now_ms;
-}
-
-static uint64_t sim_monotonic_ns(struct clock *clock)
-{
-	(void)clock;
-	return (uint64_t)sim->now_ms * 1000000;
-}
-
-static void on_fault(void)
-{
-	for (uint16_t i = 0; sim->engine && i < sim->engine->port_count; i++)
-		if (sim->engine->ports[i].in_turn)
-			wrong("a fault within a turn");
-	longjmp(crash_point, 1);
-}
-
-static int on_commit(void *context)
-{
-	(void)context;
-	if (sim->commit_dies) {
-		sim->commit_dies = false;
-		return -EIO;
-	}
-	if (sim->commit_fails)
-		return chance(3) ? (sim->commit_fails = false, 0) : -ENOSPC;
-	return 0;
-}
-
-static void no_wake(void *context)
-{
-	(void)context;
-}
+/* --- what the objects ask of their host ------------------------------------------------------- */
 
 static void on_wake_at(void *context, int64_t at_ms)
 {
@@ -177,24 +91,25 @@ static void on_wake_at(void *context, int64_t at_ms)
 static void on_fetch(void *context, struct fetch *fetch)
 {
 	struct worker *worker = context;
+	struct object_sim *sim = worker->sim;
 	struct answer *answer = memory_zeroed(sizeof(*answer));
 	watch_fetch(sim->watch, fetch);
 	buffer_init(&fetch->headers_in);
 	buffer_init(&fetch->body_in);
 	answer->fetch = fetch;
-	answer->at_ms = sim->now_ms +
-		(chance(2) ? 0 : (int64_t)random_below(&sim->random, (uint64_t)fetch->timeout_ms));
-	uint64_t choice = random_below(&sim->random, 4);
+	answer->at_ms = sim->world.rig.now_ms +
+		(chance(sim, 2) ? 0 : (int64_t)below(sim, (uint64_t)fetch->timeout_ms));
+	uint64_t choice = below(sim, 4);
 	fetch->status = 0;
 	if (choice < 2) {
-		fetch->status = 200 + (int)random_below(&sim->random, 300);
+		fetch->status = 200 + (int)below(sim, 300);
 		buffer_append_text(&fetch->headers_in, "server: sim\n");
 		buffer_append_text(&fetch->body_in, "answer");
 	} else if (choice == 2) {
 		snprintf(fetch->code, sizeof(fetch->code), "NETWORK");
 		snprintf(fetch->error, sizeof(fetch->error), "no way");
 	} else {
-		answer->at_ms = sim->now_ms + fetch->timeout_ms;
+		answer->at_ms = sim->world.rig.now_ms + fetch->timeout_ms;
 		snprintf(fetch->code, sizeof(fetch->code), "TIMEOUT");
 		snprintf(fetch->error, sizeof(fetch->error), "no answer");
 	}
@@ -217,301 +132,96 @@ static void on_cancel(void *context, struct fetch *fetch)
 
 /* --- clients ---------------------------------------------------------------------------------- */
 
-static void submit(struct request *request, uint16_t home)
+static bool choose(struct world *world, struct request *request)
 {
-	request->home = home;
-	sim->in_flight++;
-	sim->commands++;
-	engine_tick(sim->engine, home);
-	engine_submit(sim->engine, home, &request);
-}
-
-static void send_command(void)
-{
-	uint16_t home = (uint16_t)random_below(&sim->random, sim->loops);
-	if (sim->in_flight >= IN_FLIGHT_MAX || engine_admission(sim->engine) != GATE_OPEN)
-		return;
-	struct request *request = request_take(&sim->engine->ports[home].pool);
-	uint32_t class = (uint32_t)random_below(&sim->random, 2);
+	struct object_sim *sim = sim_of(world);
+	if (engine_admission(world->rig.engine) != GATE_OPEN)
+		return false;
+	uint32_t class = (uint32_t)below(sim, 2);
 	if (watch_class_version(sim->watch, class) == 0)
 		client_load_class(&sim->clients, request, class);
 	else
-		client_choose(&sim->clients, request, sim->now_ms);
-	submit(request, home);
+		client_choose(&sim->clients, request, world->rig.now_ms);
+	return true;
 }
 
-static void check_now(void)
+static void answered(struct world *world, const struct request *request)
 {
-	struct request *request = request_take(&sim->engine->ports[0].pool);
+	client_check(&sim_of(world)->clients, request);
+}
+
+static uint64_t depends(const struct request *request)
+{
+	return ((const struct client *)request->environment)->depends;
+}
+
+static void left(struct world *world, struct request *request)
+{
+	client_end(&sim_of(world)->clients, request);
+}
+
+/* A call that was under way may have been waiting for something: that is given up. */
+static void abandoned(struct world *world, struct request *request)
+{
+	(void)world;
+	if (call_of(request))
+		wait_forget(call_of(request));
+}
+
+/* --- checks ----------------------------------------------------------------------------------- */
+
+static void on_checked(struct request *request)
+{
+	struct object_sim *sim = request->told_context;
+	sim->world.in_flight--;
+	request_put(&sim->world.rig.engine->ports[0].pool, &request);
+}
+
+static void check_now(struct object_sim *sim)
+{
+	struct request *request = request_take(&sim->world.rig.engine->ports[0].pool);
 	request->command = &check_command;
 	request->state = sim->model;
-	submit(request, 0);
+	request->told = on_checked;
+	request->told_context = sim;
+	world_submit(&sim->world, &request, 0);
 }
 
-static void on_done(void *context, struct request *request)
+static void check_between_turns(struct world *world)
 {
-	(void)context;
-	if (request->environment == NULL) { /* a check, or expiry's own */
-		sim->in_flight -= request->command == &check_command;
-		request_put(&sim->engine->ports[request->home].pool, &request);
-		return;
-	}
-	client_check(&sim->clients, request);
-	sim->in_flight--;
-	request->order_next = sim->unreleased;
-	sim->unreleased = request;
+	watch_between_turns(sim_of(world)->watch);
 }
 
-static void release(void)
+static void check_due(
+	const struct object_sim *sim, uint32_t object, const char *what, int64_t due_ms)
 {
-	uint64_t released = gate_released(sim->engine->gate);
-	struct request **at = &sim->unreleased;
-	while (*at) {
-		struct request *request = *at;
-		const struct client *client = request->environment;
-		if (request->gate_lsn > released) {
-			at = &request->order_next;
-			continue;
-		}
-		if (client->depends > released)
-			wrong("%s: the reply leaves before record %llu is released",
-				request->command->name, (unsigned long long)client->depends);
-		if (client->depends > sim->acknowledged)
-			sim->acknowledged = client->depends;
-		*at = request->order_next;
-		client_end(&sim->clients, request);
-		request_put(&sim->engine->ports[request->home].pool, &request);
-	}
-}
-
-/* --- steps ------------------------------------------------------------------------------------ */
-
-static bool run_objects(struct worker *worker)
-{
-	uint16_t port = (uint16_t)(worker - sim->workers);
-	if (worker->wake_ms > sim->now_ms)
-		return false;
-	worker->wake_ms = INT64_MAX;
-	engine_tick(sim->engine, port);
-	objects_run(worker->objects);
-	return true;
-}
-
-static bool tell_released(struct worker *worker)
-{
-	struct port *port = &sim->engine->ports[worker - sim->workers];
-	if (!port->awaits_gate)
-		return false;
-	objects_released(worker->objects);
-	return !port->awaits_gate;
-}
-
-/* The first of those whose time has come. */
-static bool answer_fetch(struct worker *worker)
-{
-	struct answer **first = NULL;
-	for (struct answer **place = &worker->answers; *place; place = &(*place)->next)
-		if (first == NULL || (*place)->at_ms <= (*first)->at_ms)
-			first = place;
-	if (first == NULL || (*first)->at_ms > sim->now_ms)
-		return false;
-	struct answer *answer = *first;
-	struct fetch *fetch = answer->fetch;
-	char outcome[16];
-	*first = answer->next;
-	memory_free(answer);
-	if (fetch->status)
-		snprintf(outcome, sizeof(outcome), "%d", fetch->status);
-	else
-		snprintf(outcome, sizeof(outcome), "%s", fetch->code);
-	watch_fetched(sim->watch, fetch, outcome);
-	fetch->done(fetch);
-	return true;
-}
-
-static int64_t next_event_ms(void)
-{
-	int64_t next_ms = INT64_MAX;
-	for (uint16_t i = 0; i < sim->worker_count; i++) {
-		const struct worker *worker = &sim->workers[i];
-		if (worker->wake_ms < next_ms)
-			next_ms = worker->wake_ms;
-		for (const struct answer *answer = worker->answers; answer; answer = answer->next)
-			if (answer->at_ms < next_ms)
-				next_ms = answer->at_ms;
-	}
-	return next_ms;
-}
-
-/* To a moment at which something is to happen, or just near it, or anywhere. */
-static void pass_time(void)
-{
-	static const uint64_t spans_ms[] = { 2, 30, 500, 5000, 60000 };
-	int64_t next_ms = next_event_ms(), then_ms;
-	if (chance(2) && next_ms < INT64_MAX && next_ms > sim->now_ms)
-		then_ms = next_ms;
-	else
-		then_ms = sim->now_ms +
-			(int64_t)random_below(
-				&sim->random, spans_ms[random_below(&sim->random, 5)]);
-	int64_t oldest_ms = watch_oldest_ms(sim->watch);
-	if (oldest_ms == INT64_MAX || then_ms - oldest_ms < CALL_MS_MAX)
-		sim->now_ms = then_ms;
-}
-
-static struct worker *any_worker(void)
-{
-	return &sim->workers[random_below(&sim->random, sim->worker_count)];
-}
-
-static void step(void)
-{
-	switch (random_below(&sim->random, 24)) {
-	case 0:
-	case 1:
-		gate_step(sim->engine->gate);
-		break;
-	case 2:
-		gate_keeper_step(sim->engine->gate);
-		break;
-	case 3:
-		checkpoint_step(sim->engine->checkpoint);
-		break;
-	case 4:
-		engine_expire(sim->engine, (uint16_t)random_below(&sim->random, sim->worker_count));
-		break;
-	case 5:
-	case 6:
-		pass_time();
-		break;
-	case 7:
-	case 8:
-	case 9:
-		run_objects(any_worker());
-		break;
-	case 10:
-	case 11:
-		tell_released(any_worker());
-		break;
-	case 12:
-	case 13:
-		answer_fetch(any_worker());
-		break;
-	case 14:
-		if (chance(20))
-			check_now();
-		break;
-	case 15:
-	case 16:
-	case 17:
-	case 18:
-	case 19:
-		engine_deliver(sim->engine, (uint16_t)random_below(&sim->random, sim->loops));
-		break;
-	default:
-		send_command();
-	}
-	watch_between_turns(sim->watch);
-	release();
-}
-
-/* --- letting everything run ------------------------------------------------------------------- */
-
-static bool settle_round(void)
-{
-	bool moved = false;
-	for (uint16_t port = 0; port < sim->loops; port++)
-		moved |= engine_deliver(sim->engine, port) > 0;
-	moved |= checkpoint_step(sim->engine->checkpoint);
-	gate_keeper_step(sim->engine->gate);
-	moved |= gate_step(sim->engine->gate) > 0;
-	for (uint16_t i = 0; i < sim->worker_count; i++) {
-		struct worker *worker = &sim->workers[i];
-		moved |= tell_released(worker);
-		moved |= answer_fetch(worker);
-		moved |= run_objects(worker);
-	}
-	watch_between_turns(sim->watch);
-	release();
-	return moved;
-}
-
-static bool is_settled(void)
-{
-	return sim->in_flight == 0 && sim->unreleased == NULL && watch_calls(sim->watch) == 0;
-}
-
-static void say_stuck(void)
-{
-	wrong("%u requests and %u calls never came to their end", sim->in_flight,
-		watch_calls(sim->watch));
-}
-
-/* Step by step through all that happens until then. */
-static void run_until(int64_t until_ms)
-{
-	for (int i = 0;; i++) {
-		if (i > SETTLE_ROUNDS)
-			say_stuck();
-		if (settle_round())
-			continue;
-		int64_t next_ms = next_event_ms();
-		if (next_ms > until_ms)
-			break;
-		if (next_ms > sim->now_ms)
-			sim->now_ms = next_ms;
-	}
-	sim->now_ms = until_ms;
-}
-
-/* No jobs begin any more, and all that is under way comes to its end. */
-static void settle(void)
-{
-	int64_t last_ms = sim->now_ms + LIMIT_CALL_LIFE_MS;
-	for (uint16_t i = 0; i < sim->worker_count; i++)
-		objects_quiesce(sim->workers[i].objects);
-	int rounds = 0;
-	for (bool moved; (moved = settle_round()) || !is_settled();) {
-		int64_t next_ms = next_event_ms();
-		if (rounds++ > SETTLE_ROUNDS)
-			say_stuck();
-		if (moved)
-			continue;
-		if (next_ms > last_ms)
-			say_stuck();
-		if (next_ms > sim->now_ms)
-			sim->now_ms = next_ms;
-	}
-}
-
-static void check_due(uint32_t object, const char *what, int64_t due_ms)
-{
-	if (due_ms < sim->now_ms)
+	if (due_ms < sim->world.rig.now_ms)
 		wrong("o%u: its %s has been due since %lld", object, what, (long long)due_ms);
 }
 
 /* What had its time has run, unless calls kept it waiting at the gate. */
-static void check_nothing_is_overdue(void)
+static void check_nothing_is_overdue(struct object_sim *sim)
 {
 	for (uint32_t object = 0; object < MODEL_OBJECTS; object++) {
-		struct model_state state = model_now(sim->model, object, 0, sim->now_ms);
+		struct model_state state = model_now(sim->model, object, 0, sim->world.rig.now_ms);
 		if (watch_is_busy(sim->watch, object))
 			continue;
 		if (state.alarm.set)
-			check_due(object, "alarm", state.alarm.due_to_ms);
+			check_due(sim, object, "alarm", state.alarm.due_to_ms);
 		for (uint32_t i = 0; i < MODEL_SCHEDULES; i++)
 			if (state.schedules[i].set)
-				check_due(object, "schedule", state.schedules[i].due_to_ms);
+				check_due(sim, object, "schedule", state.schedules[i].due_to_ms);
 		for (uint32_t i = 0; i < state.wake_count; i++)
 			if (!state.wakes[i].may_go)
-				check_due(object, "wake", state.wakes[i].at_ms);
-		model_drop_wakes(sim->model, object, gate_appended(sim->engine->gate), sim->now_ms);
+				check_due(sim, object, "wake", state.wakes[i].at_ms);
+		model_drop_wakes(sim->model, object, gate_appended(sim->world.rig.engine->gate),
+			sim->world.rig.now_ms);
 	}
 }
 
-static void check_queues(void)
+static void check_queues(const struct object_sim *sim)
 {
-	for (uint16_t i = 0; i < sim->worker_count; i++) {
+	for (uint16_t i = 0; i < sim->world.workers; i++) {
 		struct objects *objects = sim->workers[i].objects;
 		if (objects_are_busy(objects) || objects->timer_count || objects->fetches_held ||
 			objects->actions_first || objects->scheduler->running)
@@ -527,41 +237,204 @@ static void check_queues(void)
 	}
 }
 
-static void choose_concurrency(void)
+/* --- steps ------------------------------------------------------------------------------------ */
+
+static bool run_objects(struct worker *worker)
 {
-	sim->config.alarm_concurrency = chance(2) ? 1 : ALARMS_MANY;
+	struct object_sim *sim = worker->sim;
+	if (worker->wake_ms > sim->world.rig.now_ms)
+		return false;
+	worker->wake_ms = INT64_MAX;
+	engine_tick(sim->world.rig.engine, worker->port);
+	objects_run(worker->objects);
+	return true;
 }
 
-/* The end of a life: all is let run for a while, without faults, and then comes to rest. */
-static void rest(int64_t ms)
+static bool tell_released(struct worker *worker)
 {
-	sim_disk_crash_at(sim->disk, NEVER);
-	sim_disk_fail_at(sim->disk, NEVER, EIO);
-	sim_disk_set_capacity(sim->disk, UINT64_MAX);
-	sim->commit_fails = sim->commit_dies = false;
-	sim->config.alarm_concurrency = ALARMS_MANY;
-	run_until(sim->now_ms + ms + SETTLE_MS);
-	check_nothing_is_overdue();
-	settle();
-	check_queues();
-	check_now();
-	settle();
-	choose_concurrency();
+	struct port *port = &worker->sim->world.rig.engine->ports[worker->port];
+	if (!port->awaits_gate)
+		return false;
+	objects_released(worker->objects);
+	return !port->awaits_gate;
+}
+
+/* The first of those whose time has come. */
+static bool answer_fetch(struct worker *worker)
+{
+	struct object_sim *sim = worker->sim;
+	struct answer **first = NULL;
+	for (struct answer **place = &worker->answers; *place; place = &(*place)->next)
+		if (first == NULL || (*place)->at_ms <= (*first)->at_ms)
+			first = place;
+	if (first == NULL || (*first)->at_ms > sim->world.rig.now_ms)
+		return false;
+	struct answer *answer = *first;
+	struct fetch *fetch = answer->fetch;
+	char outcome[16];
+	*first = answer->next;
+	memory_free(answer);
+	if (fetch->status)
+		snprintf(outcome, sizeof(outcome), "%d", fetch->status);
+	else
+		snprintf(outcome, sizeof(outcome), "%s", fetch->code);
+	watch_fetched(sim->watch, fetch, outcome);
+	fetch->done(fetch);
+	return true;
+}
+
+static int64_t next_event_ms(const struct object_sim *sim)
+{
+	int64_t next_ms = INT64_MAX;
+	for (uint16_t i = 0; i < sim->world.workers; i++) {
+		const struct worker *worker = &sim->workers[i];
+		if (worker->wake_ms < next_ms)
+			next_ms = worker->wake_ms;
+		for (const struct answer *answer = worker->answers; answer; answer = answer->next)
+			if (answer->at_ms < next_ms)
+				next_ms = answer->at_ms;
+	}
+	return next_ms;
+}
+
+/* To a moment at which something is to happen, or just near it, or anywhere. */
+static void pass_time(struct world *world)
+{
+	struct object_sim *sim = sim_of(world);
+	static const uint64_t spans_ms[] = { 2, 30, 500, 5000, 60000 };
+	int64_t next_ms = next_event_ms(sim), then_ms;
+	if (chance(sim, 2) && next_ms < INT64_MAX && next_ms > sim->world.rig.now_ms)
+		then_ms = next_ms;
+	else
+		then_ms = sim->world.rig.now_ms + (int64_t)below(sim, spans_ms[below(sim, 5)]);
+	int64_t oldest_ms = watch_oldest_ms(sim->watch);
+	if (oldest_ms == INT64_MAX || then_ms - oldest_ms < CALL_MS_MAX)
+		sim->world.rig.now_ms = then_ms;
+}
+
+static struct worker *any_worker(struct object_sim *sim)
+{
+	return &sim->workers[world_any_worker(&sim->world)];
+}
+
+static void run_any(struct world *world)
+{
+	run_objects(any_worker(sim_of(world)));
+}
+
+static void tell_any(struct world *world)
+{
+	tell_released(any_worker(sim_of(world)));
+}
+
+static void answer_any(struct world *world)
+{
+	answer_fetch(any_worker(sim_of(world)));
+}
+
+static void check_now_and_then(struct world *world)
+{
+	if (world_chance(world, 20))
+		check_now(sim_of(world));
+}
+
+/* --- letting everything run ------------------------------------------------------------------- */
+
+static bool run_all(struct world *world)
+{
+	bool moved = false;
+	for (uint16_t i = 0; i < world->workers; i++) {
+		struct worker *worker = &sim_of(world)->workers[i];
+		moved |= tell_released(worker);
+		moved |= answer_fetch(worker);
+		moved |= run_objects(worker);
+	}
+	return moved;
+}
+
+static bool is_settled(const struct world *world)
+{
+	const struct object_sim *sim = (const struct object_sim *)world;
+	return !world->moved && world_is_home(world) && watch_calls(sim->watch) == 0;
+}
+
+/* On to what happens next, unless the last round has shown that nothing has to. */
+static void wait_for_next(struct world *world)
+{
+	struct object_sim *sim = sim_of(world);
+	if (is_settled(world))
+		return;
+	int64_t next_ms = next_event_ms(sim);
+	if (next_ms == INT64_MAX)
+		wrong("nothing will happen any more, but %u requests and %u calls have not ended",
+			world->in_flight, watch_calls(sim->watch));
+	if (next_ms > world->rig.now_ms)
+		world->rig.now_ms = next_ms;
+}
+
+/* Step by step through all that happens until then. */
+static void run_until(struct object_sim *sim, int64_t until_ms)
+{
+	struct world *world = &sim->world;
+	for (int i = 0;; i++) {
+		if (i > RUN_ROUNDS_MAX)
+			wrong("something happens again and again");
+		if (world_round(world))
+			continue;
+		int64_t next_ms = next_event_ms(sim);
+		if (next_ms > until_ms)
+			break;
+		if (next_ms > world->rig.now_ms)
+			world->rig.now_ms = next_ms;
+	}
+	world->rig.now_ms = until_ms;
+}
+
+/* No jobs begin any more, and all that is under way comes to its end. */
+static void quiesce(struct object_sim *sim)
+{
+	for (uint16_t i = 0; i < sim->world.workers; i++)
+		objects_quiesce(sim->workers[i].objects);
+	sim->world.moved = true; /* what has been told may move */
+	world_settle(&sim->world);
+}
+
+static void choose_concurrency(struct object_sim *sim)
+{
+	sim->world.rig.config.alarm_concurrency = chance(sim, 2) ? 1 : ALARMS_MANY;
+}
+
+static void rest(struct world *world, int64_t ms)
+{
+	struct object_sim *sim = sim_of(world);
+	world->rig.config.alarm_concurrency = ALARMS_MANY;
+	run_until(sim, world->rig.now_ms + ms + HELD_BACK_MS);
+	check_nothing_is_overdue(sim);
+	quiesce(sim);
+	check_queues(sim);
+	check_now(sim);
+	quiesce(sim);
+	choose_concurrency(sim);
+}
+
+static void finish(struct world *world)
+{
+	world_rest(world, LAST_REST_MS);
 }
 
 /* --- life and death --------------------------------------------------------------------------- */
 
-static void open_objects(void)
+static void open_objects(struct object_sim *sim)
 {
 	sim->registry = class_registry_new();
-	class_load_stored(sim->registry, sim->engine->stores[0]);
-	watch_begin(sim->watch, sim->engine);
-	for (uint16_t i = 0; i < sim->worker_count; i++) {
+	class_load_stored(sim->registry, sim->world.rig.engine->stores[0]);
+	watch_begin(sim->watch, sim->world.rig.engine);
+	for (uint16_t i = 0; i < sim->world.workers; i++) {
 		struct worker *worker = &sim->workers[i];
-		*worker = (struct worker){ .wake_ms = INT64_MAX };
+		*worker = (struct worker){ .sim = sim, .port = i, .wake_ms = INT64_MAX };
 		struct objects_options options = {
-			.engine = sim->engine,
-			.config = &sim->config,
+			.engine = sim->world.rig.engine,
+			.config = &sim->world.rig.config,
 			.port = i,
 			.registry = sim->registry,
 			.host = { worker, on_wake_at, on_fetch, on_cancel },
@@ -569,104 +442,12 @@ static void open_objects(void)
 			.say_context = watch_say_context(sim->watch, i),
 		};
 		worker->objects = objects_new(&options);
-		random_seed(&worker->objects->scheduler->random, random_next(&sim->random));
+		random_seed(&worker->objects->scheduler->random, random_next(&sim->world.random));
 		watch_set_objects(sim->watch, i, worker->objects);
 	}
 }
 
-static bool open_engine(void)
-{
-	char error[512] = "";
-	struct engine_recovery recovery;
-	sim->worker_count = 1 + (uint16_t)random_below(&sim->random, 3);
-	sim->loops = sim->worker_count + (uint16_t)random_below(&sim->random, 2);
-	struct engine_options options = {
-		.config = &sim->config,
-		.clock = &sim->clock,
-		.disk = sim->disk,
-		.directory = sim->directory,
-		.workers = sim->worker_count,
-		.loops = sim->loops,
-		.sync = false,
-		.secret_if_new = &secret,
-	};
-	int result = engine_open(&sim->engine, &options, &recovery, error, sizeof(error));
-	if (result < 0) {
-		if (!sim_disk_crashed(sim->disk))
-			wrong("recovery refused: %s", error);
-		return false;
-	}
-	for (uint16_t i = 0; i < sim->loops; i++) {
-		mailbox_init(&sim->engine->ports[i].mailbox, no_wake, NULL);
-		sim->engine->ports[i].done = on_done;
-	}
-	tree_set_commit_fault(sim->engine->tree, on_commit, NULL);
-	return true;
-}
-
-/* What was under way when the machine stopped, with what its call had been given. */
-static void abandon(struct request *list)
-{
-	while (list) {
-		struct request *request = list;
-		list = request->next;
-		if (call_of(request))
-			wait_forget(call_of(request));
-		request->stage = REQUEST_DONE;
-		request_put(&sim->engine->ports[0].pool, &request);
-	}
-}
-
-static void abandon_requests(void)
-{
-	for (uint16_t port = 0; port < sim->engine->port_count; port++)
-		abandon(mailbox_take_all(&sim->engine->ports[port].mailbox));
-	for (uint16_t i = 0; i < sim->engine->shard_count; i++)
-		abandon(sim->engine->shards[i].waiting.first);
-	while (sim->unreleased) {
-		struct request *request = sim->unreleased;
-		sim->unreleased = request->order_next;
-		request_put(&sim->engine->ports[0].pool, &request);
-	}
-	sim->in_flight = 0;
-	sim->clients.wakes = 0;
-}
-
-static void close_engine(void)
-{
-	if (sim->engine == NULL)
-		return;
-	abandon_requests();
-	for (uint16_t i = 0; i < sim->worker_count; i++)
-		if (sim->workers[i].objects)
-			objects_free(&sim->workers[i].objects);
-	if (sim->registry)
-		class_registry_free(&sim->registry);
-	engine_close(&sim->engine);
-}
-
-static void crash(void)
-{
-	sim->crashes++;
-	sim->commit_fails = sim->commit_dies = false;
-	close_engine();
-	sim_disk_crash(sim->disk);
-	sim_disk_set_capacity(sim->disk, UINT64_MAX);
-}
-
-/* Opens, with a crash in the middle of recovery now and then. */
-static void recover(void)
-{
-	while (sim->engine == NULL) {
-		if (chance(5) && !leaks)
-			sim_disk_crash_at(sim->disk, 1 + random_below(&sim->random, 30));
-		if (!open_engine() || sim_disk_crashed(sim->disk))
-			crash();
-	}
-	sim_disk_crash_at(sim->disk, NEVER);
-}
-
-static void check_version(uint32_t class)
+static void check_version(const struct object_sim *sim, uint32_t class)
 {
 	struct class *found = class_find(sim->registry, slice_text(script_classes[class]));
 	uint64_t version = found ? found->version : 0;
@@ -677,198 +458,109 @@ static void check_version(uint32_t class)
 			(unsigned long long)watch_class_version(sim->watch, class));
 }
 
-static void after_crash(void)
+static void recovered(struct world *world, uint64_t last)
 {
-	uint64_t last = gate_appended(sim->engine->gate);
-	if (last < sim->acknowledged)
-		wrong("recovered up to %llu, but %llu was acknowledged", (unsigned long long)last,
-			(unsigned long long)sim->acknowledged);
+	struct object_sim *sim = sim_of(world);
 	model_rewind(sim->model, last);
 	watch_rewind(sim->watch, last);
-	/* What is recovered is durable and may be read. */
-	sim->acknowledged = last;
-	open_objects();
+	open_objects(sim);
 	for (uint32_t class = 0; class < 2; class ++)
-		check_version(class);
+		check_version(sim, class);
 	/* The tick's time is that of the check. */
-	for (uint16_t port = 0; port < sim->loops; port++)
-		engine_tick(sim->engine, port);
-	check_now();
-	for (uint16_t port = 0; sim->in_flight; port = (port + 1) % sim->loops)
-		engine_deliver(sim->engine, port);
+	for (uint16_t port = 0; port < world->loops; port++)
+		engine_tick(world->rig.engine, port);
+	check_now(sim);
+	for (uint16_t port = 0; world->in_flight; port = (port + 1) % world->loops)
+		engine_deliver(world->rig.engine, port);
 }
 
-static void arm_faults(void)
+static void close_objects(struct world *world)
 {
-	sim_disk_set_capacity(sim->disk, UINT64_MAX);
-	if (leaks)
-		return;
-	sim->commit_fails = chance(8);
-	sim->commit_dies = chance(8);
-	if (chance(2))
-		sim_disk_crash_at(sim->disk, 1 + random_below(&sim->random, 150));
-	else if (chance(3))
-		sim_disk_fail_at(sim->disk, 1 + random_below(&sim->random, 150), EIO);
-	if (chance(6))
-		sim_disk_set_capacity(sim->disk,
-			(2 + random_below(&sim->random, 8)) * (SEGMENT_BYTES + (16 << 10)));
+	struct object_sim *sim = sim_of(world);
+	sim->clients.wakes = 0;
+	for (uint16_t i = 0; i < world->workers; i++)
+		if (sim->workers[i].objects)
+			objects_free(&sim->workers[i].objects);
+	if (sim->registry)
+		class_registry_free(&sim->registry);
 }
 
-static void live(void)
+static void begin(struct world *world)
 {
-	recover();
-	after_crash();
-	arm_faults();
-	uint64_t steps = random_below(&sim->random, STEPS);
-	for (uint64_t i = 0; i < steps; i++)
-		step();
-	if (chance(3))
-		rest(chance(2) ? 0 : (int64_t)random_below(&sim->random, 200000));
-}
-
-static void choose_config(void)
-{
-	config_init(&sim->config);
-	sim->config.shards = 1 + (int64_t)random_below(&sim->random, 5);
-	sim->config.value_bytes_max = VALUE_BYTES_MAX;
-	sim->config.log_segment_bytes = SEGMENT_BYTES;
-	sim->config.map_bytes = MAP_BYTES;
-	sim->config.overlay_bytes_max = 1 << (18 + random_below(&sim->random, 6));
-	sim->config.checkpoint_log_bytes = 1 << (12 + random_below(&sim->random, 10));
-	sim->config.checkpoint_interval_s = 1 + (int64_t)random_below(&sim->random, 5);
-	sim->config.durability = DURABILITY_ALWAYS;
-	sim->config.turn_instructions = TURN_INSTRUCTIONS;
-	sim->config.turn_time_ms = 60000;
-	sim->config.object_idle_s = chance(2) ? 1 : 300;
-	sim->config.object_queue_max = chance(2) ? 2 : 100;
-	choose_concurrency();
-}
-
-static void remove_tree(void)
-{
-	char path[300];
-	snprintf(path, sizeof(path), "%s/data.mdb", sim->directory);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/data.mdb-lock", sim->directory);
-	unlink(path);
-}
-
-static void begin_seed(uint64_t seed, const char *directory)
-{
-	sim->seed = seed;
-	random_seed(&sim->random, seed);
-	sim->now_ms = 1700000000000;
-	sim->clock = (struct clock){ sim_wall_ms, sim_monotonic_ns };
-	snprintf(sim->directory, sizeof(sim->directory), "%s", directory);
-	choose_config();
-	sim->disk = sim_disk_new(random_next(&sim->random));
+	struct object_sim *sim = sim_of(world);
+	struct config *config = &world->rig.config;
+	config->turn_instructions = TURN_INSTRUCTIONS;
+	config->turn_time_ms = 60000;
+	config->object_idle_s = chance(sim, 2) ? 1 : 300;
+	config->object_queue_max = chance(sim, 2) ? 2 : 100;
+	choose_concurrency(sim);
 	sim->model = model_new();
 	sim->watch = watch_new(sim->model);
 	sim->clients = (struct client_host){
-		.random = &sim->random, .model = sim->model, .watch = sim->watch
+		.random = &world->random, .model = sim->model, .watch = sim->watch
 	};
 	buffer_init(&sim->clients.script);
-	remove_tree();
 }
 
-static void end_seed(void)
+static void end(struct world *world)
 {
-	close_engine();
-	if (verbose)
-		printf("seed %llu: %llu commands, %llu crashes\n", (unsigned long long)sim->seed,
-			(unsigned long long)sim->commands, (unsigned long long)sim->crashes);
+	struct object_sim *sim = sim_of(world);
 	watch_free(sim->watch);
 	model_free(sim->model);
 	buffer_fini(&sim->clients.script);
-	sim_disk_free(&sim->disk);
-	config_fini(&sim->config);
-	memory_free(sim);
-	sim = NULL;
 }
 
-static void run_seed(uint64_t seed, const char *directory)
-{
-	sim = memory_zeroed(sizeof(*sim));
-	begin_seed(seed, directory);
-	volatile int lives = 1 + (int)random_below(&sim->random, 5);
-	while (lives-- > 0) {
-		if (setjmp(crash_point) == 0)
-			live();
-		crash();
-		if (chance(4)) /* it stays down for a while */
-			sim->now_ms += (int64_t)random_below(&sim->random, 3600000);
-	}
-	if (setjmp(crash_point) != 0)
-		wrong("a fault without a cause");
-	recover();
-	after_crash();
-	rest(200000);
-	end_seed();
-}
+/* --- the simulator ---------------------------------------------------------------------------- */
 
-/* An assertion of the server's has failed. */
-static void on_abort(int number)
-{
-	(void)number;
-	signal(SIGABRT, SIG_DFL);
-	if (sim)
-		fprintf(stderr, "repeat with --seed %llu\n", (unsigned long long)sim->seed);
-}
+static const struct world_step steps[] = {
+	{ 2, world_run_gate },
+	{ 1, world_run_keeper },
+	{ 1, world_run_checkpoint },
+	{ 1, world_run_expiry },
+	{ 2, pass_time },
+	{ 3, run_any },
+	{ 2, tell_any },
+	{ 2, answer_any },
+	{ 1, check_now_and_then },
+	{ 5, world_deliver },
+	{ 4, world_send },
+};
 
-static const char *make_directory(char *template)
-{
-	struct stat status;
-	const char *memory = stat("/dev/shm", &status) == 0 ? "/dev/shm" : "/tmp";
-	snprintf(template, 64, "%s/holdfast-sim-XXXXXX", memory);
-	return mkdtemp(template);
-}
-
-static int usage(const char *program)
-{
-	fprintf(stderr, "usage: %s [--seeds N] [--first N] [--seed N] [--leaks] [--verbose]\n",
-		program);
-	return 2;
-}
+static const struct simulator simulator = {
+	.size = sizeof(struct object_sim),
+	.first_seed = SEED_FIRST,
+	.seeds_usual = SEEDS_USUAL,
+	.seeds_long = SEEDS_LONG,
+	.steps = steps,
+	.step_count = COUNT(steps),
+	.life_steps = 1200,
+	.in_flight_max = 20,
+	.log_segment_bytes = SEGMENT_BYTES,
+	.overlay_bits = { 18, 6 },
+	.fault_operations = 150,
+	.room = { 2, 8 },
+	.room_piece_bytes = SEGMENT_BYTES + (16 << 10),
+	.down_ms = 3600000,
+	.rest_ms = 200000,
+	.settle_ms_max = LIMIT_CALL_LIFE_MS,
+	.begin = begin,
+	.end = end,
+	.recovered = recovered,
+	.close = close_objects,
+	.choose = choose,
+	.answered = answered,
+	.depends = depends,
+	.left = left,
+	.abandoned = abandoned,
+	.run = run_all,
+	.wait = wait_for_next,
+	.is_settled = is_settled,
+	.check = check_between_turns,
+	.rest = rest,
+	.finish = finish,
+};
 
 int main(int argc, char **argv)
 {
-	char template[64];
-	uint64_t first = SEED_FIRST, seeds = getenv("HOLDFAST_LONG") ? SEEDS_LONG : SEEDS_USUAL;
-	for (int i = 1; i < argc; i++) {
-		bool has_value = i + 1 < argc;
-		if (strcmp(argv[i], "--verbose") == 0) {
-			verbose = true;
-		} else if (strcmp(argv[i], "--leaks") == 0) {
-			leaks = true;
-		} else if (strcmp(argv[i], "--seeds") == 0 && has_value) {
-			seeds = strtoull(argv[++i], NULL, 10);
-		} else if (strcmp(argv[i], "--first") == 0 && has_value) {
-			first = strtoull(argv[++i], NULL, 10);
-		} else if (strcmp(argv[i], "--seed") == 0 && has_value) {
-			first = strtoull(argv[++i], NULL, 10);
-			seeds = 1;
-			verbose = true;
-		} else {
-			return usage(argv[0]);
-		}
-	}
-	hash_set_process_secret(secret);
-	const char *directory = make_directory(template);
-	if (directory == NULL) {
-		perror("mkdtemp");
-		return 1;
-	}
-	logline_set_level(LOGLINE_WARNING + 1);
-	fault_set_hook(on_fault);
-	signal(SIGABRT, on_abort);
-	command_table(); /* builds the look-up */
-	for (uint64_t seed = first; seed < first + seeds; seed++)
-		run_seed(seed, directory);
-	struct sim gone = { 0 };
-	snprintf(gone.directory, sizeof(gone.directory), "%s", directory);
-	sim = &gone;
-	remove_tree();
-	rmdir(directory);
-	printf("%llu seeds from %llu\n", (unsigned long long)seeds, (unsigned long long)first);
-	return 0;
+	return world_main(&simulator, argc, argv);
 }

@@ -11,8 +11,7 @@
 #include "object/objects.h"
 #include "shard/engine.h"
 #include "sim/object_model.h"
-
-#define WATCH_WORKERS_MAX 4
+#include "sim/world.h"
 
 /* A client's command under way; the request's environment and connection. */
 struct client {
@@ -26,9 +25,6 @@ struct client {
 };
 
 struct watch;
-
-/* Says what went wrong, and how to see it again. */
-__attribute__((noreturn, format(printf, 1, 2))) void wrong(const char *format, ...);
 
 struct watch *watch_new(struct model *model);
 void watch_free(struct watch *watch);

@@ -54,7 +54,7 @@ struct watch_worker {
 struct watch {
 	struct model *model;
 	struct engine *engine;
-	struct watch_worker workers[WATCH_WORKERS_MAX];
+	struct watch_worker workers[WORLD_WORKERS_MAX];
 	struct record *records; /* of this life */
 	uint32_t calls;
 	struct record *segment;

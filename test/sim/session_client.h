@@ -11,6 +11,7 @@
 #include "request/turn.h"
 #include "session/sessions.h"
 #include "sim/session_model.h"
+#include "sim/world.h"
 
 #define CLIENT_CONNECTIONS 4
 #define CLIENT_FIXED_IDS   14
@@ -77,8 +78,6 @@ struct client {
 	bool waited;
 	bool held_before; /* COMMIT, RELEASE: the token was the holder's */
 };
-
-__attribute__((noreturn, format(printf, 1, 2))) void wrong(const char *format, ...);
 
 void client_host_restart(struct client_host *host);
 void client_host_fini(struct client_host *host);

@@ -1,9 +1,9 @@
 /*
- * model: what the simulated server should be doing: a plain table of strings with expiry times, and
- * every change it has seen by LSN, so that the state as of any LSN can be made again.
+ * string_model: what the simulated server should be doing: a plain table of strings with expiry
+ * times, and every change it has seen by LSN, so that the state as of any LSN can be made again.
  */
-#ifndef TEST_SIM_MODEL_H
-#define TEST_SIM_MODEL_H
+#ifndef TEST_SIM_STRING_MODEL_H
+#define TEST_SIM_STRING_MODEL_H
 
 #include "base/buffer.h"
 #include "base/slice.h"

@@ -1,8 +1,8 @@
 /*
- * model: see model.h. Deliberately plain: keys are numbers, look-ups are linear, nothing is shared
- * with the server but slices and buffers.
+ * string_model: see string_model.h. Deliberately plain: keys are numbers, look-ups are linear,
+ * nothing is shared with the server but slices and buffers.
  */
-#include "sim/model.h"
+#include "sim/string_model.h"
 
 #include "base/arena.h"
 #include "base/memory.h"
