@@ -99,6 +99,10 @@ struct engine_ticket *engine_rig_send_command(struct engine_rig *rig, uint16_t p
 /* Sends and delivers until it is done; the reply's text. */
 const char *engine_rig_run(struct engine_rig *rig, uint16_t port, ...) __attribute__((sentinel));
 
+/* The same, where nothing has to end the words. */
+#define rig_send(rig, port, ...) engine_rig_send(rig, port, __VA_ARGS__, NULL)
+#define rig_run(rig, port, ...)  engine_rig_run(rig, port, __VA_ARGS__, NULL)
+
 /* Who asks when rig->client is `id`. */
 struct asker *engine_rig_asker(uint64_t id);
 /* Whether the ticket's reply would have left by now. */

@@ -161,8 +161,8 @@ static const char thing[] =
 	"end\n"
 	"return T\n";
 
-#define send(port, ...)    engine_rig_send(&world->rig, port, "do.call", "Thing", __VA_ARGS__, NULL)
-#define command(port, ...) engine_rig_send(&world->rig, port, __VA_ARGS__, NULL)
+#define command(world, port, ...) rig_send(&(world)->rig, port, __VA_ARGS__)
+#define send(world, port, ...)    command(world, port, "do.call", "Thing", __VA_ARGS__)
 
 /* --- the world -------------------------------------------------------------------------------- */
 
@@ -366,17 +366,17 @@ static struct engine_ticket *hold_shard(struct world *world)
 	char one[ENGINE_RIG_KEY_BYTES], two[ENGINE_RIG_KEY_BYTES];
 	engine_rig_key(&world->rig, 0, 7, one);
 	engine_rig_key(&world->rig, 1, 7, two);
-	return command(0, "mset", one, "1", two, "2");
+	return command(world, 0, "mset", one, "1", two, "2");
 }
 
 static void does_not_turn_away_a_read_that_it_has_let_in(void **state)
 {
 	struct world *world = *state;
 	world->rig.config.object_queue_max = 1;
-	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
-	struct engine_ticket *closes = send(0, world->near, "later_alone", "10", "1000");
-	struct engine_ticket *closed = send(0, world->near, "alone", "a", "9");
-	struct engine_ticket *read = command(0, "do.get", "Thing", world->near, "log");
+	assert_string_equal(result(world, send(world, 0, world->near, "count")), ":0\r\n");
+	struct engine_ticket *closes = send(world, 0, world->near, "later_alone", "10", "1000");
+	struct engine_ticket *closed = send(world, 0, world->near, "alone", "a", "9");
+	struct engine_ticket *read = command(world, 0, "do.get", "Thing", world->near, "log");
 	assert_false(read->done);
 	/* At the shard: the end of `closed`, which lets the read in; `closes`; one more call. */
 	struct engine_ticket *holder = hold_shard(world);
@@ -385,7 +385,7 @@ static void does_not_turn_away_a_read_that_it_has_let_in(void **state)
 		engine_tick(world->rig.engine, 0);
 		objects_run(world->workers[0].objects);
 	}
-	struct engine_ticket *waits = send(0, world->near, "plain", "b");
+	struct engine_ticket *waits = send(world, 0, world->near, "plain", "b");
 	settle(world);
 	assert_true(holder->done && closed->done);
 	assert_false(waits->done);
@@ -409,19 +409,19 @@ static struct engine_ticket *send_random(
 	*is_call = true;
 	switch (random_below(random, 7)) {
 	case 0:
-		return send(port, world->near, "plain", word);
+		return send(world, port, world->near, "plain", word);
 	case 1:
 	case 2:
-		return send(port, world->near, "rest", word, ms);
+		return send(world, port, world->near, "rest", word, ms);
 	case 3:
 	case 4:
-		return send(port, world->near, "alone", word, ms);
+		return send(world, port, world->near, "alone", word, ms);
 	case 5:
 		*is_call = false;
-		return command(port, "do.get", "Thing", world->near, "log");
+		return command(world, port, "do.get", "Thing", world->near, "log");
 	default:
 		*is_call = false;
-		return command(port, "do.evict", "Thing", world->near);
+		return command(world, port, "do.evict", "Thing", world->near);
 	}
 }
 
@@ -453,8 +453,9 @@ static void lets_in_first_who_came_first_and_forgets_nobody(void **state)
 		char shown[sizeof(expected) + 16];
 		snprintf(shown, sizeof(shown), "$%zu\r\n%s\r\n", strlen(expected), expected);
 		assert_string_equal(
-			result(world, command(0, "do.get", "Thing", world->near, "log")), shown);
-		result(world, command(0, "do.deleteall", "Thing", world->near));
+			result(world, command(world, 0, "do.get", "Thing", world->near, "log")),
+			shown);
+		result(world, command(world, 0, "do.deleteall", "Thing", world->near));
 	}
 }
 
@@ -462,10 +463,11 @@ static void lets_in_first_who_came_first_and_forgets_nobody(void **state)
 static void goes_on_when_one_that_it_has_let_in_is_refused(void **state)
 {
 	struct world *world = *state;
-	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
-	struct engine_ticket *closed = send(0, world->near, "alone", "a", "50");
-	struct engine_ticket *put = command(0, "do.put", "Thing", world->near, "k", "a value");
-	struct engine_ticket *next = send(0, world->near, "plain", "b");
+	assert_string_equal(result(world, send(world, 0, world->near, "count")), ":0\r\n");
+	struct engine_ticket *closed = send(world, 0, world->near, "alone", "a", "50");
+	struct engine_ticket *put =
+		command(world, 0, "do.put", "Thing", world->near, "k", "a value");
+	struct engine_ticket *next = send(world, 0, world->near, "plain", "b");
 	settle(world);
 	assert_false(closed->done || put->done || next->done);
 	world->rig.config.value_bytes_max = 4;
@@ -474,7 +476,7 @@ static void goes_on_when_one_that_it_has_let_in_is_refused(void **state)
 	starts_with(put, "-");
 	assert_string_equal(result(world, next), "$1\r\nb\r\n");
 	assert_string_equal(
-		result(world, command(0, "do.get", "Thing", world->near, "k")), "$-1\r\n");
+		result(world, command(world, 0, "do.get", "Thing", world->near, "k")), "$-1\r\n");
 }
 
 static void two_that_wait_for_each_other_end_by_the_time_out(void **state)
@@ -486,9 +488,9 @@ static void two_that_wait_for_each_other_end_by_the_time_out(void **state)
 		"function T:lock(id) return self:exclusive(function()\n"
 		"  sleep(10) return objects.call('Thing', id, 'one') end) end\n"
 		"return T\n");
-	struct engine_ticket *first = send(0, world->near, "lock", world->far);
-	struct engine_ticket *second = send(1, world->far, "lock", world->near);
-	struct engine_ticket *behind = send(1, world->near, "one");
+	struct engine_ticket *first = send(world, 0, world->near, "lock", world->far);
+	struct engine_ticket *second = send(world, 1, world->far, "lock", world->near);
+	struct engine_ticket *behind = send(world, 1, world->near, "one");
 	pass(world, LIMIT_CALL_TIMEOUT_MS);
 	assert_false(behind->done);
 	pass(world, LIMIT_CALL_TIMEOUT_MS + 100);
@@ -518,13 +520,13 @@ static void two_that_call_each_other_may_be_doomed_meanwhile(void **state)
 	struct world *world = *state;
 	publish(world, visitor);
 	struct engine_ticket *calls[] = {
-		send(0, world->near, "visit", world->far, "10"),
-		send(1, world->far, "visit", world->near, "10"),
+		send(world, 0, world->near, "visit", world->far, "10"),
+		send(world, 1, world->far, "visit", world->near, "10"),
 	};
 	pass(world, 5);
-	result(world, command(0, "do.evict", "Thing", world->near));
-	result(world, command(0, "do.evict", "Thing", world->far));
-	struct engine_ticket *behind = send(1, world->near, "one");
+	result(world, command(world, 0, "do.evict", "Thing", world->near));
+	result(world, command(world, 0, "do.evict", "Thing", world->far));
+	struct engine_ticket *behind = send(world, 1, world->near, "one");
 	pass(world, 5);
 	assert_int_equal(count_of_answers(calls, 2, "-CYCLE Thing"), 1);
 	assert_int_equal(count_of_answers(calls, 2, ":"), 1);
@@ -537,17 +539,17 @@ static void two_that_queue_at_each_other_may_be_doomed_then(void **state)
 	struct world *world = *state;
 	publish(world, visitor);
 	struct engine_ticket *calls[] = {
-		send(0, world->near, "visit", world->far, "5"),
-		send(1, world->far, "visit", world->near, "5"),
+		send(world, 0, world->near, "visit", world->far, "5"),
+		send(world, 1, world->far, "visit", world->near, "5"),
 	};
 	pass(world, 1);
 	struct engine_ticket *alone[] = {
-		send(0, world->near, "alone", "20"),
-		send(1, world->far, "alone", "20"),
+		send(world, 0, world->near, "alone", "20"),
+		send(world, 1, world->far, "alone", "20"),
 	};
 	pass(world, 10);
-	result(world, command(0, "do.evict", "Thing", world->near));
-	result(world, command(0, "do.evict", "Thing", world->far));
+	result(world, command(world, 0, "do.evict", "Thing", world->near));
+	result(world, command(world, 0, "do.evict", "Thing", world->far));
 	pass(world, 20);
 	assert_int_equal(count_of_answers(alone, 2, "$-1"), 2);
 	assert_int_equal(count_of_answers(calls, 2, "-CYCLE Thing"), 1);
@@ -564,12 +566,12 @@ static void a_circle_of_three_may_be_doomed_meanwhile(void **state)
 	const char *ids[] = { world->near, world->far, third };
 	struct engine_ticket *calls[3];
 	for (int i = 0; i < 3; i++)
-		calls[i] = send(0, ids[i], "visit", ids[(i + 1) % 3], "10");
+		calls[i] = send(world, 0, ids[i], "visit", ids[(i + 1) % 3], "10");
 	for (int i = 0; i < 3; i++) {
 		pass(world, 3);
-		result(world, command(0, "do.put", "Thing", ids[i], "k", "v"));
+		result(world, command(world, 0, "do.put", "Thing", ids[i], "k", "v"));
 	}
-	struct engine_ticket *behind = send(1, world->near, "one");
+	struct engine_ticket *behind = send(world, 1, world->near, "one");
 	pass(world, 20);
 	assert_int_equal(count_of_answers(calls, 3, "-CYCLE Thing"), 1);
 	assert_int_equal(count_of_answers(calls, 3, ":"), 2);
@@ -581,11 +583,11 @@ static void a_call_waits_at_a_doomed_object_that_does_not_wait_for_it(void **sta
 {
 	struct world *world = *state;
 	publish(world, visitor);
-	struct engine_ticket *stays = send(1, world->far, "stay", "100");
-	struct engine_ticket *visits = send(0, world->near, "visit", world->far, "20");
+	struct engine_ticket *stays = send(world, 1, world->far, "stay", "100");
+	struct engine_ticket *visits = send(world, 0, world->near, "visit", world->far, "20");
 	pass(world, 10);
-	result(world, command(0, "do.evict", "Thing", world->far));
-	result(world, command(0, "do.evict", "Thing", world->near));
+	result(world, command(world, 0, "do.evict", "Thing", world->far));
+	result(world, command(world, 0, "do.evict", "Thing", world->near));
 	pass(world, 20);
 	assert_false(visits->done);
 	pass(world, 70);
@@ -598,18 +600,18 @@ static void an_answer_to_a_caller_at_the_gate_lets_nobody_in(void **state)
 {
 	struct world *world = *state;
 	struct engine_ticket *late =
-		send(0, world->near, "other", world->far, "rest", "a", "30050");
+		send(world, 0, world->near, "other", world->far, "rest", "a", "30050");
 	pass(world, LIMIT_CALL_TIMEOUT_MS - 50);
-	struct engine_ticket *closes = send(0, world->near, "alone", "b", "1000");
-	struct engine_ticket *sleeps = send(0, world->near, "rest", "c", "5000");
+	struct engine_ticket *closes = send(world, 0, world->near, "alone", "b", "1000");
+	struct engine_ticket *sleeps = send(world, 0, world->near, "rest", "c", "5000");
 	pass(world, 500);
 	assert_false(late->done || closes->done);
 	pass(world, 6000);
 	assert_true(late->done && closes->done && sleeps->done);
 	starts_with(late, "-TIMEOUT");
 	assert_true(closes->order < late->order);
-	assert_string_equal(
-		result(world, command(0, "do.get", "Thing", world->near, "log")), "$4\r\nb c \r\n");
+	assert_string_equal(result(world, command(world, 0, "do.get", "Thing", world->near, "log")),
+		"$4\r\nb c \r\n");
 }
 
 /* The caller is gone when the answer comes: nobody else may be woken by it. */
@@ -620,13 +622,14 @@ static void an_answer_that_comes_after_the_time_out_is_dropped(void **state)
 	for (int i = 0; i < 8; i++) {
 		char id[16];
 		snprintf(id, sizeof(id), "caller%d", i);
-		calls[i] = send((uint16_t)(i % 2), id, "other", world->far, "rest", "w", "40000");
+		calls[i] = send(
+			world, (uint16_t)(i % 2), id, "other", world->far, "rest", "w", "40000");
 	}
 	pass(world, LIMIT_CALL_TIMEOUT_MS + 1);
 	for (int i = 0; i < 8; i++)
 		starts_with(calls[i], "-TIMEOUT");
 	pass(world, 20000);
-	assert_string_equal(result(world, send(0, world->far, "count")), ":0\r\n");
+	assert_string_equal(result(world, send(world, 0, world->far, "count")), ":0\r\n");
 }
 
 /* The host looks at the clock at least every second. */
@@ -644,7 +647,7 @@ static void waits_do_not_follow_a_clock_that_is_set(void **state)
 	struct world *world = *state;
 	const int64_t day_ms = 24ll * 3600 * 1000;
 	for (int back = 0; back < 2; back++) {
-		struct engine_ticket *sleeps = send(0, world->near, "rest", "a", "5000");
+		struct engine_ticket *sleeps = send(world, 0, world->near, "rest", "a", "5000");
 		settle(world);
 		set_clock(world, back ? -day_ms : day_ms);
 		assert_false(sleeps->done);
@@ -656,7 +659,7 @@ static void waits_do_not_follow_a_clock_that_is_set(void **state)
 	}
 	/* Idle instances go although they were active tomorrow. */
 	set_clock(world, day_ms);
-	result(world, send(0, world->near, "count"));
+	result(world, send(world, 0, world->near, "count"));
 	set_clock(world, -day_ms);
 	struct objects_figures figures;
 	struct object_name name = { slice_text("Thing"), slice_of(NULL, 0) };
@@ -671,13 +674,13 @@ static void a_newer_class_takes_over_objects_that_are_idle(void **state)
 {
 	struct world *world = *state;
 	for (int i = 0; i < 3; i++)
-		result(world, send(0, world->near, "add"));
+		result(world, send(world, 0, world->near, "add"));
 	publish(world, "local T = class('Thing') function T:count() return 'new' end return T");
-	assert_string_equal(result(world, send(0, world->near, "count")), "$3\r\nnew\r\n");
-	struct engine_ticket *refused = send(0, world->near, "add");
+	assert_string_equal(result(world, send(world, 0, world->near, "count")), "$3\r\nnew\r\n");
+	struct engine_ticket *refused = send(world, 0, world->near, "add");
 	starts_with(refused, "-NOMETHOD");
 	class_withdraw(world->registry, slice_text("Thing"));
-	starts_with(send(0, world->near, "count"), "-NOCLASS");
+	starts_with(send(world, 0, world->near, "count"), "-NOCLASS");
 }
 
 static uint64_t instances_of(struct world *world)
@@ -692,12 +695,12 @@ static uint64_t instances_of(struct world *world)
 static void an_instance_of_a_replaced_class_goes_with_its_last_call(void **state)
 {
 	struct world *world = *state;
-	struct engine_ticket *old = send(0, world->near, "rest", "a", "50");
+	struct engine_ticket *old = send(world, 0, world->near, "rest", "a", "50");
 	settle(world);
 	publish(world, "local T = class('Thing') function T:count() return 2 end return T");
 	char other[ENGINE_RIG_KEY_BYTES];
 	engine_rig_key(&world->rig, 0, 1, other);
-	assert_string_equal(result(world, send(0, other, "count")), ":2\r\n");
+	assert_string_equal(result(world, send(world, 0, other, "count")), ":2\r\n");
 	assert_int_equal(instances_of(world), 2);
 	pass(world, 50);
 	assert_true(old->done);
@@ -709,14 +712,14 @@ static void an_instance_of_a_replaced_class_goes_with_its_last_call(void **state
 static void an_object_that_ended_under_a_call_keeps_no_memory(void **state)
 {
 	struct world *world = *state;
-	assert_string_equal(result(world, send(0, world->near, "add")), ":1\r\n");
-	struct engine_ticket *waits = send(0, world->near, "begin_anew", "3000");
-	result(world, command(0, "do.expire", "Thing", world->near, "1"));
+	assert_string_equal(result(world, send(world, 0, world->near, "add")), ":1\r\n");
+	struct engine_ticket *waits = send(world, 0, world->near, "begin_anew", "3000");
+	result(world, command(world, 0, "do.expire", "Thing", world->near, "1"));
 	objects_quiesce(world->workers[0].objects);
 	world->rig.now_ms += 3000;
 	settle(world);
 	assert_true(waits->done && !waits->failed);
-	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
+	assert_string_equal(result(world, send(world, 0, world->near, "count")), ":0\r\n");
 }
 
 /* --- what a call holds ------------------------------------------------------------------------ */
@@ -728,9 +731,10 @@ static void all_arguments_arrive_or_the_call_fails(void **state)
 	char shown[32], count[16];
 	snprintf(count, sizeof(count), "%d", LIMIT_LIST_KEYS);
 	snprintf(shown, sizeof(shown), ":%d\r\n", LIMIT_LIST_KEYS);
-	assert_string_equal(result(world, send(0, world->near, "many", world->far, count)), shown);
+	assert_string_equal(
+		result(world, send(world, 0, world->near, "many", world->far, count)), shown);
 	snprintf(count, sizeof(count), "%d", LIMIT_LIST_KEYS + 1);
-	struct engine_ticket *more = send(0, world->near, "many", world->far, count);
+	struct engine_ticket *more = send(world, 0, world->near, "many", world->far, count);
 	settle(world);
 	starts_with(more, "-CLASSERR");
 }
@@ -740,8 +744,8 @@ static void arguments_together_are_no_larger_than_a_value(void **state)
 {
 	struct world *world = *state;
 	assert_string_equal(
-		result(world, send(0, world->near, "heavy", world->far, "1")), ":1\r\n");
-	struct engine_ticket *more = send(0, world->near, "heavy", world->far, "2");
+		result(world, send(world, 0, world->near, "heavy", world->far, "1")), ":1\r\n");
+	struct engine_ticket *more = send(world, 0, world->near, "heavy", world->far, "2");
 	settle(world);
 	starts_with(more, "-CLASSERR");
 }
@@ -755,10 +759,11 @@ static uint32_t pooled(struct world *world)
 static void a_call_that_was_never_sent_is_given_back(void **state)
 {
 	struct world *world = *state;
-	result(world, send(0, world->near, "other", world->far, "count"));
+	result(world, send(world, 0, world->near, "other", world->far, "count"));
 	uint32_t before = pooled(world);
 	for (int i = 0; i < 10; i++) {
-		struct engine_ticket *ticket = send(0, world->near, "fill_and_call", world->far);
+		struct engine_ticket *ticket =
+			send(world, 0, world->near, "fill_and_call", world->far);
 		settle(world);
 		starts_with(ticket, "-ERR the changes of one command");
 	}
@@ -777,7 +782,7 @@ static size_t held_by_calls(struct world *world)
 static void a_call_of_many_turns_holds_the_memory_of_one(void **state)
 {
 	struct world *world = *state;
-	struct engine_ticket *ticket = send(0, world->near, "fetch_turns", "100");
+	struct engine_ticket *ticket = send(world, 0, world->near, "fetch_turns", "100");
 	size_t most = 0;
 	for (int i = 0; i < 100; i++) {
 		settle(world);
@@ -788,7 +793,7 @@ static void a_call_of_many_turns_holds_the_memory_of_one(void **state)
 	}
 	assert_string_equal(result(world, ticket), "$4\r\ndone\r\n");
 	assert_true(most > 0 && most < 100000);
-	ticket = send(0, world->near, "turns", "100");
+	ticket = send(world, 0, world->near, "turns", "100");
 	pass(world, 1000);
 	assert_string_equal(result(world, ticket), "$4\r\ndone\r\n");
 }
@@ -818,7 +823,7 @@ static void what_a_turn_takes_is_bounded_by_the_memory_of_its_class(void **state
 	value[60000] = '\0';
 	for (int i = 1; i <= 6; i++) {
 		char key[3] = { 'l', (char)('0' + i), '\0' };
-		result(world, command(0, "do.put", "Thing", world->near, key, value));
+		result(world, command(world, 0, "do.put", "Thing", world->near, key, value));
 	}
 	/* Values of the tree are assembled where they are wanted. */
 	settle(world);
@@ -826,28 +831,28 @@ static void what_a_turn_takes_is_bounded_by_the_memory_of_its_class(void **state
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct worker *worker = &world->workers[0];
 		worker->held = 0;
-		struct engine_ticket *ticket = send(0, world->near, "hoard", kinds[i]);
+		struct engine_ticket *ticket = send(world, 0, world->near, "hoard", kinds[i]);
 		settle(world);
 		assert_true(ticket->done);
 		if (worker->held == 0 || worker->held > (1 << 20) + 32768)
 			fail_msg("%s holds %zu: %s", kinds[i], worker->held, ticket->reply);
 		assert_true(lent(world, 0) < 1000);
 	}
-	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
+	assert_string_equal(result(world, send(world, 0, world->near, "count")), ":0\r\n");
 }
 
 static void arguments_are_lent_until_the_other_call_has_ended(void **state)
 {
 	struct world *world = *state;
 	world->rig.config.value_bytes_max = 1 << 20;
-	result(world, send(0, world->near, "count"));
+	result(world, send(world, 0, world->near, "count"));
 	size_t before = lent(world, 0);
 	assert_true(before > 0 && before < 1000);
 	char argument[50001];
 	memset(argument, 'a', 50000);
 	argument[50000] = '\0';
 	struct engine_ticket *slow =
-		send(0, world->near, "other", world->far, "rest", "w", "40000", argument);
+		send(world, 0, world->near, "other", world->far, "rest", "w", "40000", argument);
 	settle(world);
 	assert_true(lent(world, 0) >= before + 50000);
 	/* The caller has given up; what the other one was told still stands. */
@@ -856,14 +861,14 @@ static void arguments_are_lent_until_the_other_call_has_ended(void **state)
 	assert_true(lent(world, 0) >= 50000);
 	pass(world, 10000);
 	assert_true(lent(world, 0) < 50000);
-	result(world, command(0, "do.evict", "Thing", world->near));
+	result(world, command(world, 0, "do.evict", "Thing", world->near));
 	assert_int_equal(lent(world, 0), 0);
 	/* One that a newer class has not made: the loan is forgotten with the state. */
 	struct engine_ticket *last =
-		send(0, world->near, "other", world->far, "rest", "w", "1000", argument);
+		send(world, 0, world->near, "other", world->far, "rest", "w", "1000", argument);
 	settle(world);
 	publish(world, thing);
-	assert_string_equal(result(world, send(0, "other", "count")), ":0\r\n");
+	assert_string_equal(result(world, send(world, 0, "other", "count")), ":0\r\n");
 	pass(world, 2000);
 	assert_string_equal(result(world, last), "$1\r\nw\r\n");
 	assert_true(lent(world, 0) < 1000);
@@ -874,7 +879,7 @@ static void an_answer_that_does_not_fit_into_the_class_is_an_error(void **state)
 	struct world *world = *state;
 	world->rig.config.class_memory_bytes = 1 << 20;
 	publish(world, thing);
-	struct engine_ticket *ticket = send(0, world->near, "tight", world->far);
+	struct engine_ticket *ticket = send(world, 0, world->near, "tight", world->far);
 	assert_string_equal(result(world, ticket),
 		"$50\r\nnot enough memory for the answer: see class-memory\r\n");
 	assert_true(lent(world, 0) < 1000);
@@ -890,7 +895,7 @@ static void instances_count_with_what_is_kept_of_them_outside_of_lua(void **stat
 	for (int i = 0; i < 50; i++) {
 		snprintf(id, 10, "%09d", i);
 		id[9] = 'i';
-		result(world, send(0, id, "count"));
+		result(world, send(world, 0, id, "count"));
 	}
 	assert_true(lent(world, 0) + lent(world, 1) >= 50 * 2000);
 	for (uint16_t port = 0; port < WORKERS; port++)
@@ -900,11 +905,11 @@ static void instances_count_with_what_is_kept_of_them_outside_of_lua(void **stat
 static void a_schedule_whose_run_does_not_fit_is_tried_again(void **state)
 {
 	struct world *world = *state;
-	result(world, send(0, world->near, "repeat_large"));
+	result(world, send(world, 0, world->near, "repeat_large"));
 	pass(world, 10000);
-	assert_string_equal(result(world, send(0, world->near, "count")), ":0\r\n");
+	assert_string_equal(result(world, send(world, 0, world->near, "count")), ":0\r\n");
 	/* It has moved on, and says why. */
-	const char *alarms = result(world, command(0, "do.alarms", "Thing"));
+	const char *alarms = result(world, command(world, 0, "do.alarms", "Thing"));
 	assert_non_null(strstr(alarms, "schedule"));
 	struct object_name name = { .class_name = slice_text("Thing") };
 	struct objects_figures figures;
@@ -928,10 +933,11 @@ static void an_allocation_that_fails_anywhere_fails_one_call(void **state)
 			.from_file = true,
 		};
 		class_publish(world->registry, &given);
-		result(world, send(0, world->near, "add"));
-		result(world, send(0, world->far, "add"));
+		result(world, send(world, 0, world->near, "add"));
+		result(world, send(world, 0, world->far, "add"));
 		heap_fault = (struct heap_fault){ after, 2 };
-		struct engine_ticket *ticket = send(0, world->near, "everything", world->far);
+		struct engine_ticket *ticket =
+			send(world, 0, world->near, "everything", world->far);
 		for (int i = 0; i < 5; i++) {
 			pass(world, 2);
 			while (world->fetch_count)
@@ -943,7 +949,7 @@ static void an_allocation_that_fails_anywhere_fails_one_call(void **state)
 		assert_true(ticket->done);
 		failed += ticket->failed;
 		done += !ticket->failed;
-		result(world, command(0, "do.deleteall", "Thing", world->near));
+		result(world, command(world, 0, "do.deleteall", "Thing", world->near));
 	}
 	assert_true(done > 0 && failed > 50);
 }
@@ -953,15 +959,15 @@ static void an_allocation_that_fails_anywhere_fails_one_call(void **state)
 static void nothing_leaves_the_server_before_the_log_has_it(void **state)
 {
 	struct world *world = *state;
-	struct engine_ticket *writes = send(0, world->near, "add_and_fetch");
+	struct engine_ticket *writes = send(world, 0, world->near, "add_and_fetch");
 	run_on(world);
 	assert_int_equal(world->fetch_count, 0);
 	/* Another object's: what it was told of is not on disk either. */
-	struct engine_ticket *adds = send(0, world->far, "add");
+	struct engine_ticket *adds = send(world, 0, world->far, "add");
 	run_on(world);
 	assert_false(engine_rig_is_released(adds));
-	struct engine_ticket *told = send(0, world->far, "count");
-	struct engine_ticket *fetches = send(0, world->far, "fetch");
+	struct engine_ticket *told = send(world, 0, world->far, "count");
+	struct engine_ticket *fetches = send(world, 0, world->far, "fetch");
 	run_on(world);
 	assert_string_equal(told->reply, ":1\r\n");
 	assert_false(engine_rig_is_released(told));
@@ -985,10 +991,10 @@ static void memory_made_from_an_answer_waits_for_what_it_tells_of(void **state)
 		"function T:ask(id) self.told = objects.call('Thing', id, 'add') end\n"
 		"function T:tell() return self.told end\n"
 		"return T\n");
-	struct engine_ticket *asks = send(0, world->near, "ask", world->far);
+	struct engine_ticket *asks = send(world, 0, world->near, "ask", world->far);
 	run_on(world);
 	assert_true(asks->done);
-	struct engine_ticket *tells = send(0, world->near, "tell");
+	struct engine_ticket *tells = send(world, 0, world->near, "tell");
 	run_on(world);
 	assert_string_equal(tells->reply, "$6\r\nsecret\r\n");
 	assert_false(engine_rig_is_released(asks));
@@ -1002,7 +1008,7 @@ static void the_time_after_an_exchange_is_that_of_its_end(void **state)
 {
 	struct world *world = *state;
 	char shown[32];
-	struct engine_ticket *ticket = send(0, world->near, "fetch_then_time");
+	struct engine_ticket *ticket = send(world, 0, world->near, "fetch_then_time");
 	settle(world);
 	world->rig.now_ms += 90;
 	snprintf(shown, sizeof(shown), ":%lld\r\n", (long long)world->rig.now_ms);
@@ -1023,19 +1029,20 @@ static void every_call_is_answered_when_the_server_stops(void **state)
 		snprintf(id, sizeof(id), "o%d", i % 12);
 		switch (i % 5) {
 		case 0:
-			tickets[i] = send(port, id, "rest", "a", "100000");
+			tickets[i] = send(world, port, id, "rest", "a", "100000");
 			break;
 		case 1:
-			tickets[i] = send(port, id, "alone", "b", "100000");
+			tickets[i] = send(world, port, id, "alone", "b", "100000");
 			break;
 		case 2:
-			tickets[i] = send(port, id, "other", world->far, "alone", "c", "100000");
+			tickets[i] =
+				send(world, port, id, "other", world->far, "alone", "c", "100000");
 			break;
 		case 3:
-			tickets[i] = send(port, id, "fetch");
+			tickets[i] = send(world, port, id, "fetch");
 			break;
 		default:
-			tickets[i] = send(port, id, "add");
+			tickets[i] = send(world, port, id, "add");
 		}
 		if (i % 3)
 			run_on(world);
@@ -1051,7 +1058,7 @@ static void every_call_is_answered_when_the_server_stops(void **state)
 		assert_true(tickets[i]->done);
 	for (uint16_t port = 0; port < WORKERS; port++)
 		assert_false(objects_are_busy(world->workers[port].objects));
-	starts_with(send(0, world->near, "add"), "-ERR the server is shutting down");
+	starts_with(send(world, 0, world->near, "add"), "-ERR the server is shutting down");
 }
 
 static void who_leaves_a_section_lets_in_nobody_whose_wait_is_over(void **state)
@@ -1083,12 +1090,12 @@ static void who_leaves_a_section_lets_in_nobody_whose_wait_is_over(void **state)
 static void what_still_waits_at_the_end_is_given_back(void **state)
 {
 	struct world *world = *state;
-	send(0, world->near, "rest", "a", "100000");
-	send(1, world->near, "alone", "b", "100000");
-	send(0, world->near, "plain", "c");
-	command(1, "do.get", "Thing", world->near, "log");
-	send(0, world->far, "fetch");
-	send(0, "x", "other", world->near, "plain", "d");
+	send(world, 0, world->near, "rest", "a", "100000");
+	send(world, 1, world->near, "alone", "b", "100000");
+	send(world, 0, world->near, "plain", "c");
+	command(world, 1, "do.get", "Thing", world->near, "log");
+	send(world, 0, world->far, "fetch");
+	send(world, 0, "x", "other", world->near, "plain", "d");
 	settle(world);
 	assert_int_equal(world->fetch_count, 1);
 	/* tear_down frees it all; the sanitizer counts. */

@@ -628,7 +628,8 @@ static const struct command put_many_command = {
 	.name = "put many", .arity = 1, .route = ROUTE_ALL, .run = put_many
 };
 
-#define wake(...) wait_for(rig, engine_rig_send_command(rig, 1, &wake_command, __VA_ARGS__, NULL))
+#define wake(rig, ...)                                                                             \
+	wait_for(rig, engine_rig_send_command(rig, 1, &wake_command, __VA_ARGS__, NULL))
 
 static const char *wait_for(struct engine_rig *rig, struct engine_ticket *ticket)
 {
@@ -702,22 +703,22 @@ static void every_object_is_sent_the_call_in_bounded_turns(void **state)
 	engine_rig_checkpoint(rig);
 	wake_turns = 0;
 	wake_bytes_most = 0;
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "ARGS", "a", ""), ":4000\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", "poll", "ARGS", "a", ""), ":4000\r\n");
 	assert_in_range(wake_turns, 4000 / 256 + 1, 4000 / 256 + 1 + 2 * SHARDS);
 	/* One turn's writes, not those of all. */
 	assert_in_range(wake_bytes_most, 1, 200 << 10);
 	check_wakes(rig, "poll", slice_of("\6\2\0\5\1a\5\0", 8), 4000);
 
 	/* The same call once more in the same millisecond is another one. */
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "ARGS", "a", ""), ":4000\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", "poll", "ARGS", "a", ""), ":4000\r\n");
 	check_wakes(rig, "poll", slice_of("\6\2\0\5\1a\5\0", 8), 8000);
 
-	assert_string_equal(wake("DO.WAKE", "Box", "tidy", "PREFIX", "user-000"), ":100\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", "tidy", "PREFIX", "user-000"), ":100\r\n");
 	check_wakes(rig, "tidy", slice_of("\6\0\0", 3), 100);
 	assert_string_equal(
-		wake("DO.WAKE", "Box", "part", "prefix", "user-00012", "args", "x"), ":1\r\n");
+		wake(rig, "DO.WAKE", "Box", "part", "prefix", "user-00012", "args", "x"), ":1\r\n");
 	check_wakes(rig, "part", slice_of("\6\1\0\5\1x", 6), 1);
-	assert_string_equal(wake("DO.WAKE", "Nobody", "poll"), ":0\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "Nobody", "poll"), ":0\r\n");
 }
 
 static void a_wake_is_acknowledged_when_it_is_on_disk(void **state)
@@ -741,23 +742,27 @@ static void only_methods_that_clients_may_call_are_sent(void **state)
 	struct engine_rig *rig = *state;
 	engine_rig_run(rig, 0, "DO.PUT", "Box", "a", "k", "v", NULL);
 	assert_string_equal(
-		wake("DO.WAKE", "Box", "_hidden"), "-NOMETHOD Box._hidden is private\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", "init"), "-NOMETHOD Box.init is private\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", "alarm"), "-NOMETHOD Box.alarm is private\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", "a b"), "-NOMETHOD Box has no method 'a b'\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", ""), "-NOMETHOD Box has no method ''\r\n");
+		wake(rig, "DO.WAKE", "Box", "_hidden"), "-NOMETHOD Box._hidden is private\r\n");
+	assert_string_equal(
+		wake(rig, "DO.WAKE", "Box", "init"), "-NOMETHOD Box.init is private\r\n");
+	assert_string_equal(
+		wake(rig, "DO.WAKE", "Box", "alarm"), "-NOMETHOD Box.alarm is private\r\n");
+	assert_string_equal(
+		wake(rig, "DO.WAKE", "Box", "a b"), "-NOMETHOD Box has no method 'a b'\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", ""), "-NOMETHOD Box has no method ''\r\n");
 	char name[LIMIT_CLASS_NAME_BYTES + 2];
 	memset(name, 'm', sizeof(name));
 	name[LIMIT_CLASS_NAME_BYTES + 1] = '\0';
-	assert_non_null(strstr(wake("DO.WAKE", "Box", name), "-NOMETHOD Box has no method"));
+	assert_non_null(strstr(wake(rig, "DO.WAKE", "Box", name), "-NOMETHOD Box has no method"));
 	name[LIMIT_CLASS_NAME_BYTES] = '\0';
-	assert_string_equal(wake("DO.WAKE", "Box", name), ":1\r\n");
-	assert_string_equal(wake("DO.WAKE", "B-x", "poll"), "-" ERROR_CLASS_NAME "\r\n");
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "a"), TURN_RIG_MISFIT("'a'"));
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "PREFIX"), TURN_RIG_MISFIT("the end"));
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", name), ":1\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "B-x", "poll"), "-" ERROR_CLASS_NAME "\r\n");
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", "poll", "a"), TURN_RIG_MISFIT("'a'"));
 	assert_string_equal(
-		wake("DO.WAKE", "Box", "poll", "PREFIX", "a", "b"), TURN_RIG_MISFIT("'b'"));
-	assert_string_equal(wake("DO.WAKE", "Box", "poll", "ARGS"), ":1\r\n");
+		wake(rig, "DO.WAKE", "Box", "poll", "PREFIX"), TURN_RIG_MISFIT("the end"));
+	assert_string_equal(
+		wake(rig, "DO.WAKE", "Box", "poll", "PREFIX", "a", "b"), TURN_RIG_MISFIT("'b'"));
+	assert_string_equal(wake(rig, "DO.WAKE", "Box", "poll", "ARGS"), ":1\r\n");
 }
 
 /* --- with classes ----------------------------------------------------------------------------- */

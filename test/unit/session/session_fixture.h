@@ -35,8 +35,8 @@ struct tally {
 	uint64_t counted;
 };
 
-#define run(...)           engine_rig_run(&world->rig, 0, __VA_ARGS__, NULL)
-#define answers(text, ...) assert_string_equal(run(__VA_ARGS__), text "\r\n")
+#define run(world, ...)           rig_run(&(world)->rig, 0, __VA_ARGS__)
+#define answers(world, text, ...) assert_string_equal(run(world, __VA_ARGS__), text "\r\n")
 
 static inline void open_world(struct world *world)
 {

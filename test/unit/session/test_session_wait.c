@@ -25,8 +25,8 @@ static int set_up(void **state)
 	leases_new(&options);
 	world->sessions = sessions_new(world->rig.engine);
 	wanted_ms = INT64_MAX;
-	run("session.create", "id", "{a}1", "data", "{\"n\":1}");
-	run("session.create", "id", "{a}2");
+	run(world, "session.create", "id", "{a}1", "data", "{\"n\":1}");
+	run(world, "session.create", "id", "{a}2");
 	*state = world;
 	return 0;
 }
@@ -58,7 +58,7 @@ static void tick(struct world *world)
 /* A first one holds it; this one waits. */
 static struct engine_ticket *wait_for(struct world *world, const char *ms, const char *wait_ms)
 {
-	run("session.lease", "{a}1", "p", "ms", ms);
+	run(world, "session.lease", "{a}1", "p", "ms", ms);
 	struct engine_ticket *ticket = engine_rig_send(
 		&world->rig, 0, "session.lease", "{a}1", "p", "ms", ms, "wait", wait_ms, NULL);
 	assert_false(ticket->done);
@@ -69,11 +69,11 @@ static void the_host_is_asked_for_the_earliest(void **state)
 {
 	struct world *world = *state;
 	int64_t now_ms = world->rig.now_ms;
-	run("session.lease", "{a}1", "p", "ms", "5000");
+	run(world, "session.lease", "{a}1", "p", "ms", "5000");
 	assert_int_equal(wanted_ms, now_ms + 5000);
-	run("session.lease", "{a}2", "p", "ms", "9000");
+	run(world, "session.lease", "{a}2", "p", "ms", "9000");
 	assert_int_equal(wanted_ms, now_ms + 5000);
-	run("session.lease", "{a}2", "q", "ms", "100");
+	run(world, "session.lease", "{a}2", "q", "ms", "100");
 	assert_int_equal(wanted_ms, now_ms + 100);
 	engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "40", NULL);
 	assert_int_equal(wanted_ms, now_ms + 40);
@@ -111,26 +111,26 @@ static void who_waits_in_vain_is_told_who_holds_it(void **state)
 static void who_has_read_another_version_is_told_the_data(void **state)
 {
 	struct world *world = *state;
-	answers("*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p", "ifversion",
-		"0");
-	answers("*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p", "ifversion",
-		"2", "wait", "1000");
-	answers("*-1", "session.lease", "{a}9", "p", "ifversion", "0");
-	answers("-ERR IFVERSION is a version, 0 for none", "session.lease", "{a}1", "p",
+	answers(world, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p",
+		"ifversion", "0");
+	answers(world, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p",
+		"ifversion", "2", "wait", "1000");
+	answers(world, "*-1", "session.lease", "{a}9", "p", "ifversion", "0");
+	answers(world, "-ERR IFVERSION is a version, 0 for none", "session.lease", "{a}1", "p",
 		"ifversion", "new");
 	/* None of them holds it. */
-	assert_int_equal(
-		strncmp(run("session.lease", "{a}1", "p", "ifversion", "1"), "*2\r\n$32\r\n", 9),
+	assert_int_equal(strncmp(run(world, "session.lease", "{a}1", "p", "ifversion", "1"),
+				 "*2\r\n$32\r\n", 9),
 		0);
-	answers("*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p", "ifversion",
-		"2");
+	answers(world, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":1}", "session.lease", "{a}1", "p",
+		"ifversion", "2");
 }
 
 /* The holder lost its lease, and saved what it had brought in another way. */
 static void who_waits_with_outdated_data_is_told_and_not_granted(void **state)
 {
 	struct world *world = *state;
-	run("session.lease", "{a}1", "p", "ms", "1000");
+	run(world, "session.lease", "{a}1", "p", "ms", "1000");
 	struct engine_ticket *tickets[] = {
 		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000",
 			"ifversion", "1", NULL),
@@ -138,7 +138,7 @@ static void who_waits_with_outdated_data_is_told_and_not_granted(void **state)
 		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000",
 			"ifversion", "1", NULL),
 	};
-	answers(":2", "session.update", "{a}1", "{\"n\":2}");
+	answers(world, ":2", "session.update", "{a}1", "{\"n\":2}");
 	assert_false(tickets[0]->done || tickets[1]->done || tickets[2]->done);
 	pass(world, 1000);
 	wake(world);
@@ -157,7 +157,7 @@ static void the_end_of_the_session_ends_the_wait(void **state)
 {
 	struct world *world = *state;
 	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
-	answers(":1", "session.del", "{a}1");
+	answers(world, ":1", "session.del", "{a}1");
 	assert_true(ticket->done);
 	assert_string_equal(ticket->reply, "*-1\r\n");
 }
@@ -169,7 +169,7 @@ static void the_end_of_many_sessions_ends_their_waits_at_the_next_tick(void **st
 	engine_rig_key(&world->rig, 0, 1, here);
 	engine_rig_key(&world->rig, 1, 1, there);
 	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
-	answers(":1", "session.del", here, there, "{a}1");
+	answers(world, ":1", "session.del", here, there, "{a}1");
 	tick(world);
 	assert_true(ticket->done);
 	assert_string_equal(ticket->reply, "*-1\r\n");
@@ -178,7 +178,7 @@ static void the_end_of_many_sessions_ends_their_waits_at_the_next_tick(void **st
 static void the_time_of_the_session_ends_the_wait(void **state)
 {
 	struct world *world = *state;
-	answers(":1", "session.touch", "{a}1", "ttl", "10");
+	answers(world, ":1", "session.touch", "{a}1", "ttl", "10");
 	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
 	pass(world, 10000);
 	tick(world);
@@ -189,14 +189,14 @@ static void the_time_of_the_session_ends_the_wait(void **state)
 static void a_changed_id_keeps_its_lease(void **state)
 {
 	struct world *world = *state;
-	const char *granted = run("session.lease", "{a}1", "p");
+	const char *granted = run(world, "session.lease", "{a}1", "p");
 	char token[40];
 	snprintf(token, sizeof(token), "%.32s", granted + strlen("*2\r\n$32\r\n"));
-	const char *id = bulk(run("session.rotate", "{a}1", "grace", "10"));
+	const char *id = bulk(run(world, "session.rotate", "{a}1", "grace", "10"));
 	struct engine_ticket *ticket =
 		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "1000", NULL);
 	assert_false(ticket->done);
-	answers(":2", "session.commit", id, "p", token, "{\"n\":2}");
+	answers(world, ":2", "session.commit", id, "p", token, "{\"n\":2}");
 	assert_true(ticket->done);
 	assert_string_equal(ticket->reply, "*3\r\n$-1\r\n:0\r\n$7\r\n{\"n\":2}\r\n");
 }
@@ -204,7 +204,7 @@ static void a_changed_id_keeps_its_lease(void **state)
 static void a_connection_that_goes_leaves_its_leases_to_others(void **state)
 {
 	struct world *world = *state;
-	run("session.lease", "{a}1", "p", "ms", "60000");
+	run(world, "session.lease", "{a}1", "p", "ms", "60000");
 	world->rig.client = 2;
 	struct engine_ticket *ticket = engine_rig_send(
 		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);

@@ -18,23 +18,23 @@ static void a_new_session_is_stored_as_the_configuration_says_now(void **state)
 {
 	struct world here, *world = &here;
 	make_world(world, 1, 1);
-	run("session.create", "id", "a", "ttl", "10", "user", "ann");
+	run(world, "session.create", "id", "a", "ttl", "10", "user", "ann");
 	pass(world, 10 * S);
 	world->rig.config.session_hashing = 1;
-	answers(":1", "session.set", "a", "{}", "ttl", "10", "user", "ann", "nx");
+	answers(world, ":1", "session.set", "a", "{}", "ttl", "10", "user", "ann", "nx");
 	stands(world, 1, 1, 0);
 	assert_int_equal(tally(world).hashed, 1);
 	pass(world, 10 * S);
 	world->rig.config.session_hashing = 0;
-	answers("$1\r\na", "session.create", "id", "a", "ttl", "10", "user", "ann");
+	answers(world, "$1\r\na", "session.create", "id", "a", "ttl", "10", "user", "ann");
 	stands(world, 1, 1, 0);
 	assert_int_equal(tally(world).hashed, 0);
 	/* Over what is left of a deleted one. */
 	world->rig.config.session_tombstone_s = 10;
-	answers(":1", "session.del", "a");
+	answers(world, ":1", "session.del", "a");
 	pass(world, 10 * S);
 	world->rig.config.session_hashing = 1;
-	answers(":1", "session.set", "a", "{}", "user", "ann");
+	answers(world, ":1", "session.set", "a", "{}", "user", "ann");
 	stands(world, 1, 1, 0);
 	end_world(world);
 }
@@ -45,16 +45,16 @@ static void an_id_that_was_changed_by_its_handle_does_not_tell_a_wrong_one(void 
 	char handle[SESSION_HANDLE_BYTES + 1];
 	make_world(world, 1, 1);
 	world->rig.config.session_hashing = 1;
-	run("session.create", "id", "a", "user", "ann");
-	const char *list = run("session.list", "user", "ann");
+	run(world, "session.create", "id", "a", "user", "ann");
+	const char *list = run(world, "session.list", "user", "ann");
 	snprintf(handle, sizeof(handle), "%s", strstr(list, "handle:"));
-	const char *id = bulk(run("session.rotate", handle, "grace", "10"));
+	const char *id = bulk(run(world, "session.rotate", handle, "grace", "10"));
 	assert_int_equal(strlen(id), SESSION_ID_BYTES);
-	answers(":2", "session.exists", "a", id);
+	answers(world, ":2", "session.exists", "a", id);
 	/* Who has the old id is not told another. */
-	const char *got = run("session.get", "a");
+	const char *got = run(world, "session.get", "a");
 	assert_non_null(strstr(got, "$2\r\nid\r\n$1\r\na\r\n"));
-	answers("-SESSIONGONE the session of this id was deleted", "session.rotate", "a");
+	answers(world, "-SESSIONGONE the session of this id was deleted", "session.rotate", "a");
 	end_world(world);
 }
 
@@ -79,7 +79,7 @@ static void create_all(struct world *world)
 	char id[16];
 	for (int i = 0; i < SESSIONS; i++) {
 		snprintf(id, sizeof(id), "id%d", i);
-		run("session.create", "id", id, "user", "ann");
+		run(world, "session.create", "id", id, "user", "ann");
 		if (i % 1000 == 0)
 			settle(world);
 	}
@@ -146,13 +146,13 @@ static void nothing_happens_when_the_change_is_too_long_for_the_log(void **state
 	world->rig.config.touch_percent = 50;
 	for (int i = 0; i < 2000; i++) {
 		snprintf(id, sizeof(id), "id%d", i);
-		run("session.create", "id", id, "user", "ann", "ttl", "100");
+		run(world, "session.create", "id", id, "user", "ann", "ttl", "100");
 		settle(world);
 	}
 	pass(world, 40 * S);
 	for (int i = 0; i < 2000; i++) {
 		snprintf(id, sizeof(id), "id%d", i);
-		run("session.touch", id);
+		run(world, "session.touch", id);
 	}
 	struct engine_ticket *ticket =
 		engine_rig_send(&world->rig, 0, "session.deluser", "ann", NULL);
@@ -160,7 +160,7 @@ static void nothing_happens_when_the_change_is_too_long_for_the_log(void **state
 	assert_true(ticket->failed);
 	stands(world, 2000, 2000, 0);
 	pass(world, 99 * S);
-	answers(":2", "session.exists", "id0", "id1999");
+	answers(world, ":2", "session.exists", "id0", "id1999");
 	end_world(world);
 }
 

@@ -19,9 +19,6 @@
 
 #define SHARDS 4
 
-#define send(port, ...) engine_rig_send(rig, port, __VA_ARGS__, NULL)
-#define run(port, ...)  engine_rig_run(rig, port, __VA_ARGS__, NULL)
-
 static int set_up(void **state)
 {
 	struct engine_rig *rig = memory_zeroed(sizeof(*rig));
@@ -55,7 +52,7 @@ static void write_everywhere(struct engine_rig *rig, const char *value)
 	char key[ENGINE_RIG_KEY_BYTES];
 	for (uint16_t i = 0; i < SHARDS; i++)
 		assert_string_equal(
-			run(0, "SET", engine_rig_key(rig, i, 0, key), value), "+OK\r\n");
+			rig_run(rig, 0, "SET", engine_rig_key(rig, i, 0, key), value), "+OK\r\n");
 }
 
 static void assert_everywhere(struct engine_rig *rig, const char *value)
@@ -64,7 +61,8 @@ static void assert_everywhere(struct engine_rig *rig, const char *value)
 	snprintf(expected, sizeof(expected), "$%zu\r\n%s\r\n", strlen(value), value);
 	for (uint16_t i = 0; i < SHARDS; i++)
 		assert_string_equal(
-			run(rig->port_count - 1, "GET", engine_rig_key(rig, i, 0, key)), expected);
+			rig_run(rig, rig->port_count - 1, "GET", engine_rig_key(rig, i, 0, key)),
+			expected);
 }
 
 /* From IDLE to the moment at which all is frozen and nothing durable yet. */
@@ -165,7 +163,7 @@ static void waits_for_the_record_of_the_shard_that_froze_last(void **state)
 	checkpoint_request(rig->engine->checkpoint);
 	step(rig);
 	engine_deliver(rig->engine, 0); /* shards 0 and 2 are frozen at LSN 4 */
-	run(1, "SET", engine_rig_key(rig, 1, 0, key), "late");
+	rig_run(rig, 1, "SET", engine_rig_key(rig, 1, 0, key), "late");
 	assert_true(step(rig)); /* all have answered; 1 froze before or after its write */
 	uint64_t frozen_lsn = 0;
 	store_frozen(rig->engine->stores[1], &frozen_lsn);
@@ -176,7 +174,7 @@ static void waits_for_the_record_of_the_shard_that_froze_last(void **state)
 	engine_rig_settle(rig);
 	assert_true(commit(rig));
 	engine_rig_checkpoint(rig);
-	assert_string_equal(run(0, "GET", key), "$4\r\nlate\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", key), "$4\r\nlate\r\n");
 }
 
 static void waits_for_a_shard_that_is_held(void **state)
@@ -185,7 +183,7 @@ static void waits_for_a_shard_that_is_held(void **state)
 	char zero[ENGINE_RIG_KEY_BYTES], one[ENGINE_RIG_KEY_BYTES];
 	engine_rig_key(rig, 0, 0, zero);
 	engine_rig_key(rig, 1, 0, one);
-	struct engine_ticket *both = send(0, "MSET", zero, "v", one, "v");
+	struct engine_ticket *both = rig_send(rig, 0, "MSET", zero, "v", one, "v");
 	checkpoint_request(rig->engine->checkpoint);
 	step(rig);
 	engine_deliver(rig->engine, 0);
@@ -195,7 +193,7 @@ static void waits_for_a_shard_that_is_held(void **state)
 	assert_int_equal(store_frozen_bytes(rig->engine->stores[0]), 0);
 	engine_rig_checkpoint(rig);
 	assert_true(both->done);
-	assert_string_equal(run(0, "MGET", zero, one), "*2\r\n$1\r\nv\r\n$1\r\nv\r\n");
+	assert_string_equal(rig_run(rig, 0, "MGET", zero, one), "*2\r\n$1\r\nv\r\n$1\r\nv\r\n");
 }
 
 static void a_second_wish_during_a_checkpoint_starts_another(void **state)
@@ -221,26 +219,26 @@ static void values_are_right_at_every_state(void **state)
 	engine_rig_checkpoint(rig);
 	assert_everywhere(rig, "in the tree");
 	write_everywhere(rig, "frozen");
-	run(0, "SET", "deleted later", "v");
+	rig_run(rig, 0, "SET", "deleted later", "v");
 	engine_rig_key(rig, 2, 7, key);
-	run(0, "SET", key, "only frozen");
+	rig_run(rig, 0, "SET", key, "only frozen");
 	freeze(rig);
 	assert_everywhere(rig, "frozen");
-	run(0, "DEL", "deleted later");
+	rig_run(rig, 0, "DEL", "deleted later");
 	write_everywhere(rig, "written during it");
 	assert_everywhere(rig, "written during it");
 	engine_rig_settle(rig);
 	assert_true(commit(rig)); /* and nothing is thawed */
 	assert_everywhere(rig, "written during it");
-	assert_string_equal(run(0, "GET", key), "$11\r\nonly frozen\r\n");
-	assert_string_equal(run(0, "GET", "deleted later"), "$-1\r\n");
-	assert_string_equal(run(0, "DBSIZE"), ":5\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", key), "$11\r\nonly frozen\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "deleted later"), "$-1\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":5\r\n");
 	engine_rig_deliver(rig);
 	step(rig);
 	assert_everywhere(rig, "written during it");
-	assert_string_equal(run(0, "GET", key), "$11\r\nonly frozen\r\n");
-	assert_string_equal(run(0, "GET", "deleted later"), "$-1\r\n");
-	assert_string_equal(run(0, "DBSIZE"), ":5\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", key), "$11\r\nonly frozen\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "deleted later"), "$-1\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":5\r\n");
 }
 
 static void a_read_waits_for_what_is_frozen_until_it_is_durable_and_for_nothing_after(void **state)
@@ -248,16 +246,16 @@ static void a_read_waits_for_what_is_frozen_until_it_is_durable_and_for_nothing_
 	struct engine_rig *rig = *state;
 	char key[ENGINE_RIG_KEY_BYTES];
 	engine_rig_key(rig, 0, 0, key);
-	run(0, "SET", key, "v");
+	rig_run(rig, 0, "SET", key, "v");
 	freeze(rig);
-	struct engine_ticket *read = send(0, "GET", key);
+	struct engine_ticket *read = rig_send(rig, 0, "GET", key);
 	assert_int_equal(read->gate_lsn, 1);
 	assert_false(engine_rig_is_released(read));
 	engine_rig_settle(rig);
 	assert_true(engine_rig_is_released(read));
 	engine_rig_checkpoint(rig);
-	run(0, "SET", "other", "v");
-	assert_int_equal(send(0, "GET", key)->gate_lsn, 0);
+	rig_run(rig, 0, "SET", "other", "v");
+	assert_int_equal(rig_send(rig, 0, "GET", key)->gate_lsn, 0);
 }
 
 static void the_thaw_gives_the_memory_back(void **state)
@@ -268,7 +266,7 @@ static void the_thaw_gives_the_memory_back(void **state)
 	value[sizeof(value) - 1] = '\0';
 	for (int i = 0; i < 300; i++) {
 		snprintf(key, sizeof(key), "k%d", i);
-		run(0, "SET", key, value);
+		rig_run(rig, 0, "SET", key, value);
 	}
 	uint64_t before = rig->engine->overlay_bytes;
 	freeze(rig);
@@ -286,7 +284,7 @@ static void the_log_is_recycled_afterwards(void **state)
 	value[sizeof(value) - 1] = '\0';
 	for (int i = 0; i < 400; i++) {
 		snprintf(key, sizeof(key), "k%d", i % 10);
-		run(0, "SET", key, value);
+		rig_run(rig, 0, "SET", key, value);
 		engine_rig_settle(rig);
 	}
 	gate_stats(rig->engine->gate, &before);
@@ -297,8 +295,8 @@ static void the_log_is_recycled_afterwards(void **state)
 	assert_int_equal(after.log.segments, 1);
 	engine_rig_crash(rig);
 	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
-	assert_string_equal(run(0, "STRLEN", "k3"), ":2000\r\n");
-	assert_string_equal(run(0, "DBSIZE"), ":10\r\n");
+	assert_string_equal(rig_run(rig, 0, "STRLEN", "k3"), ":2000\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":10\r\n");
 }
 
 /* Shards of some megabytes each: the disk is not to get everything at once. */
@@ -309,7 +307,7 @@ static void fill_shards(struct engine_rig *rig, char mark)
 	memset(value, mark, sizeof(value) - 1);
 	for (uint16_t shard = 0; shard < SHARDS; shard++) {
 		for (uint32_t i = 0; i < 80; i++) {
-			run(0, "SET", engine_rig_key(rig, shard, i, key), value);
+			rig_run(rig, 0, "SET", engine_rig_key(rig, shard, i, key), value);
 			if (i % 2)
 				engine_rig_settle(rig);
 		}
@@ -323,11 +321,12 @@ static void assert_shards_filled(struct engine_rig *rig, char mark)
 	for (uint16_t shard = 0; shard < SHARDS; shard++) {
 		for (uint32_t i = 0; i < 80; i += 7) {
 			engine_rig_key(rig, shard, i, key);
-			assert_string_equal(run(1, "STRLEN", key), ":60000\r\n");
-			assert_string_equal(run(1, "GETRANGE", key, "59999", "59999"), expected);
+			assert_string_equal(rig_run(rig, 1, "STRLEN", key), ":60000\r\n");
+			assert_string_equal(
+				rig_run(rig, 1, "GETRANGE", key, "59999", "59999"), expected);
 		}
 	}
-	assert_string_equal(run(0, "DBSIZE"), ":320\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":320\r\n");
 }
 
 static void a_large_checkpoint_is_several_transactions_and_right_between_them(void **state)
@@ -390,7 +389,7 @@ static void crash_after(struct engine_rig *rig, int steps)
 	engine_rig_crash(rig);
 	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
 	assert_everywhere(rig, value);
-	assert_string_equal(run(0, "DBSIZE"), ":4\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":4\r\n");
 }
 
 static void a_crash_at_any_state_loses_nothing(void **state)
@@ -477,13 +476,13 @@ static void full_overlays_start_one(void **state)
 	int written = 0;
 	while (rig->engine->overlay_bytes < (1 << 20) / 5) {
 		snprintf(key, sizeof(key), "k%d", written++);
-		run(0, "SET", key, value);
+		rig_run(rig, 0, "SET", key, value);
 		engine_rig_settle(rig);
 	}
 	assert_false(step(rig));
 	while (rig->engine->overlay_bytes < (1 << 20) / 2) {
 		snprintf(key, sizeof(key), "k%d", written++);
-		run(0, "SET", key, value);
+		rig_run(rig, 0, "SET", key, value);
 		engine_rig_settle(rig);
 	}
 	assert_int_equal(engine_admission(rig->engine), GATE_OPEN); /* well before they are full */
@@ -497,12 +496,12 @@ static void a_long_log_starts_one(void **state)
 	int written = 0;
 	while (!step(rig)) {
 		assert_true(++written < 10000);
-		run(0, "INCR", "counter");
+		rig_run(rig, 0, "INCR", "counter");
 		engine_rig_settle(rig);
 	}
 	assert_in_range(written, 500, 3000);
 	engine_rig_checkpoint(rig);
-	run(0, "INCR", "counter");
+	rig_run(rig, 0, "INCR", "counter");
 	engine_rig_settle(rig);
 	assert_false(step(rig)); /* counted from the last one */
 }
@@ -513,12 +512,12 @@ static void a_disk_without_room_for_more_log_starts_one(void **state)
 	char value[60001] = "";
 	memset(value, 'v', sizeof(value) - 1);
 	sim_disk_set_capacity(rig->disk, 0);
-	run(0, "SET", "a", value);
+	rig_run(rig, 0, "SET", "a", value);
 	engine_rig_settle(rig);
 	assert_int_equal(gate_keeper_step(rig->engine->gate), -ENOSPC);
 	assert_false(step(rig)); /* it would give nothing back */
-	run(0, "SET", "b", value);
-	run(0, "SET", "c", value);
+	rig_run(rig, 0, "SET", "b", value);
+	rig_run(rig, 0, "SET", "c", value);
 	engine_rig_settle(rig);
 	assert_int_equal(gate_keeper_step(rig->engine->gate), -ENOSPC);
 	assert_int_equal(engine_admission(rig->engine), GATE_FULL);

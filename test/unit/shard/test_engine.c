@@ -22,9 +22,6 @@
 
 #define SHARDS 4
 
-#define send(port, ...) engine_rig_send(rig, port, __VA_ARGS__, NULL)
-#define run(port, ...)  engine_rig_run(rig, port, __VA_ARGS__, NULL)
-
 static int set_up(void **state)
 {
 	struct engine_rig *rig = memory_zeroed(sizeof(*rig));
@@ -57,7 +54,7 @@ static void a_new_directory_starts_empty(void **state)
 	assert_int_equal(rig->engine->shard_count, SHARDS);
 	assert_int_equal(rig->engine->worker_count, 2);
 	assert_int_equal(rig->engine->port_count, 4);
-	assert_string_equal(run(2, "DBSIZE"), ":0\r\n");
+	assert_string_equal(rig_run(rig, 2, "DBSIZE"), ":0\r\n");
 }
 
 static void what_was_released_survives_a_crash(void **state)
@@ -67,10 +64,10 @@ static void what_was_released_survives_a_crash(void **state)
 	for (int round = 0; round < 20; round++) {
 		char text[16], expected[64];
 		snprintf(text, sizeof(text), "%06d", round);
-		struct engine_ticket *kept = send(0, "MSET", "a", text, "b", text);
+		struct engine_ticket *kept = rig_send(rig, 0, "MSET", "a", text, "b", text);
 		engine_rig_settle(rig);
 		assert_true(engine_rig_is_released(kept));
-		struct engine_ticket *lost = send(0, "SET", "c", text);
+		struct engine_ticket *lost = rig_send(rig, 0, "SET", "c", text);
 		assert_false(engine_rig_is_released(lost));
 		if (round % 5 == 2)
 			engine_rig_checkpoint(rig);
@@ -78,7 +75,7 @@ static void what_was_released_survives_a_crash(void **state)
 		open_engine(rig, 1, 1);
 		assert_false(rig->recovery.created);
 		snprintf(expected, sizeof(expected), "*2\r\n$6\r\n%s\r\n$6\r\n%s\r\n", text, text);
-		assert_string_equal(run(0, "MGET", "a", "b"), expected);
+		assert_string_equal(rig_run(rig, 0, "MGET", "a", "b"), expected);
 	}
 }
 
@@ -86,12 +83,12 @@ static void what_was_recovered_is_durable_and_may_be_read_at_once(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 1, 1);
-	run(0, "SET", "a", "1");
+	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	engine_rig_crash(rig);
 	open_engine(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 1);
-	struct engine_ticket *read = send(0, "GET", "a");
+	struct engine_ticket *read = rig_send(rig, 0, "GET", "a");
 	assert_true(engine_rig_is_released(read));
 	assert_string_equal(read->reply, "$1\r\n1\r\n");
 }
@@ -101,15 +98,15 @@ static void only_what_came_after_the_checkpoint_is_replayed(void **state)
 	struct engine_rig *rig = *state;
 	open_engine(rig, 1, 1);
 	for (int i = 0; i < 10; i++)
-		run(0, "APPEND", "a", "x");
+		rig_run(rig, 0, "APPEND", "a", "x");
 	engine_rig_checkpoint(rig);
 	for (int i = 0; i < 3; i++)
-		run(0, "APPEND", "a", "y");
+		rig_run(rig, 0, "APPEND", "a", "y");
 	engine_rig_settle(rig);
 	engine_rig_crash(rig);
 	open_engine(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 3);
-	assert_string_equal(run(0, "GET", "a"), "$13\r\nxxxxxxxxxxyyy\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$13\r\nxxxxxxxxxxyyy\r\n");
 	assert_int_equal(gate_appended(rig->engine->gate), 13);
 }
 
@@ -124,7 +121,7 @@ static void another_number_of_workers_serves_the_same_data(void **state)
 			char expected[16];
 			engine_rig_key(rig, shard, 0, key);
 			snprintf(expected, sizeof(expected), ":%zu\r\n", i + 1);
-			assert_string_equal(run(workers[i] - 1, "INCR", key), expected);
+			assert_string_equal(rig_run(rig, workers[i] - 1, "INCR", key), expected);
 		}
 		if (i % 2)
 			engine_rig_checkpoint(rig);
@@ -137,13 +134,13 @@ static void the_number_of_shards_is_the_datas(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 1, 1);
-	run(0, "SET", "a", "1");
+	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	engine_rig_close(rig);
 	rig->config.shards = 2 * SHARDS;
 	open_engine(rig, 1, 1);
 	assert_int_equal(rig->engine->shard_count, SHARDS);
-	assert_string_equal(run(0, "GET", "a"), "$1\r\n1\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\n1\r\n");
 }
 
 static void a_directory_that_is_not_there_is_named(void **state)
@@ -180,7 +177,7 @@ static void a_disk_that_cannot_be_read_is_an_error_and_not_a_loss(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 1, 1);
-	run(0, "SET", "a", "1");
+	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	engine_rig_close(rig);
 	for (uint64_t n = 1; n < 12; n++) {
@@ -190,7 +187,7 @@ static void a_disk_that_cannot_be_read_is_an_error_and_not_a_loss(void **state)
 			engine_rig_crash(rig);
 			open_engine(rig, 1, 1);
 		}
-		assert_string_equal(run(0, "GET", "a"), "$1\r\n1\r\n");
+		assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\n1\r\n");
 		engine_rig_crash(rig);
 	}
 }
@@ -203,7 +200,7 @@ static void commit_half_a_record(struct engine_rig *rig, const char *one, const 
 	checkpoint_request(checkpoint);
 	checkpoint_step(checkpoint);
 	engine_deliver(rig->engine, 0); /* frozen */
-	struct engine_ticket *both = send(0, "MSET", one, "new", two, "new");
+	struct engine_ticket *both = rig_send(rig, 0, "MSET", one, "new", two, "new");
 	/* The checkpoint's thread may be slow to ask worker 1: its freezes come after the command.
 	 */
 	struct request *list = mailbox_take_all(&rig->engine->ports[1].mailbox);
@@ -236,14 +233,14 @@ static void a_record_of_which_the_tree_has_one_half_is_completed(void **state)
 	open_engine(rig, 2, 2);
 	engine_rig_key(rig, 0, 0, one);
 	engine_rig_key(rig, 1, 0, two);
-	run(0, "MSET", one, "old", two, "old");
+	rig_run(rig, 0, "MSET", one, "old", two, "old");
 	engine_rig_settle(rig);
 	commit_half_a_record(rig, one, two);
 	engine_rig_crash(rig);
 	open_engine(rig, 1, 1);
 	assert_int_equal(tree_lsn(rig->engine->tree, 0), 1);
 	assert_int_equal(tree_lsn(rig->engine->tree, 1), 2);
-	assert_string_equal(run(0, "MGET", one, two), "*2\r\n$3\r\nnew\r\n$3\r\nnew\r\n");
+	assert_string_equal(rig_run(rig, 0, "MGET", one, two), "*2\r\n$3\r\nnew\r\n$3\r\nnew\r\n");
 	assert_int_equal(gate_appended(rig->engine->gate), 2);
 }
 
@@ -256,7 +253,7 @@ static void a_log_that_ends_before_what_the_tree_has_is_refused(void **state)
 	open_engine(rig, 2, 2);
 	engine_rig_key(rig, 0, 0, one);
 	engine_rig_key(rig, 1, 0, two);
-	run(0, "MSET", one, "old", two, "old");
+	rig_run(rig, 0, "MSET", one, "old", two, "old");
 	engine_rig_settle(rig);
 	commit_half_a_record(rig, one, two);
 	engine_rig_close(rig);
@@ -267,12 +264,12 @@ static void a_log_that_ends_before_what_the_tree_has_is_refused(void **state)
 		return;
 	}
 	/* Otherwise what is acknowledged from now on must stay. */
-	struct engine_ticket *write = send(0, "SET", two, "newest");
+	struct engine_ticket *write = rig_send(rig, 0, "SET", two, "newest");
 	engine_rig_settle(rig);
 	assert_true(engine_rig_is_released(write));
 	engine_rig_crash(rig);
 	open_engine(rig, 1, 1);
-	assert_string_equal(run(0, "GET", two), "$6\r\nnewest\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", two), "$6\r\nnewest\r\n");
 }
 
 /* All shards at one LSN, as after an orderly stop: only the empty folder tells. */
@@ -280,7 +277,7 @@ static void a_log_that_is_gone_is_refused_though_the_tree_is_even(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 2, 2);
-	run(0, "SET", "a", "1");
+	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	checkpoint_finish(rig->engine->checkpoint);
 	engine_rig_close(rig);
@@ -296,14 +293,14 @@ static void closing_leaves_all_to_the_log(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 2, 2);
-	run(0, "SET", "a", "1");
+	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
-	send(0, "SET", "b", "1");
+	rig_send(rig, 0, "SET", "b", "1");
 	checkpoint_request(rig->engine->checkpoint);
 	checkpoint_step(rig->engine->checkpoint);
 	engine_rig_close(rig); /* in the middle of things */
 	open_engine(rig, 2, 2);
-	assert_string_equal(run(0, "GET", "a"), "$1\r\n1\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\n1\r\n");
 }
 
 /* --- expiry ----------------------------------------------------------------------------------- */
@@ -313,9 +310,9 @@ static void set_expiring(struct engine_rig *rig, int keys)
 	char key[32];
 	for (int i = 0; i < keys; i++) {
 		snprintf(key, sizeof(key), "expiring:%d", i);
-		run(0, "SET", key, "v", "PX", i % 2 ? "100" : "200");
+		rig_run(rig, 0, "SET", key, "v", "PX", i % 2 ? "100" : "200");
 	}
-	run(0, "SET", "stays", "v");
+	rig_run(rig, 0, "SET", "stays", "v");
 	engine_rig_settle(rig);
 }
 
@@ -333,16 +330,16 @@ static void deletes_what_has_fallen_due_and_nothing_else(void **state)
 	set_expiring(rig, 200);
 	expire_everywhere(rig);
 	assert_int_equal(rig->engine->expired_keys, 0);
-	assert_string_equal(run(0, "DBSIZE"), ":201\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":201\r\n");
 	rig->now_ms += 100;
 	expire_everywhere(rig);
 	assert_int_equal(rig->engine->expired_keys, 100);
-	assert_string_equal(run(0, "DBSIZE"), ":101\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":101\r\n");
 	rig->now_ms += 100;
 	expire_everywhere(rig);
 	assert_int_equal(rig->engine->expired_keys, 200);
-	assert_string_equal(run(0, "DBSIZE"), ":1\r\n");
-	assert_string_equal(run(0, "GET", "stays"), "$1\r\nv\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":1\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "stays"), "$1\r\nv\r\n");
 }
 
 static void deletes_what_has_fallen_due_in_the_tree_too(void **state)
@@ -356,7 +353,7 @@ static void deletes_what_has_fallen_due_in_the_tree_too(void **state)
 	open_engine(rig, 1, 1);
 	expire_everywhere(rig);
 	assert_int_equal(rig->engine->expired_keys, 50);
-	assert_string_equal(run(0, "DBSIZE"), ":1\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":1\r\n");
 	uint64_t appended = gate_appended(rig->engine->gate);
 	expire_everywhere(rig);
 	assert_int_equal(gate_appended(rig->engine->gate), appended);
@@ -384,13 +381,13 @@ static void an_expired_key_is_absent_before_it_is_deleted(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 1, 1);
-	run(0, "SET", "a", "v", "PX", "100");
+	rig_run(rig, 0, "SET", "a", "v", "PX", "100");
 	rig->now_ms += 99;
-	assert_string_equal(run(0, "GET", "a"), "$1\r\nv\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\nv\r\n");
 	rig->now_ms += 1;
-	assert_string_equal(run(0, "GET", "a"), "$-1\r\n");
+	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$-1\r\n");
 	uint64_t before = gate_appended(rig->engine->gate);
-	assert_string_equal(run(0, "EXISTS", "a"), ":0\r\n");
+	assert_string_equal(rig_run(rig, 0, "EXISTS", "a"), ":0\r\n");
 	assert_int_equal(gate_appended(rig->engine->gate), before); /* a read never writes */
 }
 
@@ -401,9 +398,9 @@ static void expiry_leaves_a_held_shard_for_the_next_time(void **state)
 	open_engine(rig, 2, 2);
 	engine_rig_key(rig, 0, 0, zero);
 	engine_rig_key(rig, 1, 0, one);
-	run(0, "SET", zero, "v", "PX", "100");
+	rig_run(rig, 0, "SET", zero, "v", "PX", "100");
 	rig->now_ms += 200;
-	struct engine_ticket *both = send(0, "MGET", zero, one);
+	struct engine_ticket *both = rig_send(rig, 0, "MGET", zero, one);
 	assert_non_null(rig->engine->shards[0].held_by);
 	engine_expire(rig->engine, 0);
 	assert_int_equal(rig->engine->expired_keys, 0);
@@ -417,7 +414,7 @@ static void expiry_writes_nothing_while_writes_are_refused(void **state)
 {
 	struct engine_rig *rig = *state;
 	open_engine(rig, 1, 1);
-	run(0, "SET", "a", "v", "PX", "100");
+	rig_run(rig, 0, "SET", "a", "v", "PX", "100");
 	engine_rig_settle(rig);
 	rig->now_ms += 200;
 	gate_set_store_full(rig->engine->gate, true);
@@ -446,7 +443,7 @@ static void fill(struct engine_rig *rig, int keys)
 	value[sizeof(value) - 1] = '\0';
 	for (int i = 0; i < keys; i++) {
 		snprintf(key, sizeof(key), "fill:%d", i);
-		run(0, "SET", key, value);
+		rig_run(rig, 0, "SET", key, value);
 		if (i % 20 == 0)
 			engine_rig_settle(rig);
 	}
@@ -505,7 +502,7 @@ static void a_replay_takes_no_more_memory_than_it_may(void **state)
 		for (int i = 0; i < keys; i++) {
 			snprintf(key, sizeof(key), "key:%d", i);
 			snprintf(text, sizeof(text), "%d", i + round);
-			run(0, "SET", key, text);
+			rig_run(rig, 0, "SET", key, text);
 			if (i % 20 == 0)
 				engine_rig_settle(rig);
 			if (round == 1 && i == keys / 2)
@@ -521,12 +518,12 @@ static void a_replay_takes_no_more_memory_than_it_may(void **state)
 		assert_true(rig->engine->overlay_bytes < 100000);
 		assert_true(round > 0 || bytes > 400000);
 		snprintf(expected, sizeof(expected), ":%d\r\n", keys);
-		assert_string_equal(run(0, "DBSIZE"), expected);
+		assert_string_equal(rig_run(rig, 0, "DBSIZE"), expected);
 		for (int i = 0; i < keys; i += 7) {
 			snprintf(key, sizeof(key), "key:%d", i);
 			int size = snprintf(text, sizeof(text), "%d", i + round);
 			snprintf(expected, sizeof(expected), "$%d\r\n%s\r\n", size, text);
-			assert_string_equal(run(0, "GET", key), expected);
+			assert_string_equal(rig_run(rig, 0, "GET", key), expected);
 		}
 		rig->config.overlay_bytes_max = (int64_t)1 << 30;
 	}
@@ -543,7 +540,7 @@ static int fill_the_map(struct engine_rig *rig, const char *life)
 	for (; engine_admission(rig->engine) != GATE_SHRINK; keys++) {
 		assert_true(keys < 10000);
 		snprintf(key, sizeof(key), "big:%d", keys);
-		run(0, "SET", key, value, "PX", life);
+		rig_run(rig, 0, "SET", key, value, "PX", life);
 		engine_rig_settle(rig);
 		if (engine_admission(rig->engine) == GATE_BUSY)
 			engine_rig_checkpoint(rig);
@@ -574,17 +571,17 @@ static void data_as_large_as_the_map_can_be_deleted_also_after_a_restart(void **
 	engine_rig_close(rig);
 	open_small(rig);
 	assert_int_equal(engine_admission(rig->engine), GATE_SHRINK);
-	run(0, "EXPIRE", "big:0", "100000");
+	rig_run(rig, 0, "EXPIRE", "big:0", "100000");
 	for (int i = 1; i < keys / 4; i++) {
 		snprintf(key, sizeof(key), "big:%d", i);
-		assert_string_equal(run(0, "DEL", key), ":1\r\n");
+		assert_string_equal(rig_run(rig, 0, "DEL", key), ":1\r\n");
 		engine_rig_settle(rig);
 	}
 	checkpoint_till_open(rig);
 	/* What has become free is used again: the file does not grow for ever. */
 	for (int round = 0; round < 5; round++) {
 		fill_the_map(rig, "1000000");
-		run(0, "FLUSHALL");
+		rig_run(rig, 0, "FLUSHALL");
 		engine_rig_settle(rig);
 		checkpoint_till_open(rig);
 		assert_true(tree_bytes(rig->engine->tree) < (uint64_t)128 << 20);
@@ -602,7 +599,7 @@ static void data_as_large_as_the_map_goes_when_its_time_comes(void **state)
 		engine_rig_settle(rig);
 	}
 	checkpoint_till_open(rig);
-	assert_string_equal(run(0, "DBSIZE"), ":0\r\n");
+	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":0\r\n");
 }
 
 int main(void)

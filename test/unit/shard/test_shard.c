@@ -69,9 +69,10 @@ static uint32_t queue_of(struct fixture *f, uint16_t shard)
 	return stats.queue;
 }
 
-#define send(port, ...) engine_rig_send(&f->rig, port, __VA_ARGS__, NULL)
-#define run(port, ...)  engine_rig_run(&f->rig, port, __VA_ARGS__, NULL)
-#define deliver(port)   engine_deliver(f->rig.engine, port)
+static size_t deliver(struct fixture *f, uint16_t port)
+{
+	return engine_deliver(f->rig.engine, port);
+}
 
 static void assert_answered(const struct engine_ticket *ticket, const char *text)
 {
@@ -84,32 +85,32 @@ static void assert_answered(const struct engine_ticket *ticket, const char *text
 static void with_one_worker_a_command_is_done_when_it_was_sent(void **state)
 {
 	struct fixture *f = *state;
-	assert_answered(send(0, "MSET", f->keys[0], "a", f->keys[3], "b"), "+OK\r\n");
-	assert_answered(send(0, "GET", f->keys[3]), "$1\r\nb\r\n");
-	assert_answered(send(0, "DBSIZE"), ":2\r\n");
-	assert_answered(send(0, "FLUSHALL"), "+OK\r\n");
-	assert_answered(send(0, "DBSIZE"), ":0\r\n");
+	assert_answered(rig_send(&f->rig, 0, "MSET", f->keys[0], "a", f->keys[3], "b"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 0, "GET", f->keys[3]), "$1\r\nb\r\n");
+	assert_answered(rig_send(&f->rig, 0, "DBSIZE"), ":2\r\n");
+	assert_answered(rig_send(&f->rig, 0, "FLUSHALL"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 0, "DBSIZE"), ":0\r\n");
 	assert_int_equal(f->rig.wakes[0], 0);
 }
 
 static void a_command_for_an_own_shard_is_done_when_it_was_sent(void **state)
 {
 	struct fixture *f = *state;
-	assert_answered(send(1, "SET", f->keys[1], "x"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 1, "SET", f->keys[1], "x"), "+OK\r\n");
 	assert_int_equal(f->rig.wakes[0] + f->rig.wakes[1], 0);
 }
 
 static void a_command_for_another_worker_travels_there_and_home(void **state)
 {
 	struct fixture *f = *state;
-	struct engine_ticket *ticket = send(2, "SET", f->keys[1], "x");
+	struct engine_ticket *ticket = rig_send(&f->rig, 2, "SET", f->keys[1], "x");
 	assert_false(ticket->done);
 	assert_int_equal(f->rig.wakes[1], 1);
-	assert_int_equal(deliver(0), 0);
-	assert_int_equal(deliver(1), 1);
+	assert_int_equal(deliver(f, 0), 0);
+	assert_int_equal(deliver(f, 1), 1);
 	assert_false(ticket->done); /* only its home hands it out */
 	assert_int_equal(f->rig.wakes[2], 1);
-	assert_int_equal(deliver(2), 1);
+	assert_int_equal(deliver(f, 2), 1);
 	assert_answered(ticket, "+OK\r\n");
 }
 
@@ -118,11 +119,11 @@ static void a_worker_is_woken_once_for_many(void **state)
 	struct fixture *f = *state;
 	struct engine_ticket *last = NULL;
 	for (int i = 0; i < 10; i++)
-		last = send(2, "APPEND", f->keys[1], "x");
+		last = rig_send(&f->rig, 2, "APPEND", f->keys[1], "x");
 	assert_int_equal(f->rig.wakes[1], 1);
-	assert_int_equal(deliver(1), 10);
+	assert_int_equal(deliver(f, 1), 10);
 	assert_int_equal(f->rig.wakes[2], 1);
-	assert_int_equal(deliver(2), 10);
+	assert_int_equal(deliver(f, 2), 10);
 	assert_answered(last, ":10\r\n");
 }
 
@@ -130,32 +131,34 @@ static void a_command_for_several_shards_visits_their_workers_in_ascending_order
 {
 	struct fixture *f = *state;
 	struct engine_ticket *ticket =
-		send(2, "MSET", f->keys[3], "d", f->keys[2], "c", f->keys[1], "b");
+		rig_send(&f->rig, 2, "MSET", f->keys[3], "d", f->keys[2], "c", f->keys[1], "b");
 	assert_null(f->rig.engine->shards[1].held_by);
-	deliver(1);
+	deliver(f, 1);
 	assert_non_null(f->rig.engine->shards[1].held_by);
-	deliver(0);
+	deliver(f, 0);
 	assert_non_null(f->rig.engine->shards[2].held_by);
 	assert_null(f->rig.engine->shards[3].held_by);
-	deliver(1); /* has all, runs, gives 3 back */
+	deliver(f, 1); /* has all, runs, gives 3 back */
 	assert_null(f->rig.engine->shards[3].held_by);
 	assert_non_null(f->rig.engine->shards[1].held_by);
-	deliver(0);
+	deliver(f, 0);
 	assert_null(f->rig.engine->shards[2].held_by);
-	deliver(1);
+	deliver(f, 1);
 	assert_null(f->rig.engine->shards[1].held_by);
-	deliver(2);
+	deliver(f, 2);
 	assert_answered(ticket, "+OK\r\n");
-	assert_string_equal(run(2, "GET", f->keys[2]), "$1\r\nc\r\n");
+	assert_string_equal(rig_run(&f->rig, 2, "GET", f->keys[2]), "$1\r\nc\r\n");
 }
 
 static void a_key_named_twice_is_held_once(void **state)
 {
 	struct fixture *f = *state;
 	assert_string_equal(
-		run(0, "MSET", f->keys[1], "a", f->keys[1], "b", f->keys[0], "c"), "+OK\r\n");
-	assert_string_equal(run(0, "GET", f->keys[1]), "$1\r\nb\r\n");
-	assert_string_equal(run(1, "DEL", f->keys[0], f->keys[1], f->keys[0]), ":2\r\n");
+		rig_run(&f->rig, 0, "MSET", f->keys[1], "a", f->keys[1], "b", f->keys[0], "c"),
+		"+OK\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "GET", f->keys[1]), "$1\r\nb\r\n");
+	assert_string_equal(
+		rig_run(&f->rig, 1, "DEL", f->keys[0], f->keys[1], f->keys[0]), ":2\r\n");
 }
 
 /* --- order and waiting ------------------------------------------------------------------------ */
@@ -166,11 +169,11 @@ static void commands_on_one_key_run_in_the_order_they_were_sent(void **state)
 	char digit[2] = "0", expected[64] = "$40\r\n";
 	for (int i = 0; i < 40; i++) {
 		digit[0] = (char)('0' + i % 10);
-		send(2, "APPEND", f->keys[0], digit);
+		rig_send(&f->rig, 2, "APPEND", f->keys[0], digit);
 		strcat(expected, digit);
 	}
 	strcat(expected, "\r\n");
-	struct engine_ticket *read = send(2, "GET", f->keys[0]);
+	struct engine_ticket *read = rig_send(&f->rig, 2, "GET", f->keys[0]);
 	engine_rig_deliver(&f->rig);
 	assert_answered(read, expected);
 }
@@ -178,7 +181,8 @@ static void commands_on_one_key_run_in_the_order_they_were_sent(void **state)
 /* A command for shards 0 and 1 that holds 0 and is on its way to 1. */
 static struct engine_ticket *hold_shard_0(struct fixture *f, const char *value)
 {
-	struct engine_ticket *ticket = send(0, "MSET", f->keys[0], value, f->keys[1], value);
+	struct engine_ticket *ticket =
+		rig_send(&f->rig, 0, "MSET", f->keys[0], value, f->keys[1], value);
 	assert_false(ticket->done);
 	assert_non_null(f->rig.engine->shards[0].held_by);
 	return ticket;
@@ -189,19 +193,20 @@ static void a_held_shard_parks_what_comes_after_and_they_go_on_afterwards(void *
 	struct fixture *f = *state;
 	struct engine_ticket *both = hold_shard_0(f, "new");
 	struct engine_ticket *parked[3];
-	parked[0] = send(0, "GET", f->keys[0]);
-	parked[1] = send(0, "SET", f->keys[0], "newer");
-	parked[2] = send(1, "GET", f->keys[0]);
-	deliver(0);
+	parked[0] = rig_send(&f->rig, 0, "GET", f->keys[0]);
+	parked[1] = rig_send(&f->rig, 0, "SET", f->keys[0], "newer");
+	parked[2] = rig_send(&f->rig, 1, "GET", f->keys[0]);
+	deliver(f, 0);
 	assert_int_equal(queue_of(f, 0), 3);
-	assert_answered(send(0, "SET", f->keys[2], "x"), "+OK\r\n"); /* the worker goes on */
-	deliver(1);
-	deliver(0);
+	assert_answered(
+		rig_send(&f->rig, 0, "SET", f->keys[2], "x"), "+OK\r\n"); /* the worker goes on */
+	deliver(f, 1);
+	deliver(f, 0);
 	assert_answered(both, "+OK\r\n");
 	assert_answered(parked[0], "$3\r\nnew\r\n");
 	assert_answered(parked[1], "+OK\r\n");
 	assert_int_equal(queue_of(f, 0), 0);
-	deliver(1);
+	deliver(f, 1);
 	assert_answered(parked[2], "$5\r\nnewer\r\n");
 	assert_true(both->order < parked[0]->order || parked[0]->order < parked[1]->order);
 }
@@ -211,11 +216,11 @@ static void nobody_overtakes_those_who_wait_for_a_shard_given_back(void **state)
 {
 	struct fixture *f = *state;
 	hold_shard_0(f, "x");
-	send(0, "APPEND", f->keys[0], "1");
-	deliver(1); /* gives back 1; 0 is given back by the next delivery */
-	send(1, "APPEND", f->keys[0], "2");
+	rig_send(&f->rig, 0, "APPEND", f->keys[0], "1");
+	deliver(f, 1); /* gives back 1; 0 is given back by the next delivery */
+	rig_send(&f->rig, 1, "APPEND", f->keys[0], "2");
 	engine_rig_deliver(&f->rig);
-	assert_string_equal(run(0, "GET", f->keys[0]), "$3\r\nx12\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "GET", f->keys[0]), "$3\r\nx12\r\n");
 }
 
 static void commands_for_several_shards_wait_for_each_other_and_all_get_through(void **state)
@@ -225,16 +230,18 @@ static void commands_for_several_shards_wait_for_each_other_and_all_get_through(
 	for (int i = 0; i < 6; i++) {
 		const char *value[] = { "a", "b", "c", "d", "e", "f" };
 		if (i % 2)
-			tickets[i] = send(1, "MSET", f->keys[0], value[i], f->keys[1], value[i]);
+			tickets[i] = rig_send(
+				&f->rig, 1, "MSET", f->keys[0], value[i], f->keys[1], value[i]);
 		else
-			tickets[i] = send(0, "MSET", f->keys[1], value[i], f->keys[0], value[i]);
+			tickets[i] = rig_send(
+				&f->rig, 0, "MSET", f->keys[1], value[i], f->keys[0], value[i]);
 	}
 	engine_rig_deliver(&f->rig);
 	for (int i = 0; i < 6; i++)
 		assert_answered(tickets[i], "+OK\r\n");
 	char first[32];
-	snprintf(first, sizeof(first), "%s", run(0, "GET", f->keys[0]));
-	assert_string_equal(run(0, "GET", f->keys[1]), first);
+	snprintf(first, sizeof(first), "%s", rig_run(&f->rig, 0, "GET", f->keys[0]));
+	assert_string_equal(rig_run(&f->rig, 0, "GET", f->keys[1]), first);
 }
 
 static void a_checkpoints_question_waits_its_turn_like_any_other(void **state)
@@ -243,13 +250,13 @@ static void a_checkpoints_question_waits_its_turn_like_any_other(void **state)
 	struct engine_ticket *both = hold_shard_0(f, "x");
 	checkpoint_request(f->rig.engine->checkpoint);
 	checkpoint_step(f->rig.engine->checkpoint);
-	deliver(0);
+	deliver(f, 0);
 	assert_int_equal(queue_of(f, 0), 1); /* the freeze */
 	engine_rig_deliver(&f->rig);
 	assert_answered(both, "+OK\r\n");
 	assert_int_equal(queue_of(f, 0), 0);
 	engine_rig_checkpoint(&f->rig);
-	assert_string_equal(run(0, "GET", f->keys[0]), "$1\r\nx\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "GET", f->keys[0]), "$1\r\nx\r\n");
 }
 
 /* --- limits ----------------------------------------------------------------------------------- */
@@ -261,7 +268,7 @@ static void a_long_queue_answers_overloaded(void **state)
 	f->rig.config.queue_requests_max = 3;
 	struct engine_ticket *both = hold_shard_0(f, "x");
 	for (int i = 0; i < 5; i++)
-		parked[i] = send(0, "GET", f->keys[0]);
+		parked[i] = rig_send(&f->rig, 0, "GET", f->keys[0]);
 	assert_answered(parked[3],
 		"-"
 		"OVERLOADED too many requests are waiting; try again later"
@@ -272,7 +279,7 @@ static void a_long_queue_answers_overloaded(void **state)
 	assert_answered(both, "+OK\r\n");
 	for (int i = 0; i < 3; i++)
 		assert_answered(parked[i], "$1\r\nx\r\n");
-	assert_string_equal(run(0, "GET", f->keys[0]), "$1\r\nx\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "GET", f->keys[0]), "$1\r\nx\r\n");
 }
 
 static void whoever_holds_a_shard_already_is_not_turned_away(void **state)
@@ -280,17 +287,18 @@ static void whoever_holds_a_shard_already_is_not_turned_away(void **state)
 	struct fixture *f = *state;
 	f->rig.config.queue_requests_max = 1;
 	/* Holds 1 and is on its way to 2. */
-	struct engine_ticket *first = send(1, "MSET", f->keys[1], "a", f->keys[2], "a");
-	struct engine_ticket *parked = send(1, "GET", f->keys[1]);
+	struct engine_ticket *first =
+		rig_send(&f->rig, 1, "MSET", f->keys[1], "a", f->keys[2], "a");
+	struct engine_ticket *parked = rig_send(&f->rig, 1, "GET", f->keys[1]);
 	assert_int_equal(queue_of(f, 1), 1);
 	struct engine_ticket *second = hold_shard_0(f, "b");
-	deliver(1); /* the second finds the queue full, and waits in it */
+	deliver(f, 1); /* the second finds the queue full, and waits in it */
 	assert_int_equal(queue_of(f, 1), 2);
 	engine_rig_deliver(&f->rig);
 	assert_answered(first, "+OK\r\n");
 	assert_answered(parked, "$1\r\na\r\n");
 	assert_answered(second, "+OK\r\n");
-	assert_string_equal(run(0, "GET", f->keys[1]), "$1\r\nb\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "GET", f->keys[1]), "$1\r\nb\r\n");
 }
 
 static void a_full_queue_does_not_keep_the_checkpoint_out(void **state)
@@ -298,10 +306,10 @@ static void a_full_queue_does_not_keep_the_checkpoint_out(void **state)
 	struct fixture *f = *state;
 	f->rig.config.queue_requests_max = 1;
 	hold_shard_0(f, "x");
-	send(0, "GET", f->keys[0]);
+	rig_send(&f->rig, 0, "GET", f->keys[0]);
 	checkpoint_request(f->rig.engine->checkpoint);
 	checkpoint_step(f->rig.engine->checkpoint);
-	deliver(0);
+	deliver(f, 0);
 	assert_int_equal(queue_of(f, 0), 2);
 	engine_rig_checkpoint(&f->rig);
 	struct checkpoint_stats stats;
@@ -313,12 +321,12 @@ static void an_overloaded_walk_answers_once_with_the_error_alone(void **state)
 {
 	struct fixture *f = *state;
 	f->rig.config.queue_requests_max = 1;
-	struct engine_ticket *walk = send(1, "KEYS", "*");
+	struct engine_ticket *walk = rig_send(&f->rig, 1, "KEYS", "*");
 	/* Worker 1 is asked to hold shard 1 before the walk gets there. */
-	struct engine_ticket *both = send(1, "MSET", f->keys[1], "x", f->keys[2], "x");
-	struct engine_ticket *parked = send(1, "GET", f->keys[1]);
-	deliver(0); /* the walk visits 0; the pair takes 2 and runs */
-	deliver(1);
+	struct engine_ticket *both = rig_send(&f->rig, 1, "MSET", f->keys[1], "x", f->keys[2], "x");
+	struct engine_ticket *parked = rig_send(&f->rig, 1, "GET", f->keys[1]);
+	deliver(f, 0); /* the walk visits 0; the pair takes 2 and runs */
+	deliver(f, 1);
 	engine_rig_deliver(&f->rig);
 	assert_answered(both, "+OK\r\n");
 	assert_true(parked->done);
@@ -337,7 +345,7 @@ static void send_another(struct engine_ticket *ticket)
 	nested++;
 	if (nested > nested_most)
 		nested_most = nested;
-	send(0, "GET", f->keys[0]);
+	rig_send(&f->rig, 0, "GET", f->keys[0]);
 	nested--;
 }
 
@@ -349,7 +357,7 @@ static void commands_sent_from_home_coming_ones_do_not_nest(void **state)
 	nested = nested_most = 0;
 	hold_shard_0(f, "x");
 	for (int i = 0; i < 500; i++)
-		send(0, "GET", f->keys[0]);
+		rig_send(&f->rig, 0, "GET", f->keys[0]);
 	f->rig.on_done = send_another;
 	engine_rig_deliver(&f->rig);
 	assert_in_range(nested_most, 1, 8);
@@ -362,7 +370,7 @@ static void a_long_queue_is_worked_off(void **state)
 	f->rig.config.queue_requests_max = 100000;
 	hold_shard_0(f, "");
 	for (int i = 0; i < 5000; i++)
-		last = send(0, "APPEND", f->keys[0], "x");
+		last = rig_send(&f->rig, 0, "APPEND", f->keys[0], "x");
 	assert_int_equal(queue_of(f, 0), 5000);
 	engine_rig_deliver(&f->rig);
 	assert_answered(last, ":5000\r\n");
@@ -376,7 +384,7 @@ static void fill(struct fixture *f, uint32_t keys_each)
 	char key[ENGINE_RIG_KEY_BYTES];
 	for (uint16_t shard = 0; shard < SHARDS; shard++) {
 		for (uint32_t i = 0; i < keys_each; i++)
-			run(shard % f->rig.port_count, "SET",
+			rig_run(&f->rig, shard % f->rig.port_count, "SET",
 				engine_rig_key(&f->rig, shard, i, key), "v");
 	}
 }
@@ -391,8 +399,8 @@ static void walks_visit_every_shard(void **state)
 		engine_shard_stats(f->rig.engine, i, &stats);
 		turns[i] = stats.turns;
 	}
-	assert_string_equal(run(0, "DBSIZE"), ":20\r\n");
-	assert_int_equal(strncmp(run(2, "KEYS", "*"), "*20\r\n", 5), 0);
+	assert_string_equal(rig_run(&f->rig, 0, "DBSIZE"), ":20\r\n");
+	assert_int_equal(strncmp(rig_run(&f->rig, 2, "KEYS", "*"), "*20\r\n", 5), 0);
 	for (uint16_t i = 0; i < SHARDS; i++) {
 		engine_shard_stats(f->rig.engine, i, &stats);
 		assert_int_equal(stats.turns - turns[i], 2);
@@ -406,7 +414,9 @@ static void a_scan_in_small_steps_finds_every_key_once(void **state)
 	int found = 0, calls = 0;
 	fill(f, 10);
 	do {
-		char *at, *reply = memory_copy_text(run(1, "SCAN", cursor, "COUNT", "3"));
+		char *at,
+			*reply =
+				memory_copy_text(rig_run(&f->rig, 1, "SCAN", cursor, "COUNT", "3"));
 		assert_int_equal(strncmp(reply, "*2\r\n$", 5), 0);
 		at = strchr(reply + 5, '\n') + 1;
 		snprintf(cursor, sizeof(cursor), "%.*s", (int)strcspn(at, "\r"), at);
@@ -423,10 +433,10 @@ static void emptying_everything_is_one_change(void **state)
 	struct fixture *f = *state;
 	fill(f, 5);
 	uint64_t before = gate_appended(f->rig.engine->gate);
-	run(2, "FLUSHALL");
+	rig_run(&f->rig, 2, "FLUSHALL");
 	assert_int_equal(gate_appended(f->rig.engine->gate), before + 1);
-	assert_string_equal(run(0, "DBSIZE"), ":0\r\n");
-	assert_string_equal(run(0, "RANDOMKEY"), "$-1\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "DBSIZE"), ":0\r\n");
+	assert_string_equal(rig_run(&f->rig, 0, "RANDOMKEY"), "$-1\r\n");
 }
 
 /* Writes a key of each shard. */
@@ -487,20 +497,20 @@ static void send_random(struct fixture *f, struct random *random, struct engine_
 	switch (random_below(random, 5)) {
 	case 0:
 	case 1:
-		send(port, "MSET", f->keys[a], value, f->keys[b], value);
+		rig_send(&f->rig, port, "MSET", f->keys[a], value, f->keys[b], value);
 		break;
 	case 2:
-		send(port, "DEL", f->keys[a], f->keys[b]);
+		rig_send(&f->rig, port, "DEL", f->keys[a], f->keys[b]);
 		break;
 	case 3:
 		if (random_below(random, 4) == 0)
-			send(port, "FLUSHALL");
+			rig_send(&f->rig, port, "FLUSHALL");
 		else
-			send(port, "MSET", f->keys[0], value, f->keys[3], value, f->keys[1], value,
-				f->keys[2], value);
+			rig_send(&f->rig, port, "MSET", f->keys[0], value, f->keys[3], value,
+				f->keys[1], value, f->keys[2], value);
 		break;
 	default:
-		*read = send(port, "MGET", f->keys[a], f->keys[b]);
+		*read = rig_send(&f->rig, port, "MGET", f->keys[a], f->keys[b]);
 	}
 }
 
@@ -524,11 +534,11 @@ static void run_random(uint64_t seed)
 		if (random_below(&random, 3) == 0)
 			send_random(f, &random, &reads[sent++]);
 		else
-			deliver((uint16_t)random_below(&random, PORTS));
+			deliver(f, (uint16_t)random_below(&random, PORTS));
 	}
 	/* Whatever the order, all come home. */
 	for (int round = 0; f->rig.outstanding && round < 10000; round++)
-		deliver((uint16_t)random_below(&random, PORTS));
+		deliver(f, (uint16_t)random_below(&random, PORTS));
 	if (f->rig.outstanding)
 		fail_msg("seed %llu: %u commands never came home", (unsigned long long)seed,
 			(unsigned)f->rig.outstanding);
@@ -564,8 +574,8 @@ static void reads_one_after_the_other_never_go_back_in_time(void **state)
 			char value[16];
 			if (write == NULL || write->done) {
 				snprintf(value, sizeof(value), "%06d", ++written);
-				write = send(0, "MSET", f->keys[0], value, f->keys[1], value,
-					f->keys[2], value);
+				write = rig_send(&f->rig, 0, "MSET", f->keys[0], value, f->keys[1],
+					value, f->keys[2], value);
 			}
 			if (read && read->done && read->reply[1] == '6') {
 				int value_seen = atoi(read->reply + 4);
@@ -573,8 +583,9 @@ static void reads_one_after_the_other_never_go_back_in_time(void **state)
 				seen = value_seen;
 			}
 			if (read == NULL || read->done)
-				read = send(3, "GET", f->keys[random_below(&random, 3)]);
-			deliver((uint16_t)random_below(&random, PORTS));
+				read = rig_send(
+					&f->rig, 3, "GET", f->keys[random_below(&random, 3)]);
+			deliver(f, (uint16_t)random_below(&random, PORTS));
 		}
 		assert_true(seen > 0);
 		tear_down(&inner);
@@ -639,11 +650,11 @@ static void a_turn_that_pauses_keeps_its_shards_and_commits_at_its_end(void **st
 		engine_rig_send_command(&f->rig, 0, &look_command, "look", "k", NULL);
 	assert_false(slow->done);
 	assert_false(other->done);
-	deliver(0);
+	deliver(f, 0);
 	assert_false(slow->done);
 	assert_false(other->done);
 	while (!slow->done)
-		assert_true(deliver(0) > 0);
+		assert_true(deliver(f, 0) > 0);
 	assert_answered(slow, "$0\r\n\r\n$1\r\nx\r\n$2\r\nxx\r\n");
 	assert_answered(other, "$3\r\nxxx\r\n");
 	assert_int_equal(slow->gate_lsn, 1); /* one record */
@@ -655,25 +666,26 @@ static void other_shards_are_served_while_a_turn_pauses(void **state)
 	struct engine_ticket *slow =
 		engine_rig_send_command(&f->rig, 0, &thrice_command, "thrice", f->keys[0], NULL);
 	assert_false(slow->done);
-	assert_answered(send(0, "SET", f->keys[1], "b"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 0, "SET", f->keys[1], "b"), "+OK\r\n");
 	while (!slow->done)
-		assert_true(deliver(0) > 0);
+		assert_true(deliver(f, 0) > 0);
 }
 
 static void what_reads_for_a_closed_connection_is_not_run(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before = f->rig.client;
-	assert_answered(send(0, "SET", "k", "v"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 0, "SET", "k", "v"), "+OK\r\n");
 	struct engine_ticket *slow =
 		engine_rig_send_command(&f->rig, 0, &thrice_command, "thrice", "k", NULL);
 	f->rig.client = 2;
-	struct engine_ticket *read = send(0, "GET", "k"), *write = send(0, "SET", "k", "w");
+	struct engine_ticket *read = rig_send(&f->rig, 0, "GET", "k"),
+			     *write = rig_send(&f->rig, 0, "SET", "k", "w");
 	f->rig.client = before;
-	struct engine_ticket *other = send(0, "GET", "k");
+	struct engine_ticket *other = rig_send(&f->rig, 0, "GET", "k");
 	engine_rig_asker(2)->closed = true;
 	while (!other->done)
-		assert_true(deliver(0) > 0);
+		assert_true(deliver(f, 0) > 0);
 	engine_rig_asker(2)->closed = false;
 	assert_true(slow->done && read->done && write->done);
 	assert_string_equal(read->reply, "");
@@ -717,17 +729,17 @@ static void what_pausing_commands_gather_is_bounded(void **state)
 			&f->rig, 0, &gather_command, "gather", f->keys[i], NULL);
 	assert_true(f->rig.engine->gathered_bytes > 2 * GATHERED_BYTES);
 	while (!requests[0]->done || !requests[1]->done)
-		assert_true(deliver(0) > 0);
+		assert_true(deliver(f, 0) > 0);
 	/* Each by itself has the room, both have not. */
 	int refused = strcmp(requests[0]->reply, "+OK\r\n") == 0;
 	assert_answered(requests[refused], "-" ERROR_GATHERED_FULL "\r\n");
 	assert_answered(requests[!refused], "+OK\r\n");
 	assert_int_equal(f->rig.engine->gathered_bytes, 0);
-	assert_answered(send(0, "GET", f->keys[refused]), "$-1\r\n");
+	assert_answered(rig_send(&f->rig, 0, "GET", f->keys[refused]), "$-1\r\n");
 	struct engine_ticket *alone = engine_rig_send_command(
 		&f->rig, 0, &gather_command, "gather", f->keys[refused], NULL);
 	while (!alone->done)
-		assert_true(deliver(0) > 0);
+		assert_true(deliver(f, 0) > 0);
 	assert_answered(alone, "+OK\r\n");
 }
 
@@ -791,10 +803,10 @@ static void a_large_change_is_applied_in_stretches_and_seen_whole(void **state)
 	assert_false(slow->done);
 	struct engine_ticket *other = engine_rig_send_command(
 		&f->rig, 0, &look_at_many_command, "look at many", f->keys[0], NULL);
-	assert_answered(send(0, "SET", f->keys[1], "b"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 0, "SET", f->keys[1], "b"), "+OK\r\n");
 	assert_false(slow->done);
 	while (!other->done)
-		assert_true(deliver(0) > 0);
+		assert_true(deliver(f, 0) > 0);
 	assert_answered(slow, "+OK\r\n");
 	char all[16];
 	snprintf(all, sizeof(all), ":%d\r\n", MANY);
@@ -806,18 +818,18 @@ static void a_reply_beyond_its_bound_is_an_error_and_changes_nothing(void **stat
 {
 	struct fixture *f = *state;
 	f->rig.config.client_output_bytes_max = 100;
-	assert_answered(send(0, "SET", "a", "0123456789"), "+OK\r\n");
-	assert_answered(send(0, "GET", "a"), "$10\r\n0123456789\r\n");
+	assert_answered(rig_send(&f->rig, 0, "SET", "a", "0123456789"), "+OK\r\n");
+	assert_answered(rig_send(&f->rig, 0, "GET", "a"), "$10\r\n0123456789\r\n");
 	char value[200];
 	memset(value, 'v', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
-	assert_answered(send(0, "SET", "b", value), "+OK\r\n");
-	struct engine_ticket *ticket = send(0, "SET", "b", "new", "GET");
+	assert_answered(rig_send(&f->rig, 0, "SET", "b", value), "+OK\r\n");
+	struct engine_ticket *ticket = rig_send(&f->rig, 0, "SET", "b", "new", "GET");
 	assert_true(ticket->failed);
 	assert_non_null(strstr(ticket->reply, "client-output-limit"));
-	assert_answered(send(0, "STRLEN", "b"), ":199\r\n");
-	assert_true(send(0, "MGET", "a", "b")->failed);
-	assert_true(send(0, "KEYS", "*")->done);
+	assert_answered(rig_send(&f->rig, 0, "STRLEN", "b"), ":199\r\n");
+	assert_true(rig_send(&f->rig, 0, "MGET", "a", "b")->failed);
+	assert_true(rig_send(&f->rig, 0, "KEYS", "*")->done);
 }
 
 int main(void)
