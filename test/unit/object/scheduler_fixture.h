@@ -422,24 +422,25 @@ static void bench_run_file(struct turn *turn)
 	objects_note_due(turn->objects, turn->shard, due.at_ms);
 }
 
-#define BENCH_COMMAND(what)                                                                        \
-	static const struct command bench_##what = { .name = #what,                                \
-		.arity = -2,                                                                       \
-		.route = ROUTE_KEYS,                                                               \
-		.key_first = 1,                                                                    \
-		.key_last = 1,                                                                     \
-		.run = bench_run_##what }
-BENCH_COMMAND(set_alarm);
-BENCH_COMMAND(delete_alarm);
-BENCH_COMMAND(put);
-BENCH_COMMAND(get);
-BENCH_COMMAND(set_schedule);
-BENCH_COMMAND(delete_schedule);
-BENCH_COMMAND(file);
+#define BENCH_COMMAND(text, turn)                                                                  \
+	{                                                                                          \
+		.name = (text), .arity = -2, .route = ROUTE_KEYS, .key_first = 1, .key_last = 1,   \
+		.run = (turn)                                                                      \
+	}
+static const struct command bench_set_alarm = BENCH_COMMAND("set_alarm", bench_run_set_alarm);
+static const struct command bench_delete_alarm =
+	BENCH_COMMAND("delete_alarm", bench_run_delete_alarm);
+static const struct command bench_put = BENCH_COMMAND("put", bench_run_put);
+static const struct command bench_get = BENCH_COMMAND("get", bench_run_get);
+static const struct command bench_set_schedule =
+	BENCH_COMMAND("set_schedule", bench_run_set_schedule);
+static const struct command bench_delete_schedule =
+	BENCH_COMMAND("delete_schedule", bench_run_delete_schedule);
+static const struct command bench_file = BENCH_COMMAND("file", bench_run_file);
 
 /* One of these commands, by words. */
-#define bench_do(bench, what, ...)                                                                 \
-	engine_rig_send_command(&(bench)->rig, 0, &bench_##what, #what, __VA_ARGS__, NULL)
+#define bench_do(bench, command, ...)                                                              \
+	engine_rig_send_command(&(bench)->rig, 0, command, (command)->name, __VA_ARGS__, NULL)
 
 static inline const char *bench_text(char out[24], int64_t number)
 {
@@ -450,14 +451,14 @@ static inline const char *bench_text(char out[24], int64_t number)
 static inline struct engine_ticket *bench_alarm(struct bench *bench, const char *id, int64_t at_ms)
 {
 	char text[24];
-	return bench_do(bench, set_alarm, id, bench_text(text, at_ms));
+	return bench_do(bench, &bench_set_alarm, id, bench_text(text, at_ms));
 }
 
 static inline struct engine_ticket *bench_schedule(
 	struct bench *bench, const char *id, const char *cron, int64_t every_ms, int64_t next_ms)
 {
 	char every[24], next[24];
-	return bench_do(bench, set_schedule, id, "poll", cron, bench_text(every, every_ms),
+	return bench_do(bench, &bench_set_schedule, id, "poll", cron, bench_text(every, every_ms),
 		bench_text(next, next_ms), "tick");
 }
 

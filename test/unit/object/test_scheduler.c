@@ -231,8 +231,8 @@ static void each_worker_runs_its_own_shards(void **state)
 static void send_wake(struct bench *bench, const char *id, const char *argument)
 {
 	char now[24];
-	bench_do(bench, put, id, "k", "v");
-	bench_do(bench, file, id, "3", bench_text(now, bench->rig.now_ms), "poll", argument);
+	bench_do(bench, &bench_put, id, "k", "v");
+	bench_do(bench, &bench_file, id, "3", bench_text(now, bench->rig.now_ms), "poll", argument);
 }
 
 static void a_wake_runs_once_with_its_arguments(void **state)
@@ -308,17 +308,17 @@ static void bench_run_clear(struct turn *turn)
 	storage_close(&storage);
 }
 
-BENCH_COMMAND(live);
-BENCH_COMMAND(fill);
-BENCH_COMMAND(clear);
+static const struct command bench_live = BENCH_COMMAND("live", bench_run_live);
+static const struct command bench_fill = BENCH_COMMAND("fill", bench_run_fill);
+static const struct command bench_clear = BENCH_COMMAND("clear", bench_run_clear);
 
 static void an_object_ends_at_the_end_of_its_life(void **state)
 {
 	struct bench *bench = *state;
-	bench_do(bench, put, "a", "k", "v");
+	bench_do(bench, &bench_put, "a", "k", "v");
 	bench_alarm(bench, "a", bench->rig.now_ms + 99000);
 	bench_schedule(bench, "a", "", 1000000, bench->rig.now_ms + 98000);
-	bench_do(bench, live, "a", "5000");
+	bench_do(bench, &bench_live, "a", "5000");
 	bench_advance(bench, 4999);
 	assert_int_equal(bench_walk(bench, TABLE_OBJECT, NULL, NULL), 1);
 	bench_advance(bench, 1);
@@ -333,10 +333,10 @@ static void an_object_ends_at_the_end_of_its_life(void **state)
 static void a_life_made_longer_is_filed_anew(void **state)
 {
 	struct bench *bench = *state;
-	bench_do(bench, put, "a", "k", "v");
-	bench_do(bench, live, "a", "5000");
+	bench_do(bench, &bench_put, "a", "k", "v");
+	bench_do(bench, &bench_live, "a", "5000");
 	bench_advance(bench, 1000);
-	bench_do(bench, live, "a", "9000");
+	bench_do(bench, &bench_live, "a", "9000");
 	bench_advance(bench, 8999);
 	assert_int_equal(bench_walk(bench, TABLE_OBJECT, NULL, NULL), 1);
 	assert_int_equal(bench_due_entries(bench), 1);
@@ -349,9 +349,9 @@ static void a_sweep_goes_on_turn_by_turn_until_all_is_clear(void **state)
 {
 	struct bench *bench = *state;
 	bench_settle(bench);
-	bench_do(bench, fill, "a", "5000");
-	bench_do(bench, clear, "a");
-	bench_do(bench, put, "a", "new", "kept");
+	bench_do(bench, &bench_fill, "a", "5000");
+	bench_do(bench, &bench_clear, "a");
+	bench_do(bench, &bench_put, "a", "new", "kept");
 	engine_rig_deliver(&bench->rig);
 	uint32_t left = bench_walk(bench, TABLE_PART, NULL, NULL);
 	assert_true(left > 5000);
@@ -365,14 +365,14 @@ static void a_sweep_goes_on_turn_by_turn_until_all_is_clear(void **state)
 	assert_true(turns >= 5);
 	assert_int_equal(left, 1);
 	assert_int_equal(bench_due_entries(bench), 0);
-	assert_string_equal(bench_do(bench, get, "a", "new")->reply, "kept");
+	assert_string_equal(bench_do(bench, &bench_get, "a", "new")->reply, "kept");
 }
 
 static void a_sweep_that_a_crash_interrupts_goes_on(void **state)
 {
 	struct bench *bench = *state;
-	bench_do(bench, fill, "a", "5000");
-	bench_do(bench, clear, "a");
+	bench_do(bench, &bench_fill, "a", "5000");
+	bench_do(bench, &bench_clear, "a");
 	bench_round(bench);
 	bench_round(bench);
 	engine_rig_settle(&bench->rig);
@@ -463,7 +463,7 @@ static void check_client(struct bench *bench, const struct client *client, uint3
 	snprintf(id, sizeof(id), "object%u", n);
 	for (uint32_t i = 0; i < client->count; i++) {
 		const char *count =
-			bench_do(bench, get, id, bench_text(key, client->times[i]))->reply;
+			bench_do(bench, &bench_get, id, bench_text(key, client->times[i]))->reply;
 		if (client->acknowledged[i])
 			assert_string_equal(count, "1");
 		else

@@ -128,7 +128,7 @@ static void an_alarm_keeps_the_time_that_was_set(void **state)
 static void a_wake_that_waits_for_its_class_does_not_wait_for_another_day(void **state)
 {
 	struct bench *bench = open_new(1);
-	bench_do(bench, put, "a", "k", "v");
+	bench_do(bench, &bench_put, "a", "k", "v");
 	bench->class_missing = true;
 	set_clock(bench, DAY_MS);
 	char kind[24], at[24];
@@ -136,8 +136,8 @@ static void a_wake_that_waits_for_its_class_does_not_wait_for_another_day(void *
 	buffer_init(&packed);
 	packed_add_table(&packed, 0, 0);
 	buffer_append(&packed, "", 1);
-	bench_do(bench, file, "a", bench_text(kind, DUE_WAKE), bench_text(at, bench->rig.now_ms),
-		"tick", "packed");
+	bench_do(bench, &bench_file, "a", bench_text(kind, DUE_WAKE),
+		bench_text(at, bench->rig.now_ms), "tick", "packed");
 	buffer_fini(&packed);
 	bench_settle(bench);
 	assert_int_equal(bench->run_count, 1);

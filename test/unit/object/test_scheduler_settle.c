@@ -148,7 +148,7 @@ static void an_alarm_deleted_while_the_handler_waits_is_gone(void **state)
 	bench->handler = bench_fail_always;
 	bench_alarm(bench, "a", bench->rig.now_ms);
 	bench_settle(bench);
-	bench_do(bench, delete_alarm, "a");
+	bench_do(bench, &bench_delete_alarm, "a");
 	bench_go_on(bench);
 	bench_advance(bench, 1000000);
 	assert_int_equal(bench->run_count, 1);
@@ -236,13 +236,13 @@ static void entries_that_no_longer_hold_are_cleared_away(void **state)
 	bench_text(past, bench->rig.now_ms - 70);
 	bench_text(now, bench->rig.now_ms);
 	bench_settle(bench);
-	bench_do(bench, file, "a", "1", past, "", "");     /* an alarm that nobody has set */
-	bench_do(bench, file, "b", "2", past, "poll", ""); /* a schedule that is not there */
-	bench_do(bench, file, "c", "3", past, "tick", ""); /* a call of what is no more */
-	bench_do(bench, file, "d", "4", past, "", "");
-	bench_do(bench, file, "e", "5", past, "", "");
+	bench_do(bench, &bench_file, "a", "1", past, "", "");     /* an alarm that nobody has set */
+	bench_do(bench, &bench_file, "b", "2", past, "poll", ""); /* a schedule that is not there */
+	bench_do(bench, &bench_file, "c", "3", past, "tick", ""); /* a call of what is no more */
+	bench_do(bench, &bench_file, "d", "4", past, "", "");
+	bench_do(bench, &bench_file, "e", "5", past, "", "");
 	bench_alarm(bench, "f", bench->rig.now_ms + 500); /* another time than the entry says */
-	bench_do(bench, file, "f", "1", now, "", "");
+	bench_do(bench, &bench_file, "f", "1", now, "", "");
 	bench_settle(bench);
 	assert_int_equal(bench->run_count, 0);
 	assert_int_equal(bench->stale, 4);
@@ -426,7 +426,7 @@ static void a_schedule_deleted_during_its_run_is_gone(void **state)
 	bench->handler = bench_fail_always;
 	bench_schedule(bench, "a", "", 1000, bench->rig.now_ms);
 	bench_settle(bench);
-	bench_do(bench, delete_schedule, "a", "poll");
+	bench_do(bench, &bench_delete_schedule, "a", "poll");
 	bench_go_on(bench);
 	bench_advance(bench, 10000);
 	assert_int_equal(bench->run_count, 1);
