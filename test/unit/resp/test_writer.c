@@ -12,36 +12,51 @@
 
 #include <float.h>
 
-/* Writes with `call`, in which `writer` stands for the writer, and compares. */
-#define EXPECT(version, call, wanted)                                                              \
+/* Makes `call`, which uses this writer, and compares what has been written. */
+#define EXPECT(writer, version, call, wanted)                                                      \
 	do {                                                                                       \
-		struct buffer out;                                                                 \
-		buffer_init(&out);                                                                 \
-		struct writer place = { .out = &out, .protocol = (version) };                      \
-		struct writer *writer = &place;                                                    \
+		buffer_clear((writer)->out, 0);                                                    \
+		(writer)->protocol = (version);                                                    \
 		call;                                                                              \
-		assert_int_equal(out.size, sizeof(wanted) - 1);                                    \
-		assert_memory_equal(out.data, wanted, sizeof(wanted) - 1);                         \
-		buffer_fini(&out);                                                                 \
+		assert_int_equal((writer)->out->size, sizeof(wanted) - 1);                         \
+		assert_memory_equal((writer)->out->data, wanted, sizeof(wanted) - 1);              \
 	} while (0)
 
-#define EXPECT_BOTH(call, wanted)                                                                  \
+#define EXPECT_BOTH(writer, call, wanted)                                                          \
 	do {                                                                                       \
-		EXPECT(2, call, wanted);                                                           \
-		EXPECT(3, call, wanted);                                                           \
+		EXPECT(writer, 2, call, wanted);                                                   \
+		EXPECT(writer, 3, call, wanted);                                                   \
 	} while (0)
+
+static int make_writer(void **state)
+{
+	static struct buffer out;
+	static struct writer writer = { .out = &out };
+	buffer_init(&out);
+	*state = &writer;
+	return 0;
+}
+
+static int drop_writer(void **state)
+{
+	struct writer *writer = *state;
+	buffer_fini(writer->out);
+	return 0;
+}
 
 static void writes_simple_strings(void **state)
 {
-	EXPECT_BOTH(writer_ok(writer), "+OK\r\n");
-	EXPECT_BOTH(writer_simple(writer, "PONG"), "+PONG\r\n");
-	EXPECT_BOTH(writer_simple(writer, ""), "+\r\n");
+	struct writer *writer = *state;
+	EXPECT_BOTH(writer, writer_ok(writer), "+OK\r\n");
+	EXPECT_BOTH(writer, writer_simple(writer, "PONG"), "+PONG\r\n");
+	EXPECT_BOTH(writer, writer_simple(writer, ""), "+\r\n");
 }
 
 static void writes_errors_on_one_line(void **state)
 {
-	EXPECT_BOTH(writer_error(writer, "ERR %s %d", "no", 7), "-ERR no 7\r\n");
-	EXPECT_BOTH(writer_error(writer, "ERR %s", "a\r\nb\nc\r"), "-ERR a  b c \r\n");
+	struct writer *writer = *state;
+	EXPECT_BOTH(writer, writer_error(writer, "ERR %s %d", "no", 7), "-ERR no 7\r\n");
+	EXPECT_BOTH(writer, writer_error(writer, "ERR %s", "a\r\nb\nc\r"), "-ERR a  b c \r\n");
 }
 
 static void writes_errors_of_any_length(void **state)
@@ -60,20 +75,22 @@ static void writes_errors_of_any_length(void **state)
 
 static void writes_integers(void **state)
 {
-	EXPECT_BOTH(writer_integer(writer, 0), ":0\r\n");
-	EXPECT_BOTH(writer_integer(writer, -1), ":-1\r\n");
-	EXPECT_BOTH(writer_integer(writer, 1234567890), ":1234567890\r\n");
-	EXPECT_BOTH(writer_integer(writer, INT64_MAX), ":9223372036854775807\r\n");
-	EXPECT_BOTH(writer_integer(writer, INT64_MIN), ":-9223372036854775808\r\n");
+	struct writer *writer = *state;
+	EXPECT_BOTH(writer, writer_integer(writer, 0), ":0\r\n");
+	EXPECT_BOTH(writer, writer_integer(writer, -1), ":-1\r\n");
+	EXPECT_BOTH(writer, writer_integer(writer, 1234567890), ":1234567890\r\n");
+	EXPECT_BOTH(writer, writer_integer(writer, INT64_MAX), ":9223372036854775807\r\n");
+	EXPECT_BOTH(writer, writer_integer(writer, INT64_MIN), ":-9223372036854775808\r\n");
 }
 
 static void writes_bulks(void **state)
 {
-	EXPECT_BOTH(writer_bulk(writer, slice_of("a\r\n\0b", 5)), "$5\r\na\r\n\0b\r\n");
-	EXPECT_BOTH(writer_bulk(writer, slice_of(NULL, 0)), "$0\r\n\r\n");
-	EXPECT_BOTH(writer_bulk_text(writer, "hello"), "$5\r\nhello\r\n");
-	EXPECT_BOTH(writer_bulk_format(writer, "%s-%d", "a", 12), "$4\r\na-12\r\n");
-	EXPECT_BOTH(writer_bulk_format(writer, "%s", ""), "$0\r\n\r\n");
+	struct writer *writer = *state;
+	EXPECT_BOTH(writer, writer_bulk(writer, slice_of("a\r\n\0b", 5)), "$5\r\na\r\n\0b\r\n");
+	EXPECT_BOTH(writer, writer_bulk(writer, slice_of(NULL, 0)), "$0\r\n\r\n");
+	EXPECT_BOTH(writer, writer_bulk_text(writer, "hello"), "$5\r\nhello\r\n");
+	EXPECT_BOTH(writer, writer_bulk_format(writer, "%s-%d", "a", 12), "$4\r\na-12\r\n");
+	EXPECT_BOTH(writer, writer_bulk_format(writer, "%s", ""), "$0\r\n\r\n");
 }
 
 static void writes_large_bulks(void **state)
@@ -97,41 +114,44 @@ static void writes_large_bulks(void **state)
 
 static void writes_nulls(void **state)
 {
-	EXPECT(2, writer_null(writer), "$-1\r\n");
-	EXPECT(3, writer_null(writer), "_\r\n");
-	EXPECT(2, writer_null_array(writer), "*-1\r\n");
-	EXPECT(3, writer_null_array(writer), "_\r\n");
+	struct writer *writer = *state;
+	EXPECT(writer, 2, writer_null(writer), "$-1\r\n");
+	EXPECT(writer, 3, writer_null(writer), "_\r\n");
+	EXPECT(writer, 2, writer_null_array(writer), "*-1\r\n");
+	EXPECT(writer, 3, writer_null_array(writer), "_\r\n");
 }
 
 static void writes_containers(void **state)
 {
-	EXPECT_BOTH(writer_array(writer, 0), "*0\r\n");
-	EXPECT_BOTH(writer_array(writer, 12), "*12\r\n");
-	EXPECT(2, writer_map(writer, 7), "*14\r\n");
-	EXPECT(3, writer_map(writer, 7), "%7\r\n");
-	EXPECT(2, writer_set(writer, 3), "*3\r\n");
-	EXPECT(3, writer_set(writer, 3), "~3\r\n");
-	EXPECT(2, writer_push(writer, 3), "*3\r\n");
-	EXPECT(3, writer_push(writer, 3), ">3\r\n");
+	struct writer *writer = *state;
+	EXPECT_BOTH(writer, writer_array(writer, 0), "*0\r\n");
+	EXPECT_BOTH(writer, writer_array(writer, 12), "*12\r\n");
+	EXPECT(writer, 2, writer_map(writer, 7), "*14\r\n");
+	EXPECT(writer, 3, writer_map(writer, 7), "%7\r\n");
+	EXPECT(writer, 2, writer_set(writer, 3), "*3\r\n");
+	EXPECT(writer, 3, writer_set(writer, 3), "~3\r\n");
+	EXPECT(writer, 2, writer_push(writer, 3), "*3\r\n");
+	EXPECT(writer, 3, writer_push(writer, 3), ">3\r\n");
 }
 
 static void writes_doubles(void **state)
 {
-	EXPECT(2, writer_double(writer, 3.5), "$3\r\n3.5\r\n");
-	EXPECT(3, writer_double(writer, 3.5), ",3.5\r\n");
-	EXPECT(3, writer_double(writer, 0.1), ",0.1\r\n");
-	EXPECT(3, writer_double(writer, 0.1 + 0.2), ",0.30000000000000004\r\n");
-	EXPECT(3, writer_double(writer, 10), ",10\r\n");
-	EXPECT(3, writer_double(writer, -0.0), ",-0\r\n");
-	EXPECT(3, writer_double(writer, 1e300), ",1e+300\r\n");
-	EXPECT(3, writer_double(writer, -DBL_MAX), ",-1.7976931348623157e+308\r\n");
-	EXPECT(2, writer_double(writer, INFINITY), "$3\r\ninf\r\n");
-	EXPECT(3, writer_double(writer, INFINITY), ",inf\r\n");
-	EXPECT(2, writer_double(writer, -INFINITY), "$4\r\n-inf\r\n");
-	EXPECT(3, writer_double(writer, -INFINITY), ",-inf\r\n");
-	EXPECT(2, writer_double(writer, NAN), "$3\r\nnan\r\n");
-	EXPECT(3, writer_double(writer, NAN), ",nan\r\n");
-	EXPECT(3, writer_double(writer, -NAN), ",nan\r\n");
+	struct writer *writer = *state;
+	EXPECT(writer, 2, writer_double(writer, 3.5), "$3\r\n3.5\r\n");
+	EXPECT(writer, 3, writer_double(writer, 3.5), ",3.5\r\n");
+	EXPECT(writer, 3, writer_double(writer, 0.1), ",0.1\r\n");
+	EXPECT(writer, 3, writer_double(writer, 0.1 + 0.2), ",0.30000000000000004\r\n");
+	EXPECT(writer, 3, writer_double(writer, 10), ",10\r\n");
+	EXPECT(writer, 3, writer_double(writer, -0.0), ",-0\r\n");
+	EXPECT(writer, 3, writer_double(writer, 1e300), ",1e+300\r\n");
+	EXPECT(writer, 3, writer_double(writer, -DBL_MAX), ",-1.7976931348623157e+308\r\n");
+	EXPECT(writer, 2, writer_double(writer, INFINITY), "$3\r\ninf\r\n");
+	EXPECT(writer, 3, writer_double(writer, INFINITY), ",inf\r\n");
+	EXPECT(writer, 2, writer_double(writer, -INFINITY), "$4\r\n-inf\r\n");
+	EXPECT(writer, 3, writer_double(writer, -INFINITY), ",-inf\r\n");
+	EXPECT(writer, 2, writer_double(writer, NAN), "$3\r\nnan\r\n");
+	EXPECT(writer, 3, writer_double(writer, NAN), ",nan\r\n");
+	EXPECT(writer, 3, writer_double(writer, -NAN), ",nan\r\n");
 }
 
 static void writes_doubles_that_read_back_the_same(void **state)
@@ -157,23 +177,27 @@ static void writes_doubles_that_read_back_the_same(void **state)
 
 static void writes_booleans(void **state)
 {
-	EXPECT(2, writer_boolean(writer, true), ":1\r\n");
-	EXPECT(2, writer_boolean(writer, false), ":0\r\n");
-	EXPECT(3, writer_boolean(writer, true), "#t\r\n");
-	EXPECT(3, writer_boolean(writer, false), "#f\r\n");
+	struct writer *writer = *state;
+	EXPECT(writer, 2, writer_boolean(writer, true), ":1\r\n");
+	EXPECT(writer, 2, writer_boolean(writer, false), ":0\r\n");
+	EXPECT(writer, 3, writer_boolean(writer, true), "#t\r\n");
+	EXPECT(writer, 3, writer_boolean(writer, false), "#f\r\n");
 }
 
 static void writes_verbatim_text(void **state)
 {
-	EXPECT(2, writer_verbatim(writer, "txt", slice_text("a\r\nb")), "$4\r\na\r\nb\r\n");
-	EXPECT(3, writer_verbatim(writer, "txt", slice_text("a\r\nb")), "=8\r\ntxt:a\r\nb\r\n");
-	EXPECT(3, writer_verbatim(writer, "mkd", slice_text("")), "=4\r\nmkd:\r\n");
+	struct writer *writer = *state;
+	EXPECT(writer, 2, writer_verbatim(writer, "txt", slice_text("a\r\nb")), "$4\r\na\r\nb\r\n");
+	EXPECT(writer, 3, writer_verbatim(writer, "txt", slice_text("a\r\nb")),
+		"=8\r\ntxt:a\r\nb\r\n");
+	EXPECT(writer, 3, writer_verbatim(writer, "mkd", slice_text("")), "=4\r\nmkd:\r\n");
 }
 
 static void appends_to_what_is_there(void **state)
 {
+	struct writer *writer = *state;
 	EXPECT(
-		3,
+		writer, 3,
 		{
 			writer_map(writer, 1);
 			writer_bulk_text(writer, "k");
@@ -200,5 +224,5 @@ int main(void)
 		cmocka_unit_test(writes_verbatim_text),
 		cmocka_unit_test(appends_to_what_is_there),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_writer, drop_writer);
 }
