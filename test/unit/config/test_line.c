@@ -31,29 +31,38 @@ static void check(const char *line, int count, const char *const *expected)
 	arena_fini(&arena);
 }
 
-#define SPLITS(line, ...)                                                                          \
-	do {                                                                                       \
-		const char *const expected[] = { __VA_ARGS__ };                                    \
-		check(line, sizeof(expected) / sizeof(expected[0]), expected);                     \
-	} while (0)
+/* Into these words, up to NULL. */
+__attribute__((sentinel)) static void splits(const char *line, ...)
+{
+	const char *expected[WORDS_MAX];
+	int count = 0;
+	va_list list;
+	va_start(list, line);
+	for (const char *word; (word = va_arg(list, const char *)) != NULL;) {
+		assert_true(count < WORDS_MAX);
+		expected[count++] = word;
+	}
+	va_end(list);
+	check(line, count, expected);
+}
 
 static void splits_at_blanks(void **state)
 {
-	SPLITS("port 6379", "port", "6379");
-	SPLITS("  bind\t127.0.0.1   -::1\r\n", "bind", "127.0.0.1", "-::1");
+	splits("port 6379", "port", "6379", NULL);
+	splits("  bind\t127.0.0.1   -::1\r\n", "bind", "127.0.0.1", "-::1", NULL);
 	check("", 0, NULL);
 	check(" \t\n", 0, NULL);
 }
 
 static void undoes_both_kinds_of_quotes(void **state)
 {
-	SPLITS("a \"b c\" 'd e'", "a", "b c", "d e");
-	SPLITS("a \"\" ''", "a", "", "");
-	SPLITS("\"\\n\\x41\\\"\\\\\\q\"", "\nA\"\\q");
-	SPLITS("'it\\'s \\n'", "it's \\n");
-	SPLITS("foo\"bar\"", "foobar");
-	SPLITS("back\\slash", "back\\slash");
-	SPLITS("\"\\xzz\"", "xzz");
+	splits("a \"b c\" 'd e'", "a", "b c", "d e", NULL);
+	splits("a \"\" ''", "a", "", "", NULL);
+	splits("\"\\n\\x41\\\"\\\\\\q\"", "\nA\"\\q", NULL);
+	splits("'it\\'s \\n'", "it's \\n", NULL);
+	splits("foo\"bar\"", "foobar", NULL);
+	splits("back\\slash", "back\\slash", NULL);
+	splits("\"\\xzz\"", "xzz", NULL);
 }
 
 static void refuses_what_is_not_closed(void **state)
@@ -68,7 +77,7 @@ static void refuses_what_is_not_closed(void **state)
 
 static void counts_words_against_the_limit(void **state)
 {
-	SPLITS("1 2 3 4 5 6 7 8", "1", "2", "3", "4", "5", "6", "7", "8");
+	splits("1 2 3 4 5 6 7 8", "1", "2", "3", "4", "5", "6", "7", "8", NULL);
 	check("1 2 3 4 5 6 7 8 9", -E2BIG, NULL);
 }
 
