@@ -22,11 +22,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define REQUIRE(condition, what)                                                                   \
+#define REQUIRE(fuzz, condition, what)                                                             \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
-			fprintf(stderr, "fuzz_freshness: seed %llu: %s\n%.*s\n", fuzz->seed, what, \
-				(int)fuzz->headers.size, fuzz->headers.data);                      \
+			fprintf(stderr, "fuzz_freshness: seed %llu: %s\n%.*s\n", (fuzz)->seed,     \
+				what, (int)(fuzz)->headers.size, (fuzz)->headers.data);            \
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
@@ -118,7 +118,7 @@ static void fuzz_noise(struct fuzz *fuzz)
 	check_bounds(fuzz, &is);
 	check_stricter(fuzz, status, &is);
 	int64_t retry_ms = freshness_retry_ms(fuzz->headers, NOW_MS);
-	REQUIRE(retry_ms >= -1 && retry_ms <= LIMIT_CACHE_RETRY_MS, "retry is out of bounds");
+	REQUIRE(fuzz, retry_ms >= -1 && retry_ms <= LIMIT_CACHE_RETRY_MS, "retry is out of bounds");
 	memory_free(copy);
 }
 
@@ -136,7 +136,8 @@ static void fuzz_known(struct fuzz *fuzz)
 	freshness_read(200, fuzz->headers, NOW_MS, &is);
 	check_bounds(fuzz, &is);
 
-	REQUIRE(is.storable == !(draw.flags[NO_STORE] || draw.flags[PRIVATE]), "storable is wrong");
+	REQUIRE(fuzz, is.storable == !(draw.flags[NO_STORE] || draw.flags[PRIVATE]),
+		"storable is wrong");
 	if (is.storable) {
 		const int64_t *numbers = draw.numbers;
 		bool forbids = draw.flags[NO_CACHE] || draw.flags[MUST_REVALIDATE] ||
@@ -149,15 +150,16 @@ static void fuzz_known(struct fuzz *fuzz)
 			: draw.age_s == UNSAID                      ? whole_s
 								    : whole_s - draw.age_s;
 		int64_t ttl_ms = age_of(left_s, 0, 0);
-		REQUIRE(is.stated == is_stated, "stated is wrong");
-		REQUIRE(is.ttl_ms == ttl_ms, "the life is wrong");
+		REQUIRE(fuzz, is.stated == is_stated, "stated is wrong");
+		REQUIRE(fuzz, is.ttl_ms == ttl_ms, "the life is wrong");
 		for (int i = WHILE_REVALIDATE; i <= IF_ERROR; i++) {
 			bool is_said = numbers[i] != UNSAID && !forbids;
 			bool has = i == IF_ERROR ? is.has_stale_error : is.has_stale;
 			int64_t until_ms = i == IF_ERROR ? is.stale_error_ms : is.stale_ms;
-			REQUIRE(has == (is_said || forbids || numbers[S_MAXAGE] != UNSAID),
+			REQUIRE(fuzz, has == (is_said || forbids || numbers[S_MAXAGE] != UNSAID),
 				"a stale window is there or not, wrongly");
-			REQUIRE(until_ms == (is_said ? age_of(left_s, numbers[i], ttl_ms) : ttl_ms),
+			REQUIRE(fuzz,
+				until_ms == (is_said ? age_of(left_s, numbers[i], ttl_ms) : ttl_ms),
 				"a stale age is wrong");
 		}
 	}
@@ -171,24 +173,28 @@ static void check_bounds(struct fuzz *fuzz, const struct freshness *is)
 	seen.stored += is->storable;
 	seen.stated += is->stated;
 	seen.refused += !is->storable;
-	REQUIRE(is->ttl_ms >= 0, "a negative life");
-	REQUIRE(is->ttl_ms <= is->stale_ms && is->ttl_ms <= is->stale_error_ms, "ages cross");
-	REQUIRE(is->stale_ms <= LIMIT_CACHE_AGE_MS, "stale is above the cap");
-	REQUIRE(is->stale_error_ms <= LIMIT_CACHE_AGE_MS, "stale with errors is above the cap");
-	REQUIRE(is->stated || is->ttl_ms == 0, "a life that is not stated");
-	REQUIRE(is->has_stale || is->stale_ms == is->ttl_ms, "a window that is not stated");
-	REQUIRE(is->has_stale_error || is->stale_error_ms == is->ttl_ms, "the same, with errors");
-	REQUIRE(is->storable ||
+	REQUIRE(fuzz, is->ttl_ms >= 0, "a negative life");
+	REQUIRE(fuzz, is->ttl_ms <= is->stale_ms && is->ttl_ms <= is->stale_error_ms, "ages cross");
+	REQUIRE(fuzz, is->stale_ms <= LIMIT_CACHE_AGE_MS, "stale is above the cap");
+	REQUIRE(fuzz, is->stale_error_ms <= LIMIT_CACHE_AGE_MS,
+		"stale with errors is above the cap");
+	REQUIRE(fuzz, is->stated || is->ttl_ms == 0, "a life that is not stated");
+	REQUIRE(fuzz, is->has_stale || is->stale_ms == is->ttl_ms, "a window that is not stated");
+	REQUIRE(fuzz, is->has_stale_error || is->stale_error_ms == is->ttl_ms,
+		"the same, with errors");
+	REQUIRE(fuzz,
+		is->storable ||
 			(!is->stated && is->stale_ms == 0 && is->stale_error_ms == 0 &&
 				is->etag.size == 0 && is->last_modified.size == 0),
 		"what is not stored says something");
 	for (int i = 0; i < 2; i++) {
 		if (slices[i]->size == 0)
 			continue;
-		REQUIRE(slices[i]->data >= fuzz->headers.data &&
+		REQUIRE(fuzz,
+			slices[i]->data >= fuzz->headers.data &&
 				slices[i]->data + slices[i]->size <= end,
 			"a slice is not of the headers");
-		REQUIRE(memchr(slices[i]->data, '\n', slices[i]->size) == NULL,
+		REQUIRE(fuzz, memchr(slices[i]->data, '\n', slices[i]->size) == NULL,
 			"a slice of two lines");
 	}
 }
@@ -197,21 +203,22 @@ static void check_bounds(struct fuzz *fuzz, const struct freshness *is)
 static void check_stricter(struct fuzz *fuzz, int status, const struct freshness *is)
 {
 	struct freshness other = read_with(fuzz, status, "cache-control: private\n");
-	REQUIRE(!other.storable, "private is stored");
+	REQUIRE(fuzz, !other.storable, "private is stored");
 	other = read_with(fuzz, status, "vary: *\n");
-	REQUIRE(!other.storable, "what varies by all is stored");
+	REQUIRE(fuzz, !other.storable, "what varies by all is stored");
 	other = read_with(fuzz, status, "cache-control: no-cache\n");
-	REQUIRE(other.storable == is->storable, "no-cache has changed what may be stored");
-	REQUIRE(other.stale_ms == 0 && other.stale_error_ms == 0, "no-cache is used again");
+	REQUIRE(fuzz, other.storable == is->storable, "no-cache has changed what may be stored");
+	REQUIRE(fuzz, other.stale_ms == 0 && other.stale_error_ms == 0, "no-cache is used again");
 	other = read_with(fuzz, status, "cache-control: s-maxage=0\n");
-	REQUIRE(other.ttl_ms == 0, "a life after s-maxage=0");
+	REQUIRE(fuzz, other.ttl_ms == 0, "a life after s-maxage=0");
 	other = read_with(fuzz, status, "cache-control: must-revalidate\n");
-	REQUIRE(other.storable == is->storable && other.ttl_ms == is->ttl_ms, "another life");
-	REQUIRE(other.stale_ms == other.ttl_ms && other.stale_error_ms == other.ttl_ms,
+	REQUIRE(fuzz, other.storable == is->storable && other.ttl_ms == is->ttl_ms, "another life");
+	REQUIRE(fuzz, other.stale_ms == other.ttl_ms && other.stale_error_ms == other.ttl_ms,
 		"must-revalidate is served stale");
 	if (is->stated) {
 		other = read_with(fuzz, status, "cache-control: max-age=0\n");
-		REQUIRE(other.storable && other.ttl_ms <= is->ttl_ms, "max-age=0 lengthens a life");
+		REQUIRE(fuzz, other.storable && other.ttl_ms <= is->ttl_ms,
+			"max-age=0 lengthens a life");
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "holdfast/limits.h"
+#include "support/count.h"
 #include "json/json.h"
 
 #include <jansson.h>
@@ -31,15 +32,13 @@
 /* jansson's macro; the function of the name is meant. */
 #undef json_is_object
 
-#define REQUIRE(condition, what)                                                                   \
+#define REQUIRE(fuzz, condition, what)                                                             \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
-			fprintf(stderr, "fuzz_json: seed %llu: %s\n", fuzz->seed, what);           \
+			fprintf(stderr, "fuzz_json: seed %llu: %s\n", (fuzz)->seed, what);         \
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct fuzz {
 	unsigned long long seed;
@@ -333,7 +332,8 @@ static void check_same(struct fuzz *fuzz, struct text *text)
 		if (tree)
 			return;
 		enum json_error_code code = json_error_code(&other);
-		REQUIRE(code == json_error_numeric_overflow ||
+		REQUIRE(fuzz,
+			code == json_error_numeric_overflow ||
 				code == json_error_null_byte_in_key ||
 				strstr(other.text, "invalid Unicode '\\u"),
 			other.text);
@@ -345,7 +345,7 @@ static void check_same(struct fuzz *fuzz, struct text *text)
 	if (tree) {
 		bool zero = text->bytes.data[error.position] == '\0' &&
 			error.position < text->bytes.size;
-		REQUIRE(zero || strcmp(error.why, "nested too deeply") == 0, error.why);
+		REQUIRE(fuzz, zero || strcmp(error.why, "nested too deeply") == 0, error.why);
 		seen.differed++;
 		json_decref(tree);
 	}
@@ -354,17 +354,17 @@ static void check_same(struct fuzz *fuzz, struct text *text)
 static void check_position(struct fuzz *fuzz, struct slice bytes, struct json_error error)
 {
 	struct json_error again = { SIZE_MAX, NULL };
-	REQUIRE(error.position <= bytes.size && error.why != NULL, "an error is not told");
+	REQUIRE(fuzz, error.position <= bytes.size && error.why != NULL, "an error is not told");
 	struct slice cut = slice_of(bytes.data, error.position);
 	bool early = strcmp(error.why, "the text ends too early") == 0;
-	REQUIRE(early == (error.position == bytes.size), "an early end is elsewhere");
+	REQUIRE(fuzz, early == (error.position == bytes.size), "an early end is elsewhere");
 	if (!json_check(cut, &again))
-		REQUIRE(again.position == cut.size, "what stands before an error is wrong");
+		REQUIRE(fuzz, again.position == cut.size, "what stands before an error is wrong");
 	if (early)
 		return;
 	cut.size++;
-	REQUIRE(!json_check(cut, &again), "an error is not where it is told");
-	REQUIRE(again.position == error.position, "an error has moved");
+	REQUIRE(fuzz, !json_check(cut, &again), "an error is not where it is told");
+	REQUIRE(fuzz, again.position == error.position, "an error has moved");
 }
 
 /* Replacing each byte from 0x80 by a letter makes any bytes valid UTF-8. */
@@ -374,14 +374,14 @@ static void check_bytes(struct fuzz *fuzz, struct text *text)
 	buffer_init(&replaced);
 	buffer_append(&replaced, text->bytes.data, text->bytes.size);
 	bool any = json_check_bytes(text->bytes, NULL);
-	REQUIRE(any || !text->accepted, "with any bytes it is refused");
+	REQUIRE(fuzz, any || !text->accepted, "with any bytes it is refused");
 	struct slice inner = unframed(text->bytes);
 	size_t start = (size_t)(inner.data - text->bytes.data);
 	for (size_t i = start; i < start + inner.size; i++) {
 		if ((uint8_t)replaced.data[i] >= 0x80)
 			replaced.data[i] = 'x';
 	}
-	REQUIRE(any == json_check(buffer_slice(&replaced), NULL), "bytes mean something");
+	REQUIRE(fuzz, any == json_check(buffer_slice(&replaced), NULL), "bytes mean something");
 	buffer_fini(&replaced);
 }
 
@@ -393,7 +393,7 @@ static void merge_both(struct fuzz *fuzz, struct text *base, struct text *patch)
 	json_t *expected = reference_patch(base->tree, patch->tree);
 	check_result(fuzz, buffer_slice(&out), expected);
 	json_decref(expected);
-	REQUIRE(json_is_object(base->bytes) == (json_typeof(base->tree) == JSON_OBJECT),
+	REQUIRE(fuzz, json_is_object(base->bytes) == (json_typeof(base->tree) == JSON_OBJECT),
 		"objects are told wrongly");
 	if (json_is_object(base->bytes) && json_is_object(patch->bytes)) {
 		out.size = 0;
@@ -412,10 +412,10 @@ static void check_result(struct fuzz *fuzz, struct slice result, json_t *expecte
 {
 	struct json_error error = { 0, "" };
 	json_error_t other;
-	REQUIRE(json_check(result, &error), error.why);
+	REQUIRE(fuzz, json_check(result, &error), error.why);
 	json_t *tree = parse(result, &other);
-	REQUIRE(tree != NULL, other.text);
-	REQUIRE(json_equal(tree, expected), "a merge differs");
+	REQUIRE(fuzz, tree != NULL, other.text);
+	REQUIRE(fuzz, json_equal(tree, expected), "a merge differs");
 	json_decref(tree);
 }
 
@@ -450,9 +450,10 @@ static void check_fields(
 		path_add(&path, slice_text(json_object_iter_key(at)));
 		bool patched = json_object_get(patch->tree, json_object_iter_key(at));
 		struct slice from = patched ? patch->bytes : base->bytes;
-		REQUIRE(json_find(from, buffer_slice(&path), &expected), "a field is not found");
-		REQUIRE(json_find(result, buffer_slice(&path), &given), "a field is lost");
-		REQUIRE(slice_equal(expected, given), "a field has other bytes");
+		REQUIRE(fuzz, json_find(from, buffer_slice(&path), &expected),
+			"a field is not found");
+		REQUIRE(fuzz, json_find(result, buffer_slice(&path), &given), "a field is lost");
+		REQUIRE(fuzz, slice_equal(expected, given), "a field has other bytes");
 	}
 	buffer_fini(&path);
 }
@@ -468,9 +469,9 @@ static void find_some(struct fuzz *fuzz, struct text *text)
 		if (!first) {
 			json_error_t error;
 			bool there = json_find(text->bytes, buffer_slice(&path), &found);
-			REQUIRE(there, "a value is not found");
+			REQUIRE(fuzz, there, "a value is not found");
 			json_t *tree = parse(found, &error);
-			REQUIRE(tree && json_equal(tree, at), "another value is found");
+			REQUIRE(fuzz, tree && json_equal(tree, at), "another value is found");
 			json_decref(tree);
 			seen.found++;
 			buffer_append_text(&path, ".");
@@ -492,7 +493,7 @@ static void find_some(struct fuzz *fuzz, struct text *text)
 	}
 	struct slice found;
 	buffer_append_text(&path, "nowhere");
-	REQUIRE(!json_find(text->bytes, buffer_slice(&path), &found), "nothing is found");
+	REQUIRE(fuzz, !json_find(text->bytes, buffer_slice(&path), &found), "nothing is found");
 	buffer_fini(&path);
 }
 

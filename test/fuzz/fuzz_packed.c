@@ -26,10 +26,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REQUIRE(condition, what)                                                                   \
+#define REQUIRE(fuzz, condition, what)                                                             \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
-			fprintf(stderr, "fuzz_packed: seed %llu: %s\n", fuzz->seed, what);         \
+			fprintf(stderr, "fuzz_packed: seed %llu: %s\n", (fuzz)->seed, what);       \
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
@@ -91,7 +91,8 @@ static void fuzz_bytes(struct fuzz *fuzz)
 	buffer_init(&packed);
 	if (random_below(&fuzz->random, 4)) {
 		value_make(&fuzz->random, 0, &packed);
-		REQUIRE(packed_is_whole(buffer_slice(&packed)), "what was packed is not whole");
+		REQUIRE(fuzz, packed_is_whole(buffer_slice(&packed)),
+			"what was packed is not whole");
 		if (random_below(&fuzz->random, 8))
 			damage(&fuzz->random, likely, &packed);
 	} else {
@@ -130,15 +131,17 @@ static void fuzz_text(struct fuzz *fuzz)
 		/* Names that differ in bytes that are not UTF-8 become one, in another order. */
 		if (!json_check(given, NULL)) {
 			packed.size = 0;
-			REQUIRE(read_json(fuzz, buffer_slice(&text), &packed), "it is not read");
+			REQUIRE(fuzz, read_json(fuzz, buffer_slice(&text), &packed),
+				"it is not read");
 			text.size = 0;
 			packed_to_json(buffer_slice(&packed), &text);
 		}
-		REQUIRE(read_json(fuzz, buffer_slice(&text), &again), "own JSON is not read");
+		REQUIRE(fuzz, read_json(fuzz, buffer_slice(&text), &again), "own JSON is not read");
 		struct buffer last;
 		buffer_init(&last);
 		packed_to_json(buffer_slice(&again), &last);
-		REQUIRE(slice_equal(buffer_slice(&text), buffer_slice(&last)), "JSON has changed");
+		REQUIRE(fuzz, slice_equal(buffer_slice(&text), buffer_slice(&last)),
+			"JSON has changed");
 		buffer_fini(&last);
 	}
 	memory_free(copy);
@@ -153,13 +156,13 @@ static void take_all(struct fuzz *fuzz, struct slice bytes)
 	const char *end = bytes.data + bytes.size;
 	struct slice rest = bytes;
 	while (packed_take(&rest, &item)) {
-		REQUIRE(rest.data + rest.size == end, "the end has moved");
-		REQUIRE(rest.size < bytes.size, "nothing was taken");
-		REQUIRE(item.items <= rest.size, "more items than bytes");
-		REQUIRE(item.pairs <= rest.size / 2, "more pairs than bytes");
+		REQUIRE(fuzz, rest.data + rest.size == end, "the end has moved");
+		REQUIRE(fuzz, rest.size < bytes.size, "nothing was taken");
+		REQUIRE(fuzz, item.items <= rest.size, "more items than bytes");
+		REQUIRE(fuzz, item.pairs <= rest.size / 2, "more pairs than bytes");
 		bytes = rest;
 	}
-	REQUIRE(slice_equal(rest, bytes), "a failed take has taken");
+	REQUIRE(fuzz, slice_equal(rest, bytes), "a failed take has taken");
 }
 
 static void use_whole(struct fuzz *fuzz, struct slice bytes)
@@ -175,15 +178,15 @@ static void use_whole(struct fuzz *fuzz, struct slice bytes)
 	}
 	out.size = 0;
 	packed_to_json(bytes, &out);
-	REQUIRE(packed_from_json(buffer_slice(&out), NULL, &again, error, sizeof(error)) == 0,
+	REQUIRE(fuzz, packed_from_json(buffer_slice(&out), NULL, &again, error, sizeof(error)) == 0,
 		error);
 	out.size = 0;
 	lua_settop(fuzz->L, 0);
 	lua_pushcfunction(fuzz->L, push_and_pack);
 	lua_pushlightuserdata(fuzz->L, &bytes);
 	lua_pushlightuserdata(fuzz->L, &out);
-	REQUIRE(lua_pcall(fuzz->L, 2, 0, 0) == LUA_OK, lua_tostring(fuzz->L, -1));
-	REQUIRE(packed_is_whole(buffer_slice(&out)), "Lua's value is not packed whole");
+	REQUIRE(fuzz, lua_pcall(fuzz->L, 2, 0, 0) == LUA_OK, lua_tostring(fuzz->L, -1));
+	REQUIRE(fuzz, packed_is_whole(buffer_slice(&out)), "Lua's value is not packed whole");
 	buffer_fini(&out);
 	buffer_fini(&again);
 }
@@ -290,12 +293,13 @@ static bool read_json(struct fuzz *fuzz, struct slice text, struct buffer *out)
 	char error[LIMIT_ERROR_BYTES] = "";
 	size_t size = out->size;
 	if (packed_from_json(text, NULL, out, error, sizeof(error)) == 0) {
-		REQUIRE(packed_is_whole(buffer_slice(out)), "JSON was read into something broken");
+		REQUIRE(fuzz, packed_is_whole(buffer_slice(out)),
+			"JSON was read into something broken");
 		seen.read++;
 		return true;
 	}
-	REQUIRE(error[0] != '\0', "an error says nothing");
-	REQUIRE(out->size == size, "an error has left bytes");
+	REQUIRE(fuzz, error[0] != '\0', "an error says nothing");
+	REQUIRE(fuzz, out->size == size, "an error has left bytes");
 	seen.refused++;
 	return false;
 }

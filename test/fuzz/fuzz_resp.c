@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "holdfast/limits.h"
 #include "resp/reader.h"
+#include "support/count.h"
 #include "support/plain_parser.h"
 
 #include <stdio.h>
@@ -28,8 +29,6 @@
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* A stream being read, and what has to come out of it. */
 struct trial {

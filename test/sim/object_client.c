@@ -9,6 +9,7 @@
 #include "object/object_key.h"
 #include "request/turn.h"
 #include "sim/object_script.h"
+#include "support/count.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -240,7 +241,7 @@ static bool is_known_error(struct slice reply)
 {
 	static const char *const known[] = { "-OVERLOADED ", "-NOCLASS ", "-NOMETHOD ",
 		"-NOALARM " };
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	for (size_t i = 0; i < COUNT(known); i++)
 		if (slice_starts_with(reply, slice_text(known[i])))
 			return true;
 	return false;

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "sim/object_script.h"
+#include "support/count.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,7 +321,7 @@ void watch_say(void *context, int level, const char *text)
 	if (line.record == NULL)
 		line.record = begin_record(&line, call);
 	check_alone(&line);
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+	for (size_t i = 0; i < COUNT(verbs); i++) {
 		if (strcmp(verbs[i].name, line.words[0]) != 0)
 			continue;
 		verbs[i].follow(&line);

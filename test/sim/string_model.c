@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "support/count.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -285,7 +286,7 @@ bool model_run(struct model *model, uint8_t db, const struct slice *arguments, u
 		{ "FLUSHDB", run_flushdb },
 	};
 	struct run run = { model, db, arguments, count, now_ms, lsn, reply, 0 };
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (size_t i = 0; i < COUNT(commands); i++) {
 		if (!slice_is(arguments[0], commands[i].name))
 			continue;
 		commands[i].run(&run);

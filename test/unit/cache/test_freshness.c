@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "cache/freshness.h"
 #include "holdfast/limits.h"
+#include "support/count.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,13 +17,12 @@
 #include <stdio.h>
 #include <time.h>
 
-#define NOW_MS       INT64_C(1750000000000) /* Sun, 15 Jun 2025 15:06:40 GMT */
-#define NOW          "Sun, 15 Jun 2025 15:06:40 GMT"
-#define HOUR         "Sun, 15 Jun 2025 16:06:40 GMT" /* an hour later */
-#define CAP          (LIMIT_CACHE_AGE_MS / 1000)
-#define N            (-1)
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define CONTROL      "cache-control: "
+#define NOW_MS  INT64_C(1750000000000) /* Sun, 15 Jun 2025 15:06:40 GMT */
+#define NOW     "Sun, 15 Jun 2025 15:06:40 GMT"
+#define HOUR    "Sun, 15 Jun 2025 16:06:40 GMT" /* an hour later */
+#define CAP     (LIMIT_CACHE_AGE_MS / 1000)
+#define N       (-1)
+#define CONTROL "cache-control: "
 
 /* Seconds. Of `stale` and `stale_error` N is: not said, and the age is that of `ttl`. */
 struct row {

@@ -2,6 +2,7 @@
  * test_origin_url: the URL of a key, and keys that go up.
  */
 #include "cache/origin_url.h"
+#include "support/count.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void url_is(struct slice rest, const char *wanted)
 {

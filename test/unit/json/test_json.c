@@ -2,6 +2,7 @@
  * test_json: what is a JSON text and what is not, and where it stops being one.
  */
 #include "holdfast/limits.h"
+#include "support/count.h"
 #include "json/json.h"
 
 #include <setjmp.h>
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define EARLY "the text ends too early"
 

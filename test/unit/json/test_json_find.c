@@ -3,6 +3,7 @@
  */
 #include "base/buffer.h"
 #include "holdfast/limits.h"
+#include "support/count.h"
 #include "json/json.h"
 
 #include <setjmp.h>
@@ -12,8 +13,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* NULL: there must be nothing. */
 static void assert_finds(const char *text, const char *path, const char *expected)

@@ -2,6 +2,7 @@
  * test_json_merge: merges of fields and RFC 7396, to the byte, and what large ones cost.
  */
 #include "holdfast/limits.h"
+#include "support/count.h"
 #include "json/json.h"
 #include "json/json_private.h"
 
@@ -12,8 +13,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct merged {
 	const char *base, *patch, *expected;
