@@ -94,6 +94,15 @@ int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 	return result;
 }
 
+void engine_rig_start(struct engine_rig *rig, uint16_t workers, uint16_t loops)
+{
+	int result = engine_rig_open(rig, workers, loops);
+	if (result == 0)
+		return;
+	fprintf(stderr, "cannot open: %s: %s\n", strerror(-result), rig->error);
+	abort();
+}
+
 int engine_rig_recover(struct engine_rig *rig, uint16_t workers, uint16_t loops)
 {
 	assert(rig->engine == NULL && loops <= ENGINE_RIG_PORTS_MAX);

@@ -80,7 +80,9 @@ void engine_rig_new_disk(struct engine_rig *rig, uint64_t seed);
 /* Opens an engine on what the disk holds. `loops` - `workers` of its ports own no shard. The result
  * of engine_open. */
 int engine_rig_open(struct engine_rig *rig, uint16_t workers, uint16_t loops);
-/* The same without the keeper's first step: the log has no segments in store yet. */
+/* The same, where a test cannot go on without: it ends here when opening fails. */
+void engine_rig_start(struct engine_rig *rig, uint16_t workers, uint16_t loops);
+/* As engine_rig_open, without the keeper's first step: the log has no segments in store yet. */
 int engine_rig_recover(struct engine_rig *rig, uint16_t workers, uint16_t loops);
 /* Throws away what is under way, as closing does. The engine stays open for those who stand on it
  * and have to go before it. */

@@ -66,8 +66,7 @@ static void wake_in(void *context, uint16_t port, int64_t ms)
 
 static void open_cache(struct world *world)
 {
-	if (engine_rig_open(&world->rig, world->workers, world->workers) != 0)
-		fail_msg("cannot open: %s", world->rig.error);
+	engine_rig_start(&world->rig, world->workers, world->workers);
 	for (uint16_t port = 0; port < world->workers; port++) {
 		world->wake_ms[port] = INT64_MAX;
 		engine_tick(world->rig.engine, port);

@@ -91,7 +91,7 @@ static inline struct fixture *fixture_with_commands(
 	socket_path(f, path, sizeof(path));
 	configure(f, "port", "0");
 	configure(f, "unixsocket", path);
-	assert_int_equal(engine_rig_open(&f->rig, workers, loops), 0);
+	engine_rig_start(&f->rig, workers, loops);
 	for (uint16_t i = 0; i < SHARDS; i++)
 		engine_rig_key(&f->rig, i, 0, f->keys[i]);
 	assert_int_equal(open_net(f), 0);

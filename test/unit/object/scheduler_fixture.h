@@ -212,8 +212,7 @@ static void bench_wake_at(void *context, int64_t at_ms)
 
 static inline void bench_open(struct bench *bench)
 {
-	if (engine_rig_open(&bench->rig, bench->workers, bench->workers) != 0)
-		fail_msg("cannot open: %s", bench->rig.error);
+	engine_rig_start(&bench->rig, bench->workers, bench->workers);
 	bench->registry = class_registry_new();
 	for (uint16_t i = 0; i < bench->workers; i++) {
 		struct bench_worker *worker = &bench->worker[i];

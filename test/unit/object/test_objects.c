@@ -263,8 +263,7 @@ static int set_up(void **state)
 {
 	struct world *world = memory_zeroed(sizeof(*world));
 	engine_rig_init(&world->rig, SHARDS);
-	if (engine_rig_open(&world->rig, WORKERS, WORKERS) != 0)
-		fail_msg("cannot open: %s", world->rig.error);
+	engine_rig_start(&world->rig, WORKERS, WORKERS);
 	open_objects(world);
 	publish(world, thing);
 	engine_rig_key(&world->rig, 0, 0, world->near);

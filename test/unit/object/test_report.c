@@ -39,8 +39,7 @@ static int set_up(void **state)
 {
 	struct fixture *fixture = memory_zeroed(sizeof(*fixture));
 	engine_rig_init(&fixture->rig, 1);
-	if (engine_rig_open(&fixture->rig, 1, 1) != 0)
-		fail_msg("cannot open: %s", fixture->rig.error);
+	engine_rig_start(&fixture->rig, 1, 1);
 	fixture->registry = class_registry_new();
 	struct objects_options options = {
 		.engine = fixture->rig.engine,

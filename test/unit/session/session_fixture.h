@@ -40,8 +40,7 @@ struct tally {
 
 static inline void open_world(struct world *world)
 {
-	if (engine_rig_open(&world->rig, world->workers, world->workers) != 0)
-		fail_msg("cannot open: %s", world->rig.error);
+	engine_rig_start(&world->rig, world->workers, world->workers);
 	struct leases_options options = { .engine = world->rig.engine };
 	leases_new(&options);
 	world->sessions = sessions_new(world->rig.engine);

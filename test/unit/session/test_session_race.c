@@ -130,20 +130,19 @@ static struct engine_ticket *send_kind(
 	const char *id = race->ids[flight->id].text;
 	switch (flight->kind) {
 	case RACE_SET:
-		return engine_rig_send(rig, port, "session.set", id, "{\"n\":1}", "user",
-			below(race, 2) ? "ann" : "bob", NULL);
+		return rig_send(rig, port, "session.set", id, "{\"n\":1}", "user",
+			below(race, 2) ? "ann" : "bob");
 	case RACE_CREATE:
-		return engine_rig_send(rig, port, "session.create", "id", id, NULL);
+		return rig_send(rig, port, "session.create", "id", id);
 	case RACE_UPDATE:
-		return engine_rig_send(rig, port, "session.update", id, "{\"n\":2}", NULL);
+		return rig_send(rig, port, "session.update", id, "{\"n\":2}");
 	case RACE_GET:
-		return engine_rig_send(rig, port, "session.get", id, NULL);
+		return rig_send(rig, port, "session.get", id);
 	case RACE_DEL:
-		return engine_rig_send(rig, port, "session.del", id, NULL);
+		return rig_send(rig, port, "session.del", id);
 	default:
-		return flight->graced
-			? engine_rig_send(rig, port, "session.rotate", id, "grace", "1", NULL)
-			: engine_rig_send(rig, port, "session.rotate", id, NULL);
+		return flight->graced ? rig_send(rig, port, "session.rotate", id, "grace", "1")
+				      : rig_send(rig, port, "session.rotate", id);
 	}
 }
 

@@ -59,8 +59,8 @@ static void tick(struct world *world)
 static struct engine_ticket *wait_for(struct world *world, const char *ms, const char *wait_ms)
 {
 	run(world, "session.lease", "{a}1", "p", "ms", ms);
-	struct engine_ticket *ticket = engine_rig_send(
-		&world->rig, 0, "session.lease", "{a}1", "p", "ms", ms, "wait", wait_ms, NULL);
+	struct engine_ticket *ticket =
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "ms", ms, "wait", wait_ms);
 	assert_false(ticket->done);
 	return ticket;
 }
@@ -75,7 +75,7 @@ static void the_host_is_asked_for_the_earliest(void **state)
 	assert_int_equal(wanted_ms, now_ms + 5000);
 	run(world, "session.lease", "{a}2", "q", "ms", "100");
 	assert_int_equal(wanted_ms, now_ms + 100);
-	engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "40", NULL);
+	rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "40");
 	assert_int_equal(wanted_ms, now_ms + 40);
 	pass(world, 40);
 	wake(world);
@@ -132,11 +132,11 @@ static void who_waits_with_outdated_data_is_told_and_not_granted(void **state)
 	struct world *world = *state;
 	run(world, "session.lease", "{a}1", "p", "ms", "1000");
 	struct engine_ticket *tickets[] = {
-		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000",
-			"ifversion", "1", NULL),
-		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000", NULL),
-		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000",
-			"ifversion", "1", NULL),
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000", "ifversion",
+			"1"),
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000"),
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "9000", "ifversion",
+			"1"),
 	};
 	answers(world, ":2", "session.update", "{a}1", "{\"n\":2}");
 	assert_false(tickets[0]->done || tickets[1]->done || tickets[2]->done);
@@ -194,7 +194,7 @@ static void a_changed_id_keeps_its_lease(void **state)
 	snprintf(token, sizeof(token), "%.32s", granted + strlen("*2\r\n$32\r\n"));
 	const char *id = bulk(run(world, "session.rotate", "{a}1", "grace", "10"));
 	struct engine_ticket *ticket =
-		engine_rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "1000", NULL);
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "1000");
 	assert_false(ticket->done);
 	answers(world, ":2", "session.commit", id, "p", token, "{\"n\":2}");
 	assert_true(ticket->done);
@@ -206,8 +206,8 @@ static void a_connection_that_goes_leaves_its_leases_to_others(void **state)
 	struct world *world = *state;
 	run(world, "session.lease", "{a}1", "p", "ms", "60000");
 	world->rig.client = 2;
-	struct engine_ticket *ticket = engine_rig_send(
-		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);
+	struct engine_ticket *ticket =
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000");
 	leases_forget_client(world->rig.engine->leases, 0, 3);
 	engine_rig_deliver(&world->rig);
 	assert_false(ticket->done);
@@ -231,8 +231,8 @@ static void who_waits_when_the_engine_is_thrown_away_goes_with_it(void **state)
 {
 	struct world *world = *state;
 	struct engine_ticket *first = wait_for(world, "60000", "60000");
-	struct engine_ticket *second = engine_rig_send(
-		&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000", NULL);
+	struct engine_ticket *second =
+		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000");
 	sessions_free(&world->sessions);
 	leases_free(&world->rig.engine->leases);
 	assert_false(first->done);

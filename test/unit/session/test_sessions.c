@@ -115,7 +115,7 @@ static void ends_ten_thousand_sessions_or_none(void **state)
 			if (n % 3 == 0)
 				engine_rig_checkpoint(&world->rig);
 			sim_disk_crash_at(world->rig.disk, n);
-			ticket = engine_rig_send(&world->rig, 0, "session.deluser", "ann", NULL);
+			ticket = rig_send(&world->rig, 0, "session.deluser", "ann");
 			write_on(world, ticket);
 			released = engine_rig_is_released(ticket);
 			assert_string_equal(ticket->reply, ":10000\r\n");
@@ -154,8 +154,7 @@ static void nothing_happens_when_the_change_is_too_long_for_the_log(void **state
 		snprintf(id, sizeof(id), "id%d", i);
 		run(world, "session.touch", id);
 	}
-	struct engine_ticket *ticket =
-		engine_rig_send(&world->rig, 0, "session.deluser", "ann", NULL);
+	struct engine_ticket *ticket = rig_send(&world->rig, 0, "session.deluser", "ann");
 	settle(world);
 	assert_true(ticket->failed);
 	stands(world, 2000, 2000, 0);

@@ -294,7 +294,7 @@ static void the_log_is_recycled_afterwards(void **state)
 	gate_stats(rig->engine->gate, &after);
 	assert_int_equal(after.log.segments, 1);
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
+	engine_rig_start(rig, 2, 2);
 	assert_string_equal(rig_run(rig, 0, "STRLEN", "k3"), ":2000\r\n");
 	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":10\r\n");
 }
@@ -344,7 +344,7 @@ static void a_large_checkpoint_is_several_transactions_and_right_between_them(vo
 	assert_true(tree_lsn(rig->engine->tree, 0) > tree_lsn(rig->engine->tree, SHARDS - 1));
 	assert_shards_filled(rig, 'b');
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
+	engine_rig_start(rig, 2, 2);
 	assert_shards_filled(rig, 'b');
 	engine_rig_checkpoint(rig);
 	assert_shards_filled(rig, 'b');
@@ -387,7 +387,7 @@ static void crash_after(struct engine_rig *rig, int steps)
 			step(rig);
 	}
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
+	engine_rig_start(rig, 2, 2);
 	assert_everywhere(rig, value);
 	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":4\r\n");
 }
@@ -428,7 +428,7 @@ static void a_commit_without_room_is_tried_again_and_writes_are_refused_meanwhil
 	engine_rig_checkpoint(rig);
 	assert_everywhere(rig, "v");
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 0);
 	assert_int_equal(tree_lsn(rig->engine->tree, 0), SHARDS);
 }
@@ -442,7 +442,7 @@ static void a_crash_while_the_disk_is_full_loses_nothing(void **state)
 	rig->commit_error = -ENOSPC;
 	assert_false(commit(rig));
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 2, 2), 0);
+	engine_rig_start(rig, 2, 2);
 	assert_everywhere(rig, "v");
 }
 
@@ -534,7 +534,7 @@ static void assert_settled_after_finish(struct engine_rig *rig, const char *valu
 	checkpoint_finish(rig->engine->checkpoint);
 	assert_true(checkpoint_is_idle(rig->engine->checkpoint));
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 0);
 	assert_everywhere(rig, value);
 }
@@ -564,7 +564,7 @@ static void the_last_one_goes_on_from_any_state(void **state)
 		write_everywhere(rig, value);
 		assert_settled_after_finish(rig, value);
 		engine_rig_close(rig);
-		assert_int_equal(engine_rig_open(rig, 2, 2), 0);
+		engine_rig_start(rig, 2, 2);
 	}
 }
 
@@ -578,7 +578,7 @@ static void the_last_one_gives_up_when_the_disk_is_full(void **state)
 	assert_int_equal(stats_of(rig).failed, 1);
 	checkpoint_finish(rig->engine->checkpoint);
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, SHARDS);
 	assert_everywhere(rig, "v");
 }

@@ -40,18 +40,18 @@ static void a_commit_that_fails_is_a_fault_and_the_log_keeps_everything(void **s
 {
 	struct engine_rig *rig = memory_zeroed(sizeof(*rig));
 	engine_rig_init(rig, 4);
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
-	engine_rig_run(rig, 0, "MSET", "a", "1", "b", "2", "c", "3", NULL);
+	engine_rig_start(rig, 1, 1);
+	rig_run(rig, 0, "MSET", "a", "1", "b", "2", "c", "3");
 	engine_rig_settle(rig);
 	rig->commit_error = -EIO;
 	assert_true(checkpoint_is_a_fault(rig));
 	fault_set_hook(NULL);
 	engine_rig_crash(rig);
 	rig->commit_error = 0;
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 1);
-	assert_string_equal(engine_rig_run(rig, 0, "MGET", "a", "b", "c", NULL),
-		"*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
+	assert_string_equal(
+		rig_run(rig, 0, "MGET", "a", "b", "c"), "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
 	engine_rig_fini(rig);
 	memory_free(rig);
 }

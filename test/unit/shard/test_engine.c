@@ -37,18 +37,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void open_engine(struct engine_rig *rig, uint16_t workers, uint16_t loops)
-{
-	if (engine_rig_open(rig, workers, loops) != 0)
-		fail_msg("cannot open: %s", rig->error);
-}
-
 /* --- opening and recovering ------------------------------------------------------------------- */
 
 static void a_new_directory_starts_empty(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 2, 3);
+	engine_rig_start(rig, 2, 3);
 	assert_true(rig->recovery.created);
 	assert_int_equal(rig->recovery.log.records, 0);
 	assert_int_equal(rig->engine->shard_count, SHARDS);
@@ -60,7 +54,7 @@ static void a_new_directory_starts_empty(void **state)
 static void what_was_released_survives_a_crash(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	for (int round = 0; round < 20; round++) {
 		char text[16], expected[64];
 		snprintf(text, sizeof(text), "%06d", round);
@@ -72,7 +66,7 @@ static void what_was_released_survives_a_crash(void **state)
 		if (round % 5 == 2)
 			engine_rig_checkpoint(rig);
 		engine_rig_crash(rig);
-		open_engine(rig, 1, 1);
+		engine_rig_start(rig, 1, 1);
 		assert_false(rig->recovery.created);
 		snprintf(expected, sizeof(expected), "*2\r\n$6\r\n%s\r\n$6\r\n%s\r\n", text, text);
 		assert_string_equal(rig_run(rig, 0, "MGET", "a", "b"), expected);
@@ -82,11 +76,11 @@ static void what_was_released_survives_a_crash(void **state)
 static void what_was_recovered_is_durable_and_may_be_read_at_once(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	engine_rig_crash(rig);
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 1);
 	struct engine_ticket *read = rig_send(rig, 0, "GET", "a");
 	assert_true(engine_rig_is_released(read));
@@ -96,7 +90,7 @@ static void what_was_recovered_is_durable_and_may_be_read_at_once(void **state)
 static void only_what_came_after_the_checkpoint_is_replayed(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	for (int i = 0; i < 10; i++)
 		rig_run(rig, 0, "APPEND", "a", "x");
 	engine_rig_checkpoint(rig);
@@ -104,7 +98,7 @@ static void only_what_came_after_the_checkpoint_is_replayed(void **state)
 		rig_run(rig, 0, "APPEND", "a", "y");
 	engine_rig_settle(rig);
 	engine_rig_crash(rig);
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 3);
 	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$13\r\nxxxxxxxxxxyyy\r\n");
 	assert_int_equal(gate_appended(rig->engine->gate), 13);
@@ -116,7 +110,7 @@ static void another_number_of_workers_serves_the_same_data(void **state)
 	struct engine_rig *rig = *state;
 	char key[ENGINE_RIG_KEY_BYTES];
 	for (size_t i = 0; i < sizeof(workers) / sizeof(workers[0]); i++) {
-		open_engine(rig, workers[i], workers[i]);
+		engine_rig_start(rig, workers[i], workers[i]);
 		for (uint16_t shard = 0; shard < SHARDS; shard++) {
 			char expected[16];
 			engine_rig_key(rig, shard, 0, key);
@@ -133,12 +127,12 @@ static void another_number_of_workers_serves_the_same_data(void **state)
 static void the_number_of_shards_is_the_datas(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	engine_rig_close(rig);
 	rig->config.shards = 2 * SHARDS;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->engine->shard_count, SHARDS);
 	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\n1\r\n");
 }
@@ -176,7 +170,7 @@ static void a_data_file_that_is_none_is_refused_and_left_alone(void **state)
 static void a_disk_that_cannot_be_read_is_an_error_and_not_a_loss(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	engine_rig_close(rig);
@@ -185,7 +179,7 @@ static void a_disk_that_cannot_be_read_is_an_error_and_not_a_loss(void **state)
 		if (engine_rig_open(rig, 1, 1) < 0) {
 			assert_true(rig->error[0] != '\0');
 			engine_rig_crash(rig);
-			open_engine(rig, 1, 1);
+			engine_rig_start(rig, 1, 1);
 		}
 		assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\n1\r\n");
 		engine_rig_crash(rig);
@@ -230,14 +224,14 @@ static void a_record_of_which_the_tree_has_one_half_is_completed(void **state)
 {
 	struct engine_rig *rig = *state;
 	char one[ENGINE_RIG_KEY_BYTES], two[ENGINE_RIG_KEY_BYTES];
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	engine_rig_key(rig, 0, 0, one);
 	engine_rig_key(rig, 1, 0, two);
 	rig_run(rig, 0, "MSET", one, "old", two, "old");
 	engine_rig_settle(rig);
 	commit_half_a_record(rig, one, two);
 	engine_rig_crash(rig);
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(tree_lsn(rig->engine->tree, 0), 1);
 	assert_int_equal(tree_lsn(rig->engine->tree, 1), 2);
 	assert_string_equal(rig_run(rig, 0, "MGET", one, two), "*2\r\n$3\r\nnew\r\n$3\r\nnew\r\n");
@@ -250,7 +244,7 @@ static void a_log_that_ends_before_what_the_tree_has_is_refused(void **state)
 {
 	struct engine_rig *rig = *state;
 	char one[ENGINE_RIG_KEY_BYTES], two[ENGINE_RIG_KEY_BYTES];
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	engine_rig_key(rig, 0, 0, one);
 	engine_rig_key(rig, 1, 0, two);
 	rig_run(rig, 0, "MSET", one, "old", two, "old");
@@ -268,7 +262,7 @@ static void a_log_that_ends_before_what_the_tree_has_is_refused(void **state)
 	engine_rig_settle(rig);
 	assert_true(engine_rig_is_released(write));
 	engine_rig_crash(rig);
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	assert_string_equal(rig_run(rig, 0, "GET", two), "$6\r\nnewest\r\n");
 }
 
@@ -276,12 +270,12 @@ static void a_log_that_ends_before_what_the_tree_has_is_refused(void **state)
 static void a_log_that_is_gone_is_refused_though_the_tree_is_even(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	checkpoint_finish(rig->engine->checkpoint);
 	engine_rig_close(rig);
-	open_engine(rig, 2, 2); /* with its log it opens */
+	engine_rig_start(rig, 2, 2); /* with its log it opens */
 	engine_rig_close(rig);
 	sim_disk_free(&rig->disk);
 	rig->disk = sim_disk_new(2);
@@ -292,14 +286,14 @@ static void a_log_that_is_gone_is_refused_though_the_tree_is_even(void **state)
 static void closing_leaves_all_to_the_log(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	rig_run(rig, 0, "SET", "a", "1");
 	engine_rig_settle(rig);
 	rig_send(rig, 0, "SET", "b", "1");
 	checkpoint_request(rig->engine->checkpoint);
 	checkpoint_step(rig->engine->checkpoint);
 	engine_rig_close(rig); /* in the middle of things */
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\n1\r\n");
 }
 
@@ -326,7 +320,7 @@ static void expire_everywhere(struct engine_rig *rig)
 static void deletes_what_has_fallen_due_and_nothing_else(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 2, 3);
+	engine_rig_start(rig, 2, 3);
 	set_expiring(rig, 200);
 	expire_everywhere(rig);
 	assert_int_equal(rig->engine->expired_keys, 0);
@@ -345,12 +339,12 @@ static void deletes_what_has_fallen_due_and_nothing_else(void **state)
 static void deletes_what_has_fallen_due_in_the_tree_too(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	set_expiring(rig, 50);
 	engine_rig_checkpoint(rig);
 	engine_rig_crash(rig);
 	rig->now_ms += 1000;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	expire_everywhere(rig);
 	assert_int_equal(rig->engine->expired_keys, 50);
 	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":1\r\n");
@@ -363,7 +357,7 @@ static void one_step_of_expiry_is_bounded(void **state)
 {
 	struct engine_rig *rig = *state;
 	rig->config.shards = 1;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	set_expiring(rig, 2000);
 	rig->now_ms += 1000;
 	engine_expire(rig->engine, 0);
@@ -380,7 +374,7 @@ static void one_step_of_expiry_is_bounded(void **state)
 static void an_expired_key_is_absent_before_it_is_deleted(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig_run(rig, 0, "SET", "a", "v", "PX", "100");
 	rig->now_ms += 99;
 	assert_string_equal(rig_run(rig, 0, "GET", "a"), "$1\r\nv\r\n");
@@ -395,7 +389,7 @@ static void expiry_leaves_a_held_shard_for_the_next_time(void **state)
 {
 	struct engine_rig *rig = *state;
 	char zero[ENGINE_RIG_KEY_BYTES], one[ENGINE_RIG_KEY_BYTES];
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	engine_rig_key(rig, 0, 0, zero);
 	engine_rig_key(rig, 1, 0, one);
 	rig_run(rig, 0, "SET", zero, "v", "PX", "100");
@@ -413,7 +407,7 @@ static void expiry_leaves_a_held_shard_for_the_next_time(void **state)
 static void expiry_writes_nothing_while_writes_are_refused(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig_run(rig, 0, "SET", "a", "v", "PX", "100");
 	engine_rig_settle(rig);
 	rig->now_ms += 200;
@@ -453,7 +447,7 @@ static void fill(struct engine_rig *rig, int keys)
 static void the_overlays_bytes_are_counted_at_every_turn(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 2, 2);
+	engine_rig_start(rig, 2, 2);
 	assert_int_equal(rig->engine->overlay_bytes, overlay_bytes_of_all(rig));
 	fill(rig, 200);
 	uint64_t full = rig->engine->overlay_bytes;
@@ -464,7 +458,7 @@ static void the_overlays_bytes_are_counted_at_every_turn(void **state)
 	assert_true(rig->engine->overlay_bytes < full / 10);
 	fill(rig, 50);
 	engine_rig_close(rig);
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->engine->overlay_bytes, overlay_bytes_of_all(rig));
 	assert_true(rig->engine->overlay_bytes >= 50 * 2000);
 }
@@ -472,7 +466,7 @@ static void the_overlays_bytes_are_counted_at_every_turn(void **state)
 static void full_overlays_hold_writes_back_until_the_checkpoint(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig->config.overlay_bytes_max = 100000;
 	assert_int_equal(engine_admission(rig->engine), GATE_OPEN);
 	fill(rig, 60);
@@ -484,7 +478,7 @@ static void full_overlays_hold_writes_back_until_the_checkpoint(void **state)
 static void a_full_disk_counts_for_more_than_full_overlays(void **state)
 {
 	struct engine_rig *rig = *state;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	rig->config.overlay_bytes_max = 1000;
 	fill(rig, 10);
 	gate_set_store_full(rig->engine->gate, true);
@@ -496,7 +490,7 @@ static void a_replay_takes_no_more_memory_than_it_may(void **state)
 {
 	struct engine_rig *rig = *state;
 	char key[32], text[16], expected[64];
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 	for (int round = 0; round < 4; round++) {
 		const int keys = 3000;
 		for (int i = 0; i < keys; i++) {
@@ -514,7 +508,7 @@ static void a_replay_takes_no_more_memory_than_it_may(void **state)
 		uint64_t bytes = rig->engine->overlay_bytes;
 		engine_rig_crash(rig);
 		rig->config.overlay_bytes_max = 200000;
-		open_engine(rig, 1, 1);
+		engine_rig_start(rig, 1, 1);
 		assert_true(rig->engine->overlay_bytes < 100000);
 		assert_true(round > 0 || bytes > 400000);
 		snprintf(expected, sizeof(expected), ":%d\r\n", keys);
@@ -551,7 +545,7 @@ static int fill_the_map(struct engine_rig *rig, const char *life)
 static void open_small(struct engine_rig *rig)
 {
 	rig->config.map_bytes = (int64_t)64 << 20;
-	open_engine(rig, 1, 1);
+	engine_rig_start(rig, 1, 1);
 }
 
 static void checkpoint_till_open(struct engine_rig *rig)

@@ -62,17 +62,17 @@ static struct engine_ticket *send_random(struct party *party, uint16_t port, str
 	switch (random_below(random, 6)) {
 	case 0:
 	case 1:
-		return engine_rig_send(rig, port, "MSET", one, value, two, value, NULL);
+		return rig_send(rig, port, "MSET", one, value, two, value);
 	case 2:
 	case 3:
-		return engine_rig_send(rig, port, "MGET", two, one, NULL);
+		return rig_send(rig, port, "MGET", two, one);
 	case 4:
 		party->counted++;
-		return engine_rig_send(rig, port, "INCR", "counter", NULL);
+		return rig_send(rig, port, "INCR", "counter");
 	default:
 		if (random_below(random, 20) == 0)
 			checkpoint_request(rig->engine->checkpoint);
-		return engine_rig_send(rig, port, "DBSIZE", NULL);
+		return rig_send(rig, port, "DBSIZE");
 	}
 }
 
@@ -117,7 +117,7 @@ static struct party *open_party(void)
 	engine_rig_init(&party->rig, SHARDS);
 	party->rig.system_disk = true;
 	party->rig.on_done = check_answer;
-	assert_int_equal(engine_rig_open(&party->rig, WORKERS, PORTS), 0);
+	engine_rig_start(&party->rig, WORKERS, PORTS);
 	for (uint16_t i = 0; i < SHARDS; i++)
 		engine_rig_key(&party->rig, i, 0, party->keys[i]);
 	return party;
@@ -146,12 +146,11 @@ static void all_threads_together_lose_nothing_and_tear_nothing(void **state)
 	assert_true(stats.completed > 0);
 
 	engine_rig_close(rig);
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
+	engine_rig_start(rig, 1, 1);
 	assert_int_equal(rig->recovery.log.records, 0);
-	assert_int_equal(atoi(strchr(engine_rig_run(rig, 0, "GET", "counter", NULL), '\n') + 1),
-		party->counted);
+	assert_int_equal(atoi(strchr(rig_run(rig, 0, "GET", "counter"), '\n') + 1), party->counted);
 	for (uint16_t i = 0; i < SHARDS / 2; i++)
-		engine_rig_run(rig, 0, "MGET", party->keys[i], party->keys[SHARDS - 1 - i], NULL);
+		rig_run(rig, 0, "MGET", party->keys[i], party->keys[SHARDS - 1 - i]);
 	assert_int_equal(party->wrong, 0);
 	engine_rig_fini(rig);
 	memory_free(party);

@@ -30,7 +30,7 @@ static struct fixture *open_fixture(void **state, uint16_t workers, uint16_t loo
 	struct fixture *f = memory_zeroed(sizeof(*f));
 	*state = f;
 	engine_rig_init(&f->rig, SHARDS);
-	assert_int_equal(engine_rig_open(&f->rig, workers, loops), 0);
+	engine_rig_start(&f->rig, workers, loops);
 	for (uint16_t i = 0; i < SHARDS; i++)
 		engine_rig_key(&f->rig, i, 0, f->keys[i]);
 	return f;
@@ -797,7 +797,7 @@ static void a_large_change_is_applied_in_stretches_and_seen_whole(void **state)
 	struct fixture *f = *state;
 	engine_rig_close(&f->rig);
 	f->rig.config.log_segment_bytes = 4 << 20;
-	assert_int_equal(engine_rig_open(&f->rig, 1, 1), 0);
+	engine_rig_start(&f->rig, 1, 1);
 	struct engine_ticket *slow = engine_rig_send_command(
 		&f->rig, 0, &put_many_command, "put many", f->keys[0], "v", NULL);
 	assert_false(slow->done);
