@@ -2,9 +2,7 @@
  * DO.CLASS on an engine with real logs and real Lua: what is stored, when it is published, what is
  * refused, what a crash leaves.
  */
-#include "object/class.h"
-#include "object/objects.h"
-#include "support/engine_rig.h"
+#include "quiet_objects.h"
 
 #include "base/logline.h"
 #include "base/memory.h"
@@ -26,43 +24,13 @@
 
 struct fixture {
 	struct engine_rig rig;
-	struct class_registry *registry;
-	struct objects *objects[WORKERS];
+	struct quiet_objects objects;
 };
-
-static void wake_at(void *context, int64_t at_ms)
-{
-}
-
-static void say_nothing(void *context, int level, const char *text)
-{
-}
 
 static void start(struct fixture *fixture)
 {
-	struct engine_rig *rig = &fixture->rig;
-	if (engine_rig_open(rig, WORKERS, WORKERS) != 0)
-		fail_msg("cannot open: %s", rig->error);
-	fixture->registry = class_registry_new();
-	class_load_stored(fixture->registry, rig->engine->stores[0]);
-	for (uint16_t port = 0; port < WORKERS; port++) {
-		struct objects_options options = {
-			.engine = rig->engine,
-			.config = &rig->config,
-			.port = port,
-			.registry = fixture->registry,
-			.host = { .wake_at = wake_at },
-			.say = say_nothing,
-		};
-		fixture->objects[port] = objects_new(&options);
-	}
-}
-
-static void stop(struct fixture *fixture)
-{
-	for (uint16_t port = 0; port < WORKERS; port++)
-		objects_free(&fixture->objects[port]);
-	class_registry_free(&fixture->registry);
+	engine_rig_start(&fixture->rig, WORKERS, WORKERS);
+	quiet_objects_open(&fixture->objects, &fixture->rig);
 }
 
 static int set_up(void **state)
@@ -77,7 +45,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
-	stop(fixture);
+	quiet_objects_close(&fixture->objects);
 	engine_rig_fini(&fixture->rig);
 	memory_free(fixture);
 	return 0;
@@ -85,7 +53,7 @@ static int tear_down(void **state)
 
 static void crash_and_start(struct fixture *fixture)
 {
-	stop(fixture);
+	quiet_objects_close(&fixture->objects);
 	engine_rig_crash(&fixture->rig);
 	start(fixture);
 }
@@ -98,7 +66,7 @@ static void starts_with(const char *reply, const char *start)
 
 static uint64_t version_of(struct fixture *fixture, const char *name)
 {
-	struct class *class = class_find(fixture->registry, slice_text(name));
+	struct class *class = class_find(fixture->objects.registry, slice_text(name));
 	uint64_t version = class ? class->version : 0;
 	class_release(&class);
 	return version;
@@ -115,7 +83,7 @@ static void a_class_is_published_with_the_record_that_holds_it(void **state)
 	engine_rig_deliver(&fixture->rig);
 	assert_string_equal(ticket->reply, ":1\r\n");
 	assert_false(engine_rig_is_released(ticket));
-	struct class *class = class_find(fixture->registry, slice_text("Counter"));
+	struct class *class = class_find(fixture->objects.registry, slice_text("Counter"));
 	assert_int_equal(class->lsn, gate_appended(fixture->rig.engine->gate));
 	assert_int_equal(ticket->gate_lsn, class->lsn);
 	assert_int_equal(class->loaded_ms, fixture->rig.now_ms);
@@ -156,7 +124,7 @@ static void what_is_wrong_with_a_load_changes_nothing(void **state)
 {
 	struct fixture *fixture = *state;
 	rig_run(&fixture->rig, 0, "DO.CLASS", "LOAD", "Counter", COUNTER_1);
-	uint64_t revision = class_registry_revision(fixture->registry);
+	uint64_t revision = class_registry_revision(fixture->objects.registry);
 	uint64_t appended = gate_appended(fixture->rig.engine->gate);
 	assert_string_equal(rig_run(&fixture->rig, 0, "DO.CLASS", "LOAD", "2nd", OTHER),
 		"-" ERROR_CLASS_NAME "\r\n");
@@ -182,7 +150,7 @@ static void what_is_wrong_with_a_load_changes_nothing(void **state)
 	assert_string_equal(rig_run(&fixture->rig, 0, "DO.CLASS", "LOAD", "Other", large),
 		"-BADCLASS the source of 1048577 bytes is longer than 1048576\r\n");
 	memory_free(large);
-	assert_int_equal(class_registry_revision(fixture->registry), revision);
+	assert_int_equal(class_registry_revision(fixture->objects.registry), revision);
 	assert_int_equal(gate_appended(fixture->rig.engine->gate), appended);
 }
 
@@ -241,7 +209,7 @@ static void lists_classes_by_name(void **state)
 		.from_file = true,
 		.file = slice_text("/c/Filed.lua"),
 	};
-	class_publish(fixture->registry, &given);
+	class_publish(fixture->objects.registry, &given);
 	assert_string_equal(rig_run(&fixture->rig, 0, "DO.CLASS", "LIST"),
 		"*2\r\n"
 		"*14\r\n$4\r\nname\r\n$5\r\nFiled\r\n$7\r\nversion\r\n:0\r\n$5\r\nbytes\r\n:3\r\n"
@@ -308,7 +276,7 @@ static void a_class_of_a_file_is_dropped_with_the_file(void **state)
 		.from_file = true,
 		.file = slice_text(path),
 	};
-	class_publish(fixture->registry, &given);
+	class_publish(fixture->objects.registry, &given);
 	starts_with(rig_run(&fixture->rig, 0, "DO.CLASS", "DROP", "Counter"),
 		"-CLASSFILE class 'Counter' is from the file /tmp/holdfast-class-");
 	assert_string_equal(rig_run(&fixture->rig, 0, "DO.CALL", "Counter", "a", "one"), ":1\r\n");
@@ -319,7 +287,7 @@ static void a_class_of_a_file_is_dropped_with_the_file(void **state)
 		rig_run(&fixture->rig, 0, "DO.CLASS", "LOAD", "Counter", COUNTER_2, "REPLACE"),
 		":1\r\n");
 	assert_string_equal(rig_run(&fixture->rig, 0, "DO.CLASS", "DROP", "Counter"), "+OK\r\n");
-	class_publish(fixture->registry, &given);
+	class_publish(fixture->objects.registry, &given);
 	assert_int_equal(unlink(path), 0);
 	assert_string_equal(rig_run(&fixture->rig, 0, "DO.CLASS", "DROP", "Counter"), "+OK\r\n");
 }

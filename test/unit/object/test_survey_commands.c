@@ -6,10 +6,9 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "object/objects.h"
 #include "object/packed.h"
 #include "object/survey.h"
-#include "support/engine_rig.h"
+#include "quiet_objects.h"
 #include "support/turn_rig.h"
 
 #include <setjmp.h>
@@ -642,8 +641,7 @@ static int set_up_engine(void **state)
 {
 	struct engine_rig *rig = memory_zeroed(sizeof(*rig));
 	engine_rig_init(rig, SHARDS);
-	if (engine_rig_open(rig, WORKERS, WORKERS) != 0)
-		fail_msg("cannot open: %s", rig->error);
+	engine_rig_start(rig, WORKERS, WORKERS);
 	*state = rig;
 	return 0;
 }
@@ -724,7 +722,7 @@ static void every_object_is_sent_the_call_in_bounded_turns(void **state)
 static void a_wake_is_acknowledged_when_it_is_on_disk(void **state)
 {
 	struct engine_rig *rig = *state;
-	engine_rig_run(rig, 0, "DO.PUT", "Box", "a", "k", "v", NULL);
+	rig_run(rig, 0, "DO.PUT", "Box", "a", "k", "v");
 	engine_rig_settle(rig);
 	struct engine_ticket *ticket =
 		engine_rig_send_command(rig, 1, &wake_command, "DO.WAKE", "Box", "poll", NULL);
@@ -733,14 +731,14 @@ static void a_wake_is_acknowledged_when_it_is_on_disk(void **state)
 	assert_false(engine_rig_is_released(ticket));
 	engine_rig_settle(rig);
 	engine_rig_crash(rig);
-	assert_int_equal(engine_rig_open(rig, 1, 1), 0);
+	engine_rig_start(rig, 1, 1);
 	check_wakes(rig, "poll", slice_of("\6\0\0", 3), 1);
 }
 
 static void only_methods_that_clients_may_call_are_sent(void **state)
 {
 	struct engine_rig *rig = *state;
-	engine_rig_run(rig, 0, "DO.PUT", "Box", "a", "k", "v", NULL);
+	rig_run(rig, 0, "DO.PUT", "Box", "a", "k", "v");
 	assert_string_equal(
 		wake(rig, "DO.WAKE", "Box", "_hidden"), "-NOMETHOD Box._hidden is private\r\n");
 	assert_string_equal(
@@ -767,45 +765,25 @@ static void only_methods_that_clients_may_call_are_sent(void **state)
 
 /* --- with classes ----------------------------------------------------------------------------- */
 
-static void wake_at(void *context, int64_t at_ms)
-{
-}
-
-static void say_nothing(void *context, int level, const char *text)
-{
-}
-
 static void figures_are_summed_over_the_workers_each_once(void **state)
 {
 	struct engine_rig *rig = *state;
-	struct class_registry *registry = class_registry_new();
-	struct objects *objects[WORKERS];
-	for (uint16_t port = 0; port < WORKERS; port++) {
-		struct objects_options options = {
-			.engine = rig->engine,
-			.config = &rig->config,
-			.port = port,
-			.registry = registry,
-			.host = { .wake_at = wake_at },
-			.say = say_nothing,
-		};
-		objects[port] = objects_new(&options);
-	}
-	assert_string_equal(engine_rig_run(rig, 0, "DO.CLASS", "LOAD", "Box",
+	struct quiet_objects objects;
+	quiet_objects_open(&objects, rig);
+	assert_string_equal(rig_run(rig, 0, "DO.CLASS", "LOAD", "Box",
 				    "local B = class('Box') "
 				    "function B:keep() self.storage:put('k', 1) return 1 end "
-				    "function B:fail() error('no', 0) end return B",
-				    NULL),
+				    "function B:fail() error('no', 0) end return B"),
 		":1\r\n");
 	char id[ENGINE_RIG_KEY_BYTES];
 	for (uint16_t shard = 0; shard < SHARDS; shard++)
 		for (uint32_t n = 0; n < 5; n++) {
 			engine_rig_key(rig, shard, n, id);
-			engine_rig_run(rig, 0, "DO.CALL", "Box", id, "keep", NULL);
+			rig_run(rig, 0, "DO.CALL", "Box", id, "keep");
 		}
 	rig->now_ms += 1000;
-	engine_rig_run(rig, 0, "DO.CALL", "Box", id, "fail", NULL);
-	const char *reply = engine_rig_run(rig, 0, "DO.INFO", "Box", NULL);
+	rig_run(rig, 0, "DO.CALL", "Box", id, "fail");
+	const char *reply = rig_run(rig, 0, "DO.INFO", "Box");
 	assert_non_null(strstr(reply, "objects\r\n:20\r\n"));
 	assert_non_null(strstr(reply, "version\r\n:1\r\n$4\r\nfrom\r\n$7\r\ncommand\r\n"));
 	assert_non_null(strstr(reply, "calls\r\n:21\r\n"));
@@ -813,14 +791,12 @@ static void figures_are_summed_over_the_workers_each_once(void **state)
 	assert_non_null(strstr(reply, "last-error-at\r\n:1700000001000\r\n"));
 	assert_null(strstr(reply, "memory-bytes\r\n:0\r\n"));
 	engine_rig_key(rig, 0, 0, id);
-	reply = engine_rig_run(rig, 1, "DO.INFO", "Box", id, NULL);
+	reply = rig_run(rig, 1, "DO.INFO", "Box", id);
 	assert_non_null(strstr(reply, "in-memory\r\n:1\r\n$5\r\ncalls\r\n:1\r\n"));
-	assert_string_equal(engine_rig_run(rig, 0, "DO.WAKE", "Nobody", "poll", NULL),
+	assert_string_equal(rig_run(rig, 0, "DO.WAKE", "Nobody", "poll"),
 		"-NOCLASS class 'Nobody' is not loaded\r\n");
-	assert_string_equal(engine_rig_run(rig, 0, "DO.WAKE", "Box", "keep", NULL), ":20\r\n");
-	for (uint16_t port = 0; port < WORKERS; port++)
-		objects_free(&objects[port]);
-	class_registry_free(&registry);
+	assert_string_equal(rig_run(rig, 0, "DO.WAKE", "Box", "keep"), ":20\r\n");
+	quiet_objects_close(&objects);
 }
 
 int main(void)
