@@ -16,7 +16,6 @@
 #include "base/memory.h"
 #include "support/sim_disk.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
