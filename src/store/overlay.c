@@ -69,7 +69,7 @@ struct overlay {
 	size_t slot_count; /* a power of two, or 0 */
 	struct overlay_entry ***blocks;
 	size_t count;
-	size_t bytes; /* of slots, blocks, runs and heap */
+	size_t bytes;         /* of slots, blocks, runs and heap */
 	struct order *orders; /* ORDERS of them */
 	struct due *heap;
 	size_t heap_count;

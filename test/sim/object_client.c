@@ -237,8 +237,11 @@ void client_end(struct client_host *host, const struct request *request)
 
 /* --- replies ---------------------------------------------------------------------------------- */
 
-static bool is_known_error(struct slice reply)
+static bool is_known_error(const struct client_state *state, struct slice reply)
 {
+	/* The disk may have become full since it was let in. */
+	if (state->is_wake && slice_starts_with(reply, slice_text("-DISKFULL ")))
+		return true;
 	static const char *const known[] = { "-OVERLOADED ", "-NOCLASS ", "-NOMETHOD ",
 		"-NOALARM " };
 	for (size_t i = 0; i < COUNT(known); i++)
@@ -273,7 +276,7 @@ void client_check(struct client_host *host, const struct request *request)
 		wrong("%s: no reply", state->real->name);
 	if (client->begun && strcmp(state->real->name, "do.runalarm") != 0)
 		check_call(client, reply);
-	else if (!client->begun && reply.data[0] == '-' && !is_known_error(reply))
+	else if (!client->begun && reply.data[0] == '-' && !is_known_error(state, reply))
 		wrong("%s: %.*s", state->real->name, (int)reply.size, reply.data);
 	if (client->expected[0] && !slice_equal(reply, slice_text(client->expected)))
 		wrong("%s: answered %.*s, the model %s", state->real->name, (int)reply.size,

@@ -1065,8 +1065,8 @@ static void who_leaves_a_section_lets_in_nobody_whose_wait_is_over(void **state)
 	struct world *world = *state;
 	struct engine *engine = world->rig.engine;
 	struct objects *objects = world->workers[0].objects;
-	struct engine_ticket *in = send(0, world->near, "in_section", "1", "100000");
-	struct engine_ticket *next = send(0, world->near, "in_section", "1", "1");
+	struct engine_ticket *in = send(world, 0, world->near, "in_section", "1", "100000");
+	struct engine_ticket *next = send(world, 0, world->near, "in_section", "1", "1");
 	/* The first has come to its second sleep: it is the first to be told. */
 	pass(world, 10);
 	assert_false(in->done);

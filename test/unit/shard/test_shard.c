@@ -472,7 +472,7 @@ static void a_walk_that_writes_waits_between_its_turns_while_the_overlays_are_fu
 		assert_int_equal(gate_appended(f->rig.engine->gate), 1);
 	}
 	/* What it does not hold is free. */
-	assert_answered(send(0, "EXISTS", "k"), ":0\r\n");
+	assert_answered(rig_send(&f->rig, 0, "EXISTS", "k"), ":0\r\n");
 	f->rig.config.overlay_bytes_max = most;
 	engine_expire(f->rig.engine, 0);
 	engine_rig_deliver(&f->rig);
