@@ -231,12 +231,15 @@ void output_push(struct connection *connection, struct slice message, uint64_t l
 {
 	if (connection->closing || connection->close_after_reply || connection->kill)
 		return;
+	uint64_t most = (uint64_t)connection->loop->net->config->client_output_bytes_max;
+	if (count_held(connection) + message.size > most) {
+		net_kill(connection, CONNECTION_OVER_LIMIT);
+		return;
+	}
 	buffer_append(&connection->out, message.data, message.size);
 	hold_back(connection, lsn, gate_released(connection->loop->net->engine->gate));
 	loop_mark_dirty(connection->loop, connection);
-	if (count_held(connection) >
-		(uint64_t)connection->loop->net->config->client_output_bytes_max)
-		net_kill(connection, CONNECTION_OVER_LIMIT);
+	count_held(connection);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */

@@ -70,6 +70,7 @@ struct subscription {
 	struct subscription *previous; /* of the connection: older */
 	struct subscription *next;
 	enum subscription_kind kind;
+	size_t target; /* its place among the listeners' targets, from 1 on; 0: none */
 };
 
 struct post {
@@ -98,9 +99,17 @@ struct subscriptions {
 struct listeners {
 	struct hash_table audiences[SUBSCRIPTION_KINDS];
 	struct hash_table subscriptions;
-	struct buffer frame;
 	bool *reached;      /* by loop: what publishing found */
 	struct post *taken; /* out of the inbox, and not delivered yet */
+
+	/* of the first of these: who is to get it, those of one audience one after the other */
+	bool has_targets;
+	struct subscription **targets; /* NULL: has been ended since */
+	size_t target_count;
+	size_t target_next;
+	size_t target_capacity;
+	struct buffer frame; /* the message as subscribers of this audience get it */
+	const struct audience *framed;
 
 	/* the inbox, under the lock */
 	struct post *inbox_first;
@@ -427,6 +436,8 @@ static void remove_one(struct net_loop *loop, struct subscription *subscription)
 	enum subscription_kind kind = subscription->kind;
 	count_bytes(connection, -(int64_t)cost_of(kind, topic->name));
 	connection->shared_subscriptions[kind]--;
+	if (subscription->target)
+		listeners->targets[subscription->target - 1] = NULL;
 	unlink_subscription(subscription);
 	table_take(&listeners->subscriptions, &subscription->entry);
 	memory_free(subscription);
@@ -585,37 +596,57 @@ static void write_frame(
 	writer_bulk(&writer, message->text);
 }
 
-/* In RESP2 a push is an array of the same elements: its first byte differs. */
-static void push_to_all(
-	const struct audience *audience, struct buffer *frame, const struct message *message)
+static void add_targets(struct listeners *listeners, const struct audience *audience)
 {
 	struct subscription *subscription = audience->first;
 	for (; subscription; subscription = subscription->audience_next) {
-		struct connection *connection = subscription->connection;
-		frame->data[0] = connection->protocol >= 3 ? '>' : '*';
-		output_push(connection, buffer_slice(frame), message->lsn);
+		if (listeners->target_count == listeners->target_capacity) {
+			listeners->target_capacity = listeners->target_capacity * 2 + 16;
+			listeners->targets = memory_resize(listeners->targets,
+				listeners->target_capacity * sizeof(*listeners->targets));
+		}
+		listeners->targets[listeners->target_count++] = subscription;
+		subscription->target = listeners->target_count;
 	}
 }
 
-static void deliver(struct listeners *listeners, const struct message *message)
+static void find_targets(struct listeners *listeners, const struct message *message)
 {
 	const struct hash_table *audiences = listeners->audiences;
-	struct buffer *frame = &listeners->frame;
 	const struct audience *audience =
 		find_audience(&audiences[SUBSCRIPTION_CHANNEL], message->channel);
-	if (audience) {
-		write_frame(frame, NULL, message);
-		push_to_all(audience, frame, message);
-	}
+	listeners->has_targets = true;
+	if (audience)
+		add_targets(listeners, audience);
 	struct entry *entry = NULL;
 	while ((entry = table_next(&audiences[SUBSCRIPTION_PATTERN], entry)) != NULL) {
 		audience = (const struct audience *)entry;
-		if (!glob_matches(&audience->topic->glob, message->channel))
-			continue;
-		write_frame(frame, &audience->topic->name, message);
-		push_to_all(audience, frame, message);
+		if (glob_matches(&audience->topic->glob, message->channel))
+			add_targets(listeners, audience);
 	}
-	buffer_clear(frame, FRAME_KEEP_BYTES);
+}
+
+/* In RESP2 a push is an array of the same elements: its first byte differs. */
+static void deliver_to(struct listeners *listeners, struct subscription *subscription,
+	const struct message *message)
+{
+	struct connection *connection = subscription->connection;
+	const struct audience *audience = subscription->audience;
+	bool by_pattern = subscription->kind == SUBSCRIPTION_PATTERN;
+	subscription->target = 0;
+	if (listeners->framed != audience)
+		write_frame(&listeners->frame, by_pattern ? &audience->topic->name : NULL, message);
+	listeners->framed = audience;
+	listeners->frame.data[0] = connection->protocol >= 3 ? '>' : '*';
+	output_push(connection, buffer_slice(&listeners->frame), message->lsn);
+}
+
+static void forget_targets(struct listeners *listeners)
+{
+	listeners->has_targets = false;
+	listeners->target_count = listeners->target_next = 0;
+	listeners->framed = NULL;
+	buffer_clear(&listeners->frame, FRAME_KEEP_BYTES);
 }
 
 static struct post *take_inbox(struct net *net, struct listeners *listeners)
@@ -648,9 +679,17 @@ bool subscriptions_deliver(struct net_loop *loop)
 	uint64_t begun_ns = listeners->taken ? clock_monotonic_ns(clock) : 0;
 	while (listeners->taken) {
 		struct post *post = listeners->taken;
-		listeners->taken = post->next;
-		deliver(listeners, post->message);
-		put_away(loop->net, post);
+		if (!listeners->has_targets)
+			find_targets(listeners, post->message);
+		if (listeners->target_next < listeners->target_count) {
+			struct subscription *next = listeners->targets[listeners->target_next++];
+			if (next)
+				deliver_to(listeners, next, post->message);
+		} else {
+			forget_targets(listeners);
+			listeners->taken = post->next;
+			put_away(loop->net, post);
+		}
 		if (clock_monotonic_ns(clock) - begun_ns > DELIVER_NS_MAX)
 			break;
 	}
@@ -740,6 +779,7 @@ void subscriptions_close_loop(struct net_loop *loop)
 		listeners->taken = take_inbox(loop->net, listeners);
 	} while (listeners->taken);
 	buffer_fini(&listeners->frame);
+	memory_free(listeners->targets);
 	memory_free(listeners->reached);
 	memory_free(listeners);
 	loop->listeners = NULL;

@@ -62,9 +62,8 @@ bool turn_peek_extent(struct turn *turn, uint16_t shard, struct slice key, struc
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value);
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
 
-/* ROUTE_WALK and ROUTE_ANY: after this turn run the handler again on `shard`, or with all shards,
- * with the reply and request->state as they are. The turn's changes must be none in the latter
- * case. */
+/* After this turn, and the commit of its changes, run the handler again on `shard` (ROUTE_WALK and
+ * ROUTE_ANY), or with all shards, with the reply and request->state as they are. */
 void turn_continue(struct turn *turn, uint16_t shard);
 void turn_continue_everywhere(struct turn *turn);
 /* The handler's own memory from turn to turn of one request: zeroed in the first. */

@@ -100,7 +100,7 @@ static bool is_free(const struct session *session)
 	return false;
 }
 
-static void note_session(void *context, struct session *session)
+static bool note_session(void *context, struct session *session)
 {
 	struct user_sessions *user = context;
 	struct arena *arena = turn_arena(user->turn);
@@ -117,6 +117,7 @@ static void note_session(void *context, struct session *session)
 		.name = session->name,
 		.created_ms = session->record.created_ms,
 	};
+	return true;
 }
 
 static int compare_created(const void *a, const void *b)

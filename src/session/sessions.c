@@ -530,8 +530,9 @@ bool session_walk_user(struct turn *turn, struct user_walk *walk, struct slice u
 		size_t count = gather(turn, walk, user, names, left);
 		for (size_t i = 0; i < count; i++) {
 			struct session session;
-			if (session_open_named(&session, turn, walk->shard, &names[i].name))
-				each(context, &session);
+			if (session_open_named(&session, turn, walk->shard, &names[i].name) &&
+				!each(context, &session))
+				return false;
 		}
 		left -= count;
 		if (left == 0) {

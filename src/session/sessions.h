@@ -101,12 +101,13 @@ struct slice session_shown(const struct session *session);
 struct slice session_subject(const struct session *session);
 
 /* The sessions of a user, in no particular order; the turn has all shards. A user may have many:
- * false when the turn pauses before the last, and goes on from there. */
+ * false when the turn pauses before the last, and goes on from there, or when it was enough. */
 struct user_walk {
 	uint16_t shard;     /* all zeros at the beginning */
 	struct slice after; /* the key of the index up to which those of the shard have been met */
 };
-typedef void (*session_fn)(void *context, struct session *session);
+/* False: it is enough, and the walk ends there. */
+typedef bool (*session_fn)(void *context, struct session *session);
 bool session_walk_user(struct turn *turn, struct user_walk *walk, struct slice user,
 	session_fn each, void *context);
 /* How many there are on a shard, those included that have ended within the last tick. */

@@ -2,7 +2,7 @@
  * survey_commands: the SESSION.* commands about many sessions.
  *
  * LIST and DELUSER have all shards at once: what they tell of or end are the user's sessions of one
- * moment, whatever the shards they lie on. SCAN and COUNT go from shard to shard, a bounded part in
+ * moment, whatever the shards they lie on; but of very many DELUSER ends some ten thousand at a time. SCAN and COUNT go from shard to shard, a bounded part in
  * a turn; SCAN's cursor is request/scan.c's.
  *
  * Threads: the turn's.
@@ -10,11 +10,16 @@
 #include "session/commands.h"
 
 #include "base/number.h"
+#include "gate/gate.h"
 #include "request/scan.h"
 #include "session/options.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+/* Of the changes of one round of DELUSER, and what a record has around each of them. */
+#define ROUND_BYTES  ((size_t)4 << 20)
+#define EFFECT_BYTES 32
 
 /* --- LIST and DELUSER ------------------------------------------------------------------------- */
 
@@ -36,7 +41,7 @@ struct list {
 	size_t written;
 };
 
-static void add_to_list(void *context, struct session *session)
+static bool add_to_list(void *context, struct session *session)
 {
 	struct list *list = context;
 	struct arena *arena = turn_arena(list->turn);
@@ -55,6 +60,7 @@ static void add_to_list(void *context, struct session *session)
 		.expires_ms = session->end_ms,
 		.version = session->record.version,
 	};
+	return true;
 }
 
 /* The oldest first. */
@@ -105,19 +111,36 @@ void session_list(struct turn *turn)
 }
 
 struct ending {
+	struct arena_mark mark; /* of its memory: what is behind it belongs to one round */
+	bool begun;
+	bool full; /* the round: its changes are as many as one record should have */
 	struct user_walk walk;
 	uint64_t kept_serial;
 	bool keeps;
 	size_t count;
 };
 
-static void end_one(void *context, struct session *session)
+/* Whether the turn's changes, or its events, are so many that they are committed now. */
+static bool is_round_full(const struct turn *turn)
+{
+	const struct changes *changes = &turn->request->changes;
+	size_t bytes = changes->bytes + (size_t)changes->count * EFFECT_BYTES;
+	size_t most = gate_record_bytes_max(turn->engine->gate) / 2;
+	return bytes > (most < ROUND_BYTES ? most : ROUND_BYTES) ||
+		changes->event_bytes > LIMIT_EVENT_BYTES / 2;
+}
+
+static bool end_one(void *context, struct session *session)
 {
 	struct ending *ending = context;
 	if (ending->keeps && ending->kept_serial == session->record.serial)
-		return;
+		return true;
+	ending->full = is_round_full(session->turn);
+	if (ending->full)
+		return false;
 	session_delete(session);
 	ending->count++;
+	return true;
 }
 
 /* The session that is to stay, if there is one. */
@@ -139,15 +162,26 @@ static bool find_kept(struct turn *turn, struct ending *ending)
 	return true;
 }
 
+/* One change, unless the user has very many: then rounds of some ten thousand, each a change of its
+ * own, until one finds none. Between them others have their turn. */
 void session_deluser(struct turn *turn)
 {
 	struct ending *ending = turn_state(turn, sizeof(*ending));
 	struct slice user = turn_argument(turn, 1);
-	if (ending->walk.shard == 0 && ending->walk.after.size == 0 &&
-		(!find_kept(turn, ending) || !session_user_check(turn, user)))
+	if (!ending->begun && (!find_kept(turn, ending) || !session_user_check(turn, user)))
 		return;
-	if (session_walk_user(turn, &ending->walk, user, end_one, ending))
+	if (!ending->begun)
+		ending->mark = arena_mark(turn_arena(turn));
+	else if (ending->full)
+		arena_rewind(turn_arena(turn), ending->mark);
+	ending->begun = true;
+	ending->full = false;
+	if (session_walk_user(turn, &ending->walk, user, end_one, ending)) {
 		writer_integer(&turn->writer, (int64_t)ending->count);
+	} else if (ending->full) {
+		ending->walk = (struct user_walk){ 0 };
+		turn_continue_everywhere(turn);
+	}
 }
 
 /* --- SCAN and COUNT --------------------------------------------------------------------------- */

@@ -383,6 +383,8 @@ static void go_on_at(const struct engine *engine, struct request *request)
 		request->shards[0] = (uint16_t)request->walk_next;
 		return;
 	}
+	if (request->shard_count == engine->shard_count)
+		return;
 	request->shards = arena_alloc(&request->arena, engine->shard_count * sizeof(uint16_t));
 	for (uint16_t i = 0; i < engine->shard_count; i++)
 		request->shards[i] = i;

@@ -158,6 +158,20 @@ class Users(SessionTest):
         self.integer(count - 101, "SESSION.DELUSER", self.user, "EXCEPT", new)
         self.assertEqual(self.list(), [new])
 
+    def test_very_many_are_ended_in_rounds_and_each_is_told(self):
+        count = 3_000
+        name = b"i" * 600
+        self.connection.pipeline([("SESSION.CREATE", "USER", self.user, "ID", name + b"%d" % number)
+                                  for number in range(count)])
+        listener = self.server.connect()
+        listener.command("SUBSCRIBE", "session:deleted")
+        self.integer(count, "SESSION.DELUSER", self.user)
+        told = {listener.read()[2] for _ in range(count)}
+        self.assertEqual(told, {name + b"%d" % number for number in range(count)})
+        self.assertEqual(self.list(), [])
+        self.server.crash()
+        self.assertEqual(listed(self.server.connect(), self.user), [])
+
     def test_looking_at_large_sessions_reads_none_of_their_data(self):
         text = '{"a":"%s"}' % ("x" * 900_000)
         for number in range(3):

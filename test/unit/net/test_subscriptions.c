@@ -353,6 +353,31 @@ static void who_leaves_gets_what_was_published_before(void **state)
 	close(publisher);
 }
 
+static void a_message_goes_to_many_in_steps_and_not_to_who_left_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	struct net_loop *loop = &f->net->loops[0];
+	int first = listen_to_c(f), second = listen_to_c(f), third = listen_to_c(f);
+	int publisher = connect_client(f, 0), steps = 0;
+	say(f, publisher, "PING\r\n");
+	struct connection *connection = loop->clients; /* the newest */
+	f->rig.look_ns = 2000000;
+	assert_int_equal(subscriptions_publish(connection, slice_text("c"), slice_text("x")), 3);
+	/* The one that came last has got it. */
+	connection_close(connection->next->next);
+	while (subscriptions_deliver(loop))
+		assert_true(++steps < 10);
+	f->rig.look_ns = 0;
+	assert_true(steps >= 2);
+	assert_string_equal(hear(f, third), MESSAGE_X);
+	assert_string_equal(hear(f, first), MESSAGE_X);
+	assert_string_equal(hear(f, publisher), "+PONG\r\n");
+	close(first);
+	close(second);
+	close(third);
+	close(publisher);
+}
+
 /* Publishes on loop 0 while loop 1, where the listener is, stands still. */
 static void publishers_and_writers_wait_for_a_loop_that_is_behind(void **state)
 {
@@ -450,6 +475,7 @@ int main(void)
 		TEST(two_workers, a_held_message_holds_back_what_comes_behind_it),
 		TEST(two_workers, who_subscribes_later_does_not_get_what_was_published_before),
 		TEST(two_workers, who_leaves_gets_what_was_published_before),
+		TEST(one_loop, a_message_goes_to_many_in_steps_and_not_to_who_left_meanwhile),
 		TEST(two_workers, publishers_and_writers_wait_for_a_loop_that_is_behind),
 		TEST(one_loop, a_subscriber_that_does_not_read_is_dropped),
 		TEST(two_workers, stopping_lets_held_messages_leave_first),
