@@ -29,7 +29,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#define RUNNING_MAX        64
+#define RUNNING_MAX        64 /* of a lane */
+#define FREE_TIMES         3
 #define REDIRECTS_MAX      5
 #define HELD_MS            1
 #define BUSY_MS            10
@@ -51,7 +52,7 @@ enum outcome {
 };
 
 struct job {
-	struct job *next;
+	struct job *next;     /* stands first */
 	struct job *previous; /* of those that run */
 	struct job *held_next;
 	uint64_t gate_lsn; /* of a call: what its result tells of */
@@ -359,6 +360,7 @@ static void unlink_running(struct job *job)
 	if (job->next)
 		job->next->previous = job->previous;
 	lane->running_count--;
+	job->source->running--;
 }
 
 static void on_settled(struct request *request)
@@ -617,13 +619,26 @@ static void begin_call(struct job *job)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static void begin(struct lane *lane)
+/* The first in line whose source leaves enough of the lane to others: it may have three times as
+ * much as is free. So one that never answers takes three quarters, and whoever comes next most of
+ * the rest, but nobody all. What points to it; NULL: nobody may begin. */
+static struct job **next_in_line(struct lane *lane)
 {
-	struct job *job = lane->first;
-	lane->first = job->next;
-	if (lane->first == NULL)
-		lane->last = NULL;
+	uint32_t most = FREE_TIMES * (RUNNING_MAX - lane->running_count);
+	struct job **place = &lane->first;
+	while (*place && (*place)->source->running >= most)
+		place = &(*place)->next;
+	return *place ? place : NULL;
+}
+
+static void begin(struct lane *lane, struct job **place)
+{
+	struct job *job = *place;
+	*place = job->next;
+	if (lane->last == job)
+		lane->last = place == &lane->first ? NULL : (struct job *)place;
 	lane->count--;
+	job->source->running++;
 	job->next = lane->running;
 	job->previous = NULL;
 	if (lane->running)
@@ -642,13 +657,14 @@ void origins_run(struct origins *origins)
 	release_held(origins);
 	for (int i = 0; i < 2; i++) {
 		struct lane *lane = &origins->lanes[i];
-		while (lane->first && lane->running_count < RUNNING_MAX && !origins->closed) {
+		struct job **place;
+		while (!origins->closed && (place = next_in_line(lane)) != NULL) {
 			/* What would be written has to wait like all writes. */
 			if (engine_admission(origins->engine) == GATE_BUSY) {
 				wake_in(origins, BUSY_MS);
 				return;
 			}
-			begin(lane);
+			begin(lane, place);
 		}
 	}
 }

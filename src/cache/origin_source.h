@@ -29,7 +29,8 @@ struct origin_source {
 	struct fetch_header headers[ORIGIN_HEADERS_MAX];
 	uint32_t header_count;
 	uint32_t line;
-	uint32_t jobs; /* under way: it must stay */
+	uint32_t jobs;    /* under way: it must stay */
+	uint32_t running; /* of these, begun */
 	struct breaker breaker;
 	bool missing_said;              /* that there is no such class or method */
 	char error[ORIGIN_ERROR_BYTES]; /* of what failed last, whichever key */

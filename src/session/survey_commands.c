@@ -2,8 +2,9 @@
  * survey_commands: the SESSION.* commands about many sessions.
  *
  * LIST and DELUSER have all shards at once: what they tell of or end are the user's sessions of one
- * moment, whatever the shards they lie on; but of very many DELUSER ends some ten thousand at a time. SCAN and COUNT go from shard to shard, a bounded part in
- * a turn; SCAN's cursor is request/scan.c's.
+ * moment, whatever the shards they lie on; but of very many DELUSER ends some ten thousand at a
+ * time. SCAN and COUNT go from shard to shard, a bounded part in a turn; SCAN's cursor is
+ * request/scan.c's.
  *
  * Threads: the turn's.
  */

@@ -8,8 +8,9 @@
 #include "config/internal.h"
 #include "object/fetch.h"
 
-#define FETCHES_MAX 64
-#define URL         "http://api.test/v1/"
+#define FETCHES_MAX    64
+#define FETCHES_OF_ONE 48 /* with the others' part free */
+#define URL            "http://api.test/v1/"
 
 static struct {
 	struct world *world;
@@ -41,6 +42,7 @@ static void begin_fetch(void *context, struct fetch *fetch)
 static int set_up(void **state)
 {
 	static const struct slice line[] = { { "a:", 2 }, { URL, sizeof(URL) - 1 } };
+	static const struct slice other[] = { { "b:", 2 }, { URL, sizeof(URL) - 1 } };
 	static const struct origins_host host = { NULL, wake_origins, begin_fetch };
 	char error[256];
 	struct world *world = memory_zeroed(sizeof(*world));
@@ -48,6 +50,9 @@ static int set_up(void **state)
 	world->workers = 1;
 	engine_rig_init(&world->rig, SHARDS);
 	assert_int_equal(config_put(&world->rig.config, slice_text("cache-origin"), line, 2, error,
+				 sizeof(error)),
+		0);
+	assert_int_equal(config_put(&world->rig.config, slice_text("cache-origin"), other, 2, error,
 				 sizeof(error)),
 		0);
 	world->rig.config.cache_memory_bytes = MEMORY_FULL;
@@ -461,17 +466,33 @@ static void what_says_nothing_of_the_origin_does_not_pause_it(void **state)
 static void what_stands_in_line_is_bounded(void **state)
 {
 	char arguments[32];
-	for (int i = 0; i < FETCHES_MAX + LIMIT_CACHE_ORDERS; i++) {
+	for (int i = 0; i < FETCHES_OF_ONE + LIMIT_CACHE_ORDERS; i++) {
 		snprintf(arguments, sizeof(arguments), "a:%d WAIT 0", i);
 		assert_string_equal(answer_of(ask_swr(arguments)).state, "busy");
 	}
-	assert_int_equal(o.count, FETCHES_MAX);
+	assert_int_equal(o.count, FETCHES_OF_ONE);
 	struct answer answer = unasked("a:one-more WAIT 1000");
 	is_answer(answer, "busy", "", NOTHING);
 	assert_int_equal(answer.retry_ms, 1000);
 	end_fetch(200, "", "v");
 	struct engine_ticket *ticket = ask_swr("a:one-more WAIT 1000");
 	assert_false(ticket->done);
+}
+
+static void an_origin_that_never_answers_leaves_room_for_others(void **state)
+{
+	char arguments[32];
+	for (int i = 0; i < FETCHES_OF_ONE + 10; i++) {
+		snprintf(arguments, sizeof(arguments), "a:%d WAIT 0", i);
+		ask_swr(arguments);
+	}
+	assert_int_equal(o.count, FETCHES_OF_ONE);
+	struct engine_ticket *ticket = ask_swr("b:1 WAIT 1000");
+	assert_int_equal(o.count, FETCHES_OF_ONE + 1);
+	/* The one that came last is ended first. */
+	o.fetches[0] = o.fetches[--o.count];
+	end_fetch(200, "", "v");
+	assert_string_equal(answer_of(ticket).value, "v");
 }
 
 static void a_key_that_climbs_is_never_asked_for(void **state)
@@ -510,6 +531,7 @@ int main(void)
 		TEST(an_origin_without_a_connection_is_left_alone_at_once),
 		TEST(what_says_nothing_of_the_origin_does_not_pause_it),
 		TEST(what_stands_in_line_is_bounded),
+		TEST(an_origin_that_never_answers_leaves_room_for_others),
 		TEST(a_key_that_climbs_is_never_asked_for),
 		TEST(urls_are_those_of_the_keys),
 	};

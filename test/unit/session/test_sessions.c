@@ -154,12 +154,18 @@ static void nothing_happens_when_the_change_is_too_long_for_the_log(void **state
 		snprintf(id, sizeof(id), "id%d", i);
 		run(world, "session.touch", id);
 	}
-	struct engine_ticket *ticket = rig_send(&world->rig, 0, "session.deluser", "ann");
+	struct engine_ticket *ticket =
+		rig_send(&world->rig, 0, "session.create", "user", "ann", "maxper", "1");
 	settle(world);
 	assert_true(ticket->failed);
 	stands(world, 2000, 2000, 0);
 	pass(world, 99 * S);
 	answers(world, ":2", "session.exists", "id0", "id1999");
+	/* All of a user may always be ended: then it is several changes. */
+	uint64_t before = gate_appended(world->rig.engine->gate);
+	answers(world, ":2000", "session.deluser", "ann");
+	assert_true(gate_appended(world->rig.engine->gate) > before + 1);
+	stands(world, 0, 0, 2000);
 	end_world(world);
 }
 
