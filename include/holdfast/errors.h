@@ -172,7 +172,6 @@
 #define ERROR_TURN_INSTRUCTIONS "TIMEOUT %.*s.%.*s took more than turn-instructions (%lld)%s%s"
 #define ERROR_TURN_TIME         "TIMEOUT %.*s.%.*s ran longer than turn-time-limit (%lld ms)%s%s"
 #define ERROR_ANSWER_MEMORY     "CLASSERR not enough memory for the answer: see class-memory"
-#define ERROR_CLASS_OUTDATED    "CLASSERR class '%.*s' was replaced twice while method '%.*s' waited"
 #define ERROR_CLASS_LOST                                                                           \
 	"CLASSERR %.*s.%.*s: its memory was lost when another call of the class ran too long"
 #define ERROR_CALL_LIFE     "TIMEOUT %.*s.%.*s took longer than %lld ms with all its waits"

@@ -26,6 +26,7 @@
 #define TIMER_MS             100
 #define BLOCKED_RETRY_MS     1
 #define BURST_NS_MAX         10000000u /* of turns and commands between two looks at the sockets */
+#define KILLED_AT_ONCE       128       /* connections that are closed between two polls */
 #define WRITE_TICKS          64        /* with nothing but writes, before a loop syncs itself */
 #define RECORDS_GATHERED_MAX 4096
 #define DRAIN_NS             10000000000u /* for what runs to end when the server stops */
@@ -299,12 +300,19 @@ static void take_arrivals(struct net_loop *loop)
 	}
 }
 
+/* Some of them: closing one ends its leases and waits on every shard. */
 static void close_killed(struct net_loop *loop)
 {
+	int closed = 0;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
 		if (!connection->kill)
 			continue;
+		if (closed++ == KILLED_AT_ONCE) {
+			atomic_store(&loop->look_for_kills, true);
+			loop_wake(loop);
+			return;
+		}
 		output_log_unread(connection, connection->kill);
 		connection_close(connection);
 	}

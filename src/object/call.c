@@ -518,8 +518,8 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 	go_on(turn, call, storage);
 }
 
-/* The server stops, the call has lasted too long, or its state is no more or too old: it ends where
- * it waits. */
+/* The server stops, the call has lasted too long, or its state is no more: it ends where it waits.
+ */
 static bool break_off(struct turn *turn, struct call *call, struct storage *storage)
 {
 	const struct objects *objects = call->objects;
@@ -527,10 +527,6 @@ static bool break_off(struct turn *turn, struct call *call, struct storage *stor
 	if (sandbox_is_lost(call->state->sandbox)) {
 		snprintf(error, sizeof(error), ERROR_CLASS_LOST, (int)call->name.class_name.size,
 			call->name.class_name.data, (int)call->method.size, call->method.data);
-	} else if (call->state->outdated) {
-		snprintf(error, sizeof(error), ERROR_CLASS_OUTDATED,
-			(int)call->name.class_name.size, call->name.class_name.data,
-			(int)call->method.size, call->method.data);
 	} else if (!objects->stopped) {
 		if (objects_steady_ms(objects) - call->begun_ms <= LIMIT_CALL_LIFE_MS)
 			return false;

@@ -25,7 +25,6 @@ struct class_state {
 	struct object *idle_last;
 	bool replaced; /* freed with its last instance */
 	bool lost;     /* by a turn that was cut off: its calls are ended */
-	bool outdated; /* the class was replaced again meanwhile: they are ended too */
 };
 
 /* What the functions of a class reach outside: set once by object/api.c's owner. */

@@ -108,11 +108,8 @@ struct class_state *slot_state(
 	}
 	struct class_state *before = slot->state;
 	slot->state = NULL;
-	if (before) {
-		/* No more than two versions are in memory at a time. */
-		wait_cancel_outdated(objects, slot, before);
+	if (before)
 		replace_state(objects, before);
-	}
 	if (class == NULL)
 		return NULL;
 	slot->state = class_state_new(&objects->environment, class, error, error_size);

@@ -281,9 +281,6 @@ int64_t wait_next_ms(struct objects *objects);
 /* Ends every wait: the server stops; or those of calls in this state. */
 void wait_cancel_all(struct objects *objects);
 void wait_cancel_in(struct objects *objects, const struct class_state *state);
-/* Ends the waits of calls of the class in states that were replaced before this one was. */
-void wait_cancel_outdated(
-	struct objects *objects, const struct class_slot *slot, const struct class_state *before);
 /* Forgets the wait of a call, and what it was given. */
 void wait_forget(struct call *call);
 /* A request for another object's call; in the arena of the new request. */

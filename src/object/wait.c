@@ -484,20 +484,6 @@ void wait_cancel_in(struct objects *objects, const struct class_state *state)
 	cancel(objects, state);
 }
 
-void wait_cancel_outdated(
-	struct objects *objects, const struct class_slot *slot, const struct class_state *before)
-{
-	for (struct call *call = objects->parked; call; call = call->parked_next) {
-		if (call->object->slot != slot || call->state == before || !call->state->replaced)
-			continue;
-		call->state->outdated = true;
-		if (call->action == ACTION_RESUME)
-			continue;
-		drop_wait(call);
-		wait_finish(call, WAIT_STOPPED);
-	}
-}
-
 void wait_cancel_all(struct objects *objects)
 {
 	cancel(objects, NULL);

@@ -41,20 +41,6 @@ class Classes(ObjectTest):
         self.integer(1, "DO.CALL", "Versioned", identity, "seen_so_far")
         self.assertEqual(self.info("Versioned")["version"], first + 1)
 
-    def test_a_call_that_waits_outlives_one_replacement_and_not_two(self):
-        others = [self.server.connect() for _ in range(2)]
-        tag = "{" + self.fresh() + "}"  # all on one worker
-        for number, other in enumerate(others):
-            self.load(version(str(number)), None, "REPLACE")
-            other.send("DO.CALL", "Versioned", f"{tag}{number}", "nap", 20_000)
-            self.soon(lambda number=number: self.info("Versioned")["waiting"] == number + 1)
-        self.load(version("2"), None, "REPLACE")
-        # A worker has the new version when a call there asks for it.
-        self.bulk("2", "DO.CALL", "Versioned", f"{tag}2", "which")
-        self.assertEqual(others[0].read(), b"CLASSERR class 'Versioned' was replaced twice while "
-                                           b"method 'nap' waited")
-        self.assertEqual(self.info("Versioned")["waiting"], 1)
-
     def test_every_worker_has_the_new_version_at_once(self):
         ids = [self.fresh() for _ in range(48)]
         for number in range(10):
