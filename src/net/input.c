@@ -177,7 +177,8 @@ static bool admit(struct connection *connection, struct request *request)
 	if (request->command->flags & COMMAND_IN_ORDER) {
 		/* Messages come besides the replies: only waiting keeps them behind earlier ones.
 		 */
-		if (connection->in_flight > 0 || subscriptions_are_behind(connection->loop))
+		if (connection->in_flight > 0 || subscriptions_are_behind(net) ||
+			subscriptions_are_moving(connection->loop))
 			return false;
 		run_local(connection, request);
 		return true;
@@ -188,7 +189,7 @@ static bool admit(struct connection *connection, struct request *request)
 	if (request->command->flags & COMMAND_WRITE) {
 		enum gate_admission admission =
 			engine_admission_of(net->engine, request->arena.bytes);
-		if (admission == GATE_BUSY || subscriptions_are_behind(connection->loop))
+		if (admission == GATE_BUSY || subscriptions_are_behind(net))
 			return false;
 		bool shrinks = request->command->flags & COMMAND_SHRINKS;
 		if (admission == GATE_FULL || (admission == GATE_SHRINK && !shrinks)) {

@@ -728,12 +728,15 @@ void subscriptions_each_channel(
 	pthread_mutex_unlock(&net->subscriptions->lock);
 }
 
-bool subscriptions_are_behind(const struct net_loop *loop)
+bool subscriptions_are_behind(const struct net *net)
 {
-	const struct net *net = loop->net;
-	return loop->listeners->taken ||
-		atomic_load_explicit(&net->subscriptions->waiting_bytes, memory_order_relaxed) >
+	return atomic_load_explicit(&net->subscriptions->waiting_bytes, memory_order_relaxed) >
 		LIMIT_MESSAGES_WAITING_BYTES;
+}
+
+bool subscriptions_are_moving(const struct net_loop *loop)
+{
+	return loop->listeners->taken != NULL;
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */

@@ -53,9 +53,11 @@ uint64_t subscriptions_to_channel(struct net *net, struct slice channel);
  * returns false. */
 void subscriptions_each_channel(
 	struct net *net, bool (*each)(void *context, struct slice channel), void *context);
-/* So much has not been handed on, by all loops or in this one's midst of it, that who publishes,
- * writes or subscribes has to wait. */
-bool subscriptions_are_behind(const struct net_loop *loop);
+/* Loops have not yet handed on so much that who publishes or writes has to wait. */
+bool subscriptions_are_behind(const struct net *net);
+/* The loop is in the midst of handing messages on: who subscribes or leaves would have to do the
+ * rest at once. */
+bool subscriptions_are_moving(const struct net_loop *loop);
 
 /* --- for net.c and loop.c --- */
 
