@@ -363,11 +363,10 @@ static void unlink_running(struct job *job)
 	job->source->running--;
 }
 
-static void on_settled(struct request *request)
+static void on_settled(struct request **request)
 {
-	struct job *job = request->state;
+	struct job *job = (*request)->state;
 	struct origins *origins = job->origins;
-	request_put(&origins->engine->ports[origins->port].pool, &request);
 	bool more = lane_of(job)->first != NULL;
 	unlink_running(job);
 	job_free(job);
@@ -407,9 +406,11 @@ static void end_exchange(struct job *job)
 {
 	struct origins *origins = job->origins;
 	judge(job);
-	engine_submit_own(origins->engine, origins->port,
-		hash_slot(job->order.key) % origins->engine->shard_count, &settle_command, job,
-		on_settled);
+	engine_ask(origins->engine, origins->port,
+		&(struct question){ .command = &settle_command,
+			.shard = hash_slot(job->order.key) % origins->engine->shard_count,
+			.state = job,
+			.told = on_settled });
 }
 
 /* --- by HTTP ---------------------------------------------------------------------------------- */
@@ -575,13 +576,13 @@ static void release_held(struct origins *origins)
 		wake_in(origins, HELD_MS);
 }
 
-static void on_called(struct request *request)
+static void on_called(struct request **taken)
 {
+	const struct request *request = *taken;
 	struct job *job = request->told_context;
 	struct origins *origins = job->origins;
 	read_reply(job, buffer_slice(&request->reply));
 	job->gate_lsn = request->gate_lsn;
-	request_put(&origins->engine->ports[origins->port].pool, &request);
 	/* Replies of the cache do not wait: what an object told is held back here. */
 	job->held_next = origins->held;
 	origins->held = job;
@@ -602,19 +603,15 @@ static const struct command call_command = {
 static void begin_call(struct job *job)
 {
 	struct origins *origins = job->origins;
-	struct request *request = request_take(&origins->engine->ports[origins->port].pool);
 	const struct slice words[] = { slice_text("do.call"), job->order.class_name, job->order.id,
 		job->order.method, job->order.key };
-	request->command = &call_command;
-	request->home = origins->port;
-	request->protocol = 2;
-	request->told = on_called;
-	request->told_context = job;
-	request->argument_count = sizeof(words) / sizeof(words[0]);
-	request->arguments = arena_alloc(&request->arena, sizeof(words));
-	for (uint32_t i = 0; i < request->argument_count; i++)
-		request->arguments[i] = arena_copy(&request->arena, words[i]);
-	engine_submit(origins->engine, origins->port, &request);
+	engine_ask(origins->engine, origins->port,
+		&(struct question){ .command = &call_command,
+			.words = words,
+			.word_count = sizeof(words) / sizeof(words[0]),
+			.routed = true,
+			.context = job,
+			.told = on_called });
 }
 
 /* --- running ---------------------------------------------------------------------------------- */

@@ -427,11 +427,8 @@ static void on_timer(uv_timer_t *timer)
 
 static void on_done(void *context, struct request *request)
 {
-	struct net_loop *loop = context;
-	if (request->connection)
-		connection_done(request->connection, request);
-	else
-		request_put(&loop->net->engine->ports[loop->number].pool, &request);
+	(void)context;
+	connection_done(request->connection, request);
 }
 
 void loop_wake(struct net_loop *loop)

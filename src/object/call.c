@@ -722,12 +722,11 @@ static const struct command job_command = {
 	.run = call_run,
 };
 
-static void on_job_told(struct request *request)
+static void on_job_told(struct request **request)
 {
-	struct call *call = request->state;
+	const struct call *call = (*request)->state;
 	struct objects_job *job = call->job;
-	struct objects *objects = request->environment;
-	request_put(&objects->port->pool, &request);
+	struct objects *objects = (*request)->environment;
 	job->ended(job);
 	objects_act(objects);
 	objects_ask(objects);
@@ -735,15 +734,14 @@ static void on_job_told(struct request *request)
 
 void objects_start_job(struct objects *objects, struct objects_job *job)
 {
-	struct request *request = request_take(&objects->port->pool);
-	request->command = &job_command;
-	request->home = objects->options.port;
-	request->environment = objects;
-	request->told = on_job_told;
-	request->arguments = arena_alloc(&request->arena, 2 * sizeof(struct slice));
-	request->arguments[0] = slice_text(job_command.name);
-	request->arguments[1] = arena_copy(&request->arena, job->due.object.id);
-	request->argument_count = 2;
+	const struct slice words[] = { slice_text(job_command.name), job->due.object.id };
+	struct request *request = engine_question(objects->engine, objects->options.port,
+		&(struct question){ .command = &job_command,
+			.words = words,
+			.word_count = 2,
+			.routed = true,
+			.environment = objects,
+			.told = on_job_told });
 	struct call *call = call_new(request, CALL_JOB, &job->due.object, job->method);
 	call->job = job;
 	engine_submit(objects->engine, objects->options.port, &request);

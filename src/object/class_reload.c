@@ -58,30 +58,23 @@ static const struct command signal_command = {
 	.run = reload_later,
 };
 
-static void on_reloaded(struct request *request)
+static void on_reloaded(struct request **taken)
 {
-	struct objects *objects = request->told_context;
+	const struct request *request = *taken;
 	struct slice reply = buffer_slice(&request->reply);
 	if (request->failed && reply.size > 3)
 		logline(LOGLINE_WARNING, "SIGHUP: %.*s", (int)reply.size - 3, reply.data + 1);
-	request_put(&objects_engine(objects)->ports[objects_port(objects)].pool, &request);
 }
 
 void objects_reload_classes(struct objects *objects)
 {
-	struct engine *engine = objects_engine(objects);
-	uint16_t port = objects_port(objects);
-	struct request *request = request_take(&engine->ports[port].pool);
-	request->command = &signal_command;
-	request->home = port;
-	request->protocol = 2;
-	request->told = on_reloaded;
-	request->told_context = objects;
-	request->argument_count = 2;
-	request->arguments = arena_alloc(&request->arena, 2 * sizeof(struct slice));
-	request->arguments[0] = slice_text("do.class");
-	request->arguments[1] = slice_text("reload");
-	engine_submit(engine, port, &request);
+	const struct slice words[] = { slice_text("do.class"), slice_text("reload") };
+	engine_ask(objects_engine(objects), objects_port(objects),
+		&(struct question){ .command = &signal_command,
+			.words = words,
+			.word_count = 2,
+			.routed = true,
+			.told = on_reloaded });
 }
 
 static void write_taken(struct turn *turn, const struct class_files *files)

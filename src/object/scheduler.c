@@ -32,9 +32,9 @@
 #define ADMISSION_WAIT_MS 50 /* how soon to look again whether the log is still behind */
 
 static void run_scan(struct turn *turn);
-static void on_scanned(struct request *request);
+static void on_scanned(struct request **request);
 static void run_upkeep(struct turn *turn);
-static void on_kept_up(struct request *request);
+static void on_kept_up(struct request **request);
 static void go_on_unfinished(struct scheduler *scheduler);
 static bool has_slot(const struct scheduler *scheduler);
 static void release_job(struct scheduled_job *job);
@@ -112,7 +112,7 @@ void scheduler_run(struct scheduler *scheduler, int64_t now_ms)
 		if (shard->scanning || shard->next_ms > now_ms)
 			continue;
 		shard->scanning = true;
-		scheduler_submit(scheduler, &scan_command, shard->number, shard, on_scanned);
+		scheduler_ask(scheduler, &scan_command, shard->number, shard, on_scanned);
 	}
 }
 
@@ -148,25 +148,12 @@ void scheduler_quiesce(struct scheduler *scheduler)
 	scheduler->quiesced = true;
 }
 
-void scheduler_submit(struct scheduler *scheduler, const struct command *command, uint16_t shard,
-	void *state, void (*told)(struct request *request))
+void scheduler_ask(struct scheduler *scheduler, const struct command *command, uint16_t shard,
+	void *state, void (*told)(struct request **request))
 {
-	struct port *port = &scheduler->engine->ports[scheduler->port];
-	struct request *request = request_take(&port->pool);
-	request->command = command;
-	request->home = scheduler->port;
-	request->state = state;
-	request->told = told;
-	request->told_context = scheduler;
-	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-	request->shards[0] = shard;
-	request->shard_count = 1;
-	engine_submit(scheduler->engine, scheduler->port, &request);
-}
-
-void scheduler_put(struct scheduler *scheduler, struct request **request)
-{
-	request_put(&scheduler->engine->ports[scheduler->port].pool, request);
+	engine_ask(scheduler->engine, scheduler->port,
+		&(struct question){
+			.command = command, .shard = shard, .state = state, .told = told });
 }
 
 /* --- the jobs --------------------------------------------------------------------------------- */
@@ -252,7 +239,7 @@ static void begin_job(struct scheduled_job *job)
 	if (scheduler->quiesced)
 		release_job(job);
 	else if (is_upkeep(job))
-		scheduler_submit(scheduler, &upkeep_command, job->shard->number, job, on_kept_up);
+		scheduler_ask(scheduler, &upkeep_command, job->shard->number, job, on_kept_up);
 	else
 		scheduler->start(scheduler->objects, &job->job);
 }
@@ -324,11 +311,10 @@ static struct scheduled_job *earliest_first(struct scheduled_job *latest)
 	return first;
 }
 
-static void on_scanned(struct request *request)
+static void on_scanned(struct request **request)
 {
-	struct due_shard *shard = request->state;
+	struct due_shard *shard = (*request)->state;
 	struct scheduler *scheduler = shard->scheduler;
-	scheduler_put(scheduler, &request);
 	shard->scanning = false;
 	struct scheduled_job *job = earliest_first(shard->taken);
 	shard->taken = NULL;
@@ -364,11 +350,10 @@ static void run_upkeep(struct turn *turn)
 		scheduler_unfile(&storage, due);
 }
 
-static void on_kept_up(struct request *request)
+static void on_kept_up(struct request **request)
 {
-	struct scheduled_job *job = request->state;
+	struct scheduled_job *job = (*request)->state;
 	struct scheduler *scheduler = job->scheduler;
-	scheduler_put(scheduler, &request);
 	if (job->done) {
 		finish(job);
 		return;

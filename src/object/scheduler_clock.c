@@ -36,7 +36,7 @@
 #define CHANGED_BYTES   (1u << 20)
 
 static void run_look(struct turn *turn);
-static void on_looked(struct request *request);
+static void on_looked(struct request **request);
 
 static const struct command look_command = {
 	.name = "look at what was filed by another clock", .route = ROUTE_KEYS, .run = run_look
@@ -77,7 +77,7 @@ void scheduler_follow_clock(struct scheduler *scheduler, int64_t now_ms)
 		if (shard->look_from == NULL || shard->looking)
 			continue;
 		shard->looking = true;
-		scheduler_submit(scheduler, &look_command, shard->number, shard, on_looked);
+		scheduler_ask(scheduler, &look_command, shard->number, shard, on_looked);
 	}
 }
 
@@ -252,11 +252,10 @@ static void run_look(struct turn *turn)
 		look_from(shard, first_behind(arena, keys[count - 1]));
 }
 
-static void on_looked(struct request *request)
+static void on_looked(struct request **request)
 {
-	struct due_shard *shard = request->state;
+	struct due_shard *shard = (*request)->state;
 	struct scheduler *scheduler = shard->scheduler;
-	scheduler_put(scheduler, &request);
 	shard->looking = false;
 	objects_ask(scheduler->objects);
 }

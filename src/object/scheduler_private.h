@@ -68,11 +68,9 @@ struct scheduler {
 	struct server_schedules *schedules; /* NULL: another worker's */
 };
 
-/* A request of the server's own, on one shard: `told` gets it back and puts it into the pool. */
-void scheduler_submit(struct scheduler *scheduler, const struct command *command, uint16_t shard,
-	void *state, void (*told)(struct request *request));
-/* Puts it back where it came from. */
-void scheduler_put(struct scheduler *scheduler, struct request **request);
+/* engine_ask of one of its shards. */
+void scheduler_ask(struct scheduler *scheduler, const struct command *command, uint16_t shard,
+	void *state, void (*told)(struct request **request));
 /* An entry may stand at this time. */
 void scheduler_look_at(struct due_shard *shard, int64_t at_ms);
 /* The scheduler's own job; NULL for somebody else's. */

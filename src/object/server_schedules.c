@@ -29,11 +29,11 @@
 
 static bool add_line(void *context, const struct slice *words, size_t count);
 static void run_read(struct turn *turn);
-static void on_read(struct request *request);
+static void on_read(struct request **request);
 static void begin_line(struct server_schedule *line, int64_t now_ms);
 static void run_note(struct turn *turn);
-static void on_noted(struct request *request);
-static void on_woken(struct request *request);
+static void on_noted(struct request **request);
+static void on_woken(struct request **request);
 
 static const struct command read_command = {
 	.name = "read when schedules ran", .route = ROUTE_KEYS, .run = run_read
@@ -69,8 +69,7 @@ void server_schedules_run(struct server_schedules *schedules, int64_t now_ms)
 {
 	if (schedules->state == SCHEDULES_UNREAD) {
 		schedules->state = SCHEDULES_READING;
-		scheduler_submit(
-			schedules->scheduler, &read_command, HOME_SHARD, schedules, on_read);
+		scheduler_ask(schedules->scheduler, &read_command, HOME_SHARD, schedules, on_read);
 	}
 	if (schedules->state != SCHEDULES_READY)
 		return;
@@ -221,10 +220,9 @@ static void run_read(struct turn *turn)
 	}
 }
 
-static void on_read(struct request *request)
+static void on_read(struct request **request)
 {
-	struct server_schedules *schedules = request->state;
-	scheduler_put(schedules->scheduler, &request);
+	struct server_schedules *schedules = (*request)->state;
 	schedules->state = SCHEDULES_READY;
 	objects_ask(schedules->scheduler->objects);
 }
@@ -239,7 +237,7 @@ static void begin_line(struct server_schedule *line, int64_t now_ms)
 		return;
 	}
 	line->under_way = true;
-	scheduler_submit(line->schedules->scheduler, &note_command, HOME_SHARD, line, on_noted);
+	scheduler_ask(line->schedules->scheduler, &note_command, HOME_SHARD, line, on_noted);
 }
 
 static void run_note(struct turn *turn)
@@ -247,29 +245,24 @@ static void run_note(struct turn *turn)
 	put_now(turn, turn->request->state);
 }
 
-static void on_noted(struct request *request)
+static void on_noted(struct request **request)
 {
-	struct server_schedule *line = request->state;
+	struct server_schedule *line = (*request)->state;
 	struct scheduler *scheduler = line->schedules->scheduler;
-	scheduler_put(scheduler, &request);
 	if (scheduler->quiesced)
 		return;
-	struct request *wake = request_take(&scheduler->engine->ports[scheduler->port].pool);
-	wake->command = line->schedules->wake;
-	wake->home = scheduler->port;
-	wake->protocol = 2;
-	wake->told = on_woken;
-	wake->told_context = line;
-	wake->argument_count = line->word_count;
-	wake->arguments = arena_alloc(&wake->arena, line->word_count * sizeof(struct slice));
-	wake->arguments[0] = slice_text(wake_command.name);
-	for (uint32_t i = 1; i < line->word_count; i++)
-		wake->arguments[i] = line->words[i];
-	engine_submit(scheduler->engine, scheduler->port, &wake);
+	engine_ask(scheduler->engine, scheduler->port,
+		&(struct question){ .command = line->schedules->wake,
+			.words = line->words,
+			.word_count = line->word_count,
+			.routed = true,
+			.context = line,
+			.told = on_woken });
 }
 
-static void on_woken(struct request *request)
+static void on_woken(struct request **taken)
 {
+	const struct request *request = *taken;
 	struct server_schedule *line = request->told_context;
 	line->under_way = false;
 	if (request->failed) {
@@ -284,5 +277,4 @@ static void on_woken(struct request *request)
 		error[size] = '\0';
 		say(line, error);
 	}
-	scheduler_put(line->schedules->scheduler, &request);
 }

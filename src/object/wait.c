@@ -300,15 +300,16 @@ static void hold_answer(struct call *caller, struct request *request)
 	writer_error(&writer, ERROR_ANSWER_MEMORY);
 }
 
-static void on_answered(struct request *request)
+static void on_answered(struct request **taken)
 {
+	struct request *request = *taken;
 	struct objects *objects = request->environment;
 	struct call *caller = request->told_context;
 	return_loan(objects, request);
-	if (caller == NULL) { /* it did not wait so long */
-		request_put(&objects->port->pool, &request);
+	if (caller == NULL) /* it did not wait so long */
 		return;
-	}
+	/* The caller reads the answer in its next turn. */
+	*taken = NULL;
 	caller->wait.answered = true;
 	if (caller->wait.over) /* the time-out came first; the gate is closed, or the shard held */
 		return;
@@ -346,17 +347,16 @@ static const struct command object_call_command = {
 struct request *wait_new_request(struct objects *objects, struct call *caller,
 	const struct object_name *name, struct slice method, struct slice packed)
 {
-	struct request *request = request_take(&objects->port->pool);
+	const struct slice words[] = { slice_text(object_call_command.name), name->id };
+	struct request *request = engine_question(objects->engine, objects->options.port,
+		&(struct question){ .command = &object_call_command,
+			.words = words,
+			.word_count = 2,
+			.routed = true,
+			.environment = objects,
+			.context = caller,
+			.told = on_answered });
 	struct arena *arena = &request->arena;
-	request->command = &object_call_command;
-	request->home = objects->options.port;
-	request->environment = objects;
-	request->told = on_answered;
-	request->told_context = caller;
-	request->arguments = arena_alloc(arena, 2 * sizeof(struct slice));
-	request->arguments[0] = slice_text(object_call_command.name);
-	request->arguments[1] = arena_copy(arena, name->id);
-	request->argument_count = 2;
 	struct call *call = call_new(request, CALL_OBJECT, name, method);
 	call->packed = arena_copy(arena, packed);
 	call->lender = caller->state->serial;

@@ -74,8 +74,9 @@ struct request {
 	void (*turned)(struct turn *turn);       /* is told, once, that its next turn has ended */
 	void *turned_context;
 
-	/* the server's own requests: told, in place of the port's `done`, that it is home */
-	void (*told)(struct request *request);
+	/* the server's own requests: see struct question (shard/engine.h) */
+	bool own;
+	void (*told)(struct request **request);
 	void *told_context;
 
 	/* what came of it */

@@ -198,10 +198,8 @@ static void on_done(void *context, struct request *request)
 {
 	struct class_bench *bench = context;
 	struct bench_call *call = request->environment;
-	if (call && request->asker) {
-		call->done = true;
-		buffer_append(&call->reply, request->reply.data, request->reply.size);
-	}
+	call->done = true;
+	buffer_append(&call->reply, request->reply.data, request->reply.size);
 	request_put(&bench->engine->ports[0].pool, &request);
 }
 

@@ -79,16 +79,6 @@ static void wake(void *context)
 	pthread_mutex_unlock(&checkpoint->lock);
 }
 
-static void request_done(void *context, struct request *request)
-{
-	struct checkpoint *checkpoint = context;
-	struct frozen *frozen = request->state;
-	assert(checkpoint->waiting > 0);
-	checkpoint->waiting--;
-	overlay_free(&frozen->overlay);
-	request_put(&checkpoint->engine->ports[checkpoint->port].pool, &request);
-}
-
 struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port)
 {
 	struct checkpoint *checkpoint = memory_zeroed(sizeof(*checkpoint));
@@ -110,8 +100,6 @@ struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port)
 	checkpoint->tree_lsn = lowest;
 	struct port *door = &engine->ports[port];
 	mailbox_init(&door->mailbox, wake, checkpoint);
-	door->done = request_done;
-	door->context = checkpoint;
 	return checkpoint;
 }
 
@@ -151,19 +139,23 @@ static const struct command freeze_command = {
 };
 static const struct command thaw_command = { .name = "thaw", .route = ROUTE_KEYS, .run = run_thaw };
 
+static void on_asked(struct request **request)
+{
+	struct frozen *frozen = (*request)->state;
+	struct checkpoint *checkpoint = frozen->checkpoint;
+	assert(checkpoint->waiting > 0);
+	checkpoint->waiting--;
+	overlay_free(&frozen->overlay);
+}
+
 static void ask_shard(struct checkpoint *checkpoint, uint16_t shard, const struct command *command)
 {
-	struct engine *engine = checkpoint->engine;
-	struct request *request = request_take(&engine->ports[checkpoint->port].pool);
-	checkpoint->frozen[shard].checkpoint = checkpoint;
+	struct frozen *frozen = &checkpoint->frozen[shard];
+	frozen->checkpoint = checkpoint;
 	checkpoint->waiting++;
-	request->command = command;
-	request->home = checkpoint->port;
-	request->state = &checkpoint->frozen[shard];
-	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-	request->shards[0] = shard;
-	request->shard_count = 1;
-	engine_submit(engine, checkpoint->port, &request);
+	engine_ask(checkpoint->engine, checkpoint->port,
+		&(struct question){
+			.command = command, .shard = shard, .state = frozen, .told = on_asked });
 }
 
 /* --- the states ------------------------------------------------------------------------------- */

@@ -124,17 +124,36 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 	shard_run(engine, self);
 }
 
-void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
-	const struct command *command, void *state, void (*told)(struct request *request))
+struct request *engine_question(
+	struct engine *engine, uint16_t self, const struct question *question)
 {
 	struct request *request = request_take(&engine->ports[self].pool);
-	request->command = command;
+	struct arena *arena = &request->arena;
+	assert(question->command->run);
+	assert(question->routed || question->shard < engine->shard_count);
+	request->command = question->command;
 	request->home = self;
-	request->state = state;
-	request->told = told;
-	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-	request->shards[0] = shard;
-	request->shard_count = 1;
+	request->protocol = 2;
+	request->state = question->state;
+	request->environment = question->environment;
+	request->own = true;
+	request->told = question->told;
+	request->told_context = question->context;
+	request->argument_count = question->word_count;
+	request->arguments = arena_alloc(arena, question->word_count * sizeof(struct slice));
+	for (uint32_t i = 0; i < question->word_count; i++)
+		request->arguments[i] = arena_copy(arena, question->words[i]);
+	if (!question->routed) {
+		request->shards = arena_alloc(arena, sizeof(uint16_t));
+		request->shards[0] = question->shard;
+		request->shard_count = 1;
+	}
+	return request;
+}
+
+void engine_ask(struct engine *engine, uint16_t self, const struct question *question)
+{
+	struct request *request = engine_question(engine, self, question);
 	engine_submit(engine, self, &request);
 }
 
@@ -226,7 +245,9 @@ void engine_expire(struct engine *engine, uint16_t self)
 			if (engine->shards[i].held_by || engine->shards[i].waiting.first)
 				break;
 			uint64_t before = engine->expired_keys;
-			engine_submit_own(engine, self, i, &expire_command, engine, NULL);
+			engine_ask(engine, self,
+				&(struct question){
+					.command = &expire_command, .shard = i, .state = engine });
 			if (engine->expired_keys - before < EXPIRE_KEYS_PER_TURN)
 				break;
 		}

@@ -141,10 +141,25 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **reques
 void engine_resume(struct engine *engine, uint16_t self, struct request **request);
 /* Handles everything in the port's mailbox. Returns how many requests it handled. */
 size_t engine_deliver(struct engine *engine, uint16_t self);
-/* As engine_submit, for the server's own request on one shard (`run` is its command's): it is given
- * back to the port's pool, or to `told`, by itself. */
-void engine_submit_own(struct engine *engine, uint16_t self, uint16_t shard,
-	const struct command *command, void *state, void (*told)(struct request *request));
+/* What the server itself asks of its shards: how all of its own requests are made. */
+struct question {
+	const struct command *command;
+	const struct slice *words; /* its arguments, the name first; copied. NULL: it has none */
+	uint32_t word_count;
+	bool routed;       /* it goes where the command's route and keys say */
+	uint16_t shard;    /* otherwise: the one on which it runs */
+	void *state;       /* the handler's, request->state */
+	void *environment; /* the asker's: request->environment */
+	void *context;     /* the asker's: request->told_context */
+	/* It is home, with its reply, on the port that asked; not within a turn. Afterwards it goes
+	 * back to the port's pool, unless it was taken. NULL: nobody is told. */
+	void (*told)(struct request **request);
+};
+/* On the thread of the port `self`: a request to be given to engine_submit. */
+struct request *engine_question(
+	struct engine *engine, uint16_t self, const struct question *question);
+/* The same and engine_submit. */
+void engine_ask(struct engine *engine, uint16_t self, const struct question *question);
 /* Before the first turn. */
 void engine_add_expiry(struct engine *engine, struct engine_expiry expiry);
 /* The one that was added last. */

@@ -188,7 +188,8 @@ void leases_run(struct leases *leases, uint16_t port)
 		/* The look asks again. A shard that is held makes it wait, and to be woken for it
 		 * over and over would keep the loop from what gives the shard back. */
 		leases->shards[i].look_ms = INT64_MAX;
-		engine_submit_own(engine, port, i, &look_command, NULL, NULL);
+		engine_ask(
+			engine, port, &(struct question){ .command = &look_command, .shard = i });
 	}
 	ask(leases, port);
 }
@@ -210,8 +211,10 @@ void leases_forget_client(struct leases *leases, uint16_t port, uint64_t client)
 {
 	assert(client != 0);
 	for (uint16_t i = 0; i < leases->engine->shard_count; i++)
-		engine_submit_own(
-			leases->engine, port, i, &forget_command, (void *)(uintptr_t)client, NULL);
+		engine_ask(leases->engine, port,
+			&(struct question){ .command = &forget_command,
+				.shard = i,
+				.state = (void *)(uintptr_t)client });
 }
 
 bool leases_drain(struct leases *leases, uint16_t port)
@@ -221,7 +224,8 @@ bool leases_drain(struct leases *leases, uint16_t port)
 	if (leases->waiting[port] == 0)
 		return false;
 	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count)
-		engine_submit_own(engine, port, i, &look_command, NULL, NULL);
+		engine_ask(
+			engine, port, &(struct question){ .command = &look_command, .shard = i });
 	return leases->waiting[port] > 0;
 }
 

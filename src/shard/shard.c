@@ -460,10 +460,14 @@ static void let_next_in(struct engine *engine, uint16_t self, struct shard *shar
 
 static void tell(struct port *port, struct request *request)
 {
-	if (request->told)
-		request->told(request);
-	else
+	if (!request->own) {
 		port->done(port->context, request);
+		return;
+	}
+	if (request->told)
+		request->told(&request);
+	if (request)
+		request_put(&port->pool, &request);
 }
 
 void shard_run(struct engine *engine, uint16_t self)

@@ -170,21 +170,23 @@ static void abandoned(struct world *world, struct request *request)
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static void on_checked(struct request *request)
+static void on_checked(struct request **request)
 {
-	struct object_sim *sim = request->told_context;
+	struct object_sim *sim = (*request)->told_context;
 	sim->world.in_flight--;
-	request_put(&sim->world.rig.engine->ports[0].pool, &request);
 }
 
 static void check_now(struct object_sim *sim)
 {
-	struct request *request = request_take(&sim->world.rig.engine->ports[0].pool);
-	request->command = &check_command;
-	request->state = sim->model;
-	request->told = on_checked;
-	request->told_context = sim;
-	world_submit(&sim->world, &request, 0);
+	sim->world.in_flight++;
+	sim->world.commands++;
+	engine_tick(sim->world.rig.engine, 0);
+	engine_ask(sim->world.rig.engine, 0,
+		&(struct question){ .command = &check_command,
+			.routed = true,
+			.state = sim->model,
+			.context = sim,
+			.told = on_checked });
 }
 
 static void check_between_turns(struct world *world)

@@ -151,10 +151,6 @@ void world_send(struct world *world)
 static void on_done(void *context, struct request *request)
 {
 	struct world *world = context;
-	if (request->environment == NULL) { /* the engine's own */
-		request_put(&world->rig.engine->ports[request->home].pool, &request);
-		return;
-	}
 	if (world->simulator->answered)
 		world->simulator->answered(world, request);
 	world->in_flight--;

@@ -292,10 +292,6 @@ static void on_done(void *context, struct request *request)
 {
 	struct port *port = context;
 	struct engine_ticket *ticket = request->environment;
-	if (ticket == NULL) { /* the engine's own: expiry */
-		request_put(&port->pool, &request);
-		return;
-	}
 	struct engine_rig *rig = ticket->rig;
 	assert(!ticket->done && port == &rig->engine->ports[request->home]);
 	ticket->done = true;

@@ -232,26 +232,17 @@ static void what_is_rolled_back_within_a_turn_tells_nobody(void **state)
 	close(teller);
 }
 
-static void told(struct request *request)
-{
-	struct fixture *f = request->told_context;
-	request_put(&f->rig.engine->ports[0].pool, &request);
-}
-
 static void the_servers_own_turns_tell_too(void **state)
 {
 	struct fixture *f = *state;
 	int listener = listen_to_c(f);
 	struct slice arguments[] = { slice_text("tell"), slice_text(f->keys[0]), slice_text("c"),
 		slice_text("x"), slice_text("put") };
-	struct request *request = request_take(&f->rig.engine->ports[0].pool);
-	request->command = &commands[command_set.count - 1];
-	request->arguments = arguments;
-	request->argument_count = 5;
-	request->protocol = 2;
-	request->told = told;
-	request->told_context = f;
-	engine_submit(f->rig.engine, 0, &request);
+	engine_ask(f->rig.engine, 0,
+		&(struct question){ .command = &commands[command_set.count - 1],
+			.words = arguments,
+			.word_count = 5,
+			.routed = true });
 	assert_string_equal(hear(f, listener), "");
 	make_durable(f);
 	assert_string_equal(hear(f, listener), MESSAGE_X);

@@ -162,11 +162,9 @@ static const struct command bench_call_command = {
 	.name = "a call", .route = ROUTE_KEYS, .run = bench_run_call
 };
 
-static void bench_on_told(struct request *request)
+static void bench_on_told(struct request **request)
 {
-	struct bench_call *call = request->state;
-	struct objects *objects = request->told_context;
-	request_put(&objects->port->pool, &request);
+	struct bench_call *call = (*request)->state;
 	struct objects_job *job = call->job;
 	memory_free(call);
 	job->ended(job);
@@ -178,17 +176,11 @@ static void bench_start(struct objects *objects, struct objects_job *job)
 	struct bench_call *call = memory_zeroed(sizeof(*call));
 	call->bench = worker->bench;
 	call->job = job;
-	struct request *request = request_take(&objects->port->pool);
-	request->command = &bench_call_command;
-	request->home = objects->options.port;
-	request->state = call;
-	request->told = bench_on_told;
-	request->told_context = objects;
-	request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-	request->shards[0] =
-		(uint16_t)(hash_slot(job->due.object.id) % objects->engine->shard_count);
-	request->shard_count = 1;
-	engine_submit(objects->engine, objects->options.port, &request);
+	engine_ask(objects->engine, objects->options.port,
+		&(struct question){ .command = &bench_call_command,
+			.shard = hash_slot(job->due.object.id) % objects->engine->shard_count,
+			.state = call,
+			.told = bench_on_told });
 }
 
 /* The run that has waited longest goes on to its end. */
