@@ -1,6 +1,7 @@
 /*
  * info_sections: one function a section. Fields that Redis has carry its names and units, because
- * dashboards and clients read them by name; a Redis field that would have to be invented is left
+ * dashboards and clients read them by name. Counts of what there is nothing of (replicas, forks,
+ * evictions) are 0, as they are in a Redis without; a field that would say something untrue is left
  * out. RDB and AOF fields speak of checkpoints and of the log, which are the same things to whoever
  * watches them. What has no counterpart in Redis stands in the section holdfast.
  *
