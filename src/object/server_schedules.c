@@ -251,9 +251,13 @@ static void on_noted(struct request **request)
 	struct scheduler *scheduler = line->schedules->scheduler;
 	if (scheduler->quiesced)
 		return;
+	/* The command's name in place of the line's times. */
+	struct slice words[SERVER_SCHEDULE_WORDS_MAX];
+	memcpy(words, line->words, sizeof(words));
+	words[0] = slice_text(wake_command.name);
 	engine_ask(scheduler->engine, scheduler->port,
 		&(struct question){ .command = line->schedules->wake,
-			.words = line->words,
+			.words = words,
 			.word_count = line->word_count,
 			.routed = true,
 			.context = line,

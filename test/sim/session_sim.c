@@ -194,8 +194,9 @@ struct scanned {
 	bool answered;
 };
 
-static void take_scanned(struct request *request)
+static void take_scanned(struct request **taken)
 {
+	struct request *request = *taken;
 	struct scanned *scanned = request->told_context;
 	struct session_sim *sim = scanned->sim;
 	struct buffer *reply = &request->reply;
@@ -221,7 +222,6 @@ static void take_scanned(struct request *request)
 				text.data);
 	}
 	scanned->answered = true;
-	request_put(&sim->world.rig.engine->ports[0].pool, &request);
 }
 
 static void scan(struct session_sim *sim)
@@ -229,6 +229,7 @@ static void scan(struct session_sim *sim)
 	struct scanned scanned = { .sim = sim, .cursor = "0" };
 	for (int round = 0; round == 0 || strcmp(scanned.cursor, "0") != 0; round++) {
 		struct request *request = ask(sim, "SESSION.SCAN", scanned.cursor);
+		request->own = true;
 		request->told = take_scanned;
 		request->told_context = &scanned;
 		scanned.answered = false;
