@@ -20,9 +20,9 @@ void admin_client_id(struct connection *connection, struct request *request)
 
 void admin_client_setname(struct connection *connection, struct request *request)
 {
-	if (!client_accept_text(request, request->arguments[2], slice_text("Client names")))
+	if (!client_accept_text(request, request->asked.arguments[2], slice_text("Client names")))
 		return;
-	connection_set_text(connection, connection->name, request->arguments[2]);
+	connection_set_text(connection, connection->name, request->asked.arguments[2]);
 	reply_ok(request);
 }
 
@@ -37,7 +37,7 @@ void admin_client_getname(struct connection *connection, struct request *request
 
 void admin_client_setinfo(struct connection *connection, struct request *request)
 {
-	struct slice attribute = request->arguments[2];
+	struct slice attribute = request->asked.arguments[2];
 	char *field;
 	if (slice_is(attribute, "lib-name")) {
 		field = connection->library_name;
@@ -48,16 +48,16 @@ void admin_client_setinfo(struct connection *connection, struct request *request
 			request, ERROR_CLIENT_ATTRIBUTE, reply_shown(attribute), attribute.data);
 		return;
 	}
-	if (!client_accept_text(request, request->arguments[3], attribute))
+	if (!client_accept_text(request, request->asked.arguments[3], attribute))
 		return;
-	connection_set_text(connection, field, request->arguments[3]);
+	connection_set_text(connection, field, request->asked.arguments[3]);
 	reply_ok(request);
 }
 
 /* OFF and SKIP are not answered; net drops what they say. */
 void admin_client_reply(struct connection *connection, struct request *request)
 {
-	struct slice mode = request->arguments[2];
+	struct slice mode = request->asked.arguments[2];
 	if (slice_is(mode, "ON")) {
 		connection->reply_mode = CONNECTION_REPLY_ON;
 		request->silent = false;
@@ -132,8 +132,8 @@ bool client_accept_text(struct request *request, struct slice text, struct slice
 /* ON or OFF as argument 2; false: answered with an error. */
 static bool read_switch(struct request *request, bool *on)
 {
-	bool wanted = slice_is(request->arguments[2], "ON");
-	if (!wanted && !slice_is(request->arguments[2], "OFF")) {
+	bool wanted = slice_is(request->asked.arguments[2], "ON");
+	if (!wanted && !slice_is(request->asked.arguments[2], "OFF")) {
 		reply_error(request, ERROR_SYNTAX);
 		return false;
 	}

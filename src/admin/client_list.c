@@ -79,8 +79,8 @@ void admin_client_list(struct connection *connection, struct request *request)
 void admin_client_kill(struct connection *connection, struct request *request)
 {
 	struct filter filter = { 0 };
-	if (request->argument_count == 3) {
-		filter.address = &request->arguments[2];
+	if (request->asked.argument_count == 3) {
+		filter.address = &request->asked.arguments[2];
 		if (kill_matching(connection, request, &filter))
 			reply_ok(request);
 		else
@@ -186,8 +186,8 @@ static int64_t kill_matching(
 /* CLIENT LIST [TYPE type | ID id [id ...]] */
 static bool read_list_filter(struct request *request, struct filter *filter)
 {
-	const struct slice *arguments = request->arguments;
-	uint32_t count = request->argument_count;
+	const struct slice *arguments = request->asked.arguments;
+	uint32_t count = request->asked.argument_count;
 	if (count == 2)
 		return true;
 	if (count == 4 && slice_is(arguments[2], "TYPE"))
@@ -209,11 +209,11 @@ static bool read_list_filter(struct request *request, struct filter *filter)
 /* CLIENT KILL filter value [filter value ...] */
 static bool read_kill_filter(struct request *request, struct filter *filter)
 {
-	const struct slice *arguments = request->arguments;
+	const struct slice *arguments = request->asked.arguments;
 	filter->skip_self = true;
-	for (uint32_t i = 2; i < request->argument_count; i += 2) {
+	for (uint32_t i = 2; i < request->asked.argument_count; i += 2) {
 		struct slice name = arguments[i], value = { 0 };
-		bool has_value = i + 1 < request->argument_count;
+		bool has_value = i + 1 < request->asked.argument_count;
 		if (has_value)
 			value = arguments[i + 1];
 		int64_t id;

@@ -52,14 +52,14 @@ void admin_command_count(struct connection *connection, struct request *request)
 void admin_command_info(struct connection *connection, struct request *request)
 {
 	const struct command_set *set = reply_environment(request)->commands;
-	if (request->argument_count == 2) {
+	if (request->asked.argument_count == 2) {
 		admin_command(connection, request);
 		return;
 	}
 	struct writer writer = reply_writer(request);
-	writer_array(&writer, request->argument_count - 2);
-	for (uint32_t i = 2; i < request->argument_count; i++) {
-		const struct command *command = find_named(set, request->arguments[i]);
+	writer_array(&writer, request->asked.argument_count - 2);
+	for (uint32_t i = 2; i < request->asked.argument_count; i++) {
+		const struct command *command = find_named(set, request->asked.arguments[i]);
 		if (command)
 			write_info(&writer, set, command);
 		else
@@ -71,13 +71,14 @@ void admin_command_docs(struct connection *connection, struct request *request)
 {
 	const struct command_set *set = reply_environment(request)->commands;
 	struct writer writer = reply_writer(request);
-	uint32_t named = request->argument_count - 2;
+	uint32_t named = request->asked.argument_count - 2;
 	uint32_t most = named ? named : set->count;
 	const struct command **chosen = arena_alloc(&request->arena, most * sizeof(*chosen));
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < most; i++) {
-		const struct command *command =
-			named ? find_named(set, request->arguments[i + 2]) : &set->commands[i];
+		const struct command *command = named
+			? find_named(set, request->asked.arguments[i + 2])
+			: &set->commands[i];
 		if (command && (named || !is_subcommand(command)))
 			chosen[count++] = command;
 	}
@@ -103,12 +104,12 @@ static bool has_category(const struct command *command, struct slice category)
 void admin_command_list(struct connection *connection, struct request *request)
 {
 	const struct command_set *set = reply_environment(request)->commands;
-	const struct slice *arguments = request->arguments;
-	bool filtered = request->argument_count == 5 && slice_is(arguments[2], "FILTERBY");
+	const struct slice *arguments = request->asked.arguments;
+	bool filtered = request->asked.argument_count == 5 && slice_is(arguments[2], "FILTERBY");
 	bool module = filtered && slice_is(arguments[3], "MODULE");
 	bool category = filtered && slice_is(arguments[3], "ACLCAT");
 	bool pattern = filtered && slice_is(arguments[3], "PATTERN");
-	if (request->argument_count != 2 && !module && !category && !pattern) {
+	if (request->asked.argument_count != 2 && !module && !category && !pattern) {
 		reply_error(request, ERROR_SYNTAX);
 		return;
 	}
@@ -140,8 +141,8 @@ void admin_command_list(struct connection *connection, struct request *request)
 void admin_command_getkeys(struct connection *connection, struct request *request)
 {
 	const struct command_set *set = reply_environment(request)->commands;
-	const struct slice *arguments = request->arguments + 2;
-	int64_t count = (int64_t)request->argument_count - 2;
+	const struct slice *arguments = request->asked.arguments + 2;
+	int64_t count = (int64_t)request->asked.argument_count - 2;
 	const struct command *command = set->find(arguments, (uint32_t)count);
 	if (command == NULL) {
 		reply_error(request, ERROR_GETKEYS_UNKNOWN);

@@ -32,12 +32,12 @@ static bool check_pair(struct request *request, uint32_t index);
 static bool patterns_ok(struct request *request)
 {
 	size_t bytes = 0;
-	for (uint32_t i = 2; i < request->argument_count; i++) {
-		if (request->arguments[i].size > LIMIT_PATTERN_BYTES) {
+	for (uint32_t i = 2; i < request->asked.argument_count; i++) {
+		if (request->asked.arguments[i].size > LIMIT_PATTERN_BYTES) {
 			reply_error(request, ERROR_PATTERN_SIZE, LIMIT_PATTERN_BYTES);
 			return false;
 		}
-		bytes += request->arguments[i].size;
+		bytes += request->asked.arguments[i].size;
 	}
 	if (bytes > LIMIT_PATTERN_BYTES)
 		reply_error(request, ERROR_CONFIG_GET, LIMIT_PATTERN_BYTES);
@@ -49,8 +49,9 @@ void admin_config_get(struct connection *connection, struct request *request)
 	struct found found = { .arena = &request->arena };
 	if (!patterns_ok(request))
 		return;
-	for (uint32_t i = 2; i < request->argument_count; i++)
-		config_get(reply_environment(request)->config, request->arguments[i], keep, &found);
+	for (uint32_t i = 2; i < request->asked.argument_count; i++)
+		config_get(reply_environment(request)->config, request->asked.arguments[i], keep,
+			&found);
 	struct writer writer = reply_writer(request);
 	writer_map(&writer, found.count);
 	for (size_t i = 0; i < found.count; i++) {
@@ -62,16 +63,16 @@ void admin_config_get(struct connection *connection, struct request *request)
 void admin_config_set(struct connection *connection, struct request *request)
 {
 	struct environment *environment = reply_environment(request);
-	const struct slice *arguments = request->arguments;
-	if (request->argument_count % 2) {
+	const struct slice *arguments = request->asked.arguments;
+	if (request->asked.argument_count % 2) {
 		reply_error(request, ERROR_SYNTAX);
 		return;
 	}
-	for (uint32_t i = 2; i < request->argument_count; i += 2) {
+	for (uint32_t i = 2; i < request->asked.argument_count; i += 2) {
 		if (!check_pair(request, i))
 			return;
 	}
-	for (uint32_t i = 2; i < request->argument_count; i += 2) {
+	for (uint32_t i = 2; i < request->asked.argument_count; i += 2) {
 		char error[256];
 		int result = config_set(
 			environment->config, arguments[i], arguments[i + 1], error, sizeof(error));
@@ -128,7 +129,7 @@ static void keep(void *context, const char *name, struct slice value)
 /* The parameter at `index` and its value behind it. False: answered with an error. */
 static bool check_pair(struct request *request, uint32_t index)
 {
-	const struct slice *arguments = request->arguments;
+	const struct slice *arguments = request->asked.arguments;
 	struct slice name = arguments[index];
 	char error[256];
 	int result = config_check(reply_environment(request)->config, name, arguments[index + 1],

@@ -44,19 +44,19 @@ void admin_hello(struct connection *connection, struct request *request)
 		connection_set_text(connection, connection->name, *hello.name);
 	if (hello.protocol) {
 		connection_set_protocol(connection, (uint8_t)hello.protocol);
-		request->protocol = (uint8_t)hello.protocol;
+		request->asked.protocol = (uint8_t)hello.protocol;
 	}
 	write_hello(connection, request);
 }
 
 void admin_auth(struct connection *connection, struct request *request)
 {
-	const struct slice *arguments = request->arguments;
-	if (request->argument_count > 3) {
+	const struct slice *arguments = request->asked.arguments;
+	if (request->asked.argument_count > 3) {
 		reply_error(request, ERROR_SYNTAX);
 		return;
 	}
-	bool named = request->argument_count == 3;
+	bool named = request->asked.argument_count == 3;
 	if (!named && !password_is_needed(request)) {
 		reply_error(request, ERROR_NO_PASSWORD);
 		return;
@@ -70,19 +70,20 @@ void admin_auth(struct connection *connection, struct request *request)
 
 void admin_ping(struct connection *connection, struct request *request)
 {
-	if (request->argument_count > 2) {
-		reply_error(request, ERROR_ARITY, request->command->name);
+	if (request->asked.argument_count > 2) {
+		reply_error(request, ERROR_ARITY, request->asked.command->name);
 		return;
 	}
 	struct writer writer = reply_writer(request);
-	if (request->protocol == 2 && subscriptions_count(connection) > 0) {
+	if (request->asked.protocol == 2 && subscriptions_count(connection) > 0) {
 		/* A RESP2 client that listens tells replies from messages by their form. */
 		writer_array(&writer, 2);
 		writer_bulk_text(&writer, "pong");
 		writer_bulk(&writer,
-			request->argument_count == 2 ? request->arguments[1] : slice_text(""));
-	} else if (request->argument_count == 2)
-		writer_bulk(&writer, request->arguments[1]);
+			request->asked.argument_count == 2 ? request->asked.arguments[1]
+							   : slice_text(""));
+	} else if (request->asked.argument_count == 2)
+		writer_bulk(&writer, request->asked.arguments[1]);
 	else
 		writer_simple(&writer, "PONG");
 }
@@ -90,7 +91,7 @@ void admin_ping(struct connection *connection, struct request *request)
 void admin_echo(struct connection *connection, struct request *request)
 {
 	struct writer writer = reply_writer(request);
-	writer_bulk(&writer, request->arguments[1]);
+	writer_bulk(&writer, request->asked.arguments[1]);
 }
 
 void admin_select(struct connection *connection, struct request *request)
@@ -134,8 +135,8 @@ void admin_reset(struct connection *connection, struct request *request)
 /* HELLO [version [AUTH user password] [SETNAME name]]. False: answered with an error. */
 static bool read_hello(struct request *request, struct hello *hello)
 {
-	const struct slice *arguments = request->arguments;
-	uint32_t count = request->argument_count;
+	const struct slice *arguments = request->asked.arguments;
+	uint32_t count = request->asked.argument_count;
 	if (count > 1 && !reply_read_integer(request, 1, &hello->protocol, ERROR_HELLO_VERSION))
 		return false;
 	if (count > 1 && hello->protocol != 2 && hello->protocol != 3) {
@@ -170,7 +171,7 @@ static void write_hello(struct connection *connection, struct request *request)
 	writer_bulk_text(&writer, "version");
 	writer_bulk_text(&writer, REPLY_REDIS_VERSION);
 	writer_bulk_text(&writer, "proto");
-	writer_integer(&writer, request->protocol);
+	writer_integer(&writer, request->asked.protocol);
 	writer_bulk_text(&writer, "id");
 	writer_integer(&writer, (int64_t)connection->asker.id);
 	writer_bulk_text(&writer, "mode");

@@ -111,12 +111,12 @@ static uint64_t sections_wanted(const struct request *request)
 {
 	assert(info_sections_count <= SECTIONS_MAX);
 	uint64_t wanted = 0;
-	bool none_named = request->argument_count == 1;
+	bool none_named = request->asked.argument_count == 1;
 	for (size_t s = 0; s < info_sections_count; s++) {
 		const struct info_section *section = &info_sections[s];
 		bool want = none_named && section->by_default;
-		for (uint32_t i = 1; i < request->argument_count; i++) {
-			struct slice named = request->arguments[i];
+		for (uint32_t i = 1; i < request->asked.argument_count; i++) {
+			struct slice named = request->asked.arguments[i];
 			want = want || slice_is(named, section->name) || slice_is(named, "all") ||
 				slice_is(named, "everything") ||
 				(slice_is(named, "default") && section->by_default);

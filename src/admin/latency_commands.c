@@ -19,17 +19,18 @@ void admin_latency_latest(struct connection *connection, struct request *request
 void admin_latency_history(struct connection *connection, struct request *request)
 {
 	struct writer writer = reply_writer(request);
-	latency_write_history(reply_environment(request)->latency, &writer, request->arguments[2]);
+	latency_write_history(
+		reply_environment(request)->latency, &writer, request->asked.arguments[2]);
 }
 
 void admin_latency_reset(struct connection *connection, struct request *request)
 {
 	struct latency *latency = reply_environment(request)->latency;
 	int64_t count = 0;
-	if (request->argument_count == 2)
+	if (request->asked.argument_count == 2)
 		count = (int64_t)latency_forget_all(latency);
-	for (uint32_t i = 2; i < request->argument_count; i++)
-		count += latency_forget(latency, request->arguments[i]);
+	for (uint32_t i = 2; i < request->asked.argument_count; i++)
+		count += latency_forget(latency, request->asked.arguments[i]);
 	reply_integer(request, count);
 }
 
@@ -86,9 +87,9 @@ static bool is_asked_for(const struct request *request, const struct command *co
 {
 	const char *bar = strchr(command->name, '|');
 	struct slice container = slice_of(command->name, bar ? (size_t)(bar - command->name) : 0);
-	bool asked = request->argument_count == 2;
-	for (uint32_t i = 2; i < request->argument_count && !asked; i++) {
-		struct slice named = request->arguments[i];
+	bool asked = request->asked.argument_count == 2;
+	for (uint32_t i = 2; i < request->asked.argument_count && !asked; i++) {
+		struct slice named = request->asked.arguments[i];
 		asked = slice_is(named, command->name) ||
 			(bar && named.size == container.size &&
 				strncasecmp(named.data, container.data, named.size) == 0);
@@ -102,7 +103,7 @@ void admin_latency_histogram(struct connection *connection, struct request *requ
 	const struct command_set *set = environment->commands;
 	struct histogram durations;
 	struct buffer shown;
-	struct writer inner = { .out = &shown, .protocol = request->protocol };
+	struct writer inner = { .out = &shown, .protocol = request->asked.protocol };
 	size_t count = 0;
 	buffer_init(&shown);
 	for (uint32_t i = 0; i < set->count; i++) {

@@ -57,8 +57,8 @@ static bool name_ok(struct request *request, enum subscription_kind kind, struct
 static bool names_fit(struct request *request, uint32_t first)
 {
 	size_t bytes = 0;
-	for (uint32_t i = first; i < request->argument_count; i++)
-		bytes += request->arguments[i].size;
+	for (uint32_t i = first; i < request->asked.argument_count; i++)
+		bytes += request->asked.arguments[i].size;
 	if (bytes <= LIMIT_SUBSCRIPTIONS_BYTES)
 		return true;
 	reply_error(request, ERROR_NAMES_SIZE, LIMIT_SUBSCRIPTIONS_BYTES);
@@ -67,10 +67,10 @@ static bool names_fit(struct request *request, uint32_t first)
 
 void admin_publish(struct connection *connection, struct request *request)
 {
-	if (!name_ok(request, SUBSCRIPTION_CHANNEL, request->arguments[1]))
+	if (!name_ok(request, SUBSCRIPTION_CHANNEL, request->asked.arguments[1]))
 		return;
-	uint64_t receivers =
-		subscriptions_publish(connection, request->arguments[1], request->arguments[2]);
+	uint64_t receivers = subscriptions_publish(
+		connection, request->asked.arguments[1], request->asked.arguments[2]);
 	reply_integer(request, (int64_t)receivers);
 }
 
@@ -100,20 +100,20 @@ static bool list_channel(void *context, struct slice channel)
 
 void admin_pubsub_channels(struct connection *connection, struct request *request)
 {
-	struct slice *arguments = request->arguments;
-	if (request->argument_count > 3) {
+	struct slice *arguments = request->asked.arguments;
+	if (request->asked.argument_count > 3) {
 		reply_error(request, ERROR_SUBCOMMAND_ARITY, reply_shown(arguments[1]),
 			arguments[1].data, "PUBSUB");
 		return;
 	}
-	bool all = request->argument_count == 2;
+	bool all = request->asked.argument_count == 2;
 	if (!all && !name_ok(request, SUBSCRIPTION_PATTERN, arguments[2]))
 		return;
 	struct glob glob;
 	glob_init(&glob, all ? slice_text("*") : arguments[2], false);
 	struct listing listing = {
 		.pattern = all ? NULL : &glob,
-		.protocol = request->protocol,
+		.protocol = request->asked.protocol,
 	};
 	buffer_init(&listing.names);
 	subscriptions_each_channel(reply_environment(request)->net, list_channel, &listing);
@@ -135,9 +135,9 @@ void admin_pubsub_numsub(struct connection *connection, struct request *request)
 	struct writer writer = reply_writer(request);
 	if (!names_fit(request, 2))
 		return;
-	writer_array(&writer, 2 * (size_t)(request->argument_count - 2));
-	for (uint32_t i = 2; i < request->argument_count; i++) {
-		struct slice channel = request->arguments[i];
+	writer_array(&writer, 2 * (size_t)(request->asked.argument_count - 2));
+	for (uint32_t i = 2; i < request->asked.argument_count; i++) {
+		struct slice channel = request->asked.arguments[i];
 		writer_bulk(&writer, channel);
 		writer_integer(&writer, (int64_t)subscriptions_to_channel(net, channel));
 	}
@@ -168,8 +168,8 @@ static void subscribe(
 	struct connection *connection, struct request *request, enum subscription_kind kind)
 {
 	const char *what = kind == SUBSCRIPTION_PATTERN ? "psubscribe" : "subscribe";
-	struct slice *names = request->arguments + 1;
-	uint32_t count = request->argument_count - 1;
+	struct slice *names = request->asked.arguments + 1;
+	uint32_t count = request->asked.argument_count - 1;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!name_ok(request, kind, names[i]))
 			return;
@@ -192,11 +192,11 @@ static void unsubscribe(
 	struct slice name;
 	if (!names_fit(request, 1))
 		return;
-	for (uint32_t i = 1; i < request->argument_count; i++) {
-		subscriptions_remove(connection, kind, request->arguments[i]);
-		confirm(connection, request, what, &request->arguments[i]);
+	for (uint32_t i = 1; i < request->asked.argument_count; i++) {
+		subscriptions_remove(connection, kind, request->asked.arguments[i]);
+		confirm(connection, request, what, &request->asked.arguments[i]);
 	}
-	if (request->argument_count > 1)
+	if (request->asked.argument_count > 1)
 		return;
 	if (!subscriptions_oldest(connection, kind, &name))
 		confirm(connection, request, what, NULL);

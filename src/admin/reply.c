@@ -40,7 +40,7 @@ void reply_error(struct request *request, const char *format, ...)
 bool reply_read_integer(
 	struct request *request, uint32_t index, int64_t *out, const char *complaint)
 {
-	if (number_parse_i64(request->arguments[index], out))
+	if (number_parse_i64(request->asked.arguments[index], out))
 		return true;
 	reply_error(request, "%s", complaint ? complaint : ERROR_NOT_INTEGER);
 	return false;

@@ -20,7 +20,7 @@ static inline struct environment *reply_environment(const struct request *reques
 /* Types by what the request's connection speaks. */
 static inline struct writer reply_writer(struct request *request)
 {
-	return (struct writer){ .out = &request->reply, .protocol = request->protocol };
+	return (struct writer){ .out = &request->reply, .protocol = request->asked.protocol };
 }
 
 void reply_ok(struct request *request);

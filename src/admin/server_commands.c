@@ -76,8 +76,9 @@ void admin_save(struct connection *connection, struct request *request)
 
 void admin_bgsave(struct connection *connection, struct request *request)
 {
-	if (request->argument_count > 2 ||
-		(request->argument_count == 2 && !slice_is(request->arguments[1], "SCHEDULE"))) {
+	if (request->asked.argument_count > 2 ||
+		(request->asked.argument_count == 2 &&
+			!slice_is(request->asked.arguments[1], "SCHEDULE"))) {
 		reply_error(request, ERROR_SYNTAX);
 		return;
 	}
@@ -107,14 +108,14 @@ void admin_shutdown(struct connection *connection, struct request *request)
 {
 	static const char *const accepted[] = { "SAVE", "NOSAVE", "NOW", "FORCE" };
 	struct environment *environment = reply_environment(request);
-	for (uint32_t i = 1; i < request->argument_count; i++) {
+	for (uint32_t i = 1; i < request->asked.argument_count; i++) {
 		bool known = false;
 		for (size_t a = 0; a < sizeof(accepted) / sizeof(accepted[0]); a++)
-			known = known || slice_is(request->arguments[i], accepted[a]);
+			known = known || slice_is(request->asked.arguments[i], accepted[a]);
 		if (known)
 			continue;
-		bool abort =
-			slice_is(request->arguments[i], "ABORT") && request->argument_count == 2;
+		bool abort = slice_is(request->asked.arguments[i], "ABORT") &&
+			request->asked.argument_count == 2;
 		reply_error(request, "%s", abort ? ERROR_NO_SHUTDOWN : ERROR_SYNTAX);
 		return;
 	}
@@ -130,10 +131,10 @@ void admin_lolwut(struct connection *connection, struct request *request)
 
 void admin_flush_scripts(struct connection *connection, struct request *request)
 {
-	bool functions = strcmp(request->command->name, "function|flush") == 0;
-	struct slice *arguments = request->arguments;
-	if (request->argument_count == 2 ||
-		(request->argument_count == 3 &&
+	bool functions = strcmp(request->asked.command->name, "function|flush") == 0;
+	struct slice *arguments = request->asked.arguments;
+	if (request->asked.argument_count == 2 ||
+		(request->asked.argument_count == 3 &&
 			(slice_is(arguments[2], "SYNC") || slice_is(arguments[2], "ASYNC"))))
 		reply_ok(request);
 	else
@@ -153,7 +154,7 @@ void admin_cluster(struct connection *connection, struct request *request)
 void admin_help(struct connection *connection, struct request *request)
 {
 	const struct command_set *set = reply_environment(request)->commands;
-	const char *own = request->command->name;
+	const char *own = request->asked.command->name;
 	const struct slice container = slice_of(own, (size_t)(strchr(own, '|') - own));
 	size_t count = 0;
 	bool family = false;

@@ -126,11 +126,11 @@ void slowlog_write(struct slowlog *slowlog, struct writer *writer, size_t count)
 /* Passwords: all arguments of AUTH and HELLO; the value of CONFIG SET requirepass. */
 static bool is_secret(const struct request *request, uint32_t index)
 {
-	const char *name = request->command ? request->command->name : "";
+	const char *name = request->asked.command ? request->asked.command->name : "";
 	if (strcmp(name, "auth") == 0 || strcmp(name, "hello") == 0)
 		return index > 0;
 	return strcmp(name, "config|set") == 0 && index > 2 && index % 2 &&
-		slice_is(request->arguments[index - 1], "requirepass");
+		slice_is(request->asked.arguments[index - 1], "requirepass");
 }
 
 static struct slice keep(char **at, struct slice text)
@@ -155,10 +155,10 @@ static struct slice keep_hash(char **at, struct slice argument, uint64_t salt)
 static struct slice keep_argument(
 	char **at, const struct request *request, uint32_t index, uint64_t salt)
 {
-	struct slice argument = request->arguments[index];
+	struct slice argument = request->asked.arguments[index];
 	if (is_secret(request, index))
 		return keep(at, slice_text("(redacted)"));
-	if (index > 0 && request->command && (request->command->flags & COMMAND_SECRET))
+	if (index > 0 && request->asked.command && (request->asked.command->flags & COMMAND_SECRET))
 		return keep_hash(at, argument, salt);
 	size_t more = argument.size > ARGUMENT_BYTES_MAX ? argument.size - ARGUMENT_BYTES_MAX : 0;
 	struct slice kept = keep(at, slice_of(argument.data, argument.size - more));
@@ -176,12 +176,12 @@ static struct slowlog_entry *entry_new(const struct slowlog *slowlog, const stru
 	const struct connection *connection = request->connection;
 	struct slice address = slice_text(connection ? connection->address : "");
 	struct slice name = slice_text(connection ? connection->name : "");
-	uint32_t count = request->argument_count;
+	uint32_t count = request->asked.argument_count;
 	if (count > ARGUMENTS_MAX)
 		count = ARGUMENTS_MAX;
 	size_t texts = address.size + name.size;
 	for (uint32_t i = 0; i < count; i++) {
-		size_t size = request->arguments[i].size;
+		size_t size = request->asked.arguments[i].size;
 		texts += (size < ARGUMENT_BYTES_MAX ? size : ARGUMENT_BYTES_MAX) + NOTE_BYTES_MAX;
 	}
 
@@ -192,10 +192,10 @@ static struct slowlog_entry *entry_new(const struct slowlog *slowlog, const stru
 	char *at = entry->texts;
 	for (uint32_t i = 0; i < count; i++)
 		entry->arguments[i] = keep_argument(&at, request, i, slowlog->salt);
-	if (count < request->argument_count) {
+	if (count < request->asked.argument_count) {
 		char note[NOTE_BYTES_MAX];
 		int noted = snprintf(note, sizeof(note), "... (%u more arguments)",
-			request->argument_count - count + 1);
+			request->asked.argument_count - count + 1);
 		at -= entry->arguments[count - 1].size;
 		entry->arguments[count - 1] = keep(&at, slice_of(note, (size_t)noted));
 	}

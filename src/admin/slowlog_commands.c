@@ -11,11 +11,11 @@
 void admin_slowlog_get(struct connection *connection, struct request *request)
 {
 	int64_t count = ENTRIES_DEFAULT;
-	if (request->argument_count > 3) {
-		reply_error(request, ERROR_ARITY, request->command->name);
+	if (request->asked.argument_count > 3) {
+		reply_error(request, ERROR_ARITY, request->asked.command->name);
 		return;
 	}
-	if (request->argument_count == 3) {
+	if (request->asked.argument_count == 3) {
 		if (!reply_read_integer(request, 2, &count, ERROR_SLOWLOG_COUNT))
 			return;
 		if (count < -1) {

@@ -67,7 +67,7 @@ static struct shard_cache *shard_of(const struct turn *turn)
 /* The key's shard: the turn's but for commands of several keys. */
 static struct shard_cache *shard_of_key(const struct turn *turn, struct slice key, uint16_t *shard)
 {
-	*shard = turn->request->shard_count == 1 ? turn->shard : turn_shard_of(turn, key);
+	*shard = turn->request->journey.shard_count == 1 ? turn->shard : turn_shard_of(turn, key);
 	return &turn->engine->cache->shards[*shard];
 }
 

@@ -114,7 +114,7 @@ void cache_get_command(struct turn *turn)
 
 static bool check_keys(struct turn *turn)
 {
-	for (uint32_t i = 1; i < turn->request->argument_count; i++)
+	for (uint32_t i = 1; i < turn->asked->argument_count; i++)
 		if (!cache_key_check(turn, turn_argument(turn, i)))
 			return false;
 	return true;
@@ -122,7 +122,7 @@ static bool check_keys(struct turn *turn)
 
 void cache_mget_command(struct turn *turn)
 {
-	uint32_t count = turn->request->argument_count - 1;
+	uint32_t count = turn->asked->argument_count - 1;
 	if (count > LIMIT_CACHE_MGET) {
 		turn_error(turn, ERROR_CACHE_MGET, LIMIT_CACHE_MGET);
 		return;
@@ -148,7 +148,7 @@ void cache_del_command(struct turn *turn)
 	if (deleted->next == 0 && !check_keys(turn))
 		return;
 	progress_from(deleted, 1);
-	for (; deleted->next < turn->request->argument_count; deleted->next++) {
+	for (; deleted->next < turn->asked->argument_count; deleted->next++) {
 		struct slice key = turn_argument(turn, deleted->next);
 		if (turn_pauses(turn))
 			return;
@@ -290,7 +290,7 @@ static void invalidate_many(struct turn *turn, uint8_t kind, struct slice name, 
 void cache_invalidate_command(struct turn *turn)
 {
 	struct slice what = turn_argument(turn, 1), name = turn_argument(turn, 2);
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	bool soft = count >= 4 && slice_is(turn_argument(turn, 3), "soft");
 	if (count > (soft ? 4 : 3))
 		turn_syntax_error(turn, soft ? 4 : 3);

@@ -67,7 +67,7 @@ static uint32_t read_jitter(struct turn *turn, uint32_t at, struct cache_options
 static uint32_t read_tags(struct turn *turn, uint32_t at, struct cache_options *out)
 {
 	int64_t count;
-	uint32_t left = turn->request->argument_count - at - 2;
+	uint32_t left = turn->asked->argument_count - at - 2;
 	bool good = number_parse_i64(turn_argument(turn, at + 1), &count) && count >= 1 &&
 		count <= LIMIT_CACHE_TAGS && (uint64_t)count <= left;
 	for (int64_t i = 0; good && i < count; i++) {
@@ -79,8 +79,8 @@ static uint32_t read_tags(struct turn *turn, uint32_t at, struct cache_options *
 		return 0;
 	}
 	out->tag_count = (uint32_t)count;
-	out->tags = cache_tags_pack(
-		&turn->request->arguments[at + 2], out->tag_count, turn_arena(turn));
+	out->tags =
+		cache_tags_pack(&turn->asked->arguments[at + 2], out->tag_count, turn_arena(turn));
 	return at + 1 + out->tag_count;
 }
 
@@ -186,7 +186,7 @@ bool cache_stale_check(struct turn *turn, int64_t ttl_ms, int64_t stale_ms)
 bool cache_options_parse(
 	struct turn *turn, uint32_t first, uint32_t allowed, struct cache_options *out)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	*out = (struct cache_options){ 0 };
 	for (uint32_t i = first; i < count; i++) {
 		const struct option *option = find_option(turn_argument(turn, i), allowed);

@@ -130,7 +130,7 @@ static void write_groups(struct turn *turn, struct names *groups)
 void cache_stats_command(struct turn *turn)
 {
 	struct survey *survey = turn->request->state;
-	uint32_t arguments = turn->request->argument_count;
+	uint32_t arguments = turn->asked->argument_count;
 	if (arguments > 2) {
 		turn_syntax_error(turn, 2);
 		return;
@@ -183,7 +183,7 @@ struct entry_scan {
 static bool scan_parse(struct turn *turn, struct entry_scan *scan)
 {
 	uint64_t cursor;
-	uint32_t arguments = turn->request->argument_count;
+	uint32_t arguments = turn->asked->argument_count;
 	bool given[2] = { false, false }; /* PREFIX, COUNT */
 	*scan = (struct entry_scan){ .prefix = slice_of(NULL, 0) };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {

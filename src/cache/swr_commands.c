@@ -349,7 +349,7 @@ static void answer_wait(struct turn *turn, struct swr_call *call)
 static bool parse_windows(struct turn *turn, struct swr_call *call, uint32_t *first)
 {
 	int64_t number;
-	uint32_t arguments = turn->request->argument_count;
+	uint32_t arguments = turn->asked->argument_count;
 	call->ttl_ms = call->stale_ms = -1;
 	*first = 2;
 	if (arguments == 2 || !number_parse_i64(turn_argument(turn, 2), &number))

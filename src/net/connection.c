@@ -102,7 +102,7 @@ void connection_open(struct net_loop *loop, const struct arrival *arrival)
 static bool may_get_leases(const struct connection *connection)
 {
 	const struct request *request = connection->order_first;
-	while (request && !(!request->answered && (request->command->flags & COMMAND_LEASES)))
+	while (request && !(!request->answered && (request->asked.command->flags & COMMAND_LEASES)))
 		request = request->order_next;
 	return request != NULL;
 }

@@ -76,7 +76,8 @@ void figures_count_command(struct connection *connection, const struct request *
 	struct net_loop *loop = connection->loop;
 	const struct net_options *options = &loop->net->options;
 	const struct config *config = loop->net->config;
-	struct command_stats *stats = &loop->stats[request->command - options->commands->commands];
+	struct command_stats *stats =
+		&loop->stats[request->asked.command - options->commands->commands];
 	/* One writer each: no need for read-modify-write instructions. */
 	atomic_store_explicit(&loop->commands, loop->commands + 1, memory_order_relaxed);
 	atomic_store_explicit(&stats->calls, stats->calls + 1, memory_order_relaxed);

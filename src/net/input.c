@@ -89,7 +89,7 @@ void input_uncount(struct connection *connection)
 
 static bool is_read(const struct request *request)
 {
-	uint32_t flags = request->command->flags;
+	uint32_t flags = request->asked.command->flags;
 	return (flags & COMMAND_READONLY) && !(flags & COMMAND_LEASES);
 }
 
@@ -135,9 +135,9 @@ static void reject(struct connection *connection, struct request *request, const
 {
 	struct writer writer = request_writer(request);
 	writer_error(&writer, "%s", error);
-	if (request->command) {
+	if (request->asked.command) {
 		const struct command_set *set = connection->loop->net->options.commands;
-		connection->loop->stats[request->command - set->commands].rejected++;
+		connection->loop->stats[request->asked.command - set->commands].rejected++;
 	}
 	output_answer(connection, request);
 }
@@ -146,7 +146,7 @@ static void run_local(struct connection *connection, struct request *request)
 {
 	struct engine *engine = connection->loop->net->engine;
 	struct port *port = connection_port(connection);
-	request->command->local(connection, request);
+	request->asked.command->local(connection, request);
 	uint64_t ended_ns = clock_monotonic_ns(engine->clock);
 	request->elapsed_ns = ended_ns - port->stamp_ns;
 	port->burst_ns += request->elapsed_ns;
@@ -157,7 +157,7 @@ static void run_local(struct connection *connection, struct request *request)
 
 static bool is_for_several(const struct request *request)
 {
-	const struct command *command = request->command;
+	const struct command *command = request->asked.command;
 	return command->route != ROUTE_KEYS || command->key_last != command->key_first;
 }
 
@@ -174,7 +174,7 @@ static void submit(struct connection *connection, struct request *request)
 static bool admit(struct connection *connection, struct request *request)
 {
 	struct net *net = connection->loop->net;
-	if (request->command->flags & COMMAND_IN_ORDER) {
+	if (request->asked.command->flags & COMMAND_IN_ORDER) {
 		/* Messages come besides the replies: only waiting keeps them behind earlier ones.
 		 */
 		if (connection->in_flight > 0 || subscriptions_are_behind(net) ||
@@ -186,12 +186,12 @@ static bool admit(struct connection *connection, struct request *request)
 	/* Shards keep the order of what they are sent; over several only waiting keeps it. */
 	if (connection->in_flight > 0 && (connection->several_in_flight || is_for_several(request)))
 		return false;
-	if (request->command->flags & COMMAND_WRITE) {
+	if (request->asked.command->flags & COMMAND_WRITE) {
 		enum gate_admission admission =
 			engine_admission_of(net->engine, request->arena.bytes);
 		if (admission == GATE_BUSY || subscriptions_are_behind(net))
 			return false;
-		bool shrinks = request->command->flags & COMMAND_SHRINKS;
+		bool shrinks = request->asked.command->flags & COMMAND_SHRINKS;
 		if (admission == GATE_FULL || (admission == GATE_SHRINK && !shrinks)) {
 			reject(connection, request,
 				admission == GATE_FULL ? ERROR_DISK_FULL : ERROR_MAP_FULL);
@@ -199,8 +199,8 @@ static bool admit(struct connection *connection, struct request *request)
 		}
 	}
 	/* Who waits for no sync must not wait for one that the loop makes itself. */
-	if (!(request->command->flags & COMMAND_WRITE) ||
-		(request->command->flags & COMMAND_RELAXED))
+	if (!(request->asked.command->flags & COMMAND_WRITE) ||
+		(request->asked.command->flags & COMMAND_RELAXED))
 		connection->loop->write_ticks = 0;
 	submit(connection, request);
 	return true;
@@ -209,12 +209,12 @@ static bool admit(struct connection *connection, struct request *request)
 static void fill_request(struct connection *connection, struct request *request)
 {
 	struct net *net = connection->loop->net;
-	request->db = connection->db;
-	request->protocol = connection->protocol;
+	request->asked.db = connection->db;
+	request->asked.protocol = connection->protocol;
 	request->home = connection->loop->number;
 	request->started_ns = connection_port(connection)->stamp_ns;
 	request->connection = connection;
-	request->asker = &connection->asker;
+	request->asked.asker = &connection->asker;
 	request->environment = net->options.environment;
 	request->silent = connection->reply_mode != CONNECTION_REPLY_ON;
 	if (connection->reply_mode == CONNECTION_REPLY_SKIP_NEXT)
@@ -244,20 +244,21 @@ static void dispatch(struct connection *connection)
 	const struct command_set *set = connection->loop->net->options.commands;
 	connection->reading = NULL;
 	fill_request(connection, request);
-	request->command = set->find(request->arguments, request->argument_count);
+	request->asked.command = set->find(request->asked.arguments, request->asked.argument_count);
 	struct writer writer = request_writer(request);
-	if (request->command == NULL) {
-		set->write_unknown(&writer, request->arguments, request->argument_count);
+	if (request->asked.command == NULL) {
+		set->write_unknown(
+			&writer, request->asked.arguments, request->asked.argument_count);
 		output_answer(connection, request);
 		return;
 	}
-	const struct command *command = request->command;
+	const struct command *command = request->asked.command;
 	atomic_store_explicit(&connection->last_command, command, memory_order_relaxed);
-	if (!command_arity_ok(command, request->argument_count)) {
+	if (!command_arity_ok(command, request->asked.argument_count)) {
 		set->write_arity(&writer, command);
 		connection->loop->stats[command - set->commands].rejected++;
 		output_answer(connection, request);
-	} else if (request->argument_count > arguments_most(command)) {
+	} else if (request->asked.argument_count > arguments_most(command)) {
 		char error[sizeof(ERROR_ARGUMENTS) + 64];
 		snprintf(error, sizeof(error), ERROR_ARGUMENTS, command->name,
 			arguments_most(command));
@@ -351,7 +352,7 @@ static enum reader_result read_commands(struct connection *connection)
 			connection->reading = request_take(connection_pool(connection));
 		struct request *request = connection->reading;
 		result = reader_next(connection->reader, &limits, &request->arena,
-			&request->arguments, &request->argument_count);
+			&request->asked.arguments, &request->asked.argument_count);
 		if (result == READER_COMMAND)
 			dispatch(connection);
 		else if (result == READER_ERROR)

@@ -222,7 +222,7 @@ void output_answered(struct connection *connection, struct request *request)
 
 void output_answer(struct connection *connection, struct request *request)
 {
-	request->stage = REQUEST_DONE;
+	request_move(request, REQUEST_DONE);
 	output_append(connection, request);
 	output_answered(connection, request);
 }

@@ -71,10 +71,10 @@ static int push_arguments(lua_State *L, const struct call *call)
 	const struct request *request = call->request;
 	const struct objects_job *job = call->job;
 	if (call->kind == CALL_CLIENT) {
-		int count = (int)request->argument_count - FIRST_ARGUMENT;
+		int count = (int)request->asked.argument_count - FIRST_ARGUMENT;
 		luaL_checkstack(L, count, "too many arguments");
 		for (int i = 0; i < count; i++) {
-			struct slice argument = request->arguments[FIRST_ARGUMENT + i];
+			struct slice argument = request->asked.arguments[FIRST_ARGUMENT + i];
 			lua_pushlstring(L, argument.data, argument.size);
 		}
 		return count;

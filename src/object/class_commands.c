@@ -61,7 +61,7 @@ void do_class_load(struct turn *turn)
 			writer_integer(&turn->writer, (int64_t)load->given.version);
 		return;
 	}
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	/* redis-cli -x gives the source as the last argument. */
 	bool before = count == 5 && slice_is(turn_argument(turn, 3), "replace");
 	bool behind = count == 5 && !before && slice_is(turn_argument(turn, 4), "replace");

@@ -39,7 +39,7 @@ static bool check(
 
 void do_class_reload(struct turn *turn)
 {
-	if (turn->request->argument_count > 3)
+	if (turn->asked->argument_count > 3)
 		turn_syntax_error(turn, 3);
 	else
 		reload(turn, false);
@@ -115,8 +115,8 @@ static bool read_files(struct turn *turn, struct class_files *files)
 	char error[LIMIT_ERROR_BYTES];
 	struct class_files_options options = {
 		.directory = class_files_directory(config, turn_arena(turn)).data,
-		.only = turn->request->argument_count > 2 ? turn_argument(turn, 2)
-							  : slice_of(NULL, 0),
+		.only = turn->asked->argument_count > 2 ? turn_argument(turn, 2)
+							: slice_of(NULL, 0),
 		.check = check,
 		.context = turn->objects,
 		.arena = turn_arena(turn),

@@ -435,14 +435,14 @@ bool object_end_admission(struct object *object, struct request *request)
 	if (object->admitted != request)
 		return false;
 	object->admitted = NULL;
-	request->turned = NULL;
+	request->journey.turned = NULL;
 	return true;
 }
 
 /* The turn of a request that was let in has ended before the gate: it failed on the way. */
 static void on_turned(struct turn *turn)
 {
-	struct object *object = turn->request->turned_context;
+	struct object *object = turn->request->journey.turned_context;
 	object_end_admission(object, turn->request);
 	object_settle(turn->objects, object);
 }
@@ -489,8 +489,8 @@ static void let_next_in(struct objects *objects, struct object *object)
 	object->queued--;
 	object->slot->figures.queued--;
 	object->admitted = request;
-	request->turned = on_turned;
-	request->turned_context = object;
+	request->journey.turned = on_turned;
+	request->journey.turned_context = object;
 	engine_resume(objects->engine, objects->options.port, &request);
 }
 
@@ -691,7 +691,7 @@ static void abandon_queue(struct objects *objects, struct object_queue *queue)
 	while ((request = queue_take(queue)) != NULL) {
 		if (call_of(request))
 			wait_forget(call_of(request));
-		request->stage = REQUEST_DONE;
+		request_move(request, REQUEST_DONE);
 		request_put(&objects->port->pool, &request);
 	}
 }
@@ -717,7 +717,7 @@ void objects_free(struct objects **taken)
 	while (objects->parked) {
 		struct request *request = objects->parked->request;
 		wait_forget(objects->parked);
-		request->stage = REQUEST_DONE;
+		request_move(request, REQUEST_DONE);
 		request_put(&objects->port->pool, &request);
 	}
 	for (uint32_t i = 0; i < objects->bucket_count; i++) {

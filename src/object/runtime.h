@@ -250,7 +250,7 @@ void call_run(struct turn *turn);
 /* The request's call; NULL for a storage command's. */
 static inline struct call *call_of(const struct request *request)
 {
-	command_turn_fn run = request->command->run;
+	command_turn_fn run = request->asked.command->run;
 	bool calls = run == call_run || run == do_call || run == do_calljson || run == do_runalarm;
 	return calls ? request->state : NULL;
 }

@@ -269,7 +269,7 @@ void do_persist(struct turn *turn)
 
 static uint32_t count_of(const struct turn *turn)
 {
-	return turn->request->argument_count;
+	return turn->asked->argument_count;
 }
 
 /* Every `step`th argument is a storage key. */

@@ -110,7 +110,7 @@ void do_objects(struct turn *turn)
 void do_info(struct turn *turn)
 {
 	struct slice class_name;
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	if (!class_argument(turn, &class_name))
 		return;
 	if (count == 2)
@@ -242,7 +242,7 @@ static bool objects_option(struct turn *turn, struct objects_walk *walk, uint32_
 		turn_syntax_error(turn, at);
 		return false;
 	}
-	if (at + 1 == turn->request->argument_count) {
+	if (at + 1 == turn->asked->argument_count) {
 		turn_syntax_error(turn, at + 1);
 		return false;
 	}
@@ -256,7 +256,7 @@ static bool objects_option(struct turn *turn, struct objects_walk *walk, uint32_
 static struct objects_walk *objects_walk_new(struct turn *turn)
 {
 	struct objects_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	walk->stand.shard = -1;
 	walk->prefix = walk->start_after = slice_of(NULL, 0);
 	walk->limit = OBJECTS_LIMIT_DEFAULT;
@@ -476,7 +476,7 @@ static void info_of_class(struct turn *turn, struct slice class_name)
 static struct alarms_walk *alarms_walk_new(struct turn *turn)
 {
 	struct alarms_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	walk->stand.shard = -1;
 	walk->failed = false;
 	walk->limit = ALARMS_LIMIT_DEFAULT;
@@ -666,7 +666,7 @@ static bool check_method(struct turn *turn, struct slice class_name, struct slic
 /* The arguments from `first` on as one packed table. */
 static struct slice pack_arguments(struct turn *turn, uint32_t first)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	struct buffer packed;
 	buffer_init(&packed);
 	packed_add_table(&packed, count - first, 0);
@@ -680,7 +680,7 @@ static struct slice pack_arguments(struct turn *turn, uint32_t first)
 /* NULL: answered with an error. */
 static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_name)
 {
-	uint32_t count = turn->request->argument_count, at = 3;
+	uint32_t count = turn->asked->argument_count, at = 3;
 	struct wake_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 	walk->stand.shard = -1;
 	walk->prefix = slice_of(NULL, 0);

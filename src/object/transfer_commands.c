@@ -93,7 +93,7 @@ static bool write_import(struct storage *storage, struct import *import);
 
 void do_newid(struct connection *connection, struct request *request)
 {
-	struct writer writer = { .out = &request->reply, .protocol = request->protocol };
+	struct writer writer = { .out = &request->reply, .protocol = request->asked.protocol };
 	unsigned char bytes[ID_BYTES];
 	char text[2 * ID_BYTES + 1];
 	random_entropy(bytes, sizeof(bytes));
@@ -144,7 +144,7 @@ void do_export(struct turn *turn)
 
 void do_import(struct turn *turn)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	bool replace = count > 4 && slice_is(turn_argument(turn, 4), "replace");
 	struct import *import = turn_state(turn, sizeof(*import));
 	struct storage storage;

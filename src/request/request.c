@@ -12,6 +12,25 @@
 #define REPLY_KEEP_BYTES   (16 * 1024)
 #define POOL_REQUESTS_KEPT 1024
 
+/* Stages that may follow each other. A request that waits is thrown away by way of DONE when the
+ * server ends. */
+#define TO(stage) (1u << (stage))
+static const uint8_t moves[REQUEST_STAGES] = {
+	[REQUEST_FREE] = TO(REQUEST_NET),
+	[REQUEST_NET] = TO(REQUEST_FREE) | TO(REQUEST_SHARD) | TO(REQUEST_DONE),
+	[REQUEST_TRAVEL] = TO(REQUEST_SHARD) | TO(REQUEST_DONE),
+	[REQUEST_SHARD] =
+		TO(REQUEST_SHARD) | TO(REQUEST_TRAVEL) | TO(REQUEST_PARKED) | TO(REQUEST_DONE),
+	[REQUEST_PARKED] = TO(REQUEST_SHARD) | TO(REQUEST_DONE),
+	[REQUEST_DONE] = TO(REQUEST_DONE) | TO(REQUEST_FREE),
+};
+
+void request_move(struct request *request, enum request_stage stage)
+{
+	assert(moves[request->stage] & TO(stage));
+	request->stage = stage;
+}
+
 struct request *request_take(struct request_pool *pool)
 {
 	struct request *request = pool->free;
@@ -23,8 +42,7 @@ struct request *request_take(struct request_pool *pool)
 		arena_init(&request->arena, ARENA_CHUNK_BYTES);
 		buffer_init(&request->reply);
 	}
-	assert(request->stage == REQUEST_FREE);
-	request->stage = REQUEST_NET;
+	request_move(request, REQUEST_NET);
 	request->next = NULL;
 	return request;
 }
@@ -40,7 +58,7 @@ void request_put(struct request_pool *pool, struct request **taken)
 {
 	struct request *request = *taken;
 	*taken = NULL;
-	assert(request->stage == REQUEST_NET || request->stage == REQUEST_DONE);
+	request_move(request, REQUEST_FREE);
 	if (pool->count >= POOL_REQUESTS_KEPT) {
 		request_free(request);
 		return;

@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
-#include "request/command.h"
+#include "request/invocation.h"
 #include "resp/writer.h"
 #include "store/changes.h"
 
@@ -26,11 +26,23 @@ struct turn;
 #define TURN_EVERYWHERE (-2)
 #define TURN_HERE       (-3) /* the shards that it holds, without giving them back */
 
-/* Who asks, as far as the data's side is concerned. */
-struct asker {
-	uint64_t id;         /* never 0, and never given twice */
-	_Atomic bool gone;   /* it can use no lease any more: it waits for none */
-	_Atomic bool closed; /* nor read a reply */
+/* Where it goes: set by the router, moved by the shards. */
+struct journey {
+	uint16_t *shards; /* in ascending order */
+	uint16_t shard_count;
+	uint16_t shards_held;
+	bool releasing;    /* on the way back through the shards it held */
+	uint64_t walk_ns;  /* what its walk had taken when it last let others have their turn */
+	int32_t walk_next; /* where to run next: a shard, or TURN_... */
+	int64_t paused_ms; /* the wall clock of a turn that pauses; 0: none does */
+	void (*parked)(struct request *request); /* see turn_park */
+	bool resumed;                            /* it has been parked: it is let in */
+	void (*turned)(struct turn *turn);       /* is told, once, that its next turn has ended */
+	void *turned_context;
+	uint64_t record_lsn; /* of what its turn has committed and not yet applied; 0: nothing */
+	uint32_t applied;    /* effects of it that have been */
+	bool wrote;          /* its last turn has committed something */
+	bool publishes;      /* that has been applied, and its events are on their way */
 };
 
 enum request_stage {
@@ -40,6 +52,7 @@ enum request_stage {
 	REQUEST_SHARD,  /* waiting for a shard, or in its turn */
 	REQUEST_PARKED, /* between two turns, kept by whoever parked it (turn_park) */
 	REQUEST_DONE,   /* back at its connection, waiting for its place or the gate */
+	REQUEST_STAGES
 };
 
 struct request {
@@ -47,32 +60,15 @@ struct request {
 	struct request *next; /* in the mailbox, queue or pool it is in */
 	enum request_stage stage;
 
-	/* what was asked; set by net, read by all */
-	const struct command *command;
-	struct slice *arguments;
-	uint32_t argument_count;
-	uint8_t db;
-	uint8_t protocol;
-	uint16_t home; /* port whose connection it came from */
+	struct invocation asked; /* set by home, read by all */
+	uint16_t home;           /* port whose connection it came from */
 	struct connection
 		*connection; /* touched by home only; NULL for the server's own requests */
-	struct asker *asker; /* its, for others to read; NULL likewise */
 	void *environment;   /* struct environment: what server commands look at */
 	uint64_t started_ns;
 
-	/* where it goes: shards in ascending order; set by the router, moved by the shards */
-	uint16_t *shards;
-	uint16_t shard_count;
-	uint16_t shards_held;
-	bool releasing;    /* on the way back through the shards it held */
-	uint64_t walk_ns;  /* what its walk had taken when it last let others have their turn */
-	int32_t walk_next; /* where to run next: a shard, or TURN_... */
-	int64_t paused_ms; /* the wall clock of a turn that pauses; 0: none does */
-	void *state;       /* the handler's own, from turn to turn */
-	void (*parked)(struct request *request); /* see turn_park */
-	bool resumed;                            /* it has been parked: it is let in */
-	void (*turned)(struct turn *turn);       /* is told, once, that its next turn has ended */
-	void *turned_context;
+	struct journey journey;
+	void *state; /* the handler's own, from turn to turn */
 
 	/* the server's own requests: see struct question (shard/engine.h) */
 	bool own;
@@ -83,10 +79,6 @@ struct request {
 	struct arena arena;
 	struct buffer reply;
 	struct changes changes;
-	uint64_t record_lsn; /* of what its turn has committed and not yet applied; 0: nothing */
-	uint32_t applied;    /* effects of it that have been */
-	bool wrote;          /* its last turn has committed something */
-	bool publishes;      /* that has been applied, and its events are on their way */
 	uint64_t gate_lsn;   /* the reply leaves when this is durable */
 	uint64_t elapsed_ns; /* of its turns */
 	bool failed;         /* the reply is an error */
@@ -101,10 +93,13 @@ struct request {
 	bool answered;           /* home's alone: it is back, or never left */
 };
 
+/* From one stage to the next, which must be one that may follow. */
+void request_move(struct request *request, enum request_stage stage);
+
 /* For its reply; without a bound. */
 static inline struct writer request_writer(struct request *request)
 {
-	return (struct writer){ .out = &request->reply, .protocol = request->protocol };
+	return (struct writer){ .out = &request->reply, .protocol = request->asked.protocol };
 }
 
 /* First in, first out, by `next`. */

@@ -156,8 +156,8 @@ void turn_rewind(struct turn *turn, struct turn_mark *mark)
 
 void turn_park(struct turn *turn, void (*parked)(struct request *request))
 {
-	assert(turn->request->shard_count == 1 && turn->continue_at == TURN_NOWHERE);
-	turn->request->parked = parked;
+	assert(turn->request->journey.shard_count == 1 && turn->continue_at == TURN_NOWHERE);
+	turn->request->journey.parked = parked;
 }
 
 void turn_wait_for_shard(struct turn *turn, uint16_t shard)
@@ -211,8 +211,8 @@ static bool is_plain_word(struct slice word)
 void turn_syntax_error(struct turn *turn, uint32_t index)
 {
 	char usage[COMMAND_USAGE_BYTES];
-	command_usage(turn->request->command, usage, sizeof(usage));
-	if (index >= turn->request->argument_count) {
+	command_usage(turn->asked->command, usage, sizeof(usage));
+	if (index >= turn->asked->argument_count) {
 		turn_error(turn, ERROR_SYNTAX_END, usage);
 		return;
 	}
@@ -225,7 +225,7 @@ void turn_syntax_error(struct turn *turn, uint32_t index)
 
 void turn_arity_error(struct turn *turn)
 {
-	const struct command *command = turn->request->command;
+	const struct command *command = turn->asked->command;
 	char usage[COMMAND_USAGE_BYTES];
 	command_usage(command, usage, sizeof(usage));
 	turn_error(turn, ERROR_ARITY_USAGE, command->name, usage);

@@ -18,6 +18,7 @@ struct engine;
 
 struct turn {
 	struct request *request;
+	const struct invocation *asked; /* its */
 	struct writer writer;
 	int64_t now_ms;        /* wall clock, the same for the whole turn */
 	struct store **stores; /* by shard; those that are not held must not be touched */
@@ -26,7 +27,7 @@ struct turn {
 	uint64_t gate_lsn;     /* highest LSN among what was read */
 	uint32_t hits;         /* live values found by turn_get and turn_look */
 	uint32_t misses;
-	int32_t continue_at; /* see turn_continue, as request->walk_next */
+	int32_t continue_at; /* see turn_continue, as request->journey.walk_next */
 	size_t reply_before; /* bytes of the reply, when the turn began */
 	uint32_t steps;      /* see turn_pauses */
 	size_t bytes_read;   /* of values, likewise */
@@ -155,7 +156,7 @@ static inline struct arena *turn_arena(struct turn *turn)
 
 static inline struct slice turn_argument(const struct turn *turn, uint32_t index)
 {
-	return turn->request->arguments[index];
+	return turn->asked->arguments[index];
 }
 
 #endif

@@ -457,9 +457,9 @@ static bool answer_at_once(
 	struct class_bench *bench, struct request *request, const struct slice *words)
 {
 	struct bench_call *call = request->environment;
-	const struct command *command = request->command;
-	uint32_t count = request->argument_count;
-	struct writer writer = { .out = &call->reply, .protocol = request->protocol };
+	const struct command *command = request->asked.command;
+	uint32_t count = request->asked.argument_count;
+	struct writer writer = { .out = &call->reply, .protocol = request->asked.protocol };
 	if (command == NULL)
 		command_write_unknown(&writer, words, count);
 	else if (!command_arity_ok(command, count))
@@ -482,18 +482,18 @@ struct bench_call *class_bench_send(
 	call->next = bench->calls;
 	bench->calls = call;
 	struct request *request = request_take(&bench->engine->ports[0].pool);
-	request->arguments = arena_alloc(&request->arena, count * sizeof(struct slice));
-	request->argument_count = count;
+	request->asked.arguments = arena_alloc(&request->arena, count * sizeof(struct slice));
+	request->asked.argument_count = count;
 	for (uint32_t i = 0; i < count; i++)
-		request->arguments[i] = arena_copy(&request->arena, words[i]);
-	request->command = command_find(request->arguments, count);
-	request->protocol = 3;
+		request->asked.arguments[i] = arena_copy(&request->arena, words[i]);
+	request->asked.command = command_find(request->asked.arguments, count);
+	request->asked.protocol = 3;
 	request->environment = call;
 	if (answer_at_once(bench, request, words)) {
 		request_put(&bench->engine->ports[0].pool, &request);
 		return call;
 	}
-	request->asker = &bench->client.asker;
+	request->asked.asker = &bench->client.asker;
 	engine_tick(bench->engine, 0);
 	engine_submit(bench->engine, 0, &request);
 	pump(bench);

@@ -140,7 +140,7 @@ static uint32_t excluded(const struct option *option)
 bool session_options_parse(
 	struct turn *turn, uint32_t first, uint32_t allowed, struct session_options *out)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	*out = (struct session_options){ 0 };
 	for (uint32_t i = first; i < count; i++) {
 		const struct option *option = find_option(turn_argument(turn, i), allowed);

@@ -139,7 +139,7 @@ static void delete_listed(struct turn *turn, const struct user_session *listed)
 static bool bound_user(
 	struct turn *turn, const struct session_options *options, struct user_sessions *user)
 {
-	assert(turn->request->shard_count == turn->shard_total);
+	assert(turn->request->journey.shard_count == turn->shard_total);
 	user->turn = turn;
 	if (!session_walk_user(turn, &user->walk, options->user, note_session, user))
 		return false;
@@ -163,7 +163,7 @@ static bool bound_user(
 /* Whether the turn runs where the session is to lie; otherwise it goes on there. */
 static bool is_in_place(struct turn *turn, const struct session_options *options)
 {
-	bool everywhere = turn->request->shard_count == turn->shard_total;
+	bool everywhere = turn->request->journey.shard_count == turn->shard_total;
 	if ((options->given & OPTION_MAXPER) && !everywhere) {
 		turn_continue_everywhere(turn);
 		return false;
@@ -179,7 +179,7 @@ static bool is_in_place(struct turn *turn, const struct session_options *options
 static uint16_t place_of(const struct turn *turn)
 {
 	uint16_t any;
-	if (turn->request->shard_count == 1)
+	if (turn->request->journey.shard_count == 1)
 		return turn->shard;
 	random_entropy(&any, sizeof(any));
 	return any % turn->shard_total;
@@ -417,7 +417,7 @@ void session_ttl(struct turn *turn)
 /* Each id of the arguments; false: answered with an error. */
 static bool check_ids(struct turn *turn)
 {
-	for (uint32_t i = 1; i < turn->request->argument_count; i++)
+	for (uint32_t i = 1; i < turn->asked->argument_count; i++)
 		if (!session_id_check(turn, turn_argument(turn, i)))
 			return false;
 	return true;
@@ -431,7 +431,7 @@ void session_exists(struct turn *turn)
 		return;
 	progress_from(found, 1);
 	struct turn_mark mark = turn_mark(turn);
-	for (; found->next < turn->request->argument_count; found->next++) {
+	for (; found->next < turn->asked->argument_count; found->next++) {
 		if (turn_pauses(turn))
 			return;
 		found->count += session_look(&session, turn, turn_argument(turn, found->next));
@@ -449,7 +449,7 @@ void session_del(struct turn *turn)
 	if (deleted->next == 0 && !check_ids(turn))
 		return;
 	progress_from(deleted, 1);
-	for (; deleted->next < turn->request->argument_count; deleted->next++) {
+	for (; deleted->next < turn->asked->argument_count; deleted->next++) {
 		if (turn_pauses(turn))
 			return;
 		if (!session_look_shown(&session, turn, turn_argument(turn, deleted->next)))

@@ -148,7 +148,7 @@ static bool end_one(void *context, struct session *session)
 static bool find_kept(struct turn *turn, struct ending *ending)
 {
 	struct session kept;
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	if (count == 2)
 		return true;
 	bool excepts = slice_is(turn_argument(turn, 2), "except");
@@ -197,7 +197,7 @@ struct session_scan {
 static bool scan_parse(struct turn *turn, struct session_scan *scan)
 {
 	uint64_t cursor;
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	*scan = (struct session_scan){ .any_user = true };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
 		turn_error(turn, ERROR_INVALID_CURSOR);

@@ -33,31 +33,32 @@ static void route_to(struct request *request, const uint64_t *wanted, uint16_t s
 	uint16_t count = 0;
 	for (uint32_t i = 0; i < SHARD_WORDS; i++)
 		count += (uint16_t)__builtin_popcountll(wanted[i]);
-	request->shards = arena_alloc(&request->arena, count * sizeof(uint16_t));
-	request->shard_count = 0;
+	request->journey.shards = arena_alloc(&request->arena, count * sizeof(uint16_t));
+	request->journey.shard_count = 0;
 	for (uint16_t shard = 0; shard < shard_count; shard++)
 		if (wanted[shard / 64] >> shard % 64 & 1)
-			request->shards[request->shard_count++] = shard;
+			request->journey.shards[request->journey.shard_count++] = shard;
 }
 
 static void route_by_keys(struct engine *engine, struct request *request)
 {
-	const struct command *command = request->command;
-	int last = command->key_last < 0 ? (int)request->argument_count + command->key_last
+	const struct command *command = request->asked.command;
+	int last = command->key_last < 0 ? (int)request->asked.argument_count + command->key_last
 					 : command->key_last;
 	int first = command->key_first, step = command->key_step > 0 ? command->key_step : 1;
-	assert(first > 0 && last >= first && last < (int)request->argument_count);
+	assert(first > 0 && last >= first && last < (int)request->asked.argument_count);
 	bool handles = (command->flags & COMMAND_HANDLES) && engine->handle_slot;
 	uint16_t (*slot)(struct slice) = handles ? engine->handle_slot : hash_slot;
 	if (first == last) {
-		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-		request->shards[0] = slot(request->arguments[first]) % engine->shard_count;
-		request->shard_count = 1;
+		request->journey.shards = arena_alloc(&request->arena, sizeof(uint16_t));
+		request->journey.shards[0] =
+			slot(request->asked.arguments[first]) % engine->shard_count;
+		request->journey.shard_count = 1;
 		return;
 	}
 	uint64_t wanted[SHARD_WORDS] = { 0 };
 	for (int i = first; i <= last; i += step) {
-		uint16_t shard = slot(request->arguments[i]) % engine->shard_count;
+		uint16_t shard = slot(request->asked.arguments[i]) % engine->shard_count;
 		wanted[shard / 64] |= UINT64_C(1) << shard % 64;
 	}
 	route_to(request, wanted, engine->shard_count);
@@ -78,23 +79,23 @@ static uint16_t any_shard(struct engine *engine, uint16_t self)
 
 static void route(struct engine *engine, uint16_t self, struct request *request)
 {
-	switch ((enum command_route)request->command->route) {
+	switch ((enum command_route)request->asked.command->route) {
 	case ROUTE_KEYS:
 		route_by_keys(engine, request);
 		return;
 	case ROUTE_WALK:
 	case ROUTE_ANY:
-		request->shards = arena_alloc(&request->arena, sizeof(uint16_t));
-		request->shards[0] =
-			request->command->route == ROUTE_ANY ? any_shard(engine, self) : 0;
-		request->shard_count = 1;
+		request->journey.shards = arena_alloc(&request->arena, sizeof(uint16_t));
+		request->journey.shards[0] =
+			request->asked.command->route == ROUTE_ANY ? any_shard(engine, self) : 0;
+		request->journey.shard_count = 1;
 		return;
 	case ROUTE_ALL:
-		request->shards =
+		request->journey.shards =
 			arena_alloc(&request->arena, engine->shard_count * sizeof(uint16_t));
 		for (uint16_t i = 0; i < engine->shard_count; i++)
-			request->shards[i] = i;
-		request->shard_count = engine->shard_count;
+			request->journey.shards[i] = i;
+		request->journey.shard_count = engine->shard_count;
 		return;
 	case ROUTE_LOCAL:
 	case ROUTE_GROUP:
@@ -115,10 +116,10 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 	struct request *request = *taken;
 	*taken = NULL;
 	assert(request->stage == REQUEST_NET);
-	if (request->shards == NULL)
+	if (request->journey.shards == NULL)
 		route(engine, self, request);
-	request->shards_held = 0;
-	request->releasing = false;
+	request->journey.shards_held = 0;
+	request->journey.releasing = false;
 	changes_init(&request->changes, &request->arena);
 	shard_enter(engine, self, request);
 	shard_run(engine, self);
@@ -131,22 +132,22 @@ struct request *engine_question(
 	struct arena *arena = &request->arena;
 	assert(question->command->run);
 	assert(question->routed || question->shard < engine->shard_count);
-	request->command = question->command;
+	request->asked.command = question->command;
 	request->home = self;
-	request->protocol = 2;
+	request->asked.protocol = 2;
 	request->state = question->state;
 	request->environment = question->environment;
 	request->own = true;
 	request->told = question->told;
 	request->told_context = question->context;
-	request->argument_count = question->word_count;
-	request->arguments = arena_alloc(arena, question->word_count * sizeof(struct slice));
+	request->asked.argument_count = question->word_count;
+	request->asked.arguments = arena_alloc(arena, question->word_count * sizeof(struct slice));
 	for (uint32_t i = 0; i < question->word_count; i++)
-		request->arguments[i] = arena_copy(arena, question->words[i]);
+		request->asked.arguments[i] = arena_copy(arena, question->words[i]);
 	if (!question->routed) {
-		request->shards = arena_alloc(arena, sizeof(uint16_t));
-		request->shards[0] = question->shard;
-		request->shard_count = 1;
+		request->journey.shards = arena_alloc(arena, sizeof(uint16_t));
+		request->journey.shards[0] = question->shard;
+		request->journey.shard_count = 1;
 	}
 	return request;
 }
@@ -162,7 +163,7 @@ void engine_resume(struct engine *engine, uint16_t self, struct request **taken)
 	struct request *request = *taken;
 	*taken = NULL;
 	assert(request->stage == REQUEST_PARKED);
-	request->releasing = false;
+	request->journey.releasing = false;
 	shard_enter(engine, self, request);
 	shard_run(engine, self);
 }

@@ -271,12 +271,12 @@ static void empty(struct port *port)
 	struct request *request = mailbox_take_all(&port->mailbox);
 	while (request) {
 		struct request *next = request->next;
-		request->stage = REQUEST_DONE;
+		request_move(request, REQUEST_DONE);
 		request_put(&port->pool, &request);
 		request = next;
 	}
 	while ((request = request_list_take(&port->held_back)) != NULL) {
-		request->stage = REQUEST_DONE;
+		request_move(request, REQUEST_DONE);
 		request_put(&port->pool, &request);
 	}
 }

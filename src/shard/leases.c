@@ -56,7 +56,7 @@ static void on_parked(struct request *request)
 
 struct lease_terms leases_terms(const struct turn *turn, int64_t duration_ms, int64_t wait_ms)
 {
-	const struct asker *asker = turn->request->asker;
+	const struct asker *asker = turn->asked->asker;
 	return (struct lease_terms){
 		.duration_ms = duration_ms,
 		.wait_ms = asker && asker->gone ? 0 : wait_ms,
@@ -112,7 +112,7 @@ struct lease_table *leases_of(const struct turn *turn, uint16_t shard)
 
 bool leases_are_near(const struct turn *turn)
 {
-	return turn->request->shard_count == 1;
+	return turn->request->journey.shard_count == 1;
 }
 
 static int64_t now_of(const struct engine *engine)
@@ -262,7 +262,7 @@ static void abandon_waits(struct leases *leases, struct shard_leases *shard)
 		uint16_t port = wait->port;
 		shard->waits = wait->next;
 		lease_cancel(shard->table, &wait->waiter);
-		request->stage = REQUEST_DONE;
+		request_move(request, REQUEST_DONE);
 		request_put(&leases->engine->ports[port].pool, &request);
 	}
 }

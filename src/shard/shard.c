@@ -59,8 +59,8 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 		return;
 	}
 	uint64_t lsn = gate_append(engine->gate, changes->effects, changes->count);
-	turn->request->record_lsn = lsn;
-	turn->request->wrote = true;
+	turn->request->journey.record_lsn = lsn;
+	turn->request->journey.wrote = true;
 	engine->ports[self].appended = true;
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
@@ -70,16 +70,17 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 static void apply(struct engine *engine, struct request *request)
 {
 	const struct changes *changes = &request->changes;
-	uint32_t left = changes->count - request->applied;
-	uint32_t end = request->applied + (left < LIMIT_TURN_STEPS ? left : LIMIT_TURN_STEPS);
-	for (; request->applied < end; request->applied++) {
-		const struct effect *effect = &changes->effects[request->applied];
-		store_apply(engine->stores[effect->shard], effect, request->record_lsn);
+	uint32_t left = changes->count - request->journey.applied;
+	uint32_t end =
+		request->journey.applied + (left < LIMIT_TURN_STEPS ? left : LIMIT_TURN_STEPS);
+	for (; request->journey.applied < end; request->journey.applied++) {
+		const struct effect *effect = &changes->effects[request->journey.applied];
+		store_apply(engine->stores[effect->shard], effect, request->journey.record_lsn);
 	}
-	if (request->applied < changes->count)
+	if (request->journey.applied < changes->count)
 		return;
-	request->record_lsn = 0;
-	request->applied = 0;
+	request->journey.record_lsn = 0;
+	request->journey.applied = 0;
 }
 
 /* Some of its events. They are held back like a reply: what a message tells of may have been read,
@@ -104,7 +105,7 @@ static bool publish(struct engine *engine, uint16_t self, struct request *reques
 static void count_turn(struct shard *shard, const struct turn *turn)
 {
 	atomic_store_explicit(&shard->turns, shard->turns + 1, memory_order_relaxed);
-	if (turn->request->command->flags & COMMAND_READONLY) {
+	if (turn->asked->command->flags & COMMAND_READONLY) {
 		atomic_store_explicit(&shard->hits, shard->hits + turn->hits, memory_order_relaxed);
 		atomic_store_explicit(
 			&shard->misses, shard->misses + turn->misses, memory_order_relaxed);
@@ -115,7 +116,7 @@ static void count_turn(struct shard *shard, const struct turn *turn)
 static void count_reply(struct engine *engine, struct request *request)
 {
 	size_t bytes = request->reply.size;
-	if (request->asker == NULL || bytes < ENGINE_REPLY_COUNTED_BYTES)
+	if (request->asked.asker == NULL || bytes < ENGINE_REPLY_COUNTED_BYTES)
 		return;
 	atomic_fetch_add_explicit(
 		&engine->output_bytes, bytes - request->reply_counted, memory_order_relaxed);
@@ -129,7 +130,7 @@ static size_t reply_room(const struct turn *turn)
 {
 	const struct engine *engine = turn->engine;
 	const struct request *request = turn->request;
-	if (request->asker == NULL)
+	if (request->asked.asker == NULL)
 		return 0;
 	size_t most = turn_reply_bytes_max(turn);
 	uint64_t of_all = (uint64_t)engine->config->output_bytes_max;
@@ -187,8 +188,8 @@ static void count_time(struct engine *engine, struct port *port, struct request 
  * again is left to its handler, which has something to put away. */
 static bool is_in_vain(const struct request *request)
 {
-	return (request->command->flags & COMMAND_READONLY) && !request->resumed &&
-		request->asker && request->asker->closed;
+	return (request->asked.command->flags & COMMAND_READONLY) && !request->journey.resumed &&
+		request->asked.asker && request->asked.asker->closed;
 }
 
 static void run_handler(struct engine *engine, uint16_t self, struct request *request)
@@ -196,12 +197,13 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 	struct port *port = &engine->ports[self];
 	struct turn turn = {
 		.request = request,
+		.asked = &request->asked,
 		.writer = request_writer(request),
 		.reply_before = request->reply.size,
-		.now_ms = request->paused_ms ? request->paused_ms : port->now_ms,
+		.now_ms = request->journey.paused_ms ? request->journey.paused_ms : port->now_ms,
 		.stores = engine->stores,
 		.shard_total = engine->shard_count,
-		.shard = request->shards[0],
+		.shard = request->journey.shards[0],
 		.continue_at = TURN_NOWHERE,
 		.port = self,
 		.config = engine->config,
@@ -214,46 +216,46 @@ static void run_handler(struct engine *engine, uint16_t self, struct request *re
 	turn.writer.limit = reply_room(&turn);
 	port->in_turn = true;
 	if (!is_in_vain(request))
-		request->command->run(&turn);
+		request->asked.command->run(&turn);
 	if (turn.writer.full)
 		refuse_reply(&turn);
-	if (turn.continue_at != TURN_NOWHERE && request->asker)
+	if (turn.continue_at != TURN_NOWHERE && request->asked.asker)
 		count_gathered(&turn);
-	if (request->turned) {
-		void (*turned)(struct turn *) = request->turned;
-		request->turned = NULL;
+	if (request->journey.turned) {
+		void (*turned)(struct turn *) = request->journey.turned;
+		request->journey.turned = NULL;
 		turned(&turn);
 	}
 	port->in_turn = false;
 	bool pauses = turn.continue_at == TURN_HERE;
-	request->wrote = false;
-	request->paused_ms = pauses ? turn.now_ms : 0;
+	request->journey.wrote = false;
+	request->journey.paused_ms = pauses ? turn.now_ms : 0;
 	if (!pauses)
 		commit(engine, self, &turn);
-	bool relaxed = request->command->flags & COMMAND_RELAXED;
+	bool relaxed = request->asked.command->flags & COMMAND_RELAXED;
 	if (!relaxed && turn.gate_lsn > request->gate_lsn)
 		request->gate_lsn = turn.gate_lsn;
 	count_reply(engine, request);
 	count_turn(&engine->shards[turn.shard], &turn);
-	assert(turn.continue_at < 0 || request->shard_count == 1);
-	request->walk_next = turn.continue_at;
+	assert(turn.continue_at < 0 || request->journey.shard_count == 1);
+	request->journey.walk_next = turn.continue_at;
 }
 
 /* False: it pauses. */
 static bool run_turn(struct engine *engine, uint16_t self, struct request *request)
 {
-	if (request->record_lsn == 0 && !request->publishes)
+	if (request->journey.record_lsn == 0 && !request->journey.publishes)
 		run_handler(engine, self, request);
-	if (request->record_lsn != 0)
+	if (request->journey.record_lsn != 0)
 		apply(engine, request);
-	bool over = request->walk_next != TURN_HERE && request->record_lsn == 0;
-	request->publishes = over && !publish(engine, self, request);
+	bool over = request->journey.walk_next != TURN_HERE && request->journey.record_lsn == 0;
+	request->journey.publishes = over && !publish(engine, self, request);
 	count_time(engine, &engine->ports[self], request);
-	if (!over || request->publishes)
+	if (!over || request->journey.publishes)
 		return false;
 	changes_init(&request->changes, request->changes.arena);
-	for (uint16_t i = 0; i < request->shard_count; i++)
-		count_overlay(engine, &engine->shards[request->shards[i]]);
+	for (uint16_t i = 0; i < request->journey.shard_count; i++)
+		count_overlay(engine, &engine->shards[request->journey.shards[i]]);
 	return true;
 }
 
@@ -275,7 +277,7 @@ static void make_ready(struct engine *engine, struct shard *shard)
 
 static void enqueue(struct shard *shard, struct request *request)
 {
-	request->stage = REQUEST_SHARD;
+	request_move(request, REQUEST_SHARD);
 	request_list_put(&shard->waiting, request);
 	atomic_fetch_add_explicit(&shard->queue, 1, memory_order_relaxed);
 }
@@ -290,7 +292,7 @@ static struct request *dequeue(struct shard *shard)
 static void travel(
 	struct engine *engine, uint16_t port, struct request *request, enum request_stage stage)
 {
-	request->stage = stage;
+	request_move(request, stage);
 	mailbox_put(&engine->ports[port].mailbox, &request);
 }
 
@@ -298,7 +300,8 @@ static void travel(
 static bool is_overloaded(
 	const struct engine *engine, const struct shard *shard, const struct request *request)
 {
-	return request->asker && !request->resumed && request->shards_held == 0 &&
+	return request->asked.asker && !request->journey.resumed &&
+		request->journey.shards_held == 0 &&
 		shard->queue >= (uint64_t)engine->config->queue_requests_max;
 }
 
@@ -308,16 +311,17 @@ static void refuse(struct request *request)
 	struct writer writer = request_writer(request);
 	request->reply.size = 0;
 	request->failed = true;
-	request->releasing = true;
-	request->walk_next = TURN_NOWHERE;
+	request->journey.releasing = true;
+	request->journey.walk_next = TURN_NOWHERE;
 	writer_error(&writer, ERROR_OVERLOADED);
 }
 
 /* False when the request has left this thread or waits. */
 static bool take_shards(struct engine *engine, uint16_t self, struct request *request)
 {
-	while (request->shards_held < request->shard_count) {
-		struct shard *shard = &engine->shards[request->shards[request->shards_held]];
+	while (request->journey.shards_held < request->journey.shard_count) {
+		struct shard *shard =
+			&engine->shards[request->journey.shards[request->journey.shards_held]];
 		if (shard->worker != self) {
 			travel(engine, shard->worker, request, REQUEST_TRAVEL);
 			return false;
@@ -333,22 +337,23 @@ static bool take_shards(struct engine *engine, uint16_t self, struct request *re
 			return false;
 		}
 		shard->held_by = request;
-		request->shards_held++;
+		request->journey.shards_held++;
 	}
 	return true;
 }
 
 static bool give_back_shards(struct engine *engine, uint16_t self, struct request *request)
 {
-	while (request->shards_held > 0) {
-		struct shard *shard = &engine->shards[request->shards[request->shards_held - 1]];
+	while (request->journey.shards_held > 0) {
+		struct shard *shard =
+			&engine->shards[request->journey.shards[request->journey.shards_held - 1]];
 		if (shard->worker != self) {
 			travel(engine, shard->worker, request, REQUEST_TRAVEL);
 			return false;
 		}
 		assert(shard->held_by == request);
 		shard->held_by = NULL;
-		request->shards_held--;
+		request->journey.shards_held--;
 		make_ready(engine, shard);
 	}
 	return true;
@@ -368,66 +373,67 @@ static void go_home(struct engine *engine, uint16_t self, struct request *reques
 /* It belongs to whoever parked it from here on. */
 static void park(struct request *request)
 {
-	void (*parked)(struct request *) = request->parked;
-	request->parked = NULL;
-	request->resumed = true;
-	request->stage = REQUEST_PARKED;
+	void (*parked)(struct request *) = request->journey.parked;
+	request->journey.parked = NULL;
+	request->journey.resumed = true;
+	request_move(request, REQUEST_PARKED);
 	parked(request);
 }
 
 /* The shards of the next turn. */
 static void go_on_at(const struct engine *engine, struct request *request)
 {
-	request->releasing = false;
-	if (request->walk_next != TURN_EVERYWHERE) {
-		request->shards[0] = (uint16_t)request->walk_next;
+	request->journey.releasing = false;
+	if (request->journey.walk_next != TURN_EVERYWHERE) {
+		request->journey.shards[0] = (uint16_t)request->journey.walk_next;
 		return;
 	}
-	if (request->shard_count == engine->shard_count)
+	if (request->journey.shard_count == engine->shard_count)
 		return;
-	request->shards = arena_alloc(&request->arena, engine->shard_count * sizeof(uint16_t));
+	request->journey.shards =
+		arena_alloc(&request->arena, engine->shard_count * sizeof(uint16_t));
 	for (uint16_t i = 0; i < engine->shard_count; i++)
-		request->shards[i] = i;
-	request->shard_count = engine->shard_count;
+		request->journey.shards[i] = i;
+	request->journey.shard_count = engine->shard_count;
 }
 
 /* A walk that has written asks for admission before its next turn, as a client's next command does.
  */
 static bool is_held_back(const struct engine *engine, const struct request *request)
 {
-	return request->wrote && engine_admission(engine) == GATE_BUSY;
+	return request->journey.wrote && engine_admission(engine) == GATE_BUSY;
 }
 
 /* As far as it goes on this thread. */
 static void advance(struct engine *engine, uint16_t self, struct request *request)
 {
 	for (;;) {
-		request->stage = REQUEST_SHARD;
-		if (!request->releasing) {
+		request_move(request, REQUEST_SHARD);
+		if (!request->journey.releasing) {
 			if (!take_shards(engine, self, request))
 				return;
-			if (!request->releasing && !run_turn(engine, self, request)) {
+			if (!request->journey.releasing && !run_turn(engine, self, request)) {
 				travel(engine, self, request, REQUEST_TRAVEL);
 				return;
 			}
-			request->releasing = true;
+			request->journey.releasing = true;
 		}
 		if (!give_back_shards(engine, self, request))
 			return;
-		if (request->parked) {
+		if (request->journey.parked) {
 			park(request);
 			return;
 		}
-		if (request->walk_next == TURN_NOWHERE)
+		if (request->journey.walk_next == TURN_NOWHERE)
 			break;
 		go_on_at(engine, request);
 		if (is_held_back(engine, request)) {
 			request_list_put(&engine->ports[self].held_back, request);
 			return;
 		}
-		if (request->elapsed_ns - request->walk_ns > WALK_NS_MAX) {
-			request->walk_ns = request->elapsed_ns;
-			travel(engine, engine->shards[request->shards[0]].worker, request,
+		if (request->elapsed_ns - request->journey.walk_ns > WALK_NS_MAX) {
+			request->journey.walk_ns = request->elapsed_ns;
+			travel(engine, engine->shards[request->journey.shards[0]].worker, request,
 				REQUEST_TRAVEL);
 			return;
 		}
@@ -454,7 +460,7 @@ static void let_next_in(struct engine *engine, uint16_t self, struct shard *shar
 		return;
 	struct request *request = dequeue(shard);
 	shard->held_by = request;
-	request->shards_held++;
+	request->journey.shards_held++;
 	advance(engine, self, request);
 }
 
@@ -504,12 +510,12 @@ void shard_let_on(struct engine *engine, uint16_t self)
 
 void shard_enter(struct engine *engine, uint16_t self, struct request *request)
 {
-	request->stage = REQUEST_SHARD;
+	request_move(request, REQUEST_SHARD);
 	request_list_put(&engine->ports[self].moving, request);
 }
 
 void shard_arrive(struct engine *engine, uint16_t self, struct request *request)
 {
-	request->stage = REQUEST_DONE;
+	request_move(request, REQUEST_DONE);
 	request_list_put(&engine->ports[self].home, request);
 }

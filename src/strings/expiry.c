@@ -105,7 +105,7 @@ static void expire(struct turn *turn, enum option_time time, const char *command
 static bool conditions_parse(struct turn *turn, uint32_t first, struct conditions *out)
 {
 	*out = (struct conditions){ 0 };
-	for (uint32_t i = first; i < turn->request->argument_count; i++) {
+	for (uint32_t i = first; i < turn->asked->argument_count; i++) {
 		struct slice word = turn_argument(turn, i);
 		if (slice_is(word, "nx"))
 			out->nx = true;

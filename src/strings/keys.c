@@ -26,7 +26,7 @@ static bool find_object(struct turn *turn, struct value *out);
 void keys_del(struct turn *turn)
 {
 	struct progress *deleted = turn_progress(turn, 1);
-	for (; deleted->next < turn->request->argument_count; deleted->next++) {
+	for (; deleted->next < turn->asked->argument_count; deleted->next++) {
 		struct place place;
 		struct value value;
 		if (turn_pauses(turn) || !place_of_argument(turn, deleted->next, &place))
@@ -42,7 +42,7 @@ void keys_del(struct turn *turn)
 void keys_exists(struct turn *turn)
 {
 	struct progress *found = turn_progress(turn, 1);
-	for (; found->next < turn->request->argument_count; found->next++) {
+	for (; found->next < turn->asked->argument_count; found->next++) {
 		struct place place;
 		struct value value;
 		if (turn_pauses(turn) || !place_of_argument(turn, found->next, &place))
@@ -74,9 +74,9 @@ void keys_copy(struct turn *turn)
 {
 	struct place from, to;
 	struct value value, old;
-	uint8_t db = turn->request->db;
+	uint8_t db = turn->asked->db;
 	bool replace = false;
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	for (uint32_t i = 3; i < count; i++) {
 		struct slice word = turn_argument(turn, i);
 		if (slice_is(word, "replace"))
@@ -89,8 +89,7 @@ void keys_copy(struct turn *turn)
 			return;
 		}
 	}
-	if (db == turn->request->db &&
-		slice_equal(turn_argument(turn, 1), turn_argument(turn, 2))) {
+	if (db == turn->asked->db && slice_equal(turn_argument(turn, 1), turn_argument(turn, 2))) {
 		turn_error(turn, ERROR_SAME_OBJECT);
 		return;
 	}
@@ -109,7 +108,7 @@ void keys_move(struct turn *turn)
 	uint8_t db;
 	if (!options_database(turn, 2, &db))
 		return;
-	if (db == turn->request->db) {
+	if (db == turn->asked->db) {
 		turn_error(turn, ERROR_SAME_OBJECT);
 		return;
 	}
@@ -168,7 +167,7 @@ void keys_object_refcount(struct turn *turn)
 void keys_memory_usage(struct turn *turn)
 {
 	struct value value;
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	for (uint32_t i = 3; i < count; i += 2) {
 		int64_t samples;
 		if (!slice_is(turn_argument(turn, i), "samples") || i + 1 == count) {

@@ -21,7 +21,7 @@ bool options_parse(
 	struct turn *turn, uint32_t first, enum option_family family, struct options *out)
 {
 	*out = (struct options){ .time = TIME_NONE };
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	for (uint32_t i = first; i < count; i++) {
 		struct slice word = turn_argument(turn, i);
 		if (option_flag(out, family, word))

@@ -30,7 +30,7 @@ bool place_of(struct turn *turn, uint8_t db, struct slice name, struct place *ou
 
 bool place_of_argument(struct turn *turn, uint32_t index, struct place *out)
 {
-	return place_of(turn, turn->request->db, turn_argument(turn, index), out);
+	return place_of(turn, turn->asked->db, turn_argument(turn, index), out);
 }
 
 uint32_t place_generation(struct turn *turn, uint16_t shard, uint8_t db)

@@ -50,7 +50,7 @@ void strings_set(struct turn *turn)
 	int64_t expire_ms;
 	if (!place_of_argument(turn, 1, &place))
 		return;
-	if (turn->request->argument_count == 3) {
+	if (turn->asked->argument_count == 3) {
 		place_put(turn, &place, turn_argument(turn, 2), 0);
 		writer_ok(&turn->writer);
 		return;
@@ -129,7 +129,7 @@ void strings_getex(struct turn *turn)
 void strings_mget(struct turn *turn)
 {
 	struct mget *mget = turn_state(turn, sizeof(*mget));
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	struct turn_mark mark = turn_mark(turn);
 	if (mget->next == 0) {
 		writer_array(&turn->writer, count - 1);
@@ -149,7 +149,7 @@ void strings_mget(struct turn *turn)
 
 void strings_mset(struct turn *turn)
 {
-	if (turn->request->argument_count % 2 == 0)
+	if (turn->asked->argument_count % 2 == 0)
 		turn_error(turn, ERROR_ARITY, "mset");
 	else if (put_pairs(turn, turn_progress(turn, 1)))
 		writer_ok(&turn->writer);
@@ -157,7 +157,7 @@ void strings_mset(struct turn *turn)
 
 void strings_msetnx(struct turn *turn)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	if (count % 2 == 0) {
 		turn_error(turn, ERROR_ARITY, "msetnx");
 		return;
@@ -218,7 +218,7 @@ static void set_with_options(
 static bool weigh_rest(struct turn *turn, struct mget *mget)
 {
 	uint32_t hits = turn->hits, misses = turn->misses;
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	if (mget->weighed == 0)
 		mget->weighed = mget->next;
 	for (; mget->weighed < count && !turn_pauses(turn); mget->weighed++) {
@@ -245,7 +245,7 @@ static void write_value_or_null(struct turn *turn, bool found, const struct valu
 /* True when all have been put. */
 static bool put_pairs(struct turn *turn, struct progress *put)
 {
-	for (; put->next < turn->request->argument_count; put->next += 2) {
+	for (; put->next < turn->asked->argument_count; put->next += 2) {
 		struct place place;
 		if (turn_pauses(turn) || !place_of_argument(turn, put->next, &place))
 			return false;

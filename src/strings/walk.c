@@ -168,7 +168,7 @@ void keys_dbsize(struct turn *turn)
 		turn_continue(turn, turn->shard);
 		return;
 	}
-	store_count(store, turn->request->db, &keys, &expiring);
+	store_count(store, turn->asked->db, &keys, &expiring);
 	turn_wait_for_shard(turn, turn->shard);
 	*total += keys;
 	if (turn->shard + 1 < turn->shard_total)
@@ -181,7 +181,7 @@ void keys_flushdb(struct turn *turn)
 {
 	if (!flush_options_valid(turn))
 		return;
-	empty_database(turn, turn->request->db);
+	empty_database(turn, turn->asked->db);
 	writer_ok(&turn->writer);
 }
 
@@ -198,7 +198,7 @@ void keys_flushall(struct turn *turn)
 static void stretch_open(
 	struct stretch *stretch, struct turn *turn, uint64_t hash_from, uint64_t hash_to)
 {
-	uint8_t db = turn->request->db;
+	uint8_t db = turn->asked->db;
 	uint32_t generation = place_generation(turn, turn->shard, db);
 	turn_wait_for_shard(turn, turn->shard);
 	key_of_string_hash(&stretch->start, db, generation, hash_from);
@@ -299,7 +299,7 @@ static void scan_begin(struct turn *turn, struct key_scan *scan, uint64_t cursor
 static bool scan_on(struct turn *turn, struct key_scan *scan)
 {
 	struct key prefix;
-	uint8_t db = turn->request->db;
+	uint8_t db = turn->asked->db;
 	key_of_string_hash(&prefix, db, place_generation(turn, turn->shard, db), 0);
 	turn_wait_for_shard(turn, turn->shard);
 	glob_init(&scan->glob, scan->pattern, false);
@@ -321,7 +321,7 @@ static bool scan_set_pattern(struct turn *turn, struct key_scan *scan, struct sl
 
 static bool scan_parse_options(struct turn *turn, struct key_scan *scan)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	for (uint32_t i = 2; i < count; i += 2) {
 		struct slice word = turn_argument(turn, i);
 		int64_t keys;
@@ -387,7 +387,7 @@ static bool random_in(struct turn *turn, uint64_t hash_from, uint64_t hash_to)
 
 static bool flush_options_valid(struct turn *turn)
 {
-	uint32_t count = turn->request->argument_count;
+	uint32_t count = turn->asked->argument_count;
 	if (count == 1 ||
 		(count == 2 &&
 			(slice_is(turn_argument(turn, 1), "sync") ||

@@ -52,13 +52,13 @@ static bool chance(struct client_host *host, uint64_t one_in)
 
 static void add(struct request *request, const char *text)
 {
-	request->arguments[request->argument_count++] =
+	request->asked.arguments[request->asked.argument_count++] =
 		arena_copy(&request->arena, slice_text(text));
 }
 
 static void add_number(struct request *request, int64_t number)
 {
-	request->arguments[request->argument_count++] =
+	request->asked.arguments[request->asked.argument_count++] =
 		arena_format(&request->arena, "%lld", (long long)number);
 }
 
@@ -80,19 +80,20 @@ static struct client_state *start(
 	request->environment = state;
 	/* The engine only asks whether there is one. */
 	request->connection = (struct connection *)state;
-	request->protocol = 2;
-	request->arguments = arena_alloc(&request->arena, ARGUMENTS_MAX * sizeof(struct slice));
+	request->asked.protocol = 2;
+	request->asked.arguments =
+		arena_alloc(&request->arena, ARGUMENTS_MAX * sizeof(struct slice));
 	va_list list;
 	va_start(list, apply);
 	for (const char *word; (word = va_arg(list, const char *)) != NULL;)
 		add(request, word);
 	va_end(list);
-	state->real = command_find(request->arguments, request->argument_count);
+	state->real = command_find(request->asked.arguments, request->asked.argument_count);
 	struct command *command = arena_alloc(&request->arena, sizeof(*command));
 	*command = *state->real;
 	if (run)
 		command->run = run;
-	request->command = command;
+	request->asked.command = command;
 	return state;
 }
 
@@ -100,7 +101,7 @@ static void add_object(struct request *request)
 {
 	uint32_t object = state_of(request)->client.object;
 	add(request, script_classes[object % 2]);
-	request->arguments[request->argument_count++] =
+	request->asked.arguments[request->asked.argument_count++] =
 		arena_format(&request->arena, "o%u", object);
 }
 
@@ -224,7 +225,7 @@ void client_load_class(struct client_host *host, struct request *request, uint32
 	/* What it is to be is only known in its turn. */
 	script_class(&source, class, 0);
 	add(request, script_classes[class]);
-	request->arguments[request->argument_count++] =
+	request->asked.arguments[request->asked.argument_count++] =
 		arena_copy(&request->arena, buffer_slice(&source));
 	add(request, "REPLACE");
 	buffer_fini(&source);
@@ -306,7 +307,7 @@ static void run_wrapped(struct turn *turn)
 	struct client_state *state = state_of(turn->request);
 	struct client *client = &state->client;
 	state->real->run(turn);
-	if (turn->request->parked || turn->request->failed)
+	if (turn->request->journey.parked || turn->request->failed)
 		return;
 	if (state->touches) {
 		watch_open(state->host->watch, client->object);
@@ -354,7 +355,7 @@ static void apply_del(struct turn *turn, struct client_host *host, struct client
 static void apply_deleteall(struct turn *turn, struct client_host *host, struct client *client)
 {
 	struct model_state state = now_of(turn, host, client->object);
-	bool keep_alarm = turn->request->argument_count > 3;
+	bool keep_alarm = turn->asked->argument_count > 3;
 	expect(client, (int64_t)model_keys(&state));
 	if (model_clear(&state, keep_alarm))
 		model_clear(change(turn, host, client->object), keep_alarm);
@@ -402,7 +403,7 @@ static void apply_expire(struct turn *turn, struct client_host *host, struct cli
 		return;
 	struct model_state *changed = change(turn, host, client->object);
 	changed->expire_ms = turn->now_ms + life_ms;
-	changed->life_ms = turn->request->argument_count > 4 ? life_ms : 0;
+	changed->life_ms = turn->asked->argument_count > 4 ? life_ms : 0;
 }
 
 static void apply_persist(struct turn *turn, struct client_host *host, struct client *client)
@@ -447,11 +448,11 @@ static void run_load(struct turn *turn)
 		struct buffer source;
 		buffer_init(&source);
 		script_class(&source, state->class, version);
-		request->arguments[3] = arena_copy(&request->arena, buffer_slice(&source));
+		request->asked.arguments[3] = arena_copy(&request->arena, buffer_slice(&source));
 		buffer_fini(&source);
 	}
 	state->real->run(turn);
-	if (!first || request->parked == NULL)
+	if (!first || request->journey.parked == NULL)
 		return;
 	watch_class_loaded(watch, state->class, version, watch_lsn(watch));
 	state->client.depends = watch_lsn(watch);

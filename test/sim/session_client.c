@@ -25,7 +25,7 @@ static bool chance(struct client_host *host, uint64_t one_in)
 
 static void add(struct request *request, struct slice word)
 {
-	request->arguments[request->argument_count++] = word;
+	request->asked.arguments[request->asked.argument_count++] = word;
 }
 
 static void add_text(struct request *request, const char *word)
@@ -297,7 +297,7 @@ static void choose_lease(struct client *client, struct request *request)
 		add_number(request, "WAIT", (int64_t)below(host, chance(host, 3) ? 500 : 20000));
 	if (chance(host, 2))
 		choose_version(client, request, 1);
-	request->asker = &host->connections[below(host, CLIENT_CONNECTIONS)];
+	request->asked.asker = &host->connections[below(host, CLIENT_CONNECTIONS)];
 }
 
 /* With a token that was given for it once, if any. */
@@ -376,9 +376,9 @@ static void compare(struct client *client, struct turn *turn)
 	if (client->expected.size == got->size &&
 		memcmp(client->expected.data, got->data, got->size) == 0)
 		return;
-	wrong("%s %.*s: answered %.*s, the model %.*s", request->command->name,
-		request->argument_count > 1 ? (int)request->arguments[1].size : 0,
-		request->argument_count > 1 ? request->arguments[1].data : "",
+	wrong("%s %.*s: answered %.*s, the model %.*s", request->asked.command->name,
+		request->asked.argument_count > 1 ? (int)request->asked.arguments[1].size : 0,
+		request->asked.argument_count > 1 ? request->asked.arguments[1].data : "",
 		(int)(got->size > 400 ? 400 : got->size), got->data,
 		(int)(client->expected.size > 400 ? 400 : client->expected.size),
 		client->expected.data);
@@ -397,21 +397,21 @@ static void run_and_compare(struct turn *turn)
 	client->expected.size = 0;
 	if (turn->continue_at != TURN_NOWHERE) {
 		if (request->changes.count > 0)
-			wrong("%s goes on elsewhere and has written", request->command->name);
+			wrong("%s goes on elsewhere and has written", request->asked.command->name);
 		if (client->real->route != ROUTE_WALK)
 			return;
 	}
 	client->expect(client, turn);
-	if (turn->continue_at == TURN_NOWHERE && !request->parked &&
+	if (turn->continue_at == TURN_NOWHERE && !request->journey.parked &&
 		client->real->route != ROUTE_WALK)
 		compare(client, turn);
 	if (client->wrote != (request->changes.count > 0 && !request->failed))
-		wrong("%s wrote %u changes, the model says %s", request->command->name,
+		wrong("%s wrote %u changes, the model says %s", request->asked.command->name,
 			request->changes.count, client->wrote ? "some" : "none");
 	if (client->wrote && client->lsn > client->depends)
 		client->depends = client->lsn;
 	if (client->wrote && !turn->may_write && !(client->real->flags & COMMAND_WRITE))
-		wrong("%s writes though nothing may be written", request->command->name);
+		wrong("%s writes though nothing may be written", request->asked.command->name);
 }
 
 /* Whether the token that is about to be used is the holder's, before it is. */
@@ -443,14 +443,14 @@ void client_choose(struct client_host *host, struct request *request)
 	memset(client, 0, sizeof(*client));
 	client->host = host;
 	buffer_init(&client->expected);
-	request->arguments = arena_alloc(&request->arena, 24 * sizeof(struct slice));
+	request->asked.arguments = arena_alloc(&request->arena, 24 * sizeof(struct slice));
 	choose(client, request);
-	client->real = command_find(request->arguments, request->argument_count);
+	client->real = command_find(request->asked.arguments, request->asked.argument_count);
 	*wrapped = *client->real;
 	wrapped->run = run_and_compare;
-	request->command = wrapped;
+	request->asked.command = wrapped;
 	request->environment = client;
-	request->protocol = 2;
+	request->asked.protocol = 2;
 }
 
 void client_end(struct request *request)

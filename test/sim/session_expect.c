@@ -248,7 +248,7 @@ static void make(struct client *client, struct turn *turn, uint32_t id)
 	if (effect == NULL || effect->kind != EFFECT_PUT ||
 		!session_record_decode(effect->value, &record) ||
 		record.kind != SESSION_FORMAT_KIND_SESSION)
-		wrong("%s: no new record of %.*s is written", turn->request->command->name,
+		wrong("%s: no new record of %.*s is written", turn->asked->command->name,
 			(int)model->ids[id].text.size, model->ids[id].text.data);
 	for (uint32_t purpose = 0; purpose < MODEL_PURPOSES; purpose++)
 		*client_lease_of(client->host, next.number, purpose) =
@@ -274,7 +274,7 @@ static uint32_t adopt(struct client *client, struct turn *turn)
 	struct slice reply = buffer_slice(&turn->request->reply);
 	struct model *model = client->host->model;
 	if (reply.size != 5 + SESSION_ID_BYTES + 2 || memcmp(reply.data, "$32\r\n", 5) != 0)
-		wrong("%s: %.*s is no new id", turn->request->command->name, (int)reply.size,
+		wrong("%s: %.*s is no new id", turn->asked->command->name, (int)reply.size,
 			reply.data);
 	struct slice text = slice_of(reply.data + 5, SESSION_ID_BYTES);
 	uint32_t before = model->count, id = model_id(model, text);
@@ -622,7 +622,7 @@ static bool holds(const struct client *client, const struct turn *turn,
 	const struct client_lease *lease, const char *token)
 {
 	return lease_holds(leases_table(client->host->engine->leases, turn->shard),
-		slice_of(&lease->serial, sizeof(lease->serial)), turn->request->arguments[2],
+		slice_of(&lease->serial, sizeof(lease->serial)), turn->asked->arguments[2],
 		slice_text(token), leases_clock_ms(client->host->engine->leases));
 }
 
@@ -654,7 +654,7 @@ static void grant(struct client *client, struct turn *turn, uint32_t number, con
 	lease->until_ms = turn->now_ms + ms;
 	lease->shard = turn->shard;
 	lease->ended = lease->forgotten = false;
-	lease->holder = turn->request->asker->id;
+	lease->holder = turn->asked->asker->id;
 	client->host->granted++;
 	client->host->promoted += client->waited;
 }
@@ -685,7 +685,7 @@ void expect_lease(struct client *client, struct turn *turn)
 		use(client, turn, found.id);
 	const struct model_cell *cell = model_now(client->host->model, found.id);
 	bool outdated = client->given_version && client->version != cell->version;
-	if (turn->request->parked) {
+	if (turn->request->journey.parked) {
 		if (!live || client->waited || !client->given_wait || outdated)
 			wrong("SESSION.LEASE waits for nothing");
 		client->waited = true;

@@ -176,14 +176,15 @@ static void wait_for_expiry(struct world *world)
 static struct request *ask(struct session_sim *sim, const char *first, const char *second)
 {
 	struct request *request = request_take(&sim->world.rig.engine->ports[0].pool);
-	request->arguments = arena_alloc(&request->arena, 4 * sizeof(struct slice));
-	request->arguments[0] = slice_text(first);
-	request->arguments[1] = arena_copy(&request->arena, slice_text(second));
-	request->arguments[2] = slice_text("COUNT");
-	request->arguments[3] = slice_text("3");
-	request->argument_count = 4;
-	request->command = command_find(request->arguments, request->argument_count);
-	request->protocol = 2;
+	request->asked.arguments = arena_alloc(&request->arena, 4 * sizeof(struct slice));
+	request->asked.arguments[0] = slice_text(first);
+	request->asked.arguments[1] = arena_copy(&request->arena, slice_text(second));
+	request->asked.arguments[2] = slice_text("COUNT");
+	request->asked.arguments[3] = slice_text("3");
+	request->asked.argument_count = 4;
+	request->asked.command =
+		command_find(request->asked.arguments, request->asked.argument_count);
+	request->asked.protocol = 2;
 	return request;
 }
 

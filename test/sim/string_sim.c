@@ -58,7 +58,7 @@ static void check_dbsize(struct string_sim *sim, struct turn *turn)
 	int64_t live, standing, got = 0;
 	if (turn->continue_at >= 0 || sim->world.workers > 1)
 		return;
-	model_count(sim->model, turn->request->db, turn->now_ms, &live, &standing);
+	model_count(sim->model, turn->asked->db, turn->now_ms, &live, &standing);
 	struct buffer *reply = &turn->request->reply;
 	if (!number_parse_i64(slice_of(reply->data + 1, reply->size - 3), &got) || got < live ||
 		got > standing)
@@ -73,25 +73,25 @@ static void run_and_compare(struct turn *turn)
 	struct client *client = request->environment;
 	struct string_sim *sim = client->sim;
 	client->real->run(turn);
-	if (slice_is(request->arguments[0], "DBSIZE")) {
+	if (slice_is(request->asked.arguments[0], "DBSIZE")) {
 		check_dbsize(sim, turn);
 		return;
 	}
 	struct buffer expected;
 	buffer_init(&expected);
 	uint64_t lsn = gate_appended(sim->world.rig.engine->gate) + 1;
-	model_run(sim->model, request->db, request->arguments, request->argument_count,
-		turn->now_ms, lsn, &expected, &client->depends);
+	model_run(sim->model, request->asked.db, request->asked.arguments,
+		request->asked.argument_count, turn->now_ms, lsn, &expected, &client->depends);
 	if (!slice_equal(buffer_slice(&expected), buffer_slice(&request->reply)))
-		wrong("%.*s %.40s: answered %.*s, the model %.*s", (int)request->arguments[0].size,
-			request->arguments[0].data,
-			request->argument_count > 1 ? request->arguments[1].data : "",
+		wrong("%.*s %.40s: answered %.*s, the model %.*s",
+			(int)request->asked.arguments[0].size, request->asked.arguments[0].data,
+			request->asked.argument_count > 1 ? request->asked.arguments[1].data : "",
 			(int)(request->reply.size > 80 ? 80 : request->reply.size),
 			request->reply.data, (int)(expected.size > 80 ? 80 : expected.size),
 			expected.data);
 	if ((client->depends == lsn) != (request->changes.count > 0))
 		wrong("%.*s wrote %u changes, the model says otherwise",
-			(int)request->arguments[0].size, request->arguments[0].data,
+			(int)request->asked.arguments[0].size, request->asked.arguments[0].data,
 			request->changes.count);
 	buffer_fini(&expected);
 }
@@ -114,7 +114,7 @@ static struct slice random_key(struct string_sim *sim)
 
 static void add(struct request *request, struct slice argument)
 {
-	request->arguments[request->argument_count++] = argument;
+	request->asked.arguments[request->asked.argument_count++] = argument;
 }
 
 static void add_ms(struct string_sim *sim, struct request *request)
@@ -159,7 +159,7 @@ static void choose_one(struct string_sim *sim, struct request *request, const ch
 
 static void choose_command(struct string_sim *sim, struct request *request)
 {
-	request->db = (uint8_t)below(sim, MODEL_DATABASES);
+	request->asked.db = (uint8_t)below(sim, MODEL_DATABASES);
 	uint64_t choice = below(sim, 100);
 	if (choice < 30) {
 		choose_set(sim, request);
@@ -197,8 +197,9 @@ static struct client *begin_request(struct string_sim *sim, struct request *requ
 	struct client *client = arena_alloc(&request->arena, sizeof(*client));
 	*client = (struct client){ .sim = sim };
 	request->environment = client;
-	request->arguments = arena_alloc(&request->arena, ARGUMENTS_MAX * sizeof(struct slice));
-	request->protocol = 2;
+	request->asked.arguments =
+		arena_alloc(&request->arena, ARGUMENTS_MAX * sizeof(struct slice));
+	request->asked.protocol = 2;
 	return client;
 }
 
@@ -206,10 +207,10 @@ static struct client *begin_request(struct string_sim *sim, struct request *requ
 static void wrap_command(struct client *client, struct request *request)
 {
 	struct command *wrapped = arena_alloc(&request->arena, sizeof(*wrapped));
-	client->real = command_find(request->arguments, request->argument_count);
+	client->real = command_find(request->asked.arguments, request->asked.argument_count);
 	*wrapped = *client->real;
 	wrapped->run = run_and_compare;
-	request->command = wrapped;
+	request->asked.command = wrapped;
 }
 
 static bool choose(struct world *world, struct request *request)
@@ -243,7 +244,7 @@ static void ask(struct string_sim *sim, const char *name, uint8_t db, uint32_t k
 {
 	struct request *request = request_take(&sim->world.rig.engine->ports[0].pool);
 	struct client *client = begin_request(sim, request);
-	request->db = db;
+	request->asked.db = db;
 	add(request, slice_text(name));
 	add(request, model_key(sim->model, key));
 	wrap_command(client, request);

@@ -138,7 +138,7 @@ void world_send(struct world *world)
 		request_put(&engine->ports[port].pool, &request);
 		return;
 	}
-	bool writes = request->command->flags & COMMAND_WRITE;
+	bool writes = request->asked.command->flags & COMMAND_WRITE;
 	if (!writes || engine_admission(engine) == GATE_OPEN) {
 		world_submit(world, &request, port);
 		return;
@@ -173,7 +173,7 @@ static void release(struct world *world)
 		uint64_t depends = simulator->depends(request);
 		if (depends > released)
 			wrong("%s: the reply leaves before record %llu is released",
-				request->command->name, (unsigned long long)depends);
+				request->asked.command->name, (unsigned long long)depends);
 		if (depends > world->acknowledged)
 			world->acknowledged = depends;
 		*place = request->order_next;

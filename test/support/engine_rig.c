@@ -316,7 +316,7 @@ static void abandon(struct engine_rig *rig, struct request *list)
 		list = request->next;
 		if (rig->on_abandon)
 			rig->on_abandon(rig, request);
-		request->stage = REQUEST_DONE;
+		request_move(request, REQUEST_DONE);
 		request_put(&rig->engine->ports[0].pool, &request);
 	}
 }
@@ -330,20 +330,22 @@ static struct engine_ticket *send_words(
 	ticket->next = rig->tickets[port];
 	rig->tickets[port] = ticket;
 	struct request *request = request_take(&rig->engine->ports[port].pool);
-	request->arguments = arena_alloc(&request->arena, WORDS_MAX * sizeof(struct slice));
+	request->asked.arguments = arena_alloc(&request->arena, WORDS_MAX * sizeof(struct slice));
 	const char *word;
 	while ((word = va_arg(list, const char *)) != NULL) {
-		assert(request->argument_count < WORDS_MAX);
-		request->arguments[request->argument_count++] =
+		assert(request->asked.argument_count < WORDS_MAX);
+		request->asked.arguments[request->asked.argument_count++] =
 			arena_copy(&request->arena, slice_text(word));
 	}
-	request->command =
-		command ? command : command_find(request->arguments, request->argument_count);
-	assert(request->command && command_arity_ok(request->command, request->argument_count));
-	request->protocol = 2;
+	request->asked.command = command
+		? command
+		: command_find(request->asked.arguments, request->asked.argument_count);
+	assert(request->asked.command &&
+		command_arity_ok(request->asked.command, request->asked.argument_count));
+	request->asked.protocol = 2;
 	request->home = port;
 	request->environment = ticket;
-	request->asker = &clients[rig->client];
+	request->asked.asker = &clients[rig->client];
 	rig->outstanding++;
 	engine_tick(rig->engine, port);
 	engine_submit(rig->engine, port, &request);

@@ -80,10 +80,11 @@ const char *turn_rig_run_slices(
 	struct turn_rig *rig, command_turn_fn run, const struct slice *arguments, uint32_t count)
 {
 	turn_rig_begin(rig);
-	rig->request->arguments = arena_alloc(&rig->request->arena, count * sizeof(*arguments));
+	rig->request->asked.arguments =
+		arena_alloc(&rig->request->arena, count * sizeof(*arguments));
 	for (uint32_t i = 0; i < count; i++)
-		rig->request->arguments[i] = arena_copy(&rig->request->arena, arguments[i]);
-	rig->request->argument_count = count;
+		rig->request->asked.arguments[i] = arena_copy(&rig->request->arena, arguments[i]);
+	rig->request->asked.argument_count = count;
 	run_turns(rig, run);
 	return turn_rig_commit(rig);
 }
@@ -92,9 +93,9 @@ void turn_rig_begin(struct turn_rig *rig)
 {
 	assert(rig->request == NULL);
 	rig->request = request_take(&rig->pool);
-	rig->request->command = &handler;
-	rig->request->db = rig->db;
-	rig->request->protocol = rig->protocol;
+	rig->request->asked.command = &handler;
+	rig->request->asked.db = rig->db;
+	rig->request->asked.protocol = rig->protocol;
 	changes_init(&rig->request->changes, &rig->request->arena);
 	rig->read_lsn = 0;
 	rig->turns = 0;
@@ -108,9 +109,9 @@ void turn_rig_step(struct turn_rig *rig, command_turn_fn run, ...)
 	uint32_t count = gather(arguments, list);
 	va_end(list);
 	struct request *request = rig->request;
-	request->arguments = arena_alloc(&request->arena, count * sizeof(*arguments));
-	memcpy(request->arguments, arguments, count * sizeof(*arguments));
-	request->argument_count = count;
+	request->asked.arguments = arena_alloc(&request->arena, count * sizeof(*arguments));
+	memcpy(request->asked.arguments, arguments, count * sizeof(*arguments));
+	request->asked.argument_count = count;
 	request->state = NULL;
 	run_turns(rig, run);
 }
@@ -180,7 +181,8 @@ static void one_turn(struct turn_rig *rig, command_turn_fn run, uint16_t shard, 
 	struct request *request = rig->request;
 	struct turn turn = {
 		.request = request,
-		.writer = { .out = &request->reply, .protocol = request->protocol },
+		.asked = &request->asked,
+		.writer = { .out = &request->reply, .protocol = request->asked.protocol },
 		.now_ms = rig->now_ms,
 		.stores = rig->stores,
 		.shard_total = rig->shards,

@@ -35,9 +35,9 @@ static int set_up(void **state)
 	strcpy(fixture->connection->address, "127.0.0.1:5");
 	strcpy(fixture->connection->name, "me");
 	fixture->command.name = "get";
-	fixture->request.command = &fixture->command;
+	fixture->request.asked.command = &fixture->command;
 	fixture->request.connection = fixture->connection;
-	fixture->request.arguments = fixture->arguments;
+	fixture->request.asked.arguments = fixture->arguments;
 	buffer_init(&fixture->out);
 	*state = fixture;
 	return 0;
@@ -61,7 +61,7 @@ static void ask(struct fixture *fixture, const char *name, uint32_t count, ...)
 		fixture->arguments[i] = slice_text(va_arg(list, const char *));
 	va_end(list);
 	fixture->command.name = name;
-	fixture->request.argument_count = count;
+	fixture->request.asked.argument_count = count;
 	slowlog_add(fixture->slowlog, &fixture->request, 7, 1000, 128);
 }
 
@@ -116,7 +116,7 @@ static void write_model(
 	const struct fixture *fixture, uint64_t id, uint64_t duration_us, struct buffer *out)
 {
 	struct writer writer = { .out = out, .protocol = 2 };
-	uint32_t count = fixture->request.argument_count;
+	uint32_t count = fixture->request.asked.argument_count;
 	uint32_t shown = count > 32 ? 32 : count;
 	writer_array(&writer, 6);
 	writer_integer(&writer, (int64_t)id);
@@ -147,8 +147,9 @@ static void agrees_with_a_model_under_random_operations(void **state)
 	random_seed(&random, 4);
 	memset(text, 'z', sizeof(text));
 	for (uint64_t id = 0; id < ENTRIES; id++) {
-		fixture->request.argument_count = 1 + (uint32_t)random_below(&random, ARGUMENTS);
-		for (uint32_t i = 0; i < fixture->request.argument_count; i++)
+		fixture->request.asked.argument_count =
+			1 + (uint32_t)random_below(&random, ARGUMENTS);
+		for (uint32_t i = 0; i < fixture->request.asked.argument_count; i++)
 			fixture->arguments[i] = slice_of(text, random_below(&random, sizeof(text)));
 		size_t most = random_below(&random, 12);
 		slowlog_add(fixture->slowlog, &fixture->request, id * 3, 1000, (int64_t)most);

@@ -54,7 +54,7 @@ static void count_slow(void *environment, const struct request *request)
 {
 	struct fixture *f =
 		(struct fixture *)((char *)environment - offsetof(struct fixture, environment));
-	assert_non_null(request->arguments);
+	assert_non_null(request->asked.arguments);
 	f->slow++;
 }
 

@@ -230,7 +230,7 @@ static inline void bench_close(struct bench *bench, bool crash)
 		struct bench_call *call = bench->parked;
 		struct port *port = &bench->rig.engine->ports[call->request->home];
 		bench->parked = call->next;
-		call->request->stage = REQUEST_DONE;
+		request_move(call->request, REQUEST_DONE);
 		request_put(&port->pool, &call->request);
 		memory_free(call);
 	}

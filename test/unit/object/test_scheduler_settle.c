@@ -162,6 +162,7 @@ static void an_alarm_that_runs_by_hand_is_settled_wherever_its_entry_stands(void
 	struct changes *changes = &request->changes;
 	struct turn turn = {
 		.request = request,
+		.asked = &request->asked,
 		.now_ms = bench->rig.now_ms,
 		.stores = bench->rig.engine->stores,
 		.shard_total = SHARDS,

@@ -36,12 +36,13 @@ static void run_wake(struct turn *turn)
 {
 	struct request *request = turn->request;
 	woken.shards++;
-	if (turn->shard == 0 && !request->resumed) {
+	if (turn->shard == 0 && !request->journey.resumed) {
 		woken.count++;
 		woken.at_ms = turn->now_ms;
-		woken.word_count = request->argument_count;
-		for (uint32_t i = 0; i < request->argument_count; i++)
-			bench_copy(woken.words[i], sizeof(woken.words[i]), request->arguments[i]);
+		woken.word_count = request->asked.argument_count;
+		for (uint32_t i = 0; i < request->asked.argument_count; i++)
+			bench_copy(woken.words[i], sizeof(woken.words[i]),
+				request->asked.arguments[i]);
 		if (woken.fails) {
 			turn_error(turn, "NOCLASS class 'Thing' is not loaded");
 			return;

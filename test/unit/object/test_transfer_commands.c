@@ -786,7 +786,7 @@ static void new_ids_are_32_hex_digits_and_differ(void **state)
 	char first[64] = "";
 	for (int i = 0; i < 2; i++) {
 		struct request *request = request_take(&rig->pool);
-		request->protocol = 2;
+		request->asked.protocol = 2;
 		do_newid(NULL, request);
 		assert_int_equal(request->reply.size, 5 + 32 + 2);
 		assert_memory_equal(request->reply.data, "$32\r\n", 5);

@@ -27,7 +27,8 @@ static void count_wake(void *context)
 static struct request *new_request(uint16_t home, uint64_t number)
 {
 	struct request *request = memory_zeroed(sizeof(*request));
-	request->stage = REQUEST_TRAVEL;
+	request_move(request, REQUEST_SHARD);
+	request_move(request, REQUEST_TRAVEL);
 	request->home = home;
 	request->started_ns = number;
 	return request;
@@ -104,7 +105,7 @@ static void takes_requests_on_their_way_home_too(void **state)
 	int wakes = 0;
 	mailbox_init(&mailbox, count_wake, &wakes);
 	struct request *request = new_request(0, 0);
-	request->stage = REQUEST_DONE;
+	request_move(request, REQUEST_DONE);
 	mailbox_put(&mailbox, &request);
 	assert_int_equal(mailbox.newest->stage, REQUEST_DONE);
 	assert_int_equal(take(&mailbox, 0), 1);
