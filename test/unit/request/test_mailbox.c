@@ -27,6 +27,7 @@ static void count_wake(void *context)
 static struct request *new_request(uint16_t home, uint64_t number)
 {
 	struct request *request = memory_zeroed(sizeof(*request));
+	request_move(request, REQUEST_NET);
 	request_move(request, REQUEST_SHARD);
 	request_move(request, REQUEST_TRAVEL);
 	request->home = home;
