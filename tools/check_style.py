@@ -104,8 +104,40 @@ def comments_end_at_column_100(sources):
     return "".join(said)
 
 
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+NAME = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
+NAMES_OF_OTHERS = {"serde_json"}
+
+
+def known_names(sources):
+    """Every word of the code, comments left out, and the files' own names."""
+    known = {pathlib.Path(name).stem for name in sources}
+    for name in sources:
+        known |= set(re.findall(r"\w+", COMMENT.sub(" ", (ROOT / name).read_text())))
+    return known | NAMES_OF_OTHERS
+
+
+def comments_name_what_there_is(sources):
+    known = known_names(sources)
+    return "".join(f"{name}: a comment speaks of {word}\n"
+                   for name in sources
+                   for comment in COMMENT.findall((ROOT / name).read_text())
+                   for word in sorted(set(NAME.findall(comment)) - known))
+
+
+def architecture_names_what_there_is(sources):
+    known, text = known_names(sources), (ROOT / "ARCHITECTURE.md").read_text()
+    offences = [word for word in re.findall(r"`(?:[a-z]+/)*([a-z_]+_[a-z_]+)`", text)
+                if word not in known]
+    for name in re.findall(r"`([a-z_/]+\.[chy]p?)`", text):
+        if not any(path.endswith("/" + name) for path in sources) and not (ROOT / name).exists():
+            offences.append(name)
+    return "".join(f"ARCHITECTURE.md: speaks of {word}\n" for word in offences)
+
+
 RULES = [each_header_compiles_alone, clang_format_changes_nothing, files_keep_their_size,
-         functions_keep_their_size, sources_begin_by_saying_what_they_are, comments_end_at_column_100]
+         functions_keep_their_size, sources_begin_by_saying_what_they_are, comments_end_at_column_100,
+         comments_name_what_there_is, architecture_names_what_there_is]
 
 
 def main():

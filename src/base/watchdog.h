@@ -34,7 +34,8 @@ enum watchdog_end { WATCHDOG_DONE, WATCHDOG_LEFT, WATCHDOG_CUT };
 
 struct watchdog {
 	sigjmp_buf out;
-	/* In a signal handler on the thread, or in watchdog_warn. Must be safe there. */
+	/* Called in a signal handler on the thread, where it must be safe, or by watchdog_expire.
+	 */
 	void (*warn)(void *context);
 	void *context;
 	uint64_t over_at_ns; /* monotonic: the time is over */

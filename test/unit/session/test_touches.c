@@ -95,7 +95,7 @@ static void one_step(struct world *world, uint64_t takes_in_8)
 	assert_true(world->touches.count <= world->touches.capacity / 4 * 3);
 }
 
-/* `low_bits`: of the hashes, so many values. */
+/* The hashes have `low_values` different low parts. */
 static void run(uint64_t seed, size_t keys, uint64_t low_values, uint64_t base)
 {
 	struct world *world = calloc(1, sizeof(*world));
