@@ -160,8 +160,11 @@
 #define ERROR_RESULT_SIZE                                                                          \
 	"CLASSERR %.*s.%.*s: the result is longer than %zu bytes (client-output-limit, "           \
 	"output-memory)"
-#define ERROR_CLASS_SOURCE  "BADCLASS %s"
-#define ERROR_CLASS_EXISTS  "CLASSEXISTS class '%.*s' is loaded; REPLACE replaces it"
+#define ERROR_CLASS_SOURCE "BADCLASS %s"
+#define ERROR_CLASS_EXISTS "CLASSEXISTS class '%.*s' is loaded; REPLACE replaces it"
+#define ERROR_CLASS_BUSY                                                                           \
+	"CLASSBUSY calls still wait in %u versions of class '%.*s'; take the new one when some "   \
+	"of them have ended"
 #define ERROR_CLASS_IN_USE  "CLASSINUSE class '%.*s' has objects; delete them first"
 #define ERROR_CLASS_OF_FILE "CLASSFILE class '%.*s' is from the file %s; remove that first"
 #define ERROR_CLASS_DIR                                                                            \

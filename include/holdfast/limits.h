@@ -89,6 +89,10 @@
 /* Bytes of a class's name and of a method's: they stand in keys and error messages. */
 #define LIMIT_CLASS_NAME_BYTES 64
 
+/* Versions of a class that are in memory beside one a worker: calls that wait end in the version in
+ * which they began, and each has a heap of its own on its worker. */
+#define LIMIT_CLASS_VERSIONS 4u
+
 /* Bytes of a class's source: compiling it is work that no budget bounds. */
 #define LIMIT_CLASS_SOURCE_BYTES ((size_t)1 << 20)
 

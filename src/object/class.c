@@ -81,8 +81,24 @@ void class_release(struct class **taken)
 {
 	struct class *class = *taken;
 	*taken = NULL;
-	if (class && atomic_fetch_sub_explicit(&class->references, 1, memory_order_acq_rel) == 1)
-		memory_free(class);
+	if (class == NULL ||
+		atomic_fetch_sub_explicit(&class->references, 1, memory_order_acq_rel) > 1)
+		return;
+	if (atomic_fetch_sub_explicit(class->versions, 1, memory_order_acq_rel) == 1)
+		memory_free(class->versions);
+	memory_free(class);
+}
+
+uint32_t class_versions(const struct class *class)
+{
+	return atomic_load_explicit(class->versions, memory_order_relaxed);
+}
+
+/* Counted in before that of `before` goes; NULL: it is the first of its name. */
+static void count_version(struct class *class, const struct class *before)
+{
+	class->versions = before ? before->versions : memory_zeroed(sizeof(*class->versions));
+	atomic_fetch_add_explicit(class->versions, 1, memory_order_relaxed);
 }
 
 void class_publish(struct class_registry *registry, const struct class_given *given)
@@ -104,6 +120,7 @@ void class_publish(struct class_registry *registry, const struct class_given *gi
 			(registry->count - at) * sizeof(*registry->classes));
 		registry->count++;
 	}
+	count_version(class, before);
 	registry->classes[at] = class;
 	atomic_fetch_add_explicit(&registry->revision, 1, memory_order_release);
 	pthread_mutex_unlock(&registry->lock);

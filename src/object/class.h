@@ -26,6 +26,7 @@ struct class_digest {
 struct class
 {
 	_Atomic uint32_t references;
+	_Atomic uint32_t *versions; /* of its name that are in memory, which share this count */
 	char name[LIMIT_CLASS_NAME_BYTES + 1];
 	/* Counts the loads of this name; a file's is 0 at the start, and one more with each reload.
 	 */
@@ -62,6 +63,8 @@ void class_registry_free(struct class_registry **registry);
 uint64_t class_registry_revision(const struct class_registry *registry);
 /* The class as of now with a reference of the caller's; NULL when there is none. */
 struct class *class_find(struct class_registry *registry, struct slice name);
+/* How many versions of its name are in memory, this one and all that somebody still runs. */
+uint32_t class_versions(const struct class *class);
 /* Takes and nulls the reference. */
 void class_release(struct class **class);
 /* Makes this the class of its name from now on. The registry has its own copy of all of it. */

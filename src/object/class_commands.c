@@ -175,11 +175,12 @@ static bool next_version(struct turn *turn, bool replaces, struct class_given *g
 {
 	struct class *class = class_find(objects_registry(turn->objects), given->name);
 	bool taken = class && !replaces;
+	bool busy = class && !taken && objects_class_is_busy(turn, class);
 	given->version = class ? class->version + 1 : 1;
 	class_release(&class);
 	if (taken)
 		turn_error(turn, ERROR_CLASS_EXISTS, (int)given->name.size, given->name.data);
-	return !taken;
+	return !taken && !busy;
 }
 
 /* Which file it hides from now on: another one is later than this load. */

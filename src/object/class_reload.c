@@ -101,6 +101,12 @@ static void reload(struct turn *turn, bool only_later)
 	for (size_t i = 0; i < files.count; i++) {
 		if (!is_taken(turn->objects, &files.files[i], only_later))
 			continue;
+		struct class *class =
+			class_find(objects_registry(turn->objects), files.files[i].name);
+		bool busy = class && objects_class_is_busy(turn, class);
+		class_release(&class);
+		if (busy)
+			return;
 		reload->files.files[reload->files.count++] = files.files[i];
 		delete_stored(turn, files.files[i].name);
 	}

@@ -156,6 +156,15 @@ bool objects_has_method(struct turn *turn, struct slice class_name, struct slice
 	return has_it;
 }
 
+bool objects_class_is_busy(struct turn *turn, const struct class *class)
+{
+	uint32_t versions = class_versions(class);
+	if (versions < turn->engine->worker_count + LIMIT_CLASS_VERSIONS)
+		return false;
+	turn_error(turn, ERROR_CLASS_BUSY, versions, (int)strlen(class->name), class->name);
+	return true;
+}
+
 bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
 	char *error, size_t error_size)
 {

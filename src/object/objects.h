@@ -103,6 +103,8 @@ void objects_figures(
 	struct objects *objects, const struct object_name *name, struct objects_figures *out);
 /* Adds the worker's figures of all classes; not the last error and the times. */
 void objects_add_totals(struct objects *objects, struct objects_figures *out);
+/* So many versions of the class are in memory that no other may come: answered with an error. */
+bool objects_class_is_busy(struct turn *turn, const struct class *class);
 /* For what submits requests of its own. */
 struct engine *objects_engine(struct objects *objects);
 uint16_t objects_port(struct objects *objects);

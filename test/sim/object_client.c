@@ -243,8 +243,8 @@ static bool is_known_error(const struct client_state *state, struct slice reply)
 	/* The disk may have become full since it was let in. */
 	if (state->is_wake && slice_starts_with(reply, slice_text("-DISKFULL ")))
 		return true;
-	static const char *const known[] = { "-OVERLOADED ", "-NOCLASS ", "-NOMETHOD ",
-		"-NOALARM " };
+	static const char *const known[] = { "-OVERLOADED ", "-CLASSBUSY ", "-NOCLASS ",
+		"-NOMETHOD ", "-NOALARM " };
 	for (size_t i = 0; i < COUNT(known); i++)
 		if (slice_starts_with(reply, slice_text(known[i])))
 			return true;

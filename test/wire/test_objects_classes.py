@@ -41,6 +41,24 @@ class Classes(ObjectTest):
         self.integer(1, "DO.CALL", "Versioned", identity, "seen_so_far")
         self.assertEqual(self.info("Versioned")["version"], first + 1)
 
+    def test_few_versions_may_have_calls_that_wait(self):
+        tag = "{" + self.fresh() + "}"  # all on one worker
+        others = []
+        for number in range(self.server.options.get("workers", 8) + 8):
+            reply = self.call("DO.CLASS", "LOAD", "Versioned", version(str(number)), "REPLACE")
+            if isinstance(reply, resp.Error):
+                break
+            others.append(self.server.connect())
+            others[-1].send("DO.CALL", "Versioned", f"{tag}{number}", "nap", 4000)
+            self.soon(lambda: self.info("Versioned")["waiting"] == len(others))
+        self.assertRegex(reply, rb"^CLASSBUSY calls still wait in \d versions of class 'Versioned';")
+        self.assertGreaterEqual(len(others), 5)
+        for number, other in enumerate(others):
+            self.assertEqual(other.read(), b"%d" % number)
+        self.soon(lambda: isinstance(
+            self.call("DO.CLASS", "LOAD", "Versioned", version("new"), "REPLACE"), int))
+        self.bulk("new", "DO.CALL", "Versioned", f"{tag}new", "which")
+
     def test_every_worker_has_the_new_version_at_once(self):
         ids = [self.fresh() for _ in range(48)]
         for number in range(10):
