@@ -58,6 +58,8 @@ static void run_tell(struct turn *turn)
 	memcpy(channel, name.data, name.size);
 	memcpy(text, message.data, message.size);
 	seen.taken = turn_publish(turn, slice_of(channel, name.size), slice_of(text, message.size));
+	for (int more = 0; more < 3 && slice_is(mode, "often"); more++)
+		turn_publish(turn, slice_of(channel, name.size), slice_of(text, message.size));
 	memset(channel, '?', sizeof(channel));
 	memset(text, '?', sizeof(text));
 	if (slice_is(mode, "rollback"))
@@ -186,6 +188,20 @@ static void an_event_of_a_reading_turn_waits_for_what_was_read(void **state)
 	assert_string_equal(hear(f, listener), "");
 	make_durable(f);
 	assert_string_equal(hear(f, listener), MESSAGE_Y);
+	close(listener);
+	close(teller);
+}
+
+static void many_events_go_out_in_steps_each_once(void **state)
+{
+	struct fixture *f = *state;
+	int listener = listen_to_c(f), teller = connect_client(f, 0);
+	f->rig.look_ns = 2000000; /* each takes longer than a step may */
+	say_key(f, teller, "TELL %s c x often\r\n", 0);
+	make_durable(f);
+	assert_string_equal(hear(f, listener), MESSAGE_X MESSAGE_X MESSAGE_X MESSAGE_X);
+	assert_string_equal(hear(f, teller), "+OK\r\n");
+	f->rig.look_ns = 0;
 	close(listener);
 	close(teller);
 }
@@ -456,6 +472,7 @@ int main(void)
 		TEST(two_workers, an_event_of_another_workers_turn_is_held_too),
 		TEST(two_workers, an_event_of_a_reading_turn_waits_for_what_was_read),
 		TEST(two_workers, everysec_holds_no_event_back),
+		TEST(one_loop, many_events_go_out_in_steps_each_once),
 		TEST(two_workers, a_turn_that_fails_tells_nobody),
 		TEST(one_loop, what_is_rolled_back_within_a_turn_tells_nobody),
 		TEST(two_workers, the_servers_own_turns_tell_too),
