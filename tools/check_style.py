@@ -127,8 +127,7 @@ def comments_name_what_there_is(sources):
 
 def architecture_names_what_there_is(sources):
     known, text = known_names(sources), (ROOT / "ARCHITECTURE.md").read_text()
-    offences = [word for word in re.findall(r"`(?:[a-z]+/)*([a-z_]+_[a-z_]+)`", text)
-                if word not in known]
+    offences = sorted(set(NAME.findall(text)) - known)
     for name in re.findall(r"`([a-z_/]+\.[chy]p?)`", text):
         if not any(path.endswith("/" + name) for path in sources) and not (ROOT / name).exists():
             offences.append(name)
