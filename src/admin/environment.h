@@ -11,10 +11,10 @@
 #include "base/allowance.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "engine/checkpoint.h"
+#include "engine/engine.h"
 #include "net/net.h"
 #include "object/object_loop.h"
-#include "shard/checkpoint.h"
-#include "shard/engine.h"
 
 struct environment {
 	/* set by environment_init */

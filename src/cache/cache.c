@@ -23,7 +23,7 @@
 #include "cache/origin.h"
 #include "cache/origin_board.h"
 #include "config/config.h"
-#include "shard/leases.h"
+#include "leases/leases.h"
 
 #include <assert.h>
 #include <endian.h>

@@ -21,8 +21,8 @@
 #include "cache/cache_record.h"
 #include "cache/marks.h"
 #include "cache/stats.h"
+#include "engine/engine.h"
 #include "request/turn.h"
-#include "shard/engine.h"
 
 struct cache;
 

@@ -13,7 +13,7 @@
 #include "cache/cache.h"
 #include "cache/options.h"
 #include "cache/origin.h"
-#include "shard/leases.h"
+#include "leases/leases.h"
 
 /* Of CACHE.INFO. */
 #define ENTRY_FIELDS  8

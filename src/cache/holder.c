@@ -5,7 +5,7 @@
  */
 #include "cache/holder.h"
 
-#include "shard/leases.h"
+#include "leases/leases.h"
 
 static const struct slice no_purpose;
 

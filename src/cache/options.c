@@ -8,8 +8,8 @@
 
 #include "base/number.h"
 #include "cache/cache_record.h"
+#include "engine/engine.h"
 #include "object/object_key.h"
-#include "shard/engine.h"
 
 #define VALUES_OF_CALL 3
 #define BETA_MAX       1000

@@ -19,8 +19,8 @@
 #ifndef CACHE_ORIGIN_H
 #define CACHE_ORIGIN_H
 
+#include "engine/engine.h"
 #include "request/turn.h"
-#include "shard/engine.h"
 
 #include <stdbool.h>
 

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "cache/origin.h"
-#include "net/wake_timer.h"
+#include "loop/wake_timer.h"
 #include "object/fetch.h"
 
 struct origin_loop {

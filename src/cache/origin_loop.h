@@ -6,7 +6,7 @@
 #ifndef CACHE_ORIGIN_LOOP_H
 #define CACHE_ORIGIN_LOOP_H
 
-#include "shard/engine.h"
+#include "engine/engine.h"
 
 struct origin_loop;
 struct uv_loop_s;

@@ -23,7 +23,7 @@
 #include "cache/holder.h"
 #include "cache/options.h"
 #include "cache/origin.h"
-#include "shard/leases.h"
+#include "leases/leases.h"
 
 #include <ctype.h>
 #include <math.h>

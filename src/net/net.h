@@ -6,9 +6,9 @@
 #define NET_NET_H
 
 #include "base/histogram.h"
+#include "engine/engine.h"
 #include "net/connection.h"
 #include "request/command.h"
-#include "shard/engine.h"
 
 struct net;
 

@@ -7,7 +7,7 @@
 #include "object/object_loop.h"
 
 #include "base/memory.h"
-#include "net/wake_timer.h"
+#include "loop/wake_timer.h"
 
 #define TIMER_MS_MAX 1000
 

@@ -13,10 +13,10 @@
 #ifndef OBJECT_OBJECTS_H
 #define OBJECT_OBJECTS_H
 
+#include "engine/engine.h"
 #include "object/class.h"
 #include "object/fetch.h"
 #include "object/storage.h"
-#include "shard/engine.h"
 
 struct objects;
 

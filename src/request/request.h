@@ -70,7 +70,7 @@ struct request {
 	struct journey journey;
 	void *state; /* the handler's own, from turn to turn */
 
-	/* the server's own requests: see struct question (shard/engine.h) */
+	/* the server's own requests: see struct question (engine/engine.h) */
 	bool own;
 	void (*told)(struct request **request);
 	void *told_context;

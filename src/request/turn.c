@@ -1,6 +1,6 @@
 /*
  * turn: what handlers see of the data. Reads look at this turn's changes first and note the LSN of
- * what they saw in the store; writes are only collected here. Whoever runs the turn (shard/)
+ * what they saw in the store; writes are only collected here. Whoever runs the turn (engine/)
  * commits.
  */
 #include "request/turn.h"

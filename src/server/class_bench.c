@@ -15,16 +15,16 @@
 #include "cache/cache.h"
 #include "cache/origin.h"
 #include "command/command.h"
+#include "engine/checkpoint.h"
+#include "engine/engine.h"
 #include "holdfast/errors.h"
+#include "leases/leases.h"
 #include "net/connection.h"
 #include "object/class.h"
 #include "object/commands.h"
 #include "object/objects.h"
 #include "request/request.h"
 #include "session/sessions.h"
-#include "shard/checkpoint.h"
-#include "shard/engine.h"
-#include "shard/leases.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -16,14 +16,14 @@
 #include "cache/cache.h"
 #include "cache/origin_loop.h"
 #include "command/command.h"
-#include "net/lease_loop.h"
+#include "engine/checkpoint.h"
+#include "engine/engine.h"
+#include "leases/lease_loop.h"
+#include "leases/leases.h"
 #include "net/net.h"
 #include "object/class_files.h"
 #include "server/data_directory.h"
 #include "session/sessions.h"
-#include "shard/checkpoint.h"
-#include "shard/engine.h"
-#include "shard/leases.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -318,13 +318,15 @@ static int load_class_files(struct environment *environment, char *error)
 static int open_objects(struct environment *environment, char *error)
 {
 	struct engine *engine = environment->engine;
-	environment->lease_loop = lease_loop_new(environment->net, engine);
+	environment->lease_loop = lease_loop_new(engine);
 	sessions_new(engine);
 	cache_new(engine);
 	environment->origins = memory_zeroed(engine->worker_count * sizeof(*environment->origins));
-	for (uint16_t i = 0; i < engine->worker_count; i++)
-		environment->origins[i] =
-			origin_loop_new(engine, i, net_uv_loop(environment->net, i));
+	for (uint16_t i = 0; i < engine->worker_count; i++) {
+		struct uv_loop_s *uv = net_uv_loop(environment->net, i);
+		lease_loop_open(environment->lease_loop, i, uv);
+		environment->origins[i] = origin_loop_new(engine, i, uv);
+	}
 	environment->classes = class_registry_new();
 	class_load_stored(environment->classes, engine->stores[0]);
 	environment->object_loops =

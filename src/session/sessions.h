@@ -17,9 +17,9 @@
 #ifndef SESSION_SESSIONS_H
 #define SESSION_SESSIONS_H
 
+#include "leases/leases.h"
 #include "request/turn.h"
 #include "session/session_record.h"
-#include "shard/leases.h"
 
 struct sessions;
 

@@ -11,9 +11,9 @@
  *   here           when all is let run nothing stays behind, and nothing that was due has not run
  */
 #include "base/memory.h"
+#include "engine/shard.h"
 #include "object/runtime.h"
 #include "object/scheduler_private.h"
-#include "shard/shard.h"
 #include "sim/object_check.h"
 #include "sim/object_client.h"
 #include "sim/object_script.h"

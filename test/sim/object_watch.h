@@ -8,8 +8,8 @@
 #ifndef TEST_SIM_OBJECT_WATCH_H
 #define TEST_SIM_OBJECT_WATCH_H
 
+#include "engine/engine.h"
 #include "object/objects.h"
-#include "shard/engine.h"
 #include "sim/object_model.h"
 #include "sim/world.h"
 

@@ -15,7 +15,7 @@
 
 #include "base/hash.h"
 #include "command/command.h"
-#include "shard/shard.h"
+#include "engine/shard.h"
 #include "support/count.h"
 
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "command/command.h"
-#include "shard/shard.h"
+#include "engine/shard.h"
 #include "support/sim_disk.h"
 
 #include <assert.h>

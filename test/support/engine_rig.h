@@ -11,9 +11,9 @@
 #define TEST_SUPPORT_ENGINE_RIG_H
 
 #include "config/config.h"
+#include "engine/checkpoint.h"
+#include "engine/engine.h"
 #include "request/command.h"
-#include "shard/checkpoint.h"
-#include "shard/engine.h"
 
 #include <stdbool.h>
 

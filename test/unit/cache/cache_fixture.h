@@ -15,7 +15,7 @@
 #include "base/random.h"
 #include "cache/cache.h"
 #include "cache/cache_key.h"
-#include "shard/leases.h"
+#include "leases/leases.h"
 #include "support/engine_rig.h"
 
 #include <assert.h>

@@ -6,9 +6,9 @@
 
 #include "base/random.h"
 #include "cache/cache.h"
-#include "net/lease_loop.h"
+#include "leases/lease_loop.h"
+#include "leases/leases.h"
 #include "session/sessions.h"
-#include "shard/leases.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -55,7 +55,9 @@ static struct world *world_new(uint16_t workers, uint16_t loops)
 	f->net->options.gone = forget;
 	f->net->options.drain = drain;
 	f->net->options.closing = closing;
-	world->leases = f->environment.lease_loop = lease_loop_new(f->net, engine);
+	world->leases = f->environment.lease_loop = lease_loop_new(engine);
+	for (uint16_t i = 0; i < engine->worker_count; i++)
+		lease_loop_open(world->leases, i, net_uv_loop(f->net, i));
 	world->sessions = sessions_new(engine);
 	world->cache = cache_new(engine);
 	return world;

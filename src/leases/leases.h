@@ -10,12 +10,12 @@
  *
  * Threads: a table is whoever's holds the shard; leases_run and leases_drain on their port's.
  */
-#ifndef SHARD_LEASES_H
-#define SHARD_LEASES_H
+#ifndef LEASES_LEASES_H
+#define LEASES_LEASES_H
 
+#include "engine/engine.h"
 #include "lease/lease.h"
 #include "request/turn.h"
-#include "shard/engine.h"
 
 struct leases;
 

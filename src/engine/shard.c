@@ -20,7 +20,7 @@
  * With one worker every shard is free whenever a request arrives, so all of this happens within
  * engine_submit, without a wake-up.
  */
-#include "shard/shard.h"
+#include "engine/shard.h"
 
 #include "holdfast/limits.h"
 #include "request/turn.h"

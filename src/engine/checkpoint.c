@@ -12,7 +12,7 @@
  * was frozen. A commit that fails because the disk is full is tried again later, the frozen
  * overlays stay as they are, and writes are refused meanwhile; any other failure ends the process.
  */
-#include "shard/checkpoint.h"
+#include "engine/checkpoint.h"
 
 #include "base/fault.h"
 #include "base/logline.h"

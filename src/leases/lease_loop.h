@@ -3,15 +3,18 @@
  *
  * Threads: made and freed by the main thread while no loop runs; the rest on the port's.
  */
-#ifndef NET_LEASE_LOOP_H
-#define NET_LEASE_LOOP_H
+#ifndef LEASES_LEASE_LOOP_H
+#define LEASES_LEASE_LOOP_H
 
-#include "net/net.h"
+#include "engine/engine.h"
 
 struct lease_loop;
+struct uv_loop_s;
 
-/* Makes engine->leases. Before net_run. */
-struct lease_loop *lease_loop_new(struct net *net, struct engine *engine);
+/* Makes engine->leases. */
+struct lease_loop *lease_loop_new(struct engine *engine);
+/* For each worker's port. */
+void lease_loop_open(struct lease_loop *loop, uint16_t port, struct uv_loop_s *uv);
 /* The loop ends. */
 void lease_loop_closing(struct lease_loop *loop, uint16_t port);
 /* The loops have ended. */

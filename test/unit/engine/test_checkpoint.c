@@ -4,7 +4,7 @@
  * questions travel.
  */
 #include "base/memory.h"
-#include "shard/shard.h"
+#include "engine/shard.h"
 #include "support/engine_rig.h"
 #include "support/sim_disk.h"
 

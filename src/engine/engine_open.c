@@ -9,13 +9,13 @@
  * record of several shards is completed even when a checkpoint took some of them with it and others
  * not.
  */
-#include "shard/engine.h"
+#include "engine/engine.h"
 
 #include "base/logline.h"
 #include "base/memory.h"
+#include "engine/checkpoint.h"
+#include "engine/shard.h"
 #include "holdfast/log_format.h"
-#include "shard/checkpoint.h"
-#include "shard/shard.h"
 
 #include <assert.h>
 #include <errno.h>

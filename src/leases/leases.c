@@ -3,7 +3,7 @@
  *
  * Threads: see leases.h. `look_ms` is what other threads may read of a shard's table.
  */
-#include "shard/leases.h"
+#include "leases/leases.h"
 
 #include "base/memory.h"
 #include "base/random.h"

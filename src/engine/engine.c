@@ -2,14 +2,14 @@
  * engine: the doors of the engine: submitting, delivering, expiry, admission. The way of a request
  * from here is in shard.c; opening and recovery in engine_open.c.
  */
-#include "shard/engine.h"
+#include "engine/engine.h"
 
 #include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
+#include "engine/shard.h"
 #include "holdfast/limits.h"
 #include "request/turn.h"
-#include "shard/shard.h"
 
 #include <assert.h>
 #include <stdlib.h>

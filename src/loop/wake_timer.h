@@ -4,10 +4,10 @@
  *
  * Threads: the loop's; made by the main thread while no loop runs.
  */
-#ifndef NET_WAKE_TIMER_H
-#define NET_WAKE_TIMER_H
+#ifndef LOOP_WAKE_TIMER_H
+#define LOOP_WAKE_TIMER_H
 
-#include "shard/engine.h"
+#include "engine/engine.h"
 
 #include <uv.h>
 

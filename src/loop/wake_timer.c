@@ -3,7 +3,7 @@
  *
  * Threads: the loop's.
  */
-#include "net/wake_timer.h"
+#include "loop/wake_timer.h"
 
 static void on_timer(uv_timer_t *handle)
 {

@@ -3,7 +3,7 @@
  * power of the simulated disk; the sweep over all moments of one is the simulator's.
  */
 #include "base/memory.h"
-#include "shard/shard.h"
+#include "engine/shard.h"
 #include "store/tree.h"
 #include "support/engine_rig.h"
 #include "support/sim_disk.h"

@@ -11,10 +11,10 @@
  *
  * Threads: its own, through checkpoint_step; statistics from any.
  */
-#ifndef SHARD_CHECKPOINT_H
-#define SHARD_CHECKPOINT_H
+#ifndef ENGINE_CHECKPOINT_H
+#define ENGINE_CHECKPOINT_H
 
-#include "shard/engine.h"
+#include "engine/engine.h"
 
 struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port);
 void checkpoint_free(struct checkpoint **checkpoint);

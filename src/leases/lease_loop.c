@@ -3,13 +3,14 @@
  *
  * Threads: see lease_loop.h.
  */
-#include "net/lease_loop.h"
+#include "leases/lease_loop.h"
 
 #include "base/memory.h"
-#include "net/wake_timer.h"
-#include "shard/leases.h"
+#include "leases/leases.h"
+#include "loop/wake_timer.h"
 
 struct lease_loop {
+	struct engine *engine;
 	struct leases *leases;
 	struct wake_timer timers[]; /* one a worker */
 };
@@ -26,15 +27,19 @@ static void wake_in(void *context, uint16_t port, int64_t ms)
 	wake_timer_in(&loop->timers[port], ms);
 }
 
-struct lease_loop *lease_loop_new(struct net *net, struct engine *engine)
+struct lease_loop *lease_loop_new(struct engine *engine)
 {
 	struct lease_loop *loop =
 		memory_zeroed(sizeof(*loop) + engine->worker_count * sizeof(struct wake_timer));
 	struct leases_options options = { .engine = engine, .wake_in = wake_in, .context = loop };
+	loop->engine = engine;
 	loop->leases = leases_new(&options);
-	for (uint16_t i = 0; i < engine->worker_count; i++)
-		wake_timer_init(&loop->timers[i], net_uv_loop(net, i), engine, i, run, loop);
 	return loop;
+}
+
+void lease_loop_open(struct lease_loop *loop, uint16_t port, struct uv_loop_s *uv)
+{
+	wake_timer_init(&loop->timers[port], uv, loop->engine, port, run, loop);
 }
 
 void lease_loop_closing(struct lease_loop *loop, uint16_t port)

@@ -7,10 +7,10 @@
  * Threads: a free shard belongs to its worker; a held one's store to whoever runs the request that
  * holds it. The queue is always the worker's.
  */
-#ifndef SHARD_SHARD_H
-#define SHARD_SHARD_H
+#ifndef ENGINE_SHARD_H
+#define ENGINE_SHARD_H
 
-#include "shard/engine.h"
+#include "engine/engine.h"
 
 struct shard {
 	uint16_t number;

@@ -4,9 +4,9 @@
  */
 #include "base/memory.h"
 #include "base/random.h"
+#include "engine/shard.h"
 #include "holdfast/limits.h"
 #include "request/turn.h"
-#include "shard/shard.h"
 #include "support/engine_rig.h"
 
 #include <setjmp.h>

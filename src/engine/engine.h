@@ -6,8 +6,8 @@
  * A port is a thread's door to the engine: its mailbox and what to do with finished requests. Ports
  * 0 to workers-1 are the workers (and loops without shards); the last one is the checkpoint's.
  */
-#ifndef SHARD_ENGINE_H
-#define SHARD_ENGINE_H
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
 
 #include "base/clock.h"
 #include "base/disk.h"
