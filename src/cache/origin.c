@@ -22,8 +22,8 @@
 #include "cache/origin_url.h"
 #include "cache/pauses.h"
 #include "config/config.h"
+#include "fetch/fetch.h"
 #include "object/commands.h"
-#include "object/fetch.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -7,8 +7,8 @@
 
 #include "base/memory.h"
 #include "cache/origin.h"
+#include "fetch/fetch.h"
 #include "loop/wake_timer.h"
-#include "object/fetch.h"
 
 struct origin_loop {
 	struct origins *origins;

@@ -13,7 +13,7 @@
 #include "base/slice.h"
 #include "cache/breaker.h"
 #include "cache/origin_board.h"
-#include "object/fetch.h"
+#include "fetch/fetch.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -14,8 +14,8 @@
 #define OBJECT_OBJECTS_H
 
 #include "engine/engine.h"
+#include "fetch/fetch.h"
 #include "object/class.h"
-#include "object/fetch.h"
 #include "object/storage.h"
 
 struct objects;

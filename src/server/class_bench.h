@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "config/config.h"
-#include "object/fetch.h"
+#include "fetch/fetch.h"
 
 struct class_bench;
 

@@ -6,7 +6,7 @@
 
 #include "cache/origin.h"
 #include "config/internal.h"
-#include "object/fetch.h"
+#include "fetch/fetch.h"
 
 #define FETCHES_MAX    64
 #define FETCHES_OF_ONE 48 /* with the others' part free */

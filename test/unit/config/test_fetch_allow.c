@@ -4,8 +4,8 @@
  */
 #include "base/random.h"
 #include "config/fetch_allow.h"
+#include "fetch/fetch.h"
 #include "holdfast/limits.h"
-#include "object/fetch.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -8,8 +8,8 @@
  *
  * Threads: the loop's.
  */
-#ifndef OBJECT_FETCH_H
-#define OBJECT_FETCH_H
+#ifndef FETCH_FETCH_H
+#define FETCH_FETCH_H
 
 #include "base/buffer.h"
 #include "base/slice.h"

@@ -18,15 +18,15 @@
  *
  * An exchange's memory outlives its end until its timer is closed. Threads: the loop's.
  */
-#include "object/fetch.h"
+#include "fetch/fetch.h"
 
 #include "base/memory.h"
 #include "config/config.h"
 #include "config/fetch_allow.h"
+#include "fetch/fetch_coding.h"
+#include "fetch/fetch_message.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
-#include "object/fetch_coding.h"
-#include "object/fetch_message.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

@@ -3,7 +3,7 @@
  */
 #include "base/memory.h"
 #include "base/random.h"
-#include "object/fetch_coding.h"
+#include "fetch/fetch_coding.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,11 +6,11 @@
  * and routes messages are libcurl's alone. The Fetch standard is followed where HTTP leaves a
  * choice.
  */
-#include "object/fetch_message.h"
+#include "fetch/fetch_message.h"
 
+#include "fetch/fetch.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
-#include "object/fetch.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -4,8 +4,8 @@
  *
  * Threads: any; nothing is kept between calls.
  */
-#ifndef OBJECT_FETCH_MESSAGE_H
-#define OBJECT_FETCH_MESSAGE_H
+#ifndef FETCH_FETCH_MESSAGE_H
+#define FETCH_FETCH_MESSAGE_H
 
 #include "base/buffer.h"
 #include "base/slice.h"

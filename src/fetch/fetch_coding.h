@@ -5,8 +5,8 @@
  *
  * Threads: any; what is kept stands in the struct.
  */
-#ifndef OBJECT_FETCH_CODING_H
-#define OBJECT_FETCH_CODING_H
+#ifndef FETCH_FETCH_CODING_H
+#define FETCH_FETCH_CODING_H
 
 #include "base/buffer.h"
 #include "base/slice.h"

@@ -16,7 +16,7 @@
 
 #include "base/memory.h"
 #include "config/config.h"
-#include "object/fetch.h"
+#include "fetch/fetch.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>

@@ -6,8 +6,8 @@
 #include "fetch_fixture.h"
 
 #include "base/random.h"
+#include "fetch/fetch_message.h"
 #include "holdfast/limits.h"
-#include "object/fetch_message.h"
 
 #include <ctype.h>
 

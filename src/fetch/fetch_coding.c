@@ -9,7 +9,7 @@
  * Browsers pass over what stands behind the last member, so it is no reason to refuse the body;
  * another member that has begun has to end.
  */
-#include "object/fetch_coding.h"
+#include "fetch/fetch_coding.h"
 
 #include "base/memory.h"
 
