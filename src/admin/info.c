@@ -60,7 +60,7 @@ static void add_keys(struct turn *turn, struct info *info)
 {
 	struct store *store = turn->stores[turn->shard];
 	struct random random;
-	random_seed(&random, turn->request->started_ns + turn->shard);
+	random_seed(&random, turn->asked->started_ns + turn->shard);
 	for (uint8_t db = 0; db < LIMIT_DATABASES; db++) {
 		uint64_t keys, expiring;
 		store_count(store, db, &keys, &expiring);
@@ -75,13 +75,13 @@ static void add_keys(struct turn *turn, struct info *info)
 void admin_info(struct turn *turn)
 {
 	struct request *request = turn->request;
-	struct walk *walk = request->state;
+	struct walk *walk = turn->state;
 	if (walk == NULL) {
 		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 		*walk = (struct walk){ .wanted = sections_wanted(request),
 			.info.environment = request->environment,
 			.info.now_ms = turn->now_ms };
-		request->state = walk;
+		turn->state = walk;
 	}
 	if (walks(walk->wanted)) {
 		if (!store_settle(turn->stores[turn->shard], LIMIT_TURN_STEPS)) {

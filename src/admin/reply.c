@@ -32,7 +32,7 @@ void reply_error(struct request *request, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
 	request->reply.size = 0;
-	request->failed = true;
+	request->turn.failed = true;
 	struct writer writer = reply_writer(request);
 	writer_error(&writer, "%s", text);
 }

@@ -67,7 +67,7 @@ static struct shard_cache *shard_of(const struct turn *turn)
 /* The key's shard: the turn's but for commands of several keys. */
 static struct shard_cache *shard_of_key(const struct turn *turn, struct slice key, uint16_t *shard)
 {
-	*shard = turn->request->journey.shard_count == 1 ? turn->shard : turn_shard_of(turn, key);
+	*shard = turn->shard_count == 1 ? turn->shard : turn_shard_of(turn, key);
 	return &turn->engine->cache->shards[*shard];
 }
 
@@ -369,7 +369,7 @@ static bool look_in_store(struct turn *turn, uint16_t shard, struct slice key,
 	/* By its tags a FILL under way is judged. */
 	bool held = lease_is_held(leases_of(turn, shard), cache_subject(turn, key),
 		slice_of(NULL, 0), leases_now_ms(turn));
-	bool has_room = turn->request->changes.bytes < DROPPED_BYTES_MAX;
+	bool has_room = turn->changes.bytes < DROPPED_BYTES_MAX;
 	if (turn->may_write && !held && has_room)
 		drop(turn, shard, key, record);
 	return false;
@@ -481,7 +481,7 @@ static bool first_in_line(struct turn *turn, uint16_t shard, uint64_t from, uint
 	struct value value;
 	key_of_cache_place(&start, from);
 	key_of_table_end(&end, TABLE_CACHE_LINE);
-	cursor_open(&cursor, turn->stores[shard], &turn->request->changes, turn_arena(turn),
+	cursor_open(&cursor, turn->stores[shard], &turn->changes, turn_arena(turn),
 		key_slice(&start), key_slice(&end), false);
 	bool found = cursor_next(&cursor, &store_key, &value) &&
 		key_parse_cache_place(store_key, place) && value.data.size > sizeof(*first_place);

@@ -322,7 +322,7 @@ static struct cache_record record_of(struct turn *turn, const struct job *job, b
 
 static void settle(struct turn *turn)
 {
-	struct job *job = turn->request->state;
+	struct job *job = turn->state;
 	struct slice key = job->order.key, token = job->order.token;
 	bool good = job->outcome != FAILED;
 	struct cache_record record = { 0 };
@@ -365,7 +365,7 @@ static void unlink_running(struct job *job)
 
 static void on_settled(struct request **request)
 {
-	struct job *job = (*request)->state;
+	struct job *job = (*request)->turn.state;
 	struct origins *origins = job->origins;
 	bool more = lane_of(job)->first != NULL;
 	unlink_running(job);

@@ -51,7 +51,7 @@ struct survey {
 static void note_group(void *context, struct slice group)
 {
 	struct turn *turn = context;
-	struct survey *survey = turn->request->state;
+	struct survey *survey = turn->state;
 	names_add(&survey->groups, turn_arena(turn), group);
 }
 
@@ -65,7 +65,7 @@ static void look_at_sums(struct turn *turn, struct survey *survey)
 	struct names found = { 0 };
 	key_of_cache_sums(&start, survey->prefix);
 	key_of_table_end(&end, TABLE_CACHE_SUMS);
-	cursor_open(&cursor, turn->stores[turn->shard], &turn->request->changes, turn_arena(turn),
+	cursor_open(&cursor, turn->stores[turn->shard], &turn->changes, turn_arena(turn),
 		key_slice(&start), key_slice(&end), false);
 	while (cursor_next(&cursor, &store_key, &value) && key_parse_cache_sums(store_key, &group))
 		if (group.size > 0 && slice_starts_with(group, survey->prefix))
@@ -129,7 +129,7 @@ static void write_groups(struct turn *turn, struct names *groups)
 
 void cache_stats_command(struct turn *turn)
 {
-	struct survey *survey = turn->request->state;
+	struct survey *survey = turn->state;
 	uint32_t arguments = turn->asked->argument_count;
 	if (arguments > 2) {
 		turn_syntax_error(turn, 2);
@@ -141,7 +141,7 @@ void cache_stats_command(struct turn *turn)
 		survey->lists = arguments == 2 && slice_is(turn_argument(turn, 1), "prefixes");
 		if (arguments == 2 && !survey->lists)
 			survey->prefix = turn_argument(turn, 1);
-		turn->request->state = survey;
+		turn->state = survey;
 		if (survey->prefix.size > LIMIT_CACHE_GROUP_BYTES) {
 			turn_error(turn, ERROR_CACHE_PREFIX, LIMIT_CACHE_GROUP_BYTES);
 			return;
@@ -235,14 +235,14 @@ static int64_t scan_each(void *context, struct turn *turn, struct slice store_ke
 void cache_scan_command(struct turn *turn)
 {
 	static const char prefix[] = { TABLE_CACHE };
-	struct entry_scan *scan = turn->request->state;
+	struct entry_scan *scan = turn->state;
 	if (scan == NULL) {
 		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
 		if (!scan_parse(turn, scan))
 			return;
 		scan->scan.each = scan_each;
 		scan->scan.context = scan;
-		turn->request->state = scan;
+		turn->state = scan;
 	}
 	if (scan_step(&scan->scan, turn, slice_of(prefix, sizeof(prefix))))
 		return;

@@ -103,7 +103,7 @@ static void write_valued(struct turn *turn, const char *state, enum cache_stat s
 
 static void write_granted(struct turn *turn, const struct cache_entry *entry, const char *token)
 {
-	turn->request->leases = true;
+	turn->gave_lease = true;
 	if (entry)
 		write_valued(turn, "refresh", STAT_REFRESH, entry, token, -1);
 	else
@@ -384,14 +384,14 @@ static struct swr_call *swr_call_new(struct turn *turn)
 	struct origin_order order = order_of(turn, call);
 	call->by_server = origin_knows(turn, &order);
 	lease_wait_init(&call->wait, turn);
-	turn->request->state = call;
+	turn->state = call;
 	count(turn, STAT_SWRS);
 	return call;
 }
 
 void cache_swr_command(struct turn *turn)
 {
-	struct swr_call *call = turn->request->state;
+	struct swr_call *call = turn->state;
 	bool begins = call == NULL;
 	if (begins && !(call = swr_call_new(turn)))
 		return;

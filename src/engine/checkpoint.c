@@ -121,7 +121,7 @@ void checkpoint_free(struct checkpoint **taken)
 
 static void run_freeze(struct turn *turn)
 {
-	struct frozen *frozen = turn->request->state;
+	struct frozen *frozen = turn->state;
 	/* Whatever this shard has written has an LSN up to the last one given out. */
 	frozen->lsn = gate_appended(frozen->checkpoint->engine->gate);
 	frozen->bytes = store_active_bytes(turn->stores[turn->shard]);
@@ -130,7 +130,7 @@ static void run_freeze(struct turn *turn)
 
 static void run_thaw(struct turn *turn)
 {
-	struct frozen *frozen = turn->request->state;
+	struct frozen *frozen = turn->state;
 	frozen->overlay = store_thaw(turn->stores[turn->shard]);
 }
 
@@ -141,7 +141,7 @@ static const struct command thaw_command = { .name = "thaw", .route = ROUTE_KEYS
 
 static void on_asked(struct request **request)
 {
-	struct frozen *frozen = (*request)->state;
+	struct frozen *frozen = (*request)->turn.state;
 	struct checkpoint *checkpoint = frozen->checkpoint;
 	assert(checkpoint->waiting > 0);
 	checkpoint->waiting--;

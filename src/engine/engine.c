@@ -120,7 +120,7 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 		route(engine, self, request);
 	request->journey.shards_held = 0;
 	request->journey.releasing = false;
-	changes_init(&request->changes, &request->arena);
+	changes_init(&request->turn.changes, &request->arena);
 	shard_enter(engine, self, request);
 	shard_run(engine, self);
 }
@@ -135,7 +135,7 @@ struct request *engine_question(
 	request->asked.command = question->command;
 	request->home = self;
 	request->asked.protocol = 2;
-	request->state = question->state;
+	request->turn.state = question->state;
 	request->environment = question->environment;
 	request->own = true;
 	request->told = question->told;
@@ -216,7 +216,7 @@ static void run_expire(struct turn *turn)
 	struct slice keys[EXPIRE_KEYS_PER_TURN];
 	size_t count = store_due(turn->stores[turn->shard], turn->now_ms, turn_arena(turn), keys,
 		EXPIRE_KEYS_PER_TURN);
-	struct engine *engine = turn->request->state;
+	struct engine *engine = turn->state;
 	for (size_t i = 0; i < count; i++)
 		if (!is_seen_to(engine, turn, keys[i]))
 			turn_delete(turn, turn->shard, keys[i]);

@@ -148,7 +148,7 @@ struct question {
 	uint32_t word_count;
 	bool routed;       /* it goes where the command's route and keys say */
 	uint16_t shard;    /* otherwise: the one on which it runs */
-	void *state;       /* the handler's, request->state */
+	void *state;       /* the handler's, request->turn.state */
 	void *environment; /* the asker's: request->environment */
 	void *context;     /* the asker's: request->told_context */
 	/* It is home, with its reply, on the port that asked; not within a turn. Afterwards it goes

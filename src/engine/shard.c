@@ -48,8 +48,8 @@ static void count_overlay(struct engine *engine, struct shard *shard)
 /* Whole or not at all: one record in the log, then the overlays. */
 static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 {
-	struct changes *changes = &turn->request->changes;
-	if (turn->request->failed)
+	struct changes *changes = &turn->changes;
+	if (turn->failed)
 		changes_init(changes, changes->arena);
 	if (changes->count == 0)
 		return;
@@ -69,7 +69,7 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 /* Some of what was committed. The shards are held: nobody sees a part of it. */
 static void apply(struct engine *engine, struct request *request)
 {
-	const struct changes *changes = &request->changes;
+	const struct changes *changes = &request->turn.changes;
 	uint32_t left = changes->count - request->journey.applied;
 	uint32_t end =
 		request->journey.applied + (left < LIMIT_TURN_STEPS ? left : LIMIT_TURN_STEPS);
@@ -88,7 +88,7 @@ static void apply(struct engine *engine, struct request *request)
 static bool publish(struct engine *engine, uint16_t self, struct request *request)
 {
 	const struct engine_events *events = &engine->events;
-	struct changes *changes = &request->changes;
+	struct changes *changes = &request->turn.changes;
 	uint64_t begun_ns = changes->events ? clock_monotonic_ns(engine->clock) : 0;
 	while (changes->events) {
 		struct event *event = changes->events;
@@ -192,53 +192,62 @@ static bool is_in_vain(const struct request *request)
 		request->asked.asker && request->asked.asker->closed;
 }
 
+/* Whether its last turn has paused: it goes on as if no time had passed. */
+static bool is_paused(const struct request *request)
+{
+	return request->turn.continue_at == TURN_HERE;
+}
+
+static void begin_turn(struct engine *engine, uint16_t self, struct request *request)
+{
+	const struct port *port = &engine->ports[self];
+	struct turn *turn = &request->turn;
+	turn->now_ms = is_paused(request) ? turn->now_ms : port->now_ms;
+	turn->writer = request_writer(request);
+	turn->stores = engine->stores;
+	turn->shard_total = engine->shard_count;
+	turn->shard_count = request->journey.shard_count;
+	turn->shard = request->journey.shards[0];
+	turn->port = self;
+	turn->hits = turn->misses = turn->steps = 0;
+	turn->reply_before = request->reply.size;
+	turn->bytes_read = 0;
+	turn->config = engine->config;
+	turn->objects = port->objects;
+	turn->engine = engine;
+	turn->may_write = engine_admission(engine) < GATE_SHRINK;
+	turn->heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) > 0;
+	turn->continue_at = TURN_NOWHERE;
+	turn->writer.limit = reply_room(turn);
+}
+
 static void run_handler(struct engine *engine, uint16_t self, struct request *request)
 {
 	struct port *port = &engine->ports[self];
-	struct turn turn = {
-		.request = request,
-		.asked = &request->asked,
-		.writer = request_writer(request),
-		.reply_before = request->reply.size,
-		.now_ms = request->journey.paused_ms ? request->journey.paused_ms : port->now_ms,
-		.stores = engine->stores,
-		.shard_total = engine->shard_count,
-		.shard = request->journey.shards[0],
-		.continue_at = TURN_NOWHERE,
-		.port = self,
-		.config = engine->config,
-		.objects = port->objects,
-		.engine = engine,
-		.may_write = engine_admission(engine) < GATE_SHRINK,
-		.heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) >
-			0,
-	};
-	turn.writer.limit = reply_room(&turn);
+	struct turn *turn = &request->turn;
+	begin_turn(engine, self, request);
 	port->in_turn = true;
 	if (!is_in_vain(request))
-		request->asked.command->run(&turn);
-	if (turn.writer.full)
-		refuse_reply(&turn);
-	if (turn.continue_at != TURN_NOWHERE && request->asked.asker)
-		count_gathered(&turn);
-	if (request->journey.turned) {
-		void (*turned)(struct turn *) = request->journey.turned;
-		request->journey.turned = NULL;
-		turned(&turn);
+		request->asked.command->run(turn);
+	if (turn->writer.full)
+		refuse_reply(turn);
+	if (turn->continue_at != TURN_NOWHERE && request->asked.asker)
+		count_gathered(turn);
+	if (turn->turned) {
+		void (*turned)(struct turn *) = turn->turned;
+		turn->turned = NULL;
+		turned(turn);
 	}
 	port->in_turn = false;
-	bool pauses = turn.continue_at == TURN_HERE;
 	request->journey.wrote = false;
-	request->journey.paused_ms = pauses ? turn.now_ms : 0;
-	if (!pauses)
-		commit(engine, self, &turn);
+	if (!is_paused(request))
+		commit(engine, self, turn);
 	bool relaxed = request->asked.command->flags & COMMAND_RELAXED;
-	if (!relaxed && turn.gate_lsn > request->gate_lsn)
-		request->gate_lsn = turn.gate_lsn;
+	if (!relaxed)
+		request->gate_lsn = turn->gate_lsn;
 	count_reply(engine, request);
-	count_turn(&engine->shards[turn.shard], &turn);
-	assert(turn.continue_at < 0 || request->journey.shard_count == 1);
-	request->journey.walk_next = turn.continue_at;
+	count_turn(&engine->shards[turn->shard], turn);
+	assert(turn->continue_at < 0 || request->journey.shard_count == 1);
 }
 
 /* False: it pauses. */
@@ -248,12 +257,12 @@ static bool run_turn(struct engine *engine, uint16_t self, struct request *reque
 		run_handler(engine, self, request);
 	if (request->journey.record_lsn != 0)
 		apply(engine, request);
-	bool over = request->journey.walk_next != TURN_HERE && request->journey.record_lsn == 0;
+	bool over = !is_paused(request) && request->journey.record_lsn == 0;
 	request->journey.publishes = over && !publish(engine, self, request);
 	count_time(engine, &engine->ports[self], request);
 	if (!over || request->journey.publishes)
 		return false;
-	changes_init(&request->changes, request->changes.arena);
+	changes_init(&request->turn.changes, request->turn.changes.arena);
 	for (uint16_t i = 0; i < request->journey.shard_count; i++)
 		count_overlay(engine, &engine->shards[request->journey.shards[i]]);
 	return true;
@@ -310,9 +319,9 @@ static void refuse(struct request *request)
 {
 	struct writer writer = request_writer(request);
 	request->reply.size = 0;
-	request->failed = true;
+	request->turn.failed = true;
 	request->journey.releasing = true;
-	request->journey.walk_next = TURN_NOWHERE;
+	request->turn.continue_at = TURN_NOWHERE;
 	writer_error(&writer, ERROR_OVERLOADED);
 }
 
@@ -373,8 +382,8 @@ static void go_home(struct engine *engine, uint16_t self, struct request *reques
 /* It belongs to whoever parked it from here on. */
 static void park(struct request *request)
 {
-	void (*parked)(struct request *) = request->journey.parked;
-	request->journey.parked = NULL;
+	void (*parked)(struct request *) = request->turn.parked;
+	request->turn.parked = NULL;
 	request->journey.resumed = true;
 	request_move(request, REQUEST_PARKED);
 	parked(request);
@@ -384,8 +393,8 @@ static void park(struct request *request)
 static void go_on_at(const struct engine *engine, struct request *request)
 {
 	request->journey.releasing = false;
-	if (request->journey.walk_next != TURN_EVERYWHERE) {
-		request->journey.shards[0] = (uint16_t)request->journey.walk_next;
+	if (request->turn.continue_at != TURN_EVERYWHERE) {
+		request->journey.shards[0] = (uint16_t)request->turn.continue_at;
 		return;
 	}
 	if (request->journey.shard_count == engine->shard_count)
@@ -420,11 +429,11 @@ static void advance(struct engine *engine, uint16_t self, struct request *reques
 		}
 		if (!give_back_shards(engine, self, request))
 			return;
-		if (request->journey.parked) {
+		if (request->turn.parked) {
 			park(request);
 			return;
 		}
-		if (request->journey.walk_next == TURN_NOWHERE)
+		if (request->turn.continue_at == TURN_NOWHERE)
 			break;
 		go_on_at(engine, request);
 		if (is_held_back(engine, request)) {

@@ -112,7 +112,7 @@ struct lease_table *leases_of(const struct turn *turn, uint16_t shard)
 
 bool leases_are_near(const struct turn *turn)
 {
-	return turn->request->journey.shard_count == 1;
+	return turn->shard_count == 1;
 }
 
 static int64_t now_of(const struct engine *engine)
@@ -198,7 +198,7 @@ void leases_run(struct leases *leases, uint16_t port)
 
 static void forget(struct turn *turn)
 {
-	uint64_t client = (uint64_t)(uintptr_t)turn->request->state;
+	uint64_t client = (uint64_t)(uintptr_t)turn->state;
 	lease_drop_holder(leases_of(turn, turn->shard), client, leases_now_ms(turn));
 	leases_used(turn);
 }

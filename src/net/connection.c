@@ -234,7 +234,7 @@ void connection_done(struct connection *connection, struct request *request)
 			&engine->output_bytes, request->reply_counted, memory_order_relaxed);
 	input_done(connection, request);
 	figures_count_command(connection, request);
-	bool gave_leases = request->leases;
+	bool gave_leases = request->turn.gave_lease;
 	connection->leases |= gave_leases;
 	output_answered(connection, request);
 	if (gave_leases && connection->asker.gone)

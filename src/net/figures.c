@@ -82,7 +82,7 @@ void figures_count_command(struct connection *connection, const struct request *
 	atomic_store_explicit(&loop->commands, loop->commands + 1, memory_order_relaxed);
 	atomic_store_explicit(&stats->calls, stats->calls + 1, memory_order_relaxed);
 	atomic_store_explicit(&stats->ns, stats->ns + request->elapsed_ns, memory_order_relaxed);
-	if (request->failed)
+	if (request->turn.failed)
 		stats->failed++;
 	if (atomic_load_explicit(&config->latency_tracking, memory_order_relaxed))
 		note_duration(stats, request->elapsed_ns);

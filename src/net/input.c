@@ -212,7 +212,7 @@ static void fill_request(struct connection *connection, struct request *request)
 	request->asked.db = connection->db;
 	request->asked.protocol = connection->protocol;
 	request->home = connection->loop->number;
-	request->started_ns = connection_port(connection)->stamp_ns;
+	request->asked.started_ns = connection_port(connection)->stamp_ns;
 	request->connection = connection;
 	request->asked.asker = &connection->asker;
 	request->environment = net->options.environment;

@@ -322,7 +322,7 @@ static int after_object(lua_State *L, int status, lua_KContext context)
 		lua_pushliteral(L, "TIMEOUT");
 		lua_pushfstring(L, "the call to %s.%s took longer than %d ms", lua_tostring(L, 1),
 			lua_tostring(L, 3), (int)LIMIT_CALL_TIMEOUT_MS);
-	} else if (request->failed) {
+	} else if (request->turn.failed) {
 		push_answer(L, buffer_slice(&request->reply));
 	} else {
 		int results = api_push_items(L, buffer_slice(&request->reply));

@@ -247,16 +247,15 @@ static void note_gate(struct object *object, const struct turn *turn)
 {
 	if (turn->gate_lsn > object->gate_lsn)
 		object->gate_lsn = turn->gate_lsn;
-	if (turn->request->gate_lsn > object->gate_lsn)
-		object->gate_lsn = turn->request->gate_lsn;
+	if (turn->gate_lsn > object->gate_lsn)
+		object->gate_lsn = turn->gate_lsn;
 }
 
 /* The turn changes nothing: the storage is as it was at its start. */
 static void forget_changes(struct turn *turn, struct call *call, struct storage *storage)
 {
-	struct request *request = turn->request;
-	changes_init(&request->changes, &request->arena);
-	request->reply.size = 0;
+	changes_init(&turn->changes, turn->arena);
+	turn->reply->size = 0;
 	storage_open(storage, turn, &call->name);
 }
 
@@ -397,7 +396,7 @@ static void describe_error(struct call *call, char *out, size_t size)
  * fail for it. Some room is left for what the end of the turn writes itself. */
 static bool is_too_large(const struct call *call, const struct turn *turn)
 {
-	const struct changes *changes = &turn->request->changes;
+	const struct changes *changes = &turn->changes;
 	size_t most = gate_record_bytes_max(call->objects->engine->gate);
 	/* The end of a schedule's run writes the argument anew. */
 	size_t own = most / OWN_PART + (call->job ? call->job->argument.size : 0);
@@ -629,7 +628,7 @@ static void forget_turn(struct turn *turn, struct call *call)
 	if (call->wait.fetch)
 		answered = *call->wait.fetch;
 	arena_rewind(arena, call->mark);
-	changes_init(&turn->request->changes, arena);
+	changes_init(&turn->changes, arena);
 	if (call->wait.fetch) {
 		call->wait.fetch = arena_alloc(arena, sizeof(answered));
 		*call->wait.fetch = answered;
@@ -639,7 +638,7 @@ static void forget_turn(struct turn *turn, struct call *call)
 
 void call_run(struct turn *turn)
 {
-	struct call *call = turn->request->state;
+	struct call *call = turn->state;
 	struct objects *objects = turn->objects;
 	assert(objects);
 	/* The method may list, within which no turn pauses. */
@@ -708,7 +707,7 @@ struct call *call_new(struct request *request, enum call_kind kind, const struct
 		.name = { arena_copy(arena, name->class_name), arena_copy(arena, name->id) },
 		.method = arena_copy(arena, method),
 	};
-	request->state = call;
+	request->turn.state = call;
 	return call;
 }
 
@@ -724,7 +723,7 @@ static const struct command job_command = {
 
 static void on_job_told(struct request **request)
 {
-	const struct call *call = (*request)->state;
+	const struct call *call = (*request)->turn.state;
 	struct objects_job *job = call->job;
 	struct objects *objects = (*request)->environment;
 	job->ended(job);

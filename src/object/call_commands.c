@@ -49,20 +49,20 @@ static bool begin_call(struct turn *turn, bool as_json)
 
 void do_call(struct turn *turn)
 {
-	if (turn->request->state || begin_call(turn, false))
+	if (turn->state || begin_call(turn, false))
 		call_run(turn);
 }
 
 void do_calljson(struct turn *turn)
 {
-	if (turn->request->state || begin_call(turn, true))
+	if (turn->state || begin_call(turn, true))
 		call_run(turn);
 }
 
 void do_runalarm(struct turn *turn)
 {
 	struct object_name name;
-	if (turn->request->state == NULL) {
+	if (turn->state == NULL) {
 		if (!read_name(turn, &name) || !objects_has_alarm(turn, name.class_name))
 			return;
 		struct call *call = call_new(turn->request, CALL_NOW, &name, slice_text("alarm"));

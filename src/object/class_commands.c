@@ -55,9 +55,9 @@ static bool has_no_objects(struct turn *turn, struct slice class_name, struct cl
 
 void do_class_load(struct turn *turn)
 {
-	struct class_load *load = turn->request->state;
+	struct class_load *load = turn->state;
 	if (load) {
-		if (!turn->request->failed)
+		if (!turn->failed)
 			writer_integer(&turn->writer, (int64_t)load->given.version);
 		return;
 	}
@@ -82,7 +82,7 @@ void do_class_load(struct turn *turn)
 	store_class(turn, &given);
 	load = arena_alloc(turn_arena(turn), sizeof(*load));
 	*load = (struct class_load){ turn->objects, given };
-	turn->request->state = load;
+	turn->state = load;
 	turn_park(turn, publish);
 }
 
@@ -218,10 +218,10 @@ static void store_class(struct turn *turn, const struct class_given *given)
 /* A commit that was refused (the record does not fit into a segment) has failed the request. */
 static void publish(struct request *request)
 {
-	struct class_load *load = request->state;
+	struct class_load *load = request->turn.state;
 	struct objects *objects = load->objects;
 	load->given.lsn = request->gate_lsn;
-	if (!request->failed)
+	if (!request->turn.failed)
 		class_publish(objects_registry(objects), &load->given);
 	engine_resume(objects_engine(objects), objects_port(objects), &request);
 }

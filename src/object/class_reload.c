@@ -62,7 +62,7 @@ static void on_reloaded(struct request **taken)
 {
 	const struct request *request = *taken;
 	struct slice reply = buffer_slice(&request->reply);
-	if (request->failed && reply.size > 3)
+	if (request->turn.failed && reply.size > 3)
 		logline(LOGLINE_WARNING, "SIGHUP: %.*s", (int)reply.size - 3, reply.data + 1);
 }
 
@@ -86,9 +86,9 @@ static void write_taken(struct turn *turn, const struct class_files *files)
 
 static void reload(struct turn *turn, bool only_later)
 {
-	struct class_reload *reload = turn->request->state;
+	struct class_reload *reload = turn->state;
 	if (reload) {
-		if (!turn->request->failed)
+		if (!turn->failed)
 			write_taken(turn, &reload->files);
 		return;
 	}
@@ -110,7 +110,7 @@ static void reload(struct turn *turn, bool only_later)
 		reload->files.files[reload->files.count++] = files.files[i];
 		delete_stored(turn, files.files[i].name);
 	}
-	turn->request->state = reload;
+	turn->state = reload;
 	turn_park(turn, publish);
 }
 
@@ -158,9 +158,9 @@ static void delete_stored(struct turn *turn, struct slice name)
 
 static void publish(struct request *request)
 {
-	struct class_reload *reload = request->state;
+	struct class_reload *reload = request->turn.state;
 	struct objects *objects = reload->objects;
-	for (size_t i = 0; i < reload->files.count && !request->failed; i++) {
+	for (size_t i = 0; i < reload->files.count && !request->turn.failed; i++) {
 		const struct class_file *file = &reload->files.files[i];
 		class_file_publish(
 			file, objects_registry(objects), request->gate_lsn, reload->now_ms);

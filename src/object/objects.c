@@ -444,14 +444,14 @@ bool object_end_admission(struct object *object, struct request *request)
 	if (object->admitted != request)
 		return false;
 	object->admitted = NULL;
-	request->journey.turned = NULL;
+	request->turn.turned = NULL;
 	return true;
 }
 
 /* The turn of a request that was let in has ended before the gate: it failed on the way. */
 static void on_turned(struct turn *turn)
 {
-	struct object *object = turn->request->journey.turned_context;
+	struct object *object = turn->turned_context;
 	object_end_admission(object, turn->request);
 	object_settle(turn->objects, object);
 }
@@ -498,8 +498,8 @@ static void let_next_in(struct objects *objects, struct object *object)
 	object->queued--;
 	object->slot->figures.queued--;
 	object->admitted = request;
-	request->journey.turned = on_turned;
-	request->journey.turned_context = object;
+	request->turn.turned = on_turned;
+	request->turn.turned_context = object;
 	engine_resume(objects->engine, objects->options.port, &request);
 }
 
@@ -583,7 +583,7 @@ bool objects_enter_or_go_on(
 
 void objects_leave(struct turn *turn, struct storage *storage)
 {
-	if (!turn->request->failed)
+	if (!turn->failed)
 		storage_close(storage);
 	struct object *object = turn->objects ? object_find(turn->objects, &storage->name) : NULL;
 	if (object)

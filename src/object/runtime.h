@@ -245,14 +245,14 @@ struct call {
 	struct call *held_next;
 };
 
-/* The handler of all calls, for every turn of theirs. request->state is the call. */
+/* The handler of all calls, for every turn of theirs. request->turn.state is the call. */
 void call_run(struct turn *turn);
 /* The request's call; NULL for a storage command's. */
 static inline struct call *call_of(const struct request *request)
 {
 	command_turn_fn run = request->asked.command->run;
 	bool calls = run == call_run || run == do_call || run == do_calljson || run == do_runalarm;
-	return calls ? request->state : NULL;
+	return calls ? request->turn.state : NULL;
 }
 
 /* What was lent to the call's turns is given back. */

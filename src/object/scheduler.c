@@ -268,7 +268,7 @@ void scheduler_look_at(struct due_shard *shard, int64_t at_ms)
 static void run_scan(struct turn *turn)
 {
 	static const char end[] = { TABLE_DUE + 1 };
-	struct due_shard *shard = turn->request->state;
+	struct due_shard *shard = turn->state;
 	struct scheduler *scheduler = shard->scheduler;
 	struct key start;
 	if (turn_makes_order(turn, shard->number, TABLE_DUE))
@@ -277,7 +277,7 @@ static void run_scan(struct turn *turn)
 	struct slice from =
 		shard->from ? slice_of(shard->from, shard->from_size) : key_slice(&start);
 	struct cursor cursor;
-	cursor_open(&cursor, turn->stores[shard->number], &turn->request->changes, turn_arena(turn),
+	cursor_open(&cursor, turn->stores[shard->number], &turn->changes, turn_arena(turn),
 		arena_copy(turn_arena(turn), from), slice_of(end, sizeof(end)), false);
 	cursor.without_data = true;
 	struct slice key;
@@ -313,7 +313,7 @@ static struct scheduled_job *earliest_first(struct scheduled_job *latest)
 
 static void on_scanned(struct request **request)
 {
-	struct due_shard *shard = (*request)->state;
+	struct due_shard *shard = (*request)->turn.state;
 	struct scheduler *scheduler = shard->scheduler;
 	shard->scanning = false;
 	struct scheduled_job *job = earliest_first(shard->taken);
@@ -331,7 +331,7 @@ static void on_scanned(struct request **request)
 
 static void run_upkeep(struct turn *turn)
 {
-	struct scheduled_job *job = turn->request->state;
+	struct scheduled_job *job = turn->state;
 	const struct due *due = &job->job.due;
 	struct storage storage;
 	storage_open(&storage, turn, &due->object);
@@ -352,7 +352,7 @@ static void run_upkeep(struct turn *turn)
 
 static void on_kept_up(struct request **request)
 {
-	struct scheduled_job *job = (*request)->state;
+	struct scheduled_job *job = (*request)->turn.state;
 	struct scheduler *scheduler = job->scheduler;
 	if (job->done) {
 		finish(job);

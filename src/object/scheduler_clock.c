@@ -224,7 +224,7 @@ static struct slice first_behind(struct arena *arena, struct slice key)
 static void run_look(struct turn *turn)
 {
 	static const char end[] = { TABLE_DUE + 1 };
-	struct due_shard *shard = turn->request->state;
+	struct due_shard *shard = turn->state;
 	struct arena *arena = turn_arena(turn);
 	struct slice keys[ENTRIES_AT_ONCE], key;
 	struct value value;
@@ -233,14 +233,14 @@ static void run_look(struct turn *turn)
 	if (turn_makes_order(turn, shard->number, TABLE_DUE))
 		return;
 	struct slice from = arena_copy(arena, slice_of(shard->look_from, shard->look_from_size));
-	cursor_open(&cursor, turn->stores[shard->number], &turn->request->changes, arena, from,
+	cursor_open(&cursor, turn->stores[shard->number], &turn->changes, arena, from,
 		slice_of(end, sizeof(end)), false);
 	cursor.without_data = true;
 	while (count < ENTRIES_AT_ONCE && cursor_next(&cursor, &key, &value))
 		keys[count++] = arena_copy(arena, key);
 	cursor_close(&cursor);
 	uint32_t done = 0;
-	for (; done < count && turn->request->changes.bytes < CHANGED_BYTES; done++) {
+	for (; done < count && turn->changes.bytes < CHANGED_BYTES; done++) {
 		if (!scheduler_is_running(shard->scheduler, keys[done]))
 			look_at(turn, keys[done]);
 	}
@@ -254,7 +254,7 @@ static void run_look(struct turn *turn)
 
 static void on_looked(struct request **request)
 {
-	struct due_shard *shard = (*request)->state;
+	struct due_shard *shard = (*request)->turn.state;
 	struct scheduler *scheduler = shard->scheduler;
 	shard->looking = false;
 	objects_ask(scheduler->objects);

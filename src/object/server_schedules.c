@@ -185,7 +185,7 @@ static void forget_others(struct turn *turn, const struct server_schedules *sche
 	uint32_t count = 0;
 	struct value value;
 	struct cursor cursor;
-	cursor_open(&cursor, turn->stores[HOME_SHARD], &turn->request->changes, turn_arena(turn),
+	cursor_open(&cursor, turn->stores[HOME_SHARD], &turn->changes, turn_arena(turn),
 		slice_of(start, 1), slice_of(end, 1), false);
 	while (count < FORGET_MAX && cursor_next(&cursor, &key, &value)) {
 		uint64_t hash;
@@ -202,7 +202,7 @@ static void forget_others(struct turn *turn, const struct server_schedules *sche
 
 static void run_read(struct turn *turn)
 {
-	struct server_schedules *schedules = turn->request->state;
+	struct server_schedules *schedules = turn->state;
 	forget_others(turn, schedules);
 	for (uint32_t i = 0; i < schedules->count; i++) {
 		struct server_schedule *line = &schedules->lines[i];
@@ -222,7 +222,7 @@ static void run_read(struct turn *turn)
 
 static void on_read(struct request **request)
 {
-	struct server_schedules *schedules = (*request)->state;
+	struct server_schedules *schedules = (*request)->turn.state;
 	schedules->state = SCHEDULES_READY;
 	objects_ask(schedules->scheduler->objects);
 }
@@ -242,12 +242,12 @@ static void begin_line(struct server_schedule *line, int64_t now_ms)
 
 static void run_note(struct turn *turn)
 {
-	put_now(turn, turn->request->state);
+	put_now(turn, turn->state);
 }
 
 static void on_noted(struct request **request)
 {
-	struct server_schedule *line = (*request)->state;
+	struct server_schedule *line = (*request)->turn.state;
 	struct scheduler *scheduler = line->schedules->scheduler;
 	if (scheduler->quiesced)
 		return;
@@ -269,7 +269,7 @@ static void on_woken(struct request **taken)
 	const struct request *request = *taken;
 	struct server_schedule *line = request->told_context;
 	line->under_way = false;
-	if (request->failed) {
+	if (request->turn.failed) {
 		struct slice reply = buffer_slice(&request->reply);
 		char error[LIMIT_ERROR_BYTES];
 		size_t size = 0;

@@ -170,7 +170,7 @@ void storage_begin(struct storage *storage)
 void storage_save(struct storage *storage, struct storage_mark *out)
 {
 	*out = (struct storage_mark){
-		.changes = changes_save(&storage->turn->request->changes),
+		.changes = changes_save(&storage->turn->changes),
 		.record = storage->record,
 		.ended = storage->ended,
 		.changed = storage->changed,
@@ -179,7 +179,7 @@ void storage_save(struct storage *storage, struct storage_mark *out)
 
 void storage_restore(struct storage *storage, const struct storage_mark *mark)
 {
-	changes_restore(&storage->turn->request->changes, &mark->changes);
+	changes_restore(&storage->turn->changes, &mark->changes);
 	storage->record = mark->record;
 	storage->ended = mark->ended;
 	storage->changed = mark->changed;

@@ -373,8 +373,8 @@ static uint32_t gather_schedules(struct storage *storage, struct schedule **out)
 	struct cursor cursor;
 	struct slice key;
 	struct value value;
-	cursor_open(&cursor, turn->stores[storage->shard], &turn->request->changes, arena,
-		key_slice(&start), key_slice(&end), false);
+	cursor_open(&cursor, turn->stores[storage->shard], &turn->changes, arena, key_slice(&start),
+		key_slice(&end), false);
 	while (count < most && cursor_next(&cursor, &key, &value)) {
 		struct schedule *schedule = &schedules[count++];
 		schedule_decode(value.data, schedule);
@@ -405,8 +405,8 @@ static size_t sweep_values(struct storage *storage, struct slice *last)
 	struct slice keys[SWEEP_VALUES], key;
 	size_t count = 0;
 	struct cursor cursor;
-	cursor_open(&cursor, turn->stores[storage->shard], &turn->request->changes,
-		turn_arena(turn), from, key_slice(&end), false);
+	cursor_open(&cursor, turn->stores[storage->shard], &turn->changes, turn_arena(turn), from,
+		key_slice(&end), false);
 	cursor.without_data = true;
 	while (count < SWEEP_VALUES && cursor_next(&cursor, &key, &value))
 		keys[count++] = arena_copy(turn_arena(turn), key);

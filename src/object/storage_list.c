@@ -36,8 +36,8 @@ void storage_list_open(
 	list->is_open = storage->record.keys > 0 && make_bounds(list, storage, range);
 	if (!list->is_open)
 		return;
-	cursor_open(&list->cursor, turn->stores[storage->shard], &turn->request->changes,
-		turn_arena(turn), key_slice(&list->start), key_slice(&list->end), range->reverse);
+	cursor_open(&list->cursor, turn->stores[storage->shard], &turn->changes, turn_arena(turn),
+		key_slice(&list->start), key_slice(&list->end), range->reverse);
 	list->cursor.without_data = range->without_data;
 	list->cursor.may_rest = list->pauses = range->pauses;
 }

@@ -49,7 +49,7 @@ void survey_open(
 		survey->left = 0;
 		return;
 	}
-	cursor_open(&survey->cursor, turn->stores[shard], &turn->request->changes, turn_arena(turn),
+	cursor_open(&survey->cursor, turn->stores[shard], &turn->changes, turn_arena(turn),
 		key_slice(&range->start), key_slice(&range->end), range->reverse);
 	survey->cursor.may_rest = true;
 	survey->is_open = true;

@@ -2,7 +2,7 @@
  * survey_commands: DO.OBJECTS, DO.INFO, DO.ALARMS, DO.WAKE: what looks at many objects, without
  * waking one (DO.WAKE files calls; the scheduler makes them).
  *
- * All go from shard to shard, in turns of bounded work (survey.h), and keep in request->state what
+ * All go from shard to shard, in turns of bounded work (survey.h), and keep in request->turn.state what
  * they have gathered; the reply is written in the last turn. Their replies wait for everything the
  * shards they walked had written. DO.INFO of one object goes to its shard only.
  *
@@ -97,7 +97,7 @@ void do_objects(struct turn *turn)
 	struct slice class_name;
 	if (!class_argument(turn, &class_name))
 		return;
-	struct objects_walk *walk = turn->request->state;
+	struct objects_walk *walk = turn->state;
 	if (!walk && !(walk = objects_walk_new(turn)))
 		return;
 	if (go_on(turn, gather_objects(turn, class_name, walk)))
@@ -126,7 +126,7 @@ void do_alarms(struct turn *turn)
 	struct slice class_name;
 	if (!class_argument(turn, &class_name))
 		return;
-	struct alarms_walk *walk = turn->request->state;
+	struct alarms_walk *walk = turn->state;
 	if (!walk && !(walk = alarms_walk_new(turn)))
 		return;
 	if (!go_on(turn, gather_alarms(turn, class_name, walk)))
@@ -138,7 +138,7 @@ void do_wake(struct turn *turn)
 	struct slice class_name;
 	if (!class_argument(turn, &class_name))
 		return;
-	struct wake_walk *walk = turn->request->state;
+	struct wake_walk *walk = turn->state;
 	if (!walk && !(walk = wake_walk_new(turn, class_name)))
 		return;
 	if (!turn->may_write) {
@@ -265,7 +265,7 @@ static struct objects_walk *objects_walk_new(struct turn *turn)
 			return NULL;
 	}
 	page_init(&walk->page, turn_arena(turn), walk->limit, false);
-	turn->request->state = walk;
+	turn->state = walk;
 	return walk;
 }
 
@@ -446,13 +446,13 @@ static void write_version(struct turn *turn, struct slice class_name)
 
 static void info_of_class(struct turn *turn, struct slice class_name)
 {
-	struct info_walk *walk = turn->request->state;
+	struct info_walk *walk = turn->state;
 	struct writer *writer = &turn->writer;
 	if (!walk) {
 		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 		memset(walk, 0, sizeof(*walk));
 		walk->stand.shard = -1;
-		turn->request->state = walk;
+		turn->state = walk;
 	}
 	add_figures(turn, class_name, walk);
 	if (go_on(turn, count_objects(turn, class_name, walk)))
@@ -494,7 +494,7 @@ static struct alarms_walk *alarms_walk_new(struct turn *turn)
 		}
 	}
 	page_init(&walk->page, turn_arena(turn), walk->limit, walk->failed);
-	turn->request->state = walk;
+	turn->state = walk;
 	return walk;
 }
 
@@ -704,7 +704,7 @@ static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_nam
 	}
 	walk->arguments = pack_arguments(turn, at < count ? at + 1 : count);
 	walk->mark = arena_mark(turn_arena(turn));
-	turn->request->state = walk;
+	turn->state = walk;
 	return walk;
 }
 

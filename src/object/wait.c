@@ -280,7 +280,7 @@ static void drop_fetch(struct objects *objects, struct call *call)
 /* The arguments of a call were lent by its caller's class, which may have another state by now. */
 static void return_loan(struct objects *objects, const struct request *request)
 {
-	const struct call *call = request->state;
+	const struct call *call = request->turn.state;
 	const struct class_slot *slot = slot_of(objects, call->caller->name.class_name);
 	if (slot && slot->state && slot->state->serial == call->lender)
 		sandbox_give_back(slot->state->sandbox, call->packed.size);
@@ -296,7 +296,7 @@ static void hold_answer(struct call *caller, struct request *request)
 	}
 	struct writer writer = { .out = reply };
 	buffer_fini(reply);
-	request->failed = true;
+	request->turn.failed = true;
 	writer_error(&writer, ERROR_ANSWER_MEMORY);
 }
 
@@ -313,8 +313,8 @@ static void on_answered(struct request **taken)
 	caller->wait.answered = true;
 	if (caller->wait.over) /* the time-out came first; the gate is closed, or the shard held */
 		return;
-	if (request->gate_lsn > caller->request->gate_lsn)
-		caller->request->gate_lsn = request->gate_lsn;
+	if (request->gate_lsn > caller->request->turn.gate_lsn)
+		caller->request->turn.gate_lsn = request->gate_lsn;
 	hold_answer(caller, request);
 	wait_finish(caller, WAIT_ENDED);
 	objects_act(objects);
@@ -385,7 +385,7 @@ static void begin_wait(struct objects *objects, struct call *call)
 		break;
 	case WAIT_OBJECT:
 		/* It depends on what this call has done. */
-		call->wait.request->gate_lsn = call->request->gate_lsn;
+		call->wait.request->turn.gate_lsn = call->request->gate_lsn;
 		timer_add(objects, call);
 		act_later(objects, call, ACTION_SUBMIT);
 		break;
@@ -423,7 +423,7 @@ static void drop_wait(struct call *call)
 
 void wait_parked(struct request *request)
 {
-	struct call *call = request->state;
+	struct call *call = request->turn.state;
 	struct objects *objects = call->objects;
 	call->parked_previous = NULL;
 	call->parked_next = objects->parked;

@@ -21,6 +21,7 @@ struct invocation {
 	uint8_t db;
 	uint8_t protocol;    /* of the reply: 2 or 3 */
 	struct asker *asker; /* NULL: the server itself */
+	uint64_t started_ns; /* monotonic, when it had been read */
 };
 
 #endif

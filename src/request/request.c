@@ -44,6 +44,10 @@ struct request *request_take(struct request_pool *pool)
 	}
 	request_move(request, REQUEST_NET);
 	request->next = NULL;
+	request->turn.request = request;
+	request->turn.asked = &request->asked;
+	request->turn.arena = &request->arena;
+	request->turn.reply = &request->reply;
 	return request;
 }
 

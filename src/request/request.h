@@ -13,32 +13,20 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "request/invocation.h"
+#include "request/turn.h"
 #include "resp/writer.h"
-#include "store/changes.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
-
-struct turn;
-
-/* In place of a shard's number. */
-#define TURN_NOWHERE    (-1)
-#define TURN_EVERYWHERE (-2)
-#define TURN_HERE       (-3) /* the shards that it holds, without giving them back */
 
 /* Where it goes: set by the router, moved by the shards. */
 struct journey {
 	uint16_t *shards; /* in ascending order */
 	uint16_t shard_count;
 	uint16_t shards_held;
-	bool releasing;    /* on the way back through the shards it held */
-	uint64_t walk_ns;  /* what its walk had taken when it last let others have their turn */
-	int32_t walk_next; /* where to run next: a shard, or TURN_... */
-	int64_t paused_ms; /* the wall clock of a turn that pauses; 0: none does */
-	void (*parked)(struct request *request); /* see turn_park */
-	bool resumed;                            /* it has been parked: it is let in */
-	void (*turned)(struct turn *turn);       /* is told, once, that its next turn has ended */
-	void *turned_context;
+	bool releasing;      /* on the way back through the shards it held */
+	bool resumed;        /* it has been parked: it is let in */
+	uint64_t walk_ns;    /* what its walk had taken when it last let others have their turn */
 	uint64_t record_lsn; /* of what its turn has committed and not yet applied; 0: nothing */
 	uint32_t applied;    /* effects of it that have been */
 	bool wrote;          /* its last turn has committed something */
@@ -65,10 +53,9 @@ struct request {
 	struct connection
 		*connection; /* touched by home only; NULL for the server's own requests */
 	void *environment;   /* struct environment: what server commands look at */
-	uint64_t started_ns;
 
 	struct journey journey;
-	void *state; /* the handler's own, from turn to turn */
+	struct turn turn; /* the one it is in, or has had last */
 
 	/* the server's own requests: see struct question (engine/engine.h) */
 	bool own;
@@ -78,12 +65,9 @@ struct request {
 	/* what came of it */
 	struct arena arena;
 	struct buffer reply;
-	struct changes changes;
 	uint64_t gate_lsn;   /* the reply leaves when this is durable */
 	uint64_t elapsed_ns; /* of its turns */
-	bool failed;         /* the reply is an error */
 	bool silent;         /* CLIENT REPLY OFF or SKIP: no reply is sent */
-	bool leases;         /* it gave its connection a lease: somebody asks when that closes */
 
 	/* net: the connection's order of replies */
 	struct request *order_next;

@@ -159,9 +159,8 @@ static void copy_key(struct key *out, struct slice key)
 static void open_at(struct walk *walk, struct slice key)
 {
 	copy_key(&walk->start, key);
-	cursor_open(&walk->cursor, walk->turn->stores[walk->turn->shard],
-		&walk->turn->request->changes, turn_arena(walk->turn), key_slice(&walk->start),
-		key_slice(&walk->end), false);
+	cursor_open(&walk->cursor, walk->turn->stores[walk->turn->shard], &walk->turn->changes,
+		turn_arena(walk->turn), key_slice(&walk->start), key_slice(&walk->end), false);
 	walk->cursor.without_data = walk->scan->without_data;
 	walk->cursor.may_rest = true;
 }

@@ -25,7 +25,7 @@ uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 static bool find(struct turn *turn, uint16_t shard, struct slice key, struct arena *arena,
 	struct extent extent, struct value *out)
 {
-	struct changes *changes = &turn->request->changes;
+	struct changes *changes = &turn->changes;
 	const struct effect *effect = changes->count ? changes_find(changes, shard, key) : NULL;
 	if (effect == NULL) {
 		bool found = store_get_extent(
@@ -57,7 +57,7 @@ static bool find_live(
 
 bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
 {
-	return find_live(turn, shard, key, &turn->request->arena, out);
+	return find_live(turn, shard, key, turn->arena, out);
 }
 
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out)
@@ -73,7 +73,7 @@ bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value
 bool turn_peek_extent(struct turn *turn, uint16_t shard, struct slice key, struct extent extent,
 	struct value *out)
 {
-	if (find(turn, shard, key, &turn->request->arena, extent, out))
+	if (find(turn, shard, key, turn->arena, extent, out))
 		return true;
 	*out = (struct value){ 0 };
 	return false;
@@ -81,12 +81,12 @@ bool turn_peek_extent(struct turn *turn, uint16_t shard, struct slice key, struc
 
 void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct value *value)
 {
-	changes_put(&turn->request->changes, shard, key, value);
+	changes_put(&turn->changes, shard, key, value);
 }
 
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key)
 {
-	changes_delete(&turn->request->changes, shard, key);
+	changes_delete(&turn->changes, shard, key);
 }
 
 void turn_continue(struct turn *turn, uint16_t shard)
@@ -102,12 +102,11 @@ void turn_continue_everywhere(struct turn *turn)
 
 void *turn_state(struct turn *turn, size_t size)
 {
-	struct request *request = turn->request;
-	if (request->state == NULL) {
-		request->state = arena_alloc(&request->arena, size);
-		memset(request->state, 0, size);
+	if (turn->state == NULL) {
+		turn->state = arena_alloc(turn->arena, size);
+		memset(turn->state, 0, size);
 	}
-	return request->state;
+	return turn->state;
 }
 
 void turn_continue_here(struct turn *turn)
@@ -117,7 +116,7 @@ void turn_continue_here(struct turn *turn)
 
 bool turn_pauses(struct turn *turn)
 {
-	size_t bytes = turn->request->reply.size - turn->reply_before + turn->bytes_read;
+	size_t bytes = turn->reply->size - turn->reply_before + turn->bytes_read;
 	if (turn->steps++ == 0 || (turn->steps <= LIMIT_TURN_STEPS && bytes < LIMIT_TURN_BYTES))
 		return false;
 	turn_continue_here(turn);
@@ -142,13 +141,13 @@ struct turn_mark turn_mark(struct turn *turn)
 {
 	return (struct turn_mark){
 		.arena = arena_mark(turn_arena(turn)),
-		.writes = turn->request->changes.writes,
+		.writes = turn->changes.writes,
 	};
 }
 
 void turn_rewind(struct turn *turn, struct turn_mark *mark)
 {
-	if (turn->request->changes.writes == mark->writes)
+	if (turn->changes.writes == mark->writes)
 		arena_rewind(turn_arena(turn), mark->arena);
 	else
 		*mark = turn_mark(turn);
@@ -156,8 +155,9 @@ void turn_rewind(struct turn *turn, struct turn_mark *mark)
 
 void turn_park(struct turn *turn, void (*parked)(struct request *request))
 {
-	assert(turn->request->journey.shard_count == 1 && turn->continue_at == TURN_NOWHERE);
-	turn->request->journey.parked = parked;
+	assert(turn->shard_count == 1);
+	assert(turn->continue_at == TURN_NOWHERE);
+	turn->parked = parked;
 }
 
 void turn_wait_for_shard(struct turn *turn, uint16_t shard)
@@ -169,7 +169,7 @@ void turn_wait_for_shard(struct turn *turn, uint16_t shard)
 
 bool turn_publish(struct turn *turn, struct slice channel, struct slice message)
 {
-	struct changes *changes = &turn->request->changes;
+	struct changes *changes = &turn->changes;
 	size_t room = LIMIT_EVENT_BYTES - changes->event_bytes;
 	if (!turn->heard)
 		return true;
@@ -193,8 +193,8 @@ void turn_error(struct turn *turn, const char *format, ...)
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
-	turn->request->reply.size = 0;
-	turn->request->failed = true;
+	turn->reply->size = 0;
+	turn->failed = true;
 	writer_error(&turn->writer, "%s", text);
 }
 

@@ -1,42 +1,65 @@
 /*
  * turn: one request run to its end on the shards it holds. Handlers see data only through it: reads
  * note what the reply must wait for, writes are collected and become one log record when the
- * handler has returned. An error reply leaves no change.
+ * handler has returned. An error reply leaves no change. A handler knows of the request only what
+ * it is asked (turn->asked) and what it has kept from its turns before (turn->state).
  */
 #ifndef REQUEST_TURN_H
 #define REQUEST_TURN_H
 
 #include "holdfast/errors.h"
 
-#include "request/request.h"
+#include "request/invocation.h"
 #include "resp/writer.h"
+#include "store/changes.h"
 #include "store/store.h"
 
 struct config;
 struct objects;
 struct engine;
+struct request;
+
+/* In place of the shard of the next turn. */
+#define TURN_NOWHERE    (-1)
+#define TURN_EVERYWHERE (-2)
+#define TURN_HERE       (-3) /* the shards that it holds, without giving them back */
 
 struct turn {
-	struct request *request;
-	const struct invocation *asked; /* its */
+	/* the same in all turns of a request */
+	struct request *request; /* for whoever parks it, and the engine */
+	const struct invocation *asked;
+	struct arena *arena; /* lives until the reply has left */
+	struct buffer *reply;
+	void *state; /* the handler's own, from turn to turn */
+	struct changes changes;
+	uint64_t gate_lsn; /* highest among what was read, and written in turns before */
+	bool failed;       /* the reply is an error: the changes will be dropped */
+	bool gave_lease;   /* to the client: somebody is told when that is gone */
+
+	/* of this one */
 	struct writer writer;
 	int64_t now_ms;        /* wall clock, the same for the whole turn */
 	struct store **stores; /* by shard; those that are not held must not be touched */
 	uint16_t shard_total;  /* of the server */
+	uint16_t shard_count;  /* that are held */
 	uint16_t shard;        /* the one this turn runs on (the lowest it holds) */
-	uint64_t gate_lsn;     /* highest LSN among what was read */
+	uint16_t port;         /* of the thread that runs it */
 	uint32_t hits;         /* live values found by turn_get and turn_look */
 	uint32_t misses;
-	int32_t continue_at; /* see turn_continue, as request->journey.walk_next */
 	size_t reply_before; /* bytes of the reply, when the turn began */
 	uint32_t steps;      /* see turn_pauses */
 	size_t bytes_read;   /* of values, likewise */
-	uint16_t port;       /* of the thread that runs it */
 	bool heard;          /* somebody subscribes to something: events are kept */
+	bool may_write; /* the disk is not full: for writes that a reading command can do without */
 	const struct config *config;
 	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
 	struct engine *engine;   /* for what is kept there by shard; NULL: nothing is */
-	bool may_write; /* the disk is not full: for writes that a reading command can do without */
+
+	/* what comes after it */
+	int32_t continue_at;                     /* see turn_continue: a shard, or TURN_... */
+	void (*parked)(struct request *request); /* see turn_park */
+	void (*turned)(struct turn *turn);       /* is told, once, that the handler has returned */
+	void *turned_context;
 };
 
 /* Of the hashes in store keys. */
@@ -64,7 +87,7 @@ void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct 
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
 
 /* After this turn, and the commit of its changes, run the handler again on `shard` (ROUTE_WALK and
- * ROUTE_ANY), or with all shards, with the reply and request->state as they are. */
+ * ROUTE_ANY), or with all shards, with the reply and request->turn.state as they are. */
 void turn_continue(struct turn *turn, uint16_t shard);
 void turn_continue_everywhere(struct turn *turn);
 /* The handler's own memory from turn to turn of one request: zeroed in the first. */
@@ -115,8 +138,7 @@ size_t turn_reply_bytes_max(const struct turn *turn);
 /* Says so of a reply that would become longer by so many bytes. */
 static inline bool turn_reply_fits(struct turn *turn, size_t more)
 {
-	turn->writer.full |=
-		turn->writer.limit && turn->request->reply.size + more > turn->writer.limit;
+	turn->writer.full |= turn->writer.limit && turn->reply->size + more > turn->writer.limit;
 	return !turn->writer.full;
 }
 /* The reply would be longer than it may be: nothing more is written to it, and when the turn ends
@@ -151,7 +173,7 @@ void turn_arity_error(struct turn *turn);
 
 static inline struct arena *turn_arena(struct turn *turn)
 {
-	return &turn->request->arena;
+	return turn->arena;
 }
 
 static inline struct slice turn_argument(const struct turn *turn, uint32_t index)

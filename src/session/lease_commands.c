@@ -40,7 +40,7 @@ static void write_held(struct turn *turn, int64_t left_ms)
 static void write_granted(struct turn *turn, const struct lease_grant *grant)
 {
 	/* Its connection's end is the lease's. */
-	turn->request->leases = true;
+	turn->gave_lease = true;
 	writer_array(&turn->writer, 2);
 	writer_bulk_text(&turn->writer, grant->token);
 	writer_integer(&turn->writer, grant->ms);
@@ -116,7 +116,7 @@ static void answer_wait(struct turn *turn, struct lease_call *call, struct sessi
 
 void session_lease(struct turn *turn)
 {
-	struct lease_call *call = turn->request->state;
+	struct lease_call *call = turn->state;
 	struct slice id = turn_argument(turn, 1);
 	struct session session;
 	if (call == NULL) {
@@ -129,7 +129,7 @@ void session_lease(struct turn *turn)
 		if (!(call->options.given & OPTION_MS))
 			call->options.lease_ms = LEASE_MS_DEFAULT;
 		lease_wait_init(&call->wait, turn);
-		turn->request->state = call;
+		turn->state = call;
 	}
 	bool live = session_open(&session, turn, id);
 	if (live)

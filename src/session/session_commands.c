@@ -139,7 +139,7 @@ static void delete_listed(struct turn *turn, const struct user_session *listed)
 static bool bound_user(
 	struct turn *turn, const struct session_options *options, struct user_sessions *user)
 {
-	assert(turn->request->journey.shard_count == turn->shard_total);
+	assert(turn->shard_count == turn->shard_total);
 	user->turn = turn;
 	if (!session_walk_user(turn, &user->walk, options->user, note_session, user))
 		return false;
@@ -163,7 +163,7 @@ static bool bound_user(
 /* Whether the turn runs where the session is to lie; otherwise it goes on there. */
 static bool is_in_place(struct turn *turn, const struct session_options *options)
 {
-	bool everywhere = turn->request->journey.shard_count == turn->shard_total;
+	bool everywhere = turn->shard_count == turn->shard_total;
 	if ((options->given & OPTION_MAXPER) && !everywhere) {
 		turn_continue_everywhere(turn);
 		return false;
@@ -179,7 +179,7 @@ static bool is_in_place(struct turn *turn, const struct session_options *options
 static uint16_t place_of(const struct turn *turn)
 {
 	uint16_t any;
-	if (turn->request->journey.shard_count == 1)
+	if (turn->shard_count == 1)
 		return turn->shard;
 	random_entropy(&any, sizeof(any));
 	return any % turn->shard_total;
@@ -250,7 +250,7 @@ void session_set(struct turn *turn)
 		return;
 	options.data = turn_argument(turn, 2);
 	bool live = open_argument(&session, turn, 1);
-	if (turn->request->failed)
+	if (turn->failed)
 		return;
 	if (session.state == SESSION_GONE ||
 		(session.state == SESSION_ENDED && !(options.given & OPTION_NX))) {
@@ -308,7 +308,7 @@ void session_update(struct turn *turn)
 			turn, 3, OPTION_DEEP | OPTION_TTL | OPTION_IFVERSION, &options))
 		return;
 	bool live = open_argument(&session, turn, 1);
-	if (turn->request->failed)
+	if (turn->failed)
 		return;
 	if (session.state == SESSION_GONE || session.state == SESSION_ENDED) {
 		session_refuse(&session);
@@ -341,7 +341,7 @@ void session_get(struct turn *turn)
 	if (!session_options_parse(turn, 2, OPTION_NOTOUCH | OPTION_ONLY_DATA, &options))
 		return;
 	if (!open_argument(&session, turn, 1)) {
-		if (!turn->request->failed)
+		if (!turn->failed)
 			writer_null(writer);
 		return;
 	}
@@ -377,7 +377,7 @@ void session_field(struct turn *turn)
 	struct session session;
 	struct slice found;
 	bool live = open_argument(&session, turn, 1);
-	if (turn->request->failed)
+	if (turn->failed)
 		return;
 	if (live)
 		session_touch(&session);
@@ -394,7 +394,7 @@ void session_touch_command(struct turn *turn)
 	if (!session_options_parse(turn, 2, OPTION_TTL, &options))
 		return;
 	bool live = open_argument(&session, turn, 1);
-	if (turn->request->failed)
+	if (turn->failed)
 		return;
 	if (live && (options.given & OPTION_TTL) && options.ttl_ms != session.record.ttl_ms) {
 		session.record.ttl_ms = options.ttl_ms;
@@ -409,7 +409,7 @@ void session_ttl(struct turn *turn)
 {
 	struct session session;
 	bool live = open_argument(&session, turn, 1);
-	if (turn->request->failed)
+	if (turn->failed)
 		return;
 	writer_integer(&turn->writer, live ? (session.end_ms - turn->now_ms + 999) / 1000 : -2);
 }

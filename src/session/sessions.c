@@ -501,7 +501,7 @@ static size_t gather(struct turn *turn, struct user_walk *walk, struct slice use
 	end.bytes[end.size++] = (char)0xff;
 	if (from.size == 0)
 		from = key_slice(&start);
-	cursor_open(&cursor, turn->stores[walk->shard], &turn->request->changes, arena, from,
+	cursor_open(&cursor, turn->stores[walk->shard], &turn->changes, arena, from,
 		key_slice(&end), false);
 	while (count < most && cursor_next(&cursor, &key, &value)) {
 		/* The walk may stand at one that has been met. */

@@ -124,7 +124,7 @@ struct ending {
 /* Whether the turn's changes, or its events, are so many that they are committed now. */
 static bool is_round_full(const struct turn *turn)
 {
-	const struct changes *changes = &turn->request->changes;
+	const struct changes *changes = &turn->changes;
 	size_t bytes = changes->bytes + (size_t)changes->count * EFFECT_BYTES;
 	size_t most = gate_record_bytes_max(turn->engine->gate) / 2;
 	return bytes > (most < ROUND_BYTES ? most : ROUND_BYTES) ||
@@ -249,7 +249,7 @@ static int64_t scan_each(void *context, struct turn *turn, struct slice key, str
 void session_scan(struct turn *turn)
 {
 	static const char prefix[] = { TABLE_SESSION };
-	struct session_scan *scan = turn->request->state;
+	struct session_scan *scan = turn->state;
 	if (scan == NULL) {
 		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
 		if (!scan_parse(turn, scan))
@@ -258,7 +258,7 @@ void session_scan(struct turn *turn)
 		scan->scan.without_data = true;
 		scan->scan.context = scan;
 		scan->scan.without_data = true; /* they are read by name */
-		turn->request->state = scan;
+		turn->state = scan;
 	}
 	scan->found.turn = turn;
 	turn_wait_for_shard(turn, turn->shard);
@@ -274,11 +274,11 @@ void session_scan(struct turn *turn)
 
 void session_count_command(struct turn *turn)
 {
-	uint64_t *total = turn->request->state;
+	uint64_t *total = turn->state;
 	if (total == NULL) {
 		total = arena_alloc(turn_arena(turn), sizeof(*total));
 		*total = 0;
-		turn->request->state = total;
+		turn->state = total;
 	}
 	*total += session_count(turn, turn->shard);
 	turn_wait_for_shard(turn, turn->shard);

@@ -35,7 +35,7 @@ bool place_of_argument(struct turn *turn, uint32_t index, struct place *out)
 
 uint32_t place_generation(struct turn *turn, uint16_t shard, uint8_t db)
 {
-	const struct changes *changes = &turn->request->changes;
+	const struct changes *changes = &turn->changes;
 	if (changes->count > 0) {
 		struct key namespace;
 		key_of_namespace(&namespace, db);

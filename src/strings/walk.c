@@ -3,7 +3,7 @@
  * FLUSHALL.
  *
  * All but the flushes go from shard to shard, in one or more turns on each, with what they have
- * gathered so far in request->state; the reply is written in the last turn. A listing tells of keys
+ * gathered so far in request->turn.state; the reply is written in the last turn. A listing tells of keys
  * whose writes may not be on disk yet, so its reply waits for everything its shards had written.
  *
  * SCAN's cursor and its guarantee are request/scan.c's.
@@ -92,12 +92,12 @@ static void empty_database(struct turn *turn, uint8_t db);
 
 void keys_scan(struct turn *turn)
 {
-	struct key_scan *scan = turn->request->state;
+	struct key_scan *scan = turn->state;
 	if (!scan) {
 		scan = scan_new(turn);
 		if (!scan)
 			return;
-		turn->request->state = scan;
+		turn->state = scan;
 	}
 	if (!scan_on(turn, scan))
 		scan_write(turn, scan);
@@ -106,7 +106,7 @@ void keys_scan(struct turn *turn)
 /* A SCAN that does not stop before the end; each turn is one of its steps. */
 void keys_keys(struct turn *turn)
 {
-	struct key_scan *scan = turn->request->state;
+	struct key_scan *scan = turn->state;
 	if (!scan) {
 		scan = turn_state(turn, sizeof(*scan));
 		scan_begin(turn, scan, 0);
@@ -130,14 +130,14 @@ void keys_keys(struct turn *turn)
 void keys_randomkey(struct turn *turn)
 {
 	static _Thread_local uint64_t calls;
-	struct random_walk *walk = turn->request->state;
+	struct random_walk *walk = turn->state;
 	if (!walk) {
 		struct random random;
-		random_seed(&random, turn->request->started_ns + (++calls << 32));
+		random_seed(&random, turn->asked->started_ns + (++calls << 32));
 		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 		walk->shards_left = turn->shard_total;
 		walk->hash = random_below(&random, HASH_END);
-		turn->request->state = walk;
+		turn->state = walk;
 		uint16_t shard = (uint16_t)random_below(&random, turn->shard_total);
 		if (shard != turn->shard) {
 			turn_continue(turn, shard);
@@ -156,11 +156,11 @@ void keys_randomkey(struct turn *turn)
 
 void keys_dbsize(struct turn *turn)
 {
-	uint64_t *total = turn->request->state;
+	uint64_t *total = turn->state;
 	if (!total) {
 		total = arena_alloc(turn_arena(turn), sizeof(*total));
 		*total = 0;
-		turn->request->state = total;
+		turn->state = total;
 	}
 	uint64_t keys, expiring;
 	struct store *store = turn->stores[turn->shard];
@@ -208,8 +208,8 @@ static void stretch_open(
 		key_of_string_hash(&stretch->end, db, generation + 1, 0);
 	else
 		key_of_string_hash(&stretch->end, db + 1, 0, 0);
-	cursor_open(&stretch->cursor, turn->stores[turn->shard], &turn->request->changes,
-		turn_arena(turn), key_slice(&stretch->start), key_slice(&stretch->end), false);
+	cursor_open(&stretch->cursor, turn->stores[turn->shard], &turn->changes, turn_arena(turn),
+		key_slice(&stretch->start), key_slice(&stretch->end), false);
 	stretch->cursor.without_data = true;
 	stretch->cursor.may_rest = true;
 }

@@ -238,7 +238,7 @@ static void check_wakes(struct check *check, uint32_t object)
 
 static void run_check(struct turn *turn)
 {
-	struct check check = { .turn = turn, .model = turn->request->state };
+	struct check check = { .turn = turn, .model = turn->state };
 	for (uint32_t object = 0; object < MODEL_OBJECTS; object++)
 		check_object(&check, object);
 	for (uint16_t shard = 0; shard < turn->shard_total; shard++)

@@ -7,7 +7,7 @@
 
 #include "request/command.h"
 
-/* A turn on all shards; request->state is the model. It changes nothing. */
+/* A turn on all shards; request->turn.state is the model. It changes nothing. */
 extern const struct command check_command;
 
 #endif

@@ -307,7 +307,7 @@ static void run_wrapped(struct turn *turn)
 	struct client_state *state = state_of(turn->request);
 	struct client *client = &state->client;
 	state->real->run(turn);
-	if (turn->request->journey.parked || turn->request->failed)
+	if (turn->parked || turn->failed)
 		return;
 	if (state->touches) {
 		watch_open(state->host->watch, client->object);
@@ -421,7 +421,7 @@ static void run_wake(struct turn *turn)
 {
 	struct client_state *state = state_of(turn->request);
 	struct client_host *host = state->host;
-	const struct changes *changes = &turn->request->changes;
+	const struct changes *changes = &turn->changes;
 	state->real->run(turn);
 	for (uint32_t i = 0; i < changes->count; i++) {
 		struct due due;
@@ -443,7 +443,7 @@ static void run_load(struct turn *turn)
 	struct request *request = turn->request;
 	struct watch *watch = state->host->watch;
 	uint64_t version = watch_class_version(watch, state->class) + 1;
-	bool first = request->state == NULL;
+	bool first = request->turn.state == NULL;
 	if (first) {
 		struct buffer source;
 		buffer_init(&source);
@@ -452,7 +452,7 @@ static void run_load(struct turn *turn)
 		buffer_fini(&source);
 	}
 	state->real->run(turn);
-	if (!first || request->journey.parked == NULL)
+	if (!first || request->turn.parked == NULL)
 		return;
 	watch_class_loaded(watch, state->class, version, watch_lsn(watch));
 	state->client.depends = watch_lsn(watch);

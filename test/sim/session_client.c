@@ -396,18 +396,18 @@ static void run_and_compare(struct turn *turn)
 	client->real->run(turn);
 	client->expected.size = 0;
 	if (turn->continue_at != TURN_NOWHERE) {
-		if (request->changes.count > 0)
+		if (request->turn.changes.count > 0)
 			wrong("%s goes on elsewhere and has written", request->asked.command->name);
 		if (client->real->route != ROUTE_WALK)
 			return;
 	}
 	client->expect(client, turn);
-	if (turn->continue_at == TURN_NOWHERE && !request->journey.parked &&
+	if (turn->continue_at == TURN_NOWHERE && !request->turn.parked &&
 		client->real->route != ROUTE_WALK)
 		compare(client, turn);
-	if (client->wrote != (request->changes.count > 0 && !request->failed))
+	if (client->wrote != (request->turn.changes.count > 0 && !request->turn.failed))
 		wrong("%s wrote %u changes, the model says %s", request->asked.command->name,
-			request->changes.count, client->wrote ? "some" : "none");
+			request->turn.changes.count, client->wrote ? "some" : "none");
 	if (client->wrote && client->lsn > client->depends)
 		client->depends = client->lsn;
 	if (client->wrote && !turn->may_write && !(client->real->flags & COMMAND_WRITE))
@@ -530,7 +530,7 @@ static void note_end(struct client_host *host, struct turn *turn, const struct e
 void client_note_expired(struct client_host *host, struct turn *turn)
 {
 	uint64_t lsn = gate_appended(host->engine->gate) + 1;
-	const struct changes *changes = &turn->request->changes;
+	const struct changes *changes = &turn->changes;
 	for (uint32_t i = 0; i < changes->count; i++) {
 		const struct effect *effect = &changes->effects[i];
 		struct session_name name;

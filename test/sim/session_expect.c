@@ -55,7 +55,7 @@ static void say_data(struct client *client, const struct model_data *data)
 static void say_what_it_said(struct client *client, const struct turn *turn)
 {
 	client->expected.size = 0;
-	buffer_append(&client->expected, turn->request->reply.data, turn->request->reply.size);
+	buffer_append(&client->expected, turn->reply->data, turn->reply->size);
 }
 
 /* What a writer is told of an id whose session is no more. */
@@ -114,9 +114,9 @@ static const struct effect *effect_of(
 	struct session_name name = model_name(client->host->model, id, form);
 	struct key key;
 	key_of_session(&key, turn_secret(turn), &name);
-	if (turn->request->changes.count == 0)
+	if (turn->changes.count == 0)
 		return NULL;
-	return changes_find(&turn->request->changes, shard_of(client, id), key_slice(&key));
+	return changes_find(&turn->changes, shard_of(client, id), key_slice(&key));
 }
 
 static struct slice shown_of(struct client *client, struct turn *turn, uint32_t id)
@@ -685,7 +685,7 @@ void expect_lease(struct client *client, struct turn *turn)
 		use(client, turn, found.id);
 	const struct model_cell *cell = model_now(client->host->model, found.id);
 	bool outdated = client->given_version && client->version != cell->version;
-	if (turn->request->journey.parked) {
+	if (turn->parked) {
 		if (!live || client->waited || !client->given_wait || outdated)
 			wrong("SESSION.LEASE waits for nothing");
 		client->waited = true;
@@ -699,8 +699,7 @@ void expect_lease(struct client *client, struct turn *turn)
 		return;
 	}
 	char text[160];
-	snprintf(text, sizeof(text), "%.*s", (int)turn->request->reply.size,
-		turn->request->reply.data);
+	snprintf(text, sizeof(text), "%.*s", (int)turn->reply->size, turn->reply->data);
 	if (strncmp(text, "*3", 2) == 0 || outdated) {
 		fill(client, cell, outdated);
 		return;

@@ -89,10 +89,10 @@ static void run_and_compare(struct turn *turn)
 			(int)(request->reply.size > 80 ? 80 : request->reply.size),
 			request->reply.data, (int)(expected.size > 80 ? 80 : expected.size),
 			expected.data);
-	if ((client->depends == lsn) != (request->changes.count > 0))
+	if ((client->depends == lsn) != (request->turn.changes.count > 0))
 		wrong("%.*s wrote %u changes, the model says otherwise",
 			(int)request->asked.arguments[0].size, request->asked.arguments[0].data,
-			request->changes.count);
+			request->turn.changes.count);
 	buffer_fini(&expected);
 }
 

@@ -295,7 +295,7 @@ static void on_done(void *context, struct request *request)
 	struct engine_rig *rig = ticket->rig;
 	assert(!ticket->done && port == &rig->engine->ports[request->home]);
 	ticket->done = true;
-	ticket->failed = request->failed;
+	ticket->failed = request->turn.failed;
 	ticket->order = ++rig->order;
 	ticket->gate_lsn = request->gate_lsn;
 	ticket->reply_size = request->reply.size;

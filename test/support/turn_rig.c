@@ -96,7 +96,7 @@ void turn_rig_begin(struct turn_rig *rig)
 	rig->request->asked.command = &handler;
 	rig->request->asked.db = rig->db;
 	rig->request->asked.protocol = rig->protocol;
-	changes_init(&rig->request->changes, &rig->request->arena);
+	changes_init(&rig->request->turn.changes, &rig->request->arena);
 	rig->read_lsn = 0;
 	rig->turns = 0;
 }
@@ -112,7 +112,7 @@ void turn_rig_step(struct turn_rig *rig, command_turn_fn run, ...)
 	request->asked.arguments = arena_alloc(&request->arena, count * sizeof(*arguments));
 	memcpy(request->asked.arguments, arguments, count * sizeof(*arguments));
 	request->asked.argument_count = count;
-	request->state = NULL;
+	request->turn.state = NULL;
 	run_turns(rig, run);
 }
 
@@ -120,12 +120,12 @@ const char *turn_rig_commit(struct turn_rig *rig)
 {
 	struct request *request = rig->request;
 	rig->request = NULL;
-	rig->failed = request->failed;
-	rig->effects = request->failed ? 0 : request->changes.count;
+	rig->failed = request->turn.failed;
+	rig->effects = request->turn.failed ? 0 : request->turn.changes.count;
 	if (rig->effects > 0)
 		rig->last_lsn++;
 	for (uint32_t i = 0; i < rig->effects; i++) {
-		const struct effect *effect = &request->changes.effects[i];
+		const struct effect *effect = &request->turn.changes.effects[i];
 		store_apply(rig->stores[effect->shard], effect, rig->last_lsn);
 	}
 	buffer_clear(&rig->last_reply, 1 << 20);
@@ -179,20 +179,21 @@ static void run_turns(struct turn_rig *rig, command_turn_fn run)
 static void one_turn(struct turn_rig *rig, command_turn_fn run, uint16_t shard, int32_t *next)
 {
 	struct request *request = rig->request;
-	struct turn turn = {
-		.request = request,
-		.asked = &request->asked,
-		.writer = { .out = &request->reply, .protocol = request->asked.protocol },
-		.now_ms = rig->now_ms,
-		.stores = rig->stores,
-		.shard_total = rig->shards,
-		.shard = shard,
-		.continue_at = -1,
-		.config = &rig->config,
-	};
-	run(&turn);
+	struct turn *turn = &request->turn;
+	turn->writer = request_writer(request);
+	turn->now_ms = rig->now_ms;
+	turn->stores = rig->stores;
+	turn->shard_total = turn->shard_count = rig->shards;
+	turn->shard = shard;
+	turn->config = &rig->config;
+	turn->steps = 0;
+	turn->bytes_read = 0;
+	turn->reply_before = request->reply.size;
+	turn->gate_lsn = 0;
+	turn->continue_at = TURN_NOWHERE;
+	run(turn);
 	rig->turns++;
-	if (turn.gate_lsn > rig->read_lsn)
-		rig->read_lsn = turn.gate_lsn;
-	*next = turn.continue_at;
+	if (turn->gate_lsn > rig->read_lsn)
+		rig->read_lsn = turn->gate_lsn;
+	*next = turn->continue_at;
 }

@@ -7,7 +7,7 @@
 #define TEST_SUPPORT_TURN_RIG_H
 
 #include "config/config.h"
-#include "request/turn.h"
+#include "request/request.h"
 
 #define TURN_RIG_SHARDS_MAX 64
 

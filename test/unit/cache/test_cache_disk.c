@@ -161,7 +161,7 @@ static uint32_t changes_seen;
 static void counting_set(struct turn *turn)
 {
 	cache_set_command(turn);
-	changes_seen = turn->request->changes.count;
+	changes_seen = turn->changes.count;
 }
 
 static const struct command count_set = {

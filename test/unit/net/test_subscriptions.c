@@ -52,7 +52,7 @@ static void run_tell(struct turn *turn)
 		writer_ok(&turn->writer);
 		return;
 	}
-	struct changes saved = changes_save(&turn->request->changes);
+	struct changes saved = changes_save(&turn->changes);
 	char channel[64], text[64]; /* gone when the message is sent */
 	struct slice name = turn_argument(turn, 2), message = turn_argument(turn, 3);
 	memcpy(channel, name.data, name.size);
@@ -63,7 +63,7 @@ static void run_tell(struct turn *turn)
 	memset(channel, '?', sizeof(channel));
 	memset(text, '?', sizeof(text));
 	if (slice_is(mode, "rollback"))
-		changes_restore(&turn->request->changes, &saved);
+		changes_restore(&turn->changes, &saved);
 	if (slice_is(mode, "fail")) {
 		put(turn, "never");
 		turn_error(turn, ERROR_SYNTAX);

@@ -92,7 +92,7 @@ static void bench_end_turn(struct bench_call *call, struct turn *turn, struct st
 	else if (bench->handler)
 		outcome = bench->handler(bench, storage, call->job, &error);
 	if (outcome != JOB_DONE) {
-		changes_init(&turn->request->changes, turn_arena(turn));
+		changes_init(&turn->changes, turn_arena(turn));
 		struct object_name name = storage->name;
 		storage_open(storage, turn, &name);
 	}
@@ -127,7 +127,7 @@ static void bench_note_run(struct bench *bench, const struct objects_job *job, i
 
 static void bench_on_parked(struct request *request)
 {
-	struct bench_call *call = request->state;
+	struct bench_call *call = request->turn.state;
 	struct bench *bench = call->bench;
 	call->request = request;
 	call->next = NULL;
@@ -137,7 +137,7 @@ static void bench_on_parked(struct request *request)
 
 static void bench_run_call(struct turn *turn)
 {
-	struct bench_call *call = turn->request->state;
+	struct bench_call *call = turn->state;
 	struct bench *bench = call->bench;
 	struct storage storage;
 	storage_open(&storage, turn, &call->job->due.object);
@@ -164,7 +164,7 @@ static const struct command bench_call_command = {
 
 static void bench_on_told(struct request **request)
 {
-	struct bench_call *call = (*request)->state;
+	struct bench_call *call = (*request)->turn.state;
 	struct objects_job *job = call->job;
 	memory_free(call);
 	job->ended(job);

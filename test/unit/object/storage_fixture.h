@@ -41,7 +41,7 @@ static size_t count_from(struct turn *turn, uint16_t shard, struct slice prefix)
 	struct slice key;
 	struct value value;
 	size_t count = 0;
-	cursor_open(&cursor, turn->stores[shard], &turn->request->changes, turn_arena(turn), prefix,
+	cursor_open(&cursor, turn->stores[shard], &turn->changes, turn_arena(turn), prefix,
 		key_slice(&end), false);
 	cursor.without_data = true;
 	while (cursor_next(&cursor, &key, &value))

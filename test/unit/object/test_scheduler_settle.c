@@ -159,24 +159,21 @@ static void an_alarm_that_runs_by_hand_is_settled_wherever_its_entry_stands(void
 {
 	struct bench *bench = *state;
 	struct request *request = request_take(&bench->rig.engine->ports[0].pool);
-	struct changes *changes = &request->changes;
-	struct turn turn = {
-		.request = request,
-		.asked = &request->asked,
-		.now_ms = bench->rig.now_ms,
-		.stores = bench->rig.engine->stores,
-		.shard_total = SHARDS,
-		.objects = bench->worker[0].objects,
-	};
+	struct changes *changes = &request->turn.changes;
+	struct turn *turn = &request->turn;
+	turn->now_ms = bench->rig.now_ms;
+	turn->stores = bench->rig.engine->stores;
+	turn->shard_total = SHARDS;
+	turn->objects = bench->worker[0].objects;
 	struct object_name name = bench_name(slice_text("a"));
 	struct storage storage;
 	changes_init(changes, &request->arena);
-	storage_open(&storage, &turn, &name);
-	storage_set_alarm(&storage, turn.now_ms + 5000);
-	struct objects_job job = { .due = { DUE_ALARM, turn.now_ms + 5000, name, { "", 0 } } };
+	storage_open(&storage, turn, &name);
+	storage_set_alarm(&storage, turn->now_ms + 5000);
+	struct objects_job job = { .due = { DUE_ALARM, turn->now_ms + 5000, name, { "", 0 } } };
 	assert_true(scheduler_begin(&storage, &job));
-	assert_int_equal(job.scheduled_ms, turn.now_ms + 5000);
-	storage_retry_alarm(&storage, turn.now_ms + 900000, 0, slice_of(NULL, 0));
+	assert_int_equal(job.scheduled_ms, turn->now_ms + 5000);
+	storage_retry_alarm(&storage, turn->now_ms + 900000, 0, slice_of(NULL, 0));
 	scheduler_settle(bench_scheduler(bench), &storage, &job, JOB_DONE, NULL);
 	assert_int_equal(storage.record.alarm_ms, 0);
 	storage_close(&storage);

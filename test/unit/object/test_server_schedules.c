@@ -24,7 +24,7 @@ static void on_woken_parked(struct request *request)
 {
 	struct bench_call *call = memory_zeroed(sizeof(*call));
 	struct bench *bench = request->environment;
-	request->state = call;
+	request->turn.state = call;
 	call->bench = bench;
 	call->request = request;
 	bench->parked = bench->parked_last = call;

@@ -237,10 +237,10 @@ static void op_put_again(struct storage *storage, struct model *model)
 		return;
 	const struct entry *entry = &model->entries[below(model->count)];
 	struct value value = { .type = entry->type, .data = entry->value };
-	uint32_t written = storage->turn->request->changes.count;
+	uint32_t written = storage->turn->changes.count;
 	bool changed = storage->changed;
 	storage_put(storage, entry->key, &value);
-	assert_int_equal(storage->turn->request->changes.count, written);
+	assert_int_equal(storage->turn->changes.count, written);
 	assert_int_equal(storage->changed, changed);
 }
 
@@ -614,7 +614,7 @@ static void check_all(struct turn *turn)
 		entries += check_stored(turn, &world->models[i]);
 	}
 	assert_int_equal(count_table(turn, TABLE_DUE), entries);
-	assert_int_equal(turn->request->changes.count, 0);
+	assert_int_equal(turn->changes.count, 0);
 }
 
 /* --- random turns ----------------------------------------------------------------------------- */

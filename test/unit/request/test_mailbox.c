@@ -31,7 +31,7 @@ static struct request *new_request(uint16_t home, uint64_t number)
 	request_move(request, REQUEST_SHARD);
 	request_move(request, REQUEST_TRAVEL);
 	request->home = home;
-	request->started_ns = number;
+	request->asked.started_ns = number;
 	return request;
 }
 
@@ -50,7 +50,7 @@ static uint64_t take(struct mailbox *mailbox, uint64_t first)
 	while (list) {
 		struct request *request = list;
 		list = request->next;
-		assert_int_equal(request->started_ns, first + count);
+		assert_int_equal(request->asked.started_ns, first + count);
 		count++;
 		memory_free(request);
 	}
@@ -164,7 +164,7 @@ static void loses_nothing_and_keeps_each_givers_order_under_many_threads(void **
 			struct request *request = list;
 			list = request->next;
 			assert_in_range(request->home, 0, GIVERS - 1);
-			assert_int_equal(request->started_ns, next[request->home]);
+			assert_int_equal(request->asked.started_ns, next[request->home]);
 			next[request->home]++;
 			taken++;
 			memory_free(request);

@@ -69,11 +69,11 @@ static void assert_as_new(const struct request *request)
 	assert_int_equal(bare.journey.shard_count, 0);
 	assert_int_equal(bare.journey.shards_held, 0);
 	assert_false(bare.journey.releasing);
-	assert_null(bare.state);
-	assert_memory_equal(&bare.changes, &zero.changes, sizeof(zero.changes));
+	assert_null(bare.turn.state);
+	assert_memory_equal(&bare.turn.changes, &zero.turn.changes, sizeof(zero.turn.changes));
 	assert_int_equal(bare.gate_lsn, 0);
 	assert_int_equal(bare.elapsed_ns, 0);
-	assert_false(bare.failed);
+	assert_false(bare.turn.failed);
 	assert_false(bare.silent);
 	assert_null(bare.order_next);
 }
@@ -92,13 +92,13 @@ static void what_comes_from_the_pool_is_as_new(void **state)
 	request->environment = &pool;
 	request->journey.shards = arena_alloc(&request->arena, 8);
 	request->journey.shard_count = 2;
-	request->state = &pool;
+	request->turn.state = &pool;
 	request->gate_lsn = 9;
 	request->elapsed_ns = 5;
-	request->failed = request->silent = true;
+	request->turn.failed = request->silent = true;
 	request->order_next = request;
-	changes_init(&request->changes, &request->arena);
-	changes_delete(&request->changes, 1, slice_text("key"));
+	changes_init(&request->turn.changes, &request->arena);
+	changes_delete(&request->turn.changes, 1, slice_text("key"));
 	buffer_append_text(&request->reply, "+OK\r\n");
 	request_move(request, REQUEST_DONE);
 	request_put(&pool, &request);

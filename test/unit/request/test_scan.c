@@ -115,14 +115,14 @@ static int64_t give_one(void *context, struct turn *turn, struct slice key, stru
 
 static void scan_handler(struct turn *turn)
 {
-	struct scan *scan = turn->request->state;
+	struct scan *scan = turn->state;
 	if (scan == NULL) {
 		scan = arena_alloc(turn_arena(turn), sizeof(*scan));
 		scan_init(scan, turn, cursor);
 		scan->left = count;
 		scan->each = give_one;
 		scan->without_data = true;
-		turn->request->state = scan;
+		turn->state = scan;
 	}
 	if (scan_step(scan, turn, slice_of(prefix_bytes, sizeof(prefix_bytes))))
 		return;
