@@ -9,7 +9,8 @@ import re
 import sys
 
 FOLDERS = ["base", "json", "resp", "config", "lease", "log", "store", "gate", "request", "engine", "loop",
-           "fetch", "leases", "strings", "object", "session", "cache", "net", "admin", "command", "server"]
+           "fetch", "leases", "strings", "object", "schedule", "session", "cache",
+           "net", "admin", "command", "server"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

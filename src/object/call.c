@@ -316,7 +316,7 @@ static void end_job(struct turn *turn, struct call *call, struct storage *storag
 	struct objects *objects = call->objects;
 	if (error)
 		forget_changes(turn, call, storage);
-	scheduler_settle(objects->scheduler, storage, call->job, outcome, error);
+	objects->options.schedule->settle(objects->scheduler, storage, call->job, outcome, error);
 	storage_close(storage);
 	if (call->kind == CALL_NOW && error)
 		writer_error(&turn->writer, "%s", error);
@@ -473,7 +473,7 @@ static bool job_is_due(struct turn *turn, struct call *call, struct storage *sto
 		if (storage->record.alarm_ms == 0 || object->alarm)
 			return false;
 	}
-	if (!scheduler_begin(storage, job))
+	if (!call->objects->options.schedule->begin(storage, job))
 		return false;
 	if (job->due.kind == DUE_ALARM) {
 		object->alarm = call;
@@ -555,8 +555,9 @@ static void refuse_class(struct turn *turn, struct call *call, const char *error
 	}
 	struct storage storage;
 	storage_open(&storage, turn, &call->name);
-	if (scheduler_begin(&storage, call->job))
-		scheduler_settle(call->objects->scheduler, &storage, call->job, JOB_NO_CLASS, text);
+	const struct objects_schedule *schedule = call->objects->options.schedule;
+	if (schedule->begin(&storage, call->job))
+		schedule->settle(call->objects->scheduler, &storage, call->job, JOB_NO_CLASS, text);
 	storage_close(&storage);
 }
 

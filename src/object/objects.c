@@ -687,7 +687,7 @@ struct objects *objects_new(const struct objects_options *options)
 	objects->buckets = memory_zeroed(objects->bucket_count * sizeof(struct object *));
 	objects->asked_ms = INT64_MAX;
 	buffer_init(&objects->scratch);
-	objects->scheduler = scheduler_new(objects, options->engine, options->port);
+	objects->scheduler = options->schedule->open(objects);
 	objects->port->objects = objects;
 	objects_ask(objects);
 	return objects;
@@ -740,7 +740,7 @@ void objects_free(struct objects **taken)
 			class_state_free(&slot->state);
 		memory_free(slot);
 	}
-	scheduler_free(&objects->scheduler);
+	objects->options.schedule->free(&objects->scheduler);
 	objects->port->objects = NULL;
 	memory_free(objects->buckets);
 	memory_free(objects->timers);
@@ -751,7 +751,7 @@ void objects_free(struct objects **taken)
 void objects_quiesce(struct objects *objects)
 {
 	objects->quiesced = true;
-	scheduler_quiesce(objects->scheduler);
+	objects->options.schedule->quiesce(objects->scheduler);
 }
 
 bool objects_are_busy(const struct objects *objects)
@@ -770,7 +770,8 @@ void objects_stop(struct objects *objects)
 void objects_ask(struct objects *objects)
 {
 	int64_t next_ms = wait_next_ms(objects);
-	int64_t due_ms = objects->quiesced ? INT64_MAX : scheduler_next_ms(objects->scheduler);
+	int64_t due_ms = objects->quiesced ? INT64_MAX
+					   : objects->options.schedule->next_ms(objects->scheduler);
 	if (due_ms < next_ms)
 		next_ms = due_ms;
 	if (objects->actions_first)
@@ -792,7 +793,7 @@ void objects_run(struct objects *objects)
 	objects->asked_ms = INT64_MAX;
 	wait_run_timers(objects);
 	if (!objects->quiesced)
-		scheduler_run(objects->scheduler, now_ms);
+		objects->options.schedule->run(objects->scheduler, now_ms);
 	/* The clock may have gone back. */
 	if (now_ms >= objects->evicted_ms + EVICT_EVERY_MS || now_ms < objects->evicted_ms) {
 		evict_idle(objects, now_ms);
@@ -808,7 +809,7 @@ void objects_note_due(struct objects *objects, uint16_t shard, int64_t at_ms)
 {
 	if (objects == NULL)
 		return;
-	scheduler_note(objects->scheduler, shard, at_ms);
+	objects->options.schedule->note(objects->scheduler, shard, at_ms);
 	if (at_ms < objects->asked_ms)
 		objects_ask(objects);
 }

@@ -19,6 +19,8 @@
 #include "object/storage.h"
 
 struct objects;
+struct objects_schedule;
+struct report_limit;
 
 /* What the world gives a worker's objects. */
 struct objects_host {
@@ -38,6 +40,7 @@ struct objects_options {
 	uint16_t port; /* of the worker */
 	struct class_registry *registry;
 	struct objects_host host;
+	const struct objects_schedule *schedule; /* what begins jobs: see object/job.h */
 	/* Is told of every log line of a class, and of errors; NULL: logline. */
 	void (*say)(void *context, int level, const char *text);
 	void *say_context;
@@ -118,25 +121,13 @@ void objects_reload_classes(struct objects *objects);
 bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
 	char *error, size_t error_size);
 
-/* --- for storage and the scheduler ------------------------------------------------------------ */
+/* --- for storage and the room schedule/ ------------------------------------------------------- */
 
 /* An entry was filed in the index of what is due in this shard. `objects` may be NULL. */
 void objects_note_due(struct objects *objects, uint16_t shard, int64_t at_ms);
-
-/* A call that the server makes by itself. */
-struct objects_job {
-	struct due due; /* DUE_ALARM, DUE_SCHEDULE, DUE_WAKE; its slices must live until `ended` */
-	struct slice method;   /* of the schedule or wake */
-	struct slice argument; /* packed; empty: none. A wake's is a table whose items are the
-				  arguments */
-	int64_t scheduled_ms;  /* info.scheduled_time */
-	uint32_t tries;        /* info.retry_count */
-	uint32_t serial;       /* the alarm's */
-	/* On the worker, when its last turn has been committed. */
-	void (*ended)(struct objects_job *job);
-	void *context;
-};
-/* Starts it; from the loop or a job's `ended`, not from within a turn. */
-void objects_start_job(struct objects *objects, struct objects_job *job);
+/* Tells the host when objects_run has something to do next. */
+void objects_ask(struct objects *objects);
+/* What bounds the lines about a class. */
+struct report_limit *objects_report_limit(struct objects *objects, struct slice class_name);
 
 #endif

@@ -13,9 +13,9 @@
 #include "object/circle.h"
 #include "object/class_state.h"
 #include "object/commands.h"
+#include "object/job.h"
 #include "object/objects.h"
 #include "object/report.h"
-#include "object/scheduler.h"
 
 #define OBJECT_BUCKETS_FIRST  64
 #define OBJECT_OVERHEAD_BYTES 32 /* its place in the table, and the allocator's */
@@ -165,13 +165,8 @@ struct class_state *slot_state(
  * that wait in it end. It is freed when the last of them has. */
 void state_lost(struct objects *objects, struct class_slot *slot, struct class_state *state);
 
-struct report_limit *objects_report_limit(struct objects *objects, struct slice class_name);
-
 /* Drops some idle instances when the class's memory is nearly used up. */
 void state_relieve(struct objects *objects, struct class_state *state);
-
-/* Tells the host when objects_run has something to do next. */
-void objects_ask(struct objects *objects);
 
 /* --- calls ------------------------------------------------------------------------------------ */
 

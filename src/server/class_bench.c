@@ -24,6 +24,7 @@
 #include "object/commands.h"
 #include "object/objects.h"
 #include "request/request.h"
+#include "schedule/scheduler.h"
 #include "session/sessions.h"
 
 #include <assert.h>
@@ -259,6 +260,7 @@ static void open_rooms(struct class_bench *bench)
 		.engine = bench->engine,
 		.config = bench->config,
 		.registry = bench->registry,
+		.schedule = &scheduler_of_objects,
 		.host = { bench, wake_objects, begin_fetch, cancel_fetch },
 		.say = bench->say,
 		.say_context = bench->context,

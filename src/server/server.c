@@ -22,6 +22,7 @@
 #include "leases/leases.h"
 #include "net/net.h"
 #include "object/class_files.h"
+#include "schedule/scheduler.h"
 #include "server/data_directory.h"
 #include "session/sessions.h"
 
@@ -337,6 +338,7 @@ static int open_objects(struct environment *environment, char *error)
 			.config = environment->config,
 			.port = i,
 			.registry = environment->classes,
+			.schedule = &scheduler_of_objects,
 		};
 		environment->object_loops[i] =
 			object_loop_new(net_uv_loop(environment->net, i), &options);

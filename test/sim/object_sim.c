@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "engine/shard.h"
 #include "object/runtime.h"
-#include "object/scheduler_private.h"
+#include "schedule/scheduler_private.h"
 #include "sim/object_check.h"
 #include "sim/object_client.h"
 #include "sim/object_script.h"
@@ -439,6 +439,7 @@ static void open_objects(struct object_sim *sim)
 			.config = &sim->world.rig.config,
 			.port = i,
 			.registry = sim->registry,
+			.schedule = &scheduler_of_objects,
 			.host = { worker, on_wake_at, on_fetch, on_cancel },
 			.say = watch_say,
 			.say_context = watch_say_context(sim->watch, i),

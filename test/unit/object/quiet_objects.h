@@ -7,6 +7,7 @@
 
 #include "object/class.h"
 #include "object/objects.h"
+#include "schedule/scheduler.h"
 #include "support/engine_rig.h"
 
 struct quiet_objects {
@@ -35,6 +36,7 @@ static inline void quiet_objects_open(struct quiet_objects *quiet, struct engine
 			.config = &rig->config,
 			.port = port,
 			.registry = quiet->registry,
+			.schedule = &scheduler_of_objects,
 			.host = { .wake_at = quiet_wake_at },
 			.say = quiet_say,
 		};

@@ -8,6 +8,7 @@
  */
 #include "object/runtime.h"
 #include "object/sandbox_private.h"
+#include "schedule/scheduler.h"
 #include "support/engine_rig.h"
 
 #include "base/buffer.h"
@@ -242,6 +243,7 @@ static void open_objects(struct world *world)
 			.config = &world->rig.config,
 			.port = port,
 			.registry = world->registry,
+			.schedule = &scheduler_of_objects,
 			.host = { worker, wake_at, begin_fetch, cancel_fetch },
 			.say = look_at_turn,
 			.say_context = worker,

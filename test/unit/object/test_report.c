@@ -6,6 +6,7 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "object/runtime.h"
+#include "schedule/scheduler.h"
 #include "support/engine_rig.h"
 
 #include <setjmp.h>
@@ -45,6 +46,7 @@ static int set_up(void **state)
 		.engine = fixture->rig.engine,
 		.config = &fixture->rig.config,
 		.registry = fixture->registry,
+		.schedule = &scheduler_of_objects,
 		.host = { .wake_at = wake_at },
 		.say = say,
 		.say_context = fixture,

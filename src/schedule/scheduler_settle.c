@@ -16,9 +16,8 @@
 #include "base/memory.h"
 #include "object/packed.h"
 #include "object/report.h"
-#include "object/runtime.h"
-#include "object/scheduler.h"
-#include "object/scheduler_private.h"
+#include "schedule/scheduler.h"
+#include "schedule/scheduler_private.h"
 
 #include <assert.h>
 

@@ -12,13 +12,12 @@
  *
  * Threads: the worker of shard 0.
  */
-#include "object/server_schedules.h"
+#include "schedule/server_schedules.h"
 
 #include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "object/commands.h"
-#include "object/runtime.h"
 
 #include <assert.h>
 #include <endian.h>

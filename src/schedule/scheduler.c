@@ -19,13 +19,12 @@
  *
  * Threads: the worker's, turns included: a scan holds one shard, the worker's own.
  */
-#include "object/scheduler.h"
+#include "schedule/scheduler.h"
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "object/runtime.h"
-#include "object/scheduler_private.h"
-#include "object/server_schedules.h"
+#include "schedule/scheduler_private.h"
+#include "schedule/server_schedules.h"
 
 #include <assert.h>
 
@@ -47,8 +46,21 @@ static const struct command upkeep_command = {
 	.name = "end lives and sweep", .route = ROUTE_KEYS, .run = run_upkeep
 };
 
-struct scheduler *scheduler_new(struct objects *objects, struct engine *engine, uint16_t port)
+const struct objects_schedule scheduler_of_objects = {
+	.open = scheduler_new,
+	.free = scheduler_free,
+	.run = scheduler_run,
+	.next_ms = scheduler_next_ms,
+	.note = scheduler_note,
+	.quiesce = scheduler_quiesce,
+	.begin = scheduler_begin,
+	.settle = scheduler_settle,
+};
+
+struct scheduler *scheduler_new(struct objects *objects)
 {
+	struct engine *engine = objects_engine(objects);
+	uint16_t port = objects_port(objects);
 	struct scheduler *scheduler = memory_zeroed(sizeof(*scheduler));
 	scheduler->objects = objects;
 	scheduler->engine = engine;
@@ -66,7 +78,7 @@ struct scheduler *scheduler_new(struct objects *objects, struct engine *engine, 
 			};
 	}
 	if (port == 0)
-		scheduler->schedules = server_schedules_new(scheduler, objects->environment.config);
+		scheduler->schedules = server_schedules_new(scheduler, objects_config(objects));
 	return scheduler;
 }
 

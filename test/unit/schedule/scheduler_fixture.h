@@ -12,8 +12,8 @@
 #include "base/memory.h"
 #include "object/packed.h"
 #include "object/runtime.h"
-#include "object/scheduler_private.h"
-#include "object/server_schedules.h"
+#include "schedule/scheduler_private.h"
+#include "schedule/server_schedules.h"
 #include "support/engine_rig.h"
 
 #include <setjmp.h>
@@ -215,6 +215,7 @@ static inline void bench_open(struct bench *bench)
 			.config = &bench->rig.config,
 			.port = i,
 			.registry = bench->registry,
+			.schedule = &scheduler_of_objects,
 			.host = { .context = worker, .wake_at = bench_wake_at },
 		};
 		worker->objects = objects_new(&options);

@@ -13,39 +13,23 @@
  *
  * Threads: its worker's.
  */
-#ifndef OBJECT_SCHEDULER_H
-#define OBJECT_SCHEDULER_H
+#ifndef SCHEDULE_SCHEDULER_H
+#define SCHEDULE_SCHEDULER_H
 
-#include "object/objects.h"
+#include "object/job.h"
 
-struct scheduler;
+/* What objects_options.schedule is. */
+extern const struct objects_schedule scheduler_of_objects;
 
-struct scheduler *scheduler_new(struct objects *objects, struct engine *engine, uint16_t port);
+/* As struct objects_schedule says. */
+struct scheduler *scheduler_new(struct objects *objects);
 void scheduler_free(struct scheduler **scheduler);
-/* Starts what is due. */
 void scheduler_run(struct scheduler *scheduler, int64_t now_ms);
-/* When scheduler_run has something to do next, wall clock; INT64_MAX: nothing is filed. */
 int64_t scheduler_next_ms(const struct scheduler *scheduler);
-/* An entry was filed in this shard. */
 void scheduler_note(struct scheduler *scheduler, uint16_t shard, int64_t at_ms);
 void scheduler_quiesce(struct scheduler *scheduler);
-
-enum job_outcome {
-	JOB_DONE,
-	JOB_FAILED,    /* counted, `error` says why */
-	JOB_NO_CLASS,  /* not loaded: tried again later, uncounted */
-	JOB_NO_METHOD, /* given up at once */
-};
-/* In the job's last turn, with the object's storage open: the entry leaves the index, or is filed
- * anew, as the outcome and the retry table say. scheduler_begin was true. A turn that is not
- * committed settles nothing: another has to. */
+bool scheduler_begin(struct storage *storage, struct objects_job *job);
 void scheduler_settle(struct scheduler *scheduler, struct storage *storage,
 	const struct objects_job *job, enum job_outcome outcome, const char *error);
-/* Is this still due as the entry says? An alarm that was replaced, an object that ended: false. In
- * the job's first turn; fills the job's scheduled_ms, tries, serial, method, argument from the
- * storage. */
-bool scheduler_begin(struct storage *storage, struct objects_job *job);
-
-/* Server-wide schedules (`schedule` lines): run by the worker of shard 0, each a DO.WAKE. */
 
 #endif

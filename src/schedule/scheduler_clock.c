@@ -16,13 +16,12 @@
  *
  * Threads: the worker's, turns included: they hold one shard, the worker's own.
  */
-#include "object/runtime.h"
 
 #include "base/cron.h"
 #include "base/logline.h"
 #include "base/memory.h"
-#include "object/scheduler_private.h"
-#include "object/server_schedules.h"
+#include "schedule/scheduler_private.h"
+#include "schedule/server_schedules.h"
 
 #include <assert.h>
 #include <endian.h>

@@ -6,11 +6,11 @@
  *
  * Threads: the worker of shard 0.
  */
-#ifndef OBJECT_SERVER_SCHEDULES_H
-#define OBJECT_SERVER_SCHEDULES_H
+#ifndef SCHEDULE_SERVER_SCHEDULES_H
+#define SCHEDULE_SERVER_SCHEDULES_H
 
 #include "base/cron.h"
-#include "object/scheduler_private.h"
+#include "schedule/scheduler_private.h"
 
 /* CRON CLASS METHOD [PREFIX p] */
 #define SERVER_SCHEDULE_WORDS_MAX 5

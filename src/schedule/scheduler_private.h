@@ -2,11 +2,11 @@
  * scheduler_private: what scheduler.c, scheduler_settle.c and server_schedules.c share, and what
  * tests put in place of the world.
  */
-#ifndef OBJECT_SCHEDULER_PRIVATE_H
-#define OBJECT_SCHEDULER_PRIVATE_H
+#ifndef SCHEDULE_SCHEDULER_PRIVATE_H
+#define SCHEDULE_SCHEDULER_PRIVATE_H
 
 #include "base/random.h"
-#include "object/scheduler.h"
+#include "schedule/scheduler.h"
 
 #define SCHEDULER_BUCKETS 1024
 
