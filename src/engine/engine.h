@@ -42,7 +42,7 @@ struct port {
 	uint64_t burst_ns;       /* of turns and commands since its owner set it to 0 */
 	uint64_t burst_ns_max;   /* then no turn begins until that happens again; 0: no bound */
 	bool in_turn;            /* a handler is running */
-	bool appended;           /* a turn here wrote to the log since somebody cleared this */
+	struct pace pace;        /* of its turns' records on their way to the disk */
 	bool awaits_gate;        /* something besides replies waits for the gate to release more */
 	struct objects *objects; /* object/'s; NULL in an engine without */
 	uint16_t any_next;       /* the shard that ROUTE_ANY gets next */

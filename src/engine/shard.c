@@ -61,7 +61,7 @@ static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 	uint64_t lsn = gate_append(engine->gate, changes->effects, changes->count);
 	turn->request->journey.record_lsn = lsn;
 	turn->request->journey.wrote = true;
-	engine->ports[self].appended = true;
+	pace_appended(&engine->ports[self].pace);
 	if (lsn > turn->gate_lsn)
 		turn->gate_lsn = lsn;
 }

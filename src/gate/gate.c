@@ -32,7 +32,6 @@
  * fastest disks, so the log is never short of work and memory stays small. */
 #define PENDING_BYTES_MAX (32u << 20)
 #define BATCH_KEEP_BYTES  (4u << 20)
-#define PACE_FORGETS      8 /* an eighth of the crowd, each sync */
 #define EVERYSEC_NS       1000000000u
 
 static void see_spares(struct gate *gate, struct log_usage *usage)
@@ -281,20 +280,10 @@ static void wake_listeners(struct gate *gate, uint64_t durable)
 	}
 }
 
-/*
- * How many records to gather before the next step. Clients that wait for their replies come in a
- * crowd whose size shows as records appended but not durable when a sync ends. Syncing whatever is
- * there would make many small batches, each as dear as a large one; waiting for the whole crowd
- * would leave it idle during the sync. Half of it keeps one half working while the other is synced.
- */
-static void set_pace(struct gate *gate)
+static void count_crowd(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
-	uint64_t waiting = gate_waiting(gate);
-	uint64_t remembered = gate->crowd - (gate->crowd + PACE_FORGETS - 1) / PACE_FORGETS;
-	uint64_t crowd = waiting > remembered ? waiting : remembered;
-	gate->crowd = crowd;
-	gate->paced_records = crowd / 2;
+	pace_synced(&gate->crowd, gate_waiting(gate));
 	pthread_mutex_unlock(&gate->lock);
 }
 
@@ -312,7 +301,7 @@ static void sync_written(struct gate *gate)
 	atomic_store_explicit(&gate->sync_ns_last, took, memory_order_relaxed);
 	if (took > atomic_load_explicit(&gate->sync_ns_max, memory_order_relaxed))
 		atomic_store_explicit(&gate->sync_ns_max, took, memory_order_relaxed);
-	set_pace(gate);
+	count_crowd(gate);
 	/* Sequentially consistent with a loop that stores wanted_lsn and then reads this: one of
 	 * the two sees the other, so no wake-up is lost. */
 	atomic_store(&gate->durable_lsn, gate->written_lsn);
@@ -355,6 +344,28 @@ void gate_step_here(struct gate *gate)
 	/* No segment was ready, or there was more than one batch: the log thread goes on. */
 	if (result == -EAGAIN || gate_waiting(gate) > 0)
 		gate_kick(gate);
+}
+
+bool gate_end_tick(struct gate *gate, struct pace *pace, bool is_held)
+{
+	struct pace_tick tick = {
+		.waiting = gate_waiting(gate),
+		.is_held = is_held,
+		.may_step = gate->config->durability == DURABILITY_ALWAYS,
+	};
+	switch (pace_end_tick(pace, &tick)) {
+	case PACE_NOTHING:
+		return false;
+	case PACE_READ_ON:
+		return true;
+	case PACE_KICK:
+		gate_kick(gate);
+		return false;
+	case PACE_STEP:
+		gate_step_here(gate);
+		return false;
+	}
+	return false;
 }
 
 int gate_keeper_step(struct gate *gate)

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "gate/pace.h"
 #include "log/log.h"
 
 struct gate;
@@ -43,12 +44,15 @@ size_t gate_record_bytes_max(const struct gate *gate);
 /* Whether the log has, or can make, room for a record of so many bytes: else the disk is full for
  * it. */
 bool gate_can_hold(const struct gate *gate, size_t bytes);
-/* A loop has ended its tick: what it appended may go to disk. */
+/* What has been appended may go to disk: the log thread is woken, unless it gathers. */
 void gate_kick(struct gate *gate);
 /* Records appended and not yet durable. */
 uint64_t gate_waiting(const struct gate *gate);
 /* The calling loop does the step itself, when nobody else is at it (else as gate_kick). */
 void gate_step_here(struct gate *gate);
+/* A loop's tick ends: what it appended goes on its way, as the loop's pace says. `is_held`:
+ * commands wait to be admitted. True: the loop's next poll must not wait. */
+bool gate_end_tick(struct gate *gate, struct pace *pace, bool is_held);
 
 /* LSN of the last record appended; of the last one that a crash cannot take back. */
 uint64_t gate_appended(const struct gate *gate);

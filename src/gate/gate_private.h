@@ -31,9 +31,7 @@ struct gate {
 	uint64_t next_lsn;
 	size_t pending_bytes;
 	uint64_t pending_records;
-	uint64_t paced_records; /* what the log thread gathers before it steps again */
-	uint64_t crowd;         /* records lately waiting at once, slowly forgotten */
-	bool log_gathers;       /* asleep only until the batch has grown to paced_records */
+	struct pace_crowd crowd;
 	bool stopping;
 	bool log_asleep;
 	bool keeper_asleep;

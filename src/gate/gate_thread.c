@@ -13,7 +13,6 @@
 #define KEEPER_RETRY_MS     200 /* doubled each time */
 #define KEEPER_RETRY_MS_MAX 2000
 #define EVERYSEC_LOOK_MS    100
-#define GATHER_US           150 /* at the most: about the time of a sync */
 #define TIMER_SLACK_NS      1000
 
 static int wait_us(pthread_cond_t *condition, pthread_mutex_t *lock, long us)
@@ -32,16 +31,16 @@ static bool is_done(const struct gate *gate)
 	return gate->stopping && (gate->first == NULL || gate->log_full);
 }
 
-/* Under `lock`, right after a step: lets the next batch grow to what set_pace wants. */
+/* Under `lock`, right after a step: lets the next batch grow to what the pace wants. */
 static void gather(struct gate *gate)
 {
 	gate->log_asleep = true;
-	gate->log_gathers = true;
-	while (!gate->stopping && gate->pending_records < gate->paced_records) {
-		if (wait_us(&gate->log_wakes, &gate->lock, GATHER_US) != 0)
+	gate->crowd.gathers = true;
+	while (!gate->stopping && !pace_is_enough(&gate->crowd, gate->pending_records)) {
+		if (wait_us(&gate->log_wakes, &gate->lock, PACE_GATHER_US_MAX) != 0)
 			break;
 	}
-	gate->log_gathers = false;
+	gate->crowd.gathers = false;
 	gate->log_asleep = false;
 }
 
@@ -59,8 +58,7 @@ static void *log_main(void *context)
 			else
 				wait_us(&gate->log_wakes, &gate->lock, EVERYSEC_LOOK_MS * 1000);
 			gate->log_asleep = false;
-			gate->paced_records =
-				0; /* slept with nothing to do: no crowd to wait for */
+			pace_slept(&gate->crowd);
 		}
 		if (gate->first)
 			gather(gate);
@@ -145,7 +143,7 @@ void gate_kick(struct gate *gate)
 		return;
 	pthread_mutex_lock(&gate->lock);
 	bool asleep = gate->log_asleep && gate->first != NULL &&
-		(!gate->log_gathers || gate->pending_records >= gate->paced_records);
+		pace_wakes_log(&gate->crowd, gate->pending_records);
 	pthread_mutex_unlock(&gate->lock);
 	if (asleep)
 		pthread_cond_signal(&gate->log_wakes);

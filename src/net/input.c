@@ -201,7 +201,7 @@ static bool admit(struct connection *connection, struct request *request)
 	/* Who waits for no sync must not wait for one that the loop makes itself. */
 	if (!(request->asked.command->flags & COMMAND_WRITE) ||
 		(request->asked.command->flags & COMMAND_RELAXED))
-		connection->loop->write_ticks = 0;
+		pace_met_others(&connection_port(connection)->pace);
 	submit(connection, request);
 	return true;
 }

@@ -23,14 +23,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TIMER_MS             100
-#define BLOCKED_RETRY_MS     1
-#define BURST_NS_MAX         10000000u /* of turns and commands between two looks at the sockets */
-#define KILLED_AT_ONCE       128       /* connections that are closed between two polls */
-#define WRITE_TICKS          64        /* with nothing but writes, before a loop syncs itself */
-#define RECORDS_GATHERED_MAX 4096
-#define DRAIN_NS             10000000000u /* for what runs to end when the server stops */
-#define DRAIN_LAST_NS        1000000000u  /* and then for its replies to leave */
+#define TIMER_MS         100
+#define BLOCKED_RETRY_MS 1
+#define BURST_NS_MAX     10000000u    /* of turns and commands between two looks at the sockets */
+#define KILLED_AT_ONCE   128          /* connections that are closed between two polls */
+#define DRAIN_NS         10000000000u /* for what runs to end when the server stops */
+#define DRAIN_LAST_NS    1000000000u  /* and then for its replies to leave */
 
 /* --- lists of connections --------------------------------------------------------------------- */
 
@@ -192,36 +190,6 @@ static void on_idle(uv_idle_t *idle)
 	(void)idle; /* that it is active makes the poll not wait */
 }
 
-/*
- * What this tick appended goes on its way.
- *
- * Handing a batch to the log thread costs two switches, and where cores are few the thread takes
- * the one that the loop or its clients need. So when nothing but writes has come for a while, which
- * have to wait for the sync in any case, the loop does it itself, as soon as a poll brings no more
- * of them. The first read that arrives ends this.
- *
- * True: the next poll must not wait.
- */
-static bool end_writes(struct net_loop *loop)
-{
-	struct gate *gate = loop->net->engine->gate;
-	bool syncs_itself = ++loop->write_ticks > WRITE_TICKS &&
-		loop->net->config->durability == DURABILITY_ALWAYS;
-	uint64_t waiting = gate_waiting(gate);
-	bool grew = waiting > loop->waiting_seen;
-	loop->waiting_seen = waiting;
-	if (syncs_itself && grew && waiting < RECORDS_GATHERED_MAX)
-		return true;
-	loop->appended = false;
-	loop->net->engine->ports[loop->number].appended = false;
-	loop->waiting_seen = 0;
-	if (syncs_itself)
-		gate_step_here(gate);
-	else
-		gate_kick(gate);
-	return false;
-}
-
 /* Only ends the poll: the end of the tick tries the blocked ones again. */
 static void on_blocked_timer(uv_timer_t *timer)
 {
@@ -255,13 +223,12 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct net_loop *loop = prepare->data;
 	struct engine *engine = loop->net->engine;
-	bool gathers = false;
 	if (loop->waiting)
 		engine_tick(engine, loop->number);
 	go_on(loop);
 	bool delivers = subscriptions_deliver(loop);
-	if (loop->appended || engine->ports[loop->number].appended || loop->waiting)
-		gathers = end_writes(loop);
+	bool gathers = gate_end_tick(
+		engine->gate, &engine->ports[loop->number].pace, loop->waiting != NULL);
 	flush(loop);
 	bool has_turns = end_burst(loop);
 	bool leaves = connection_leave(loop);
@@ -373,7 +340,7 @@ static void on_async(uv_async_t *async)
 {
 	struct net_loop *loop = async->data;
 	if (engine_deliver(loop->net->engine, loop->number) > 0)
-		loop->write_ticks = 0;
+		pace_met_others(&loop->net->engine->ports[loop->number].pace);
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);
@@ -413,7 +380,6 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct net_loop *loop = timer->data;
 	engine_expire(loop->net->engine, loop->number);
-	loop->appended = true; /* expiry writes too */
 	connection_look(loop);
 	if (loop->ticks++ % (1000 / TIMER_MS) == 0) {
 		close_idle(loop);

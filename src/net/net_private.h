@@ -54,9 +54,6 @@ struct net_loop {
 	bool rests;    /* a poll without turns comes first: they have taken long */
 	bool has_more; /* some of these do not wait to be admitted */
 	uint64_t released_seen;
-	uint64_t waiting_seen; /* records, when the loop last looked for more of them */
-	uint32_t write_ticks;  /* since the last read of data, or request of another loop */
-	bool appended;         /* this tick made something that waits for the log */
 	bool drained;
 	bool closed;
 	uint64_t ticks;

@@ -196,7 +196,7 @@ static void flush_order(struct connection *connection)
 		if (!connection->closing)
 			emit(connection, request, released);
 		if (request->gate_lsn > gate_durable(loop->net->engine->gate))
-			loop->appended = true;
+			pace_appended(&connection_port(connection)->pace);
 		if (request->gate_lsn > connection->gate_lsn)
 			connection->gate_lsn = request->gate_lsn;
 		request_put(pool, &request);
