@@ -34,16 +34,15 @@
 #define FULL_RETRY_MS 1000 /* when there are too many leases: as if another held it so long */
 
 struct lease_line {
-	struct lease_waiter *first;
-	struct lease_waiter *last;
+	struct list waiters;
 	uint32_t count;
 };
 
 struct lease {
-	struct lease_node by_name;
-	struct lease_node by_subject;
-	struct lease_node by_holder; /* when it has one */
-	struct lease_timer timer;
+	struct hash_node by_name;
+	struct hash_node by_subject;
+	struct hash_node by_holder; /* when it has one */
+	struct deadline deadline;
 	struct lease_line line;
 	struct lease_waiter *untold; /* who holds it and was not told yet */
 	uint64_t holder;
@@ -63,12 +62,12 @@ struct lease_table {
 	int64_t now_ms;  /* the latest that was passed */
 	uint64_t serial; /* of the last grant */
 	uint64_t order;  /* of the last who went into a line */
-	struct lease_index by_name;
-	struct lease_index by_subject;
-	struct lease_index by_holder;
-	struct lease_index waiters_by_holder; /* in any line, until told or its holder dropped */
-	struct lease_timers ends;             /* of leases */
-	struct lease_timers waits;            /* of those in line */
+	struct hash_table by_name;
+	struct hash_table by_subject;
+	struct hash_table by_holder;
+	struct hash_table waiters_by_holder; /* in any line, until told or its holder dropped */
+	struct deadlines ends;               /* of leases */
+	struct deadlines waits;              /* of those in line */
 	struct lease_line promised;
 	struct lease_line deferred;
 	struct lease_stats stats;
@@ -93,43 +92,13 @@ static void leave_line(struct lease_table *table, struct lease_waiter *waiter);
 static void promise(
 	struct lease_table *table, struct lease_waiter *waiter, enum lease_outcome outcome);
 static void tell(struct lease_table *table);
+static struct lease_waiter *line_first(const struct lease_line *line);
 static void line_append(struct lease_line *line, struct lease_waiter *waiter);
 static void line_remove(struct lease_waiter *waiter);
-static bool is_of_subject(const struct lease_node *node, const void *subject);
-static bool is_lease_of(const struct lease_node *node, const void *holder);
-static bool is_waiter_of(const struct lease_node *node, const void *holder);
+static bool is_of_subject(const struct hash_node *node, const void *subject);
+static bool is_lease_of(const struct hash_node *node, const void *holder);
+static bool is_waiter_of(const struct hash_node *node, const void *holder);
 static uint64_t hash_of_holder(const struct lease_table *table, uint64_t holder);
-
-static struct lease *lease_of(struct lease_node *by_name)
-{
-	return (struct lease *)((char *)by_name - offsetof(struct lease, by_name));
-}
-
-static struct lease *lease_of_subject(struct lease_node *by_subject)
-{
-	return (struct lease *)((char *)by_subject - offsetof(struct lease, by_subject));
-}
-
-static struct lease *lease_of_holder(struct lease_node *by_holder)
-{
-	return (struct lease *)((char *)by_holder - offsetof(struct lease, by_holder));
-}
-
-static struct lease *lease_of_timer(struct lease_timer *timer)
-{
-	return (struct lease *)((char *)timer - offsetof(struct lease, timer));
-}
-
-static struct lease_waiter *waiter_of_holder(struct lease_node *by_holder)
-{
-	return (struct lease_waiter *)((char *)by_holder -
-		offsetof(struct lease_waiter, by_holder));
-}
-
-static struct lease_waiter *waiter_of_timer(struct lease_timer *timer)
-{
-	return (struct lease_waiter *)((char *)timer - offsetof(struct lease_waiter, timer));
-}
 
 struct lease_table *lease_table_new(
 	uint64_t epoch_a, uint64_t epoch_b, uint32_t leases_max, uint32_t waiters_max)
@@ -155,17 +124,17 @@ void lease_table_free(struct lease_table **table_pointer)
 	assert(table->stats.waiting == 0);
 	assert(table->deferred.count == 0);
 	assert(table->waits.count == 0);
-	struct lease_timer *timer;
-	while ((timer = lease_timers_first(&table->ends)) != NULL)
-		drop(table, lease_of_timer(timer));
+	struct deadline *first;
+	while ((first = deadlines_first(&table->ends)) != NULL)
+		drop(table, container_of(first, struct lease, deadline));
 	assert(table->by_name.count == 0);
 	assert(table->waiters_by_holder.count == 0);
-	lease_index_fini(&table->by_name);
-	lease_index_fini(&table->by_subject);
-	lease_index_fini(&table->by_holder);
-	lease_index_fini(&table->waiters_by_holder);
-	lease_timers_fini(&table->ends);
-	lease_timers_fini(&table->waits);
+	hash_table_fini(&table->by_name);
+	hash_table_fini(&table->by_subject);
+	hash_table_fini(&table->by_holder);
+	hash_table_fini(&table->waiters_by_holder);
+	deadlines_fini(&table->ends);
+	deadlines_fini(&table->waits);
 	memory_free(table);
 }
 
@@ -181,7 +150,7 @@ enum lease_answer lease_ask(struct lease_table *table, struct slice subject, str
 	/* Those before this caller are told first: what they do may decide its answer. */
 	struct lease *lease;
 	while ((lease = find(table, subject, purpose)) != NULL &&
-		lease->timer.at_ms <= table->now_ms) {
+		lease->deadline.at_ms <= table->now_ms) {
 		time_out(table, lease);
 		tell(table);
 	}
@@ -194,7 +163,7 @@ enum lease_answer lease_ask(struct lease_table *table, struct slice subject, str
 			terms->lasting ? 0 : terms->holder, out);
 		return LEASE_NOW;
 	}
-	*out = (struct lease_grant){ .ms = lease->timer.at_ms - table->now_ms };
+	*out = (struct lease_grant){ .ms = lease->deadline.at_ms - table->now_ms };
 	assert(out->ms > 0);
 	if (waiter == NULL || terms->wait_ms == 0 || lease->line.count >= table->waiters_max)
 		return LEASE_HELD;
@@ -206,14 +175,14 @@ bool lease_holds(const struct lease_table *table, struct slice subject, struct s
 	struct slice token, int64_t now_ms)
 {
 	const struct lease *lease = find_held(table, subject, purpose, token);
-	return lease != NULL && lease->timer.at_ms > now_ms;
+	return lease != NULL && lease->deadline.at_ms > now_ms;
 }
 
 bool lease_is_held(
 	const struct lease_table *table, struct slice subject, struct slice purpose, int64_t now_ms)
 {
 	const struct lease *lease = find(table, subject, purpose);
-	return lease && lease->timer.at_ms > (now_ms > table->now_ms ? now_ms : table->now_ms);
+	return lease && lease->deadline.at_ms > (now_ms > table->now_ms ? now_ms : table->now_ms);
 }
 
 bool lease_renew(struct lease_table *table, struct slice subject, struct slice purpose,
@@ -225,7 +194,7 @@ bool lease_renew(struct lease_table *table, struct slice subject, struct slice p
 	struct lease *lease = find_held(table, subject, purpose, token);
 	if (lease == NULL)
 		return false;
-	lease_timers_set(&table->ends, &lease->timer, table->now_ms + ms, lease->timer.order);
+	deadlines_set(&table->ends, &lease->deadline, table->now_ms + ms, lease->deadline.order);
 	return true;
 }
 
@@ -270,8 +239,9 @@ bool lease_commit(struct lease_table *table, struct slice subject, struct slice 
 		return false;
 	table->stats.committed++;
 	end(table, lease, LEASE_GONE);
-	while (lease->line.first)
-		promise(table, lease->line.first, LEASE_FILLED);
+	struct lease_waiter *waiter;
+	while ((waiter = line_first(&lease->line)) != NULL)
+		promise(table, waiter, LEASE_FILLED);
 	drop(table, lease);
 	tell(table);
 	return true;
@@ -279,15 +249,15 @@ bool lease_commit(struct lease_table *table, struct slice subject, struct slice 
 
 void lease_void(struct lease_table *table, struct slice subject, bool deferred)
 {
-	struct lease_node *taken = lease_index_take(&table->by_subject,
+	struct hash_node *taken = hash_table_take(&table->by_subject,
 		hash_bytes_seeded(subject, table->hash_seed), is_of_subject, &subject);
 	while (taken) {
-		struct lease *lease = lease_of_subject(taken);
+		struct lease *lease = container_of(taken, struct lease, by_subject);
 		taken = taken->next;
 		table->stats.voided++;
 		end(table, lease, LEASE_GONE);
-		while (lease->line.first) {
-			struct lease_waiter *waiter = lease->line.first;
+		struct lease_waiter *waiter;
+		while ((waiter = line_first(&lease->line)) != NULL) {
 			leave_line(table, waiter);
 			waiter->outcome = LEASE_GONE;
 			line_append(deferred ? &table->deferred : &table->promised, waiter);
@@ -304,18 +274,18 @@ void lease_drop_holder(struct lease_table *table, uint64_t holder, int64_t now_m
 	assert(holder != 0);
 	clock_to(table, now_ms);
 	/* Its waiters first, lest one be granted what its holder loses. */
-	struct lease_node *taken =
-		lease_index_take(&table->waiters_by_holder, hash, is_waiter_of, &holder);
+	struct hash_node *taken =
+		hash_table_take(&table->waiters_by_holder, hash, is_waiter_of, &holder);
 	while (taken) {
-		struct lease_waiter *waiter = waiter_of_holder(taken);
+		struct lease_waiter *waiter = container_of(taken, struct lease_waiter, by_holder);
 		taken = taken->next;
 		promise(table, waiter, LEASE_DROPPED);
 	}
-	taken = lease_index_take(&table->by_holder, hash, is_lease_of, &holder);
+	taken = hash_table_take(&table->by_holder, hash, is_lease_of, &holder);
 	while (taken) {
-		struct lease *lease = lease_of_holder(taken);
+		struct lease *lease = container_of(taken, struct lease, by_holder);
 		taken = taken->next;
-		if (lease->timer.at_ms <= table->now_ms)
+		if (lease->deadline.at_ms <= table->now_ms)
 			table->stats.timed_out++;
 		else
 			table->stats.lost_holders++;
@@ -335,7 +305,7 @@ void lease_cancel(struct lease_table *table, struct lease_waiter *waiter)
 		leave_line(table, waiter);
 	else
 		line_remove(waiter);
-	lease_index_remove(&table->waiters_by_holder, &waiter->by_holder);
+	hash_table_remove(&table->waiters_by_holder, &waiter->by_holder);
 	if (!holds)
 		return;
 	table->stats.released++;
@@ -347,21 +317,22 @@ void lease_cancel(struct lease_table *table, struct lease_waiter *waiter)
 void lease_run(struct lease_table *table, int64_t now_ms)
 {
 	clock_to(table, now_ms);
-	while (table->deferred.first)
-		promise(table, table->deferred.first, LEASE_GONE);
-	struct lease_timer *timer;
-	while ((timer = lease_timers_first(&table->waits)) != NULL && timer->at_ms <= table->now_ms)
-		time_out_wait(table, waiter_of_timer(timer));
-	while ((timer = lease_timers_first(&table->ends)) != NULL && timer->at_ms <= table->now_ms)
-		time_out(table, lease_of_timer(timer));
+	struct lease_waiter *waiter;
+	while ((waiter = line_first(&table->deferred)) != NULL)
+		promise(table, waiter, LEASE_GONE);
+	struct deadline *first;
+	while ((first = deadlines_first(&table->waits)) != NULL && first->at_ms <= table->now_ms)
+		time_out_wait(table, container_of(first, struct lease_waiter, deadline));
+	while ((first = deadlines_first(&table->ends)) != NULL && first->at_ms <= table->now_ms)
+		time_out(table, container_of(first, struct lease, deadline));
 	tell(table);
 }
 
 int64_t lease_next_ms(const struct lease_table *table)
 {
-	const struct lease_timer *wait = lease_timers_first(&table->waits);
-	const struct lease_timer *end = lease_timers_first(&table->ends);
-	if (table->deferred.first)
+	const struct deadline *wait = deadlines_first(&table->waits);
+	const struct deadline *end = deadlines_first(&table->ends);
+	if (table->deferred.count > 0)
 		return 0;
 	int64_t next_ms = end ? end->at_ms : INT64_MAX;
 	return wait && wait->at_ms < next_ms ? wait->at_ms : next_ms;
@@ -387,9 +358,9 @@ static struct lease *find(
 	if (table->by_name.count == 0)
 		return NULL;
 	uint64_t hash = hash_bytes_seeded(purpose, hash_bytes_seeded(subject, table->hash_seed));
-	struct lease_node *node = lease_index_first(&table->by_name, hash);
-	for (; node; node = lease_index_next(node)) {
-		struct lease *lease = lease_of(node);
+	struct hash_node *node = hash_table_first(&table->by_name, hash);
+	for (; node; node = hash_table_next(node)) {
+		struct lease *lease = container_of(node, struct lease, by_name);
 		const char *bytes = lease->bytes;
 		if (slice_equal(slice_of(bytes, lease->subject_size), subject) &&
 			slice_equal(slice_of(bytes + lease->subject_size, lease->purpose_size),
@@ -404,7 +375,7 @@ static struct lease *find_held(const struct lease_table *table, struct slice sub
 	struct slice purpose, struct slice token)
 {
 	struct lease *lease = find(table, subject, purpose);
-	if (lease == NULL || lease->timer.at_ms <= table->now_ms)
+	if (lease == NULL || lease->deadline.at_ms <= table->now_ms)
 		return NULL;
 	return lease_token_is(lease->token, token) ? lease : NULL;
 }
@@ -419,8 +390,8 @@ static struct lease *add(struct lease_table *table, struct slice subject, struct
 	if (purpose.size)
 		memcpy(lease->bytes + subject.size, purpose.data, purpose.size);
 	uint64_t hash = hash_bytes_seeded(subject, table->hash_seed);
-	lease_index_add(&table->by_subject, &lease->by_subject, hash);
-	lease_index_add(&table->by_name, &lease->by_name, hash_bytes_seeded(purpose, hash));
+	hash_table_add(&table->by_subject, &lease->by_subject, hash);
+	hash_table_add(&table->by_name, &lease->by_name, hash_bytes_seeded(purpose, hash));
 	return lease;
 }
 
@@ -428,11 +399,10 @@ static void drop(struct lease_table *table, struct lease *lease)
 {
 	assert(lease->line.count == 0);
 	assert(lease->untold == NULL);
-	lease_index_remove(&table->by_name, &lease->by_name);
-	lease_index_remove(&table->by_subject, &lease->by_subject);
-	lease_index_remove(&table->by_holder, &lease->by_holder);
-	if (lease->timer.place)
-		lease_timers_remove(&table->ends, &lease->timer);
+	hash_table_remove(&table->by_name, &lease->by_name);
+	hash_table_remove(&table->by_subject, &lease->by_subject);
+	hash_table_remove(&table->by_holder, &lease->by_holder);
+	deadlines_remove(&table->ends, &lease->deadline);
 	memory_free(lease);
 }
 
@@ -443,10 +413,9 @@ static void grant(struct lease_table *table, struct lease *lease, int64_t durati
 	lease->holder = holder;
 	lease->note = (struct lease_note){ 0 };
 	if (holder)
-		lease_index_add(
-			&table->by_holder, &lease->by_holder, hash_of_holder(table, holder));
+		hash_table_add(&table->by_holder, &lease->by_holder, hash_of_holder(table, holder));
 	lease_token_make(table->key, ++table->serial, lease->token);
-	lease_timers_set(&table->ends, &lease->timer, table->now_ms + duration_ms, table->serial);
+	deadlines_set(&table->ends, &lease->deadline, table->now_ms + duration_ms, table->serial);
 	table->stats.held++;
 	table->stats.granted++;
 	memcpy(out->token, lease->token, sizeof(out->token));
@@ -458,7 +427,7 @@ static void end(struct lease_table *table, struct lease *lease, enum lease_outco
 {
 	assert(table->stats.held > 0);
 	table->stats.held--;
-	lease_index_remove(&table->by_holder, &lease->by_holder);
+	hash_table_remove(&table->by_holder, &lease->by_holder);
 	if (lease->untold) {
 		lease->untold->outcome = untold;
 		lease->untold->lease = NULL;
@@ -469,7 +438,7 @@ static void end(struct lease_table *table, struct lease *lease, enum lease_outco
 static void hand_on(struct lease_table *table, struct lease *lease)
 {
 	struct lease_waiter *first;
-	while ((first = lease->line.first) != NULL && first->timer.at_ms <= table->now_ms)
+	while ((first = line_first(&lease->line)) != NULL && first->deadline.at_ms <= table->now_ms)
 		time_out_wait(table, first);
 	if (first == NULL) {
 		drop(table, lease);
@@ -506,10 +475,10 @@ static void stand_in_line(struct lease_table *table, struct lease *lease,
 	waiter->holder = terms->holder;
 	waiter->lasting = terms->lasting;
 	waiter->grant = (struct lease_grant){ 0 };
-	lease_timers_set(
-		&table->waits, &waiter->timer, table->now_ms + terms->wait_ms, ++table->order);
+	deadlines_set(
+		&table->waits, &waiter->deadline, table->now_ms + terms->wait_ms, ++table->order);
 	if (waiter->holder)
-		lease_index_add(&table->waiters_by_holder, &waiter->by_holder,
+		hash_table_add(&table->waiters_by_holder, &waiter->by_holder,
 			hash_of_holder(table, waiter->holder));
 	line_append(&lease->line, waiter);
 	table->stats.waiting++;
@@ -520,7 +489,7 @@ static void leave_line(struct lease_table *table, struct lease_waiter *waiter)
 	assert(waiter->line == &waiter->lease->line);
 	assert(table->stats.waiting > 0);
 	line_remove(waiter);
-	lease_timers_remove(&table->waits, &waiter->timer);
+	deadlines_remove(&table->waits, &waiter->deadline);
 	waiter->lease = NULL;
 	table->stats.waiting--;
 }
@@ -543,16 +512,16 @@ static void tell(struct lease_table *table)
 		return;
 	table->is_telling = true;
 	struct lease_waiter *waiter;
-	while ((waiter = table->promised.first) != NULL) {
+	while ((waiter = line_first(&table->promised)) != NULL) {
 		line_remove(waiter);
-		lease_index_remove(&table->waiters_by_holder, &waiter->by_holder);
+		hash_table_remove(&table->waiters_by_holder, &waiter->by_holder);
 		if (waiter->lease) {
 			assert(waiter->lease->untold == waiter);
 			assert(waiter->outcome == LEASE_GRANTED);
 			waiter->lease->untold = NULL;
 			/* Until now nobody would have done the work. */
 			if (waiter->lasting)
-				lease_index_remove(&table->by_holder, &waiter->lease->by_holder);
+				hash_table_remove(&table->by_holder, &waiter->lease->by_holder);
 			waiter->lease = NULL;
 		}
 		waiter->told(waiter, waiter->outcome);
@@ -560,13 +529,16 @@ static void tell(struct lease_table *table)
 	table->is_telling = false;
 }
 
+static struct lease_waiter *line_first(const struct lease_line *line)
+{
+	struct list_node *first = line->waiters.first;
+	return first ? container_of(first, struct lease_waiter, in_line) : NULL;
+}
+
 static void line_append(struct lease_line *line, struct lease_waiter *waiter)
 {
 	waiter->line = line;
-	waiter->next = NULL;
-	waiter->previous = line->last;
-	*(line->last ? &line->last->next : &line->first) = waiter;
-	line->last = waiter;
+	list_append(&line->waiters, &waiter->in_line);
 	line->count++;
 }
 
@@ -574,32 +546,27 @@ static void line_remove(struct lease_waiter *waiter)
 {
 	struct lease_line *line = waiter->line;
 	assert(line->count > 0);
-	*(waiter->previous ? &waiter->previous->next : &line->first) = waiter->next;
-	*(waiter->next ? &waiter->next->previous : &line->last) = waiter->previous;
+	list_remove(&line->waiters, &waiter->in_line);
 	waiter->line = NULL;
-	waiter->previous = waiter->next = NULL;
 	line->count--;
 }
 
-static bool is_of_subject(const struct lease_node *node, const void *subject)
+static bool is_of_subject(const struct hash_node *node, const void *subject)
 {
-	const struct lease *lease =
-		(const struct lease *)((const char *)node - offsetof(struct lease, by_subject));
+	const struct lease *lease = container_of(node, struct lease, by_subject);
 	return slice_equal(
 		slice_of(lease->bytes, lease->subject_size), *(const struct slice *)subject);
 }
 
-static bool is_lease_of(const struct lease_node *node, const void *holder)
+static bool is_lease_of(const struct hash_node *node, const void *holder)
 {
-	const struct lease *lease =
-		(const struct lease *)((const char *)node - offsetof(struct lease, by_holder));
+	const struct lease *lease = container_of(node, struct lease, by_holder);
 	return lease->holder == *(const uint64_t *)holder;
 }
 
-static bool is_waiter_of(const struct lease_node *node, const void *holder)
+static bool is_waiter_of(const struct hash_node *node, const void *holder)
 {
-	const struct lease_waiter *waiter = (const struct lease_waiter *)((const char *)node -
-		offsetof(struct lease_waiter, by_holder));
+	const struct lease_waiter *waiter = container_of(node, struct lease_waiter, by_holder);
 	return waiter->holder == *(const uint64_t *)holder;
 }
 

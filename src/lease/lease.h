@@ -25,9 +25,10 @@
 #ifndef LEASE_LEASE_H
 #define LEASE_LEASE_H
 
+#include "base/deadlines.h"
+#include "base/hash_table.h"
+#include "base/list.h"
 #include "base/slice.h"
-#include "lease/lease_index.h"
-#include "lease/lease_timers.h"
 #include "lease/lease_token.h"
 
 #include <stdbool.h>
@@ -76,11 +77,10 @@ struct lease_waiter {
 
 	/* lease.c's */
 	struct lease_line *line; /* it stands in; NULL: in none */
-	struct lease_waiter *previous;
-	struct lease_waiter *next;
+	struct list_node in_line;
 	struct lease *lease; /* that it waits for; or was granted and has not been told of */
-	struct lease_timer timer;
-	struct lease_node by_holder;
+	struct deadline deadline;
+	struct hash_node by_holder;
 	int64_t duration_ms;
 	uint64_t holder;
 	bool lasting;

@@ -32,7 +32,7 @@ struct listed {
 	uint64_t version;
 };
 
-struct list {
+struct listing {
 	struct turn *turn;
 	struct user_walk walk;
 	struct listed *all;
@@ -44,7 +44,7 @@ struct list {
 
 static bool add_to_list(void *context, struct session *session)
 {
-	struct list *list = context;
+	struct listing *list = context;
 	struct arena *arena = turn_arena(list->turn);
 	if (list->count == list->capacity) {
 		size_t capacity = list->capacity ? 2 * list->capacity : 16;
@@ -90,7 +90,7 @@ static void write_listed(struct writer *writer, const struct listed *listed)
 
 void session_list(struct turn *turn)
 {
-	struct list *list = turn_state(turn, sizeof(*list));
+	struct listing *list = turn_state(turn, sizeof(*list));
 	struct slice user = turn_argument(turn, 2);
 	list->turn = turn;
 	if (!slice_is(turn_argument(turn, 1), "user")) {
@@ -191,7 +191,7 @@ struct session_scan {
 	struct scan scan;
 	struct slice user; /* prefix */
 	bool any_user;     /* sessions without a user too */
-	struct list found;
+	struct listing found;
 };
 
 static bool scan_parse(struct turn *turn, struct session_scan *scan)
