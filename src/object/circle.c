@@ -17,7 +17,7 @@
 #include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct circle_wait *first;
+static struct list waits;
 static unsigned long searches;
 
 static bool same(const struct object_name *a, const struct object_name *b)
@@ -39,7 +39,8 @@ static bool closes_circle(const struct circle_wait *wait)
 	const struct circle_wait *from = wait;
 	unsigned long search = ++searches;
 	for (;;) {
-		for (struct circle_wait *to = first; to; to = to->next) {
+		for (struct list_node *node = waits.first; node; node = node->next) {
+			struct circle_wait *to = container_of(node, struct circle_wait, node);
 			if (++steps == CIRCLE_STEPS_MAX)
 				return false;
 			if (to->seen == search || !is_in(to->chain, from->at))
@@ -63,21 +64,15 @@ bool circle_begin(struct circle_wait *wait, const void *owner, const struct obje
 	*wait = (struct circle_wait){ .owner = owner, .at = at, .chain = chain };
 	pthread_mutex_lock(&lock);
 	wait->listed = !closes_circle(wait);
-	if (wait->listed) {
-		wait->next = first;
-		if (first)
-			first->previous = wait;
-		first = wait;
-	}
+	if (wait->listed)
+		list_prepend(&waits, &wait->node);
 	pthread_mutex_unlock(&lock);
 	return wait->listed;
 }
 
 static void unlist(struct circle_wait *wait)
 {
-	*(wait->previous ? &wait->previous->next : &first) = wait->next;
-	if (wait->next)
-		wait->next->previous = wait->previous;
+	list_remove(&waits, &wait->node);
 	wait->listed = false;
 }
 
@@ -93,8 +88,9 @@ void circle_end(struct circle_wait *wait)
 void circle_end_all(const void *owner)
 {
 	pthread_mutex_lock(&lock);
-	for (struct circle_wait *wait = first, *next; wait; wait = next) {
-		next = wait->next;
+	for (struct list_node *node = waits.first, *next; node; node = next) {
+		struct circle_wait *wait = container_of(node, struct circle_wait, node);
+		next = node->next;
 		if (wait->owner == owner)
 			unlist(wait);
 	}

@@ -11,6 +11,8 @@
 #ifndef OBJECT_CIRCLE_H
 #define OBJECT_CIRCLE_H
 
+#include "base/list.h"
+
 #include <stdbool.h>
 
 struct call_link;
@@ -22,7 +24,7 @@ struct object_name;
 #define CIRCLE_STEPS_MAX 100000
 
 struct circle_wait {
-	struct circle_wait *next, *previous;
+	struct list_node node;
 	const void *owner;
 	const struct object_name *at;  /* the object */
 	const struct call_link *chain; /* those that the chain of calls is in */

@@ -7,6 +7,7 @@
 #ifndef OBJECT_CLASS_STATE_H
 #define OBJECT_CLASS_STATE_H
 
+#include "base/list.h"
 #include "object/class.h"
 #include "object/libraries.h"
 #include "object/sandbox.h"
@@ -19,12 +20,11 @@ struct class_state {
 	bool has_init;
 	bool has_alarm;
 	/* the owner's */
-	uint64_t serial;           /* no other state of the worker ever has it */
-	uint32_t instances;        /* in memory */
-	struct object *idle_first; /* those without a call in them, the longest idle first */
-	struct object *idle_last;
-	bool replaced; /* freed with its last instance */
-	bool lost;     /* by a turn that was cut off: its calls are ended */
+	uint64_t serial;    /* no other state of the worker ever has it */
+	uint32_t instances; /* in memory */
+	struct list idle;   /* objects without a call in them, the longest idle first */
+	bool replaced;      /* freed with its last instance */
+	bool lost;          /* by a turn that was cut off: its calls are ended */
 };
 
 /* What the functions of a class reach outside: set once by object/api.c's owner. */

@@ -66,8 +66,8 @@ static void retire_state(struct class_state **taken)
 
 static void drop_idle(struct objects *objects, struct class_state *state, uint32_t most)
 {
-	while (most-- > 0 && state->idle_first) {
-		struct object *object = state->idle_first;
+	while (most-- > 0 && state->idle.first) {
+		struct object *object = container_of(state->idle.first, struct object, idle);
 		object_drop_instance(objects, object);
 		object_settle(objects, object);
 	}
@@ -178,47 +178,23 @@ static uint64_t hash_of(const struct object_name *name)
 	return hash_bytes_seeded(name->id, hash_bytes(name->class_name));
 }
 
-static bool is_named(const struct object *object, uint64_t hash, const struct object_name *name)
-{
-	const struct class_slot *slot = object->slot;
-	return object->hash == hash && slice_equal(object->id, name->id) &&
-		slice_equal(slice_of(slot->name, slot->name_size), name->class_name);
-}
-
 static struct object *find_hashed(
 	struct objects *objects, uint64_t hash, const struct object_name *name)
 {
-	struct object *object = objects->buckets[hash & (objects->bucket_count - 1)];
-	while (object && !is_named(object, hash, name))
-		object = object->bucket_next;
-	return object;
+	struct hash_node *node = hash_table_first(&objects->by_name, hash);
+	for (; node; node = hash_table_next(node)) {
+		struct object *object = container_of(node, struct object, by_name);
+		const struct class_slot *slot = object->slot;
+		if (slice_equal(object->id, name->id) &&
+			slice_equal(slice_of(slot->name, slot->name_size), name->class_name))
+			return object;
+	}
+	return NULL;
 }
 
 struct object *object_find(struct objects *objects, const struct object_name *name)
 {
-	return objects->object_count ? find_hashed(objects, hash_of(name), name) : NULL;
-}
-
-static void link_bucket(struct objects *objects, struct object *object)
-{
-	struct object **bucket = &objects->buckets[object->hash & (objects->bucket_count - 1)];
-	object->bucket_next = *bucket;
-	*bucket = object;
-}
-
-static void grow_table(struct objects *objects)
-{
-	struct object **before = objects->buckets;
-	uint32_t count = objects->bucket_count;
-	objects->bucket_count = count * 2;
-	objects->buckets = memory_zeroed(objects->bucket_count * sizeof(struct object *));
-	for (uint32_t i = 0; i < count; i++) {
-		for (struct object *object = before[i], *next; object; object = next) {
-			next = object->bucket_next;
-			link_bucket(objects, object);
-		}
-	}
-	memory_free(before);
+	return objects->by_name.count ? find_hashed(objects, hash_of(name), name) : NULL;
 }
 
 struct object *object_take(
@@ -228,27 +204,20 @@ struct object *object_take(
 	struct object *object = find_hashed(objects, hash, name);
 	if (object)
 		return object;
-	if (objects->object_count >= objects->bucket_count)
-		grow_table(objects);
 	object = memory_zeroed(sizeof(*object) + name->id.size);
 	memcpy(object + 1, name->id.data, name->id.size);
 	object->id = slice_of(object + 1, name->id.size);
-	object->hash = hash;
 	object->slot = slot;
-	link_bucket(objects, object);
+	hash_table_add(&objects->by_name, &object->by_name, hash);
 	/* Nothing looks for idle ones while there are none. */
-	if (objects->object_count++ == 0)
+	if (objects->by_name.count == 1)
 		objects_ask(objects);
 	return object;
 }
 
 static void forget(struct objects *objects, struct object *object)
 {
-	struct object **place = &objects->buckets[object->hash & (objects->bucket_count - 1)];
-	while (*place != object)
-		place = &(*place)->bucket_next;
-	*place = object->bucket_next;
-	objects->object_count--;
+	hash_table_remove(&objects->by_name, &object->by_name);
 	memory_free(object->last_error);
 	memory_free(object);
 }
@@ -257,25 +226,17 @@ static void forget(struct objects *objects, struct object *object)
 
 static void leave_idle_list(struct object *object)
 {
-	if (!object->idle)
-		return;
-	struct class_state *state = object->state;
-	*(object->idle_older ? &object->idle_older->idle_newer : &state->idle_first) =
-		object->idle_newer;
-	*(object->idle_newer ? &object->idle_newer->idle_older : &state->idle_last) =
-		object->idle_older;
-	object->idle_older = object->idle_newer = NULL;
-	object->idle = false;
+	if (object->is_idle)
+		list_remove(&object->state->idle, &object->idle);
+	object->is_idle = false;
 }
 
 static void enter_idle_list(struct object *object)
 {
-	struct class_state *state = object->state;
-	assert(!object->idle && state);
-	object->idle_older = state->idle_last;
-	*(state->idle_last ? &state->idle_last->idle_newer : &state->idle_first) = object;
-	state->idle_last = object;
-	object->idle = true;
+	assert(!object->is_idle);
+	assert(object->state);
+	list_append(&object->state->idle, &object->idle);
+	object->is_idle = true;
 }
 
 void object_enter(struct object *object)
@@ -337,8 +298,9 @@ static void evict_idle(struct objects *objects, int64_t now_ms)
 	objects->evicted_ms = now_ms;
 	for (struct class_slot *slot = objects->slots; slot; slot = slot->next) {
 		struct class_state *state = slot->state;
-		for (int left = 10000; left > 0 && state && state->idle_first; left--) {
-			struct object *object = state->idle_first;
+		for (int left = 10000; left > 0 && state && state->idle.first; left--) {
+			struct object *object =
+				container_of(state->idle.first, struct object, idle);
 			if (object->last_active_ms > now_ms)
 				object->last_active_ms = now_ms;
 			if (object->last_active_ms + idle_ms > now_ms)
@@ -353,7 +315,7 @@ static void evict_idle(struct objects *objects, int64_t now_ms)
 void state_relieve(struct objects *objects, struct class_state *state)
 {
 	size_t most = sandbox_memory_max(state->sandbox);
-	if (state->idle_first == NULL || sandbox_memory(state->sandbox) < most / 4 * 3)
+	if (state->idle.first == NULL || sandbox_memory(state->sandbox) < most / 4 * 3)
 		return;
 	drop_idle(objects, state, state->instances / 8 + 1);
 }
@@ -378,33 +340,6 @@ static void on_queued(struct request *request)
 	(void)request; /* object_settle finds it in its queue */
 }
 
-static void queue_append(struct object_queue *queue, struct request *request)
-{
-	request->next = NULL;
-	*(queue->last ? &queue->last->next : &queue->first) = request;
-	queue->last = request;
-}
-
-static void queue_prepend(struct object_queue *queue, struct request *request)
-{
-	request->next = queue->first;
-	queue->first = request;
-	if (queue->last == NULL)
-		queue->last = request;
-}
-
-static struct request *queue_take(struct object_queue *queue)
-{
-	struct request *request = queue->first;
-	if (request == NULL)
-		return NULL;
-	queue->first = request->next;
-	if (queue->first == NULL)
-		queue->last = NULL;
-	request->next = NULL;
-	return request;
-}
-
 bool object_closes_circle(struct object *object, struct call *call)
 {
 	bool waits = call->caller && !call->begun && object->doomed && object->calls_in > 0;
@@ -414,13 +349,13 @@ bool object_closes_circle(struct object *object, struct call *call)
 /* Those who queue wait for the calls in the object from now on. */
 static void begin_circle_waits(struct objects *objects, struct object *object)
 {
-	struct object_queue queue = object->entering;
+	struct request_list queue = object->entering;
 	struct request *request;
-	object->entering = (struct object_queue){ 0 };
-	while ((request = queue_take(&queue)) != NULL) {
+	object->entering = (struct request_list){ 0 };
+	while ((request = request_list_take(&queue)) != NULL) {
 		struct call *call = call_of(request);
 		if (call == NULL || !object_closes_circle(object, call)) {
-			queue_append(&object->entering, request);
+			request_list_put(&object->entering, request);
 			continue;
 		}
 		object->queued--;
@@ -460,12 +395,12 @@ void object_queue(struct object *object, struct turn *turn)
 {
 	struct request *request = turn->request;
 	const struct call *call = call_of(request);
-	struct object_queue *queue = call && call->begun ? &object->returning : &object->entering;
+	struct request_list *queue = call && call->begun ? &object->returning : &object->entering;
 	/* Who was the first comes first again. */
 	if (object_end_admission(object, request))
-		queue_prepend(queue, request);
+		request_list_put_first(queue, request);
 	else
-		queue_append(queue, request);
+		request_list_put(queue, request);
 	object->queued++;
 	object->slot->figures.queued++;
 	turn_park(turn, on_queued);
@@ -474,14 +409,14 @@ void object_queue(struct object *object, struct turn *turn)
 void object_queue_alarm(struct object *object, struct turn *turn)
 {
 	object_end_admission(object, turn->request);
-	queue_append(&object->alarms, turn->request);
+	request_list_put(&object->alarms, turn->request);
 	turn_park(turn, on_queued);
 }
 
 void object_resume_alarms(struct objects *objects, struct object *object)
 {
 	struct request *request;
-	while ((request = queue_take(&object->alarms)) != NULL)
+	while ((request = request_list_take(&object->alarms)) != NULL)
 		engine_resume(objects->engine, objects->options.port, &request);
 }
 
@@ -489,9 +424,9 @@ static void let_next_in(struct objects *objects, struct object *object)
 {
 	if (object->closed_by || object->admitted)
 		return;
-	struct request *request = queue_take(&object->returning);
+	struct request *request = request_list_take(&object->returning);
 	if (request == NULL && !(object->doomed && object->calls_in > 0))
-		request = queue_take(&object->entering);
+		request = request_list_take(&object->entering);
 	if (request == NULL)
 		return;
 	assert(call_of(request) == NULL || !call_of(request)->circle.listed);
@@ -513,7 +448,7 @@ void object_settle(struct objects *objects, struct object *object)
 		return;
 	if (object->state == NULL)
 		forget(objects, object);
-	else if (!object->idle)
+	else if (!object->is_idle)
 		enter_idle_list(object);
 }
 
@@ -683,8 +618,6 @@ struct objects *objects_new(const struct objects_options *options)
 		.context = objects,
 		.open_api = api_open,
 	};
-	objects->bucket_count = OBJECT_BUCKETS_FIRST;
-	objects->buckets = memory_zeroed(objects->bucket_count * sizeof(struct object *));
 	objects->asked_ms = INT64_MAX;
 	buffer_init(&objects->scratch);
 	objects->scheduler = options->schedule->open(objects);
@@ -694,10 +627,10 @@ struct objects *objects_new(const struct objects_options *options)
 }
 
 /* Requests that will not run on go back to the pool. */
-static void abandon_queue(struct objects *objects, struct object_queue *queue)
+static void abandon_queue(struct objects *objects, struct request_list *queue)
 {
 	struct request *request;
-	while ((request = queue_take(queue)) != NULL) {
+	while ((request = request_list_take(queue)) != NULL) {
 		if (call_of(request))
 			wait_forget(call_of(request));
 		request_move(request, REQUEST_DONE);
@@ -723,16 +656,16 @@ void objects_free(struct objects **taken)
 	struct objects *objects = *taken;
 	*taken = NULL;
 	circle_end_all(objects);
-	while (objects->parked) {
-		struct request *request = objects->parked->request;
-		wait_forget(objects->parked);
+	while (objects->parked.first) {
+		struct call *call = container_of(objects->parked.first, struct call, in_parked);
+		struct request *request = call->request;
+		wait_forget(call);
 		request_move(request, REQUEST_DONE);
 		request_put(&objects->port->pool, &request);
 	}
-	for (uint32_t i = 0; i < objects->bucket_count; i++) {
-		while (objects->buckets[i])
-			free_object(objects, objects->buckets[i]);
-	}
+	struct hash_node *node;
+	while ((node = hash_table_any(&objects->by_name)) != NULL)
+		free_object(objects, container_of(node, struct object, by_name));
 	while (objects->slots) {
 		struct class_slot *slot = objects->slots;
 		objects->slots = slot->next;
@@ -742,8 +675,8 @@ void objects_free(struct objects **taken)
 	}
 	objects->options.schedule->free(&objects->scheduler);
 	objects->port->objects = NULL;
-	memory_free(objects->buckets);
-	memory_free(objects->timers);
+	hash_table_fini(&objects->by_name);
+	deadlines_fini(&objects->deadlines);
 	buffer_fini(&objects->scratch);
 	memory_free(objects);
 }
@@ -756,7 +689,7 @@ void objects_quiesce(struct objects *objects)
 
 bool objects_are_busy(const struct objects *objects)
 {
-	return objects->parked != NULL;
+	return objects->parked.first != NULL;
 }
 
 void objects_stop(struct objects *objects)
@@ -774,12 +707,12 @@ void objects_ask(struct objects *objects)
 					   : objects->options.schedule->next_ms(objects->scheduler);
 	if (due_ms < next_ms)
 		next_ms = due_ms;
-	if (objects->actions_first)
+	if (objects->actions.first)
 		next_ms = engine_admission(objects->engine) == GATE_BUSY
 			? objects->port->now_ms + ADMISSION_WAIT_MS
 			: 0;
 	int64_t evict_ms = objects->evicted_ms + EVICT_EVERY_MS;
-	if (objects->object_count && evict_ms < next_ms)
+	if (objects->by_name.count && evict_ms < next_ms)
 		next_ms = evict_ms;
 	if (next_ms != objects->asked_ms) {
 		objects->asked_ms = next_ms;

@@ -10,6 +10,9 @@
 #ifndef OBJECT_RUNTIME_H
 #define OBJECT_RUNTIME_H
 
+#include "base/deadlines.h"
+#include "base/hash_table.h"
+#include "base/list.h"
 #include "object/circle.h"
 #include "object/class_state.h"
 #include "object/commands.h"
@@ -17,8 +20,7 @@
 #include "object/objects.h"
 #include "object/report.h"
 
-#define OBJECT_BUCKETS_FIRST  64
-#define OBJECT_OVERHEAD_BYTES 32 /* its place in the table, and the allocator's */
+#define OBJECT_OVERHEAD_BYTES 24 /* the table's, and the allocator's */
 
 /* --- objects ---------------------------------------------------------------------------------- */
 
@@ -33,17 +35,10 @@ struct class_slot {
 	struct objects_figures figures;
 };
 
-/* Parked requests. */
-struct object_queue {
-	struct request *first;
-	struct request *last;
-};
-
 /* An object that something is going on with: an instance in memory, calls in it or before its gate.
  */
 struct object {
-	struct object *bucket_next;
-	uint64_t hash;
+	struct hash_node by_name;
 	struct class_slot *slot;
 	struct slice id;
 
@@ -52,24 +47,23 @@ struct object {
 	int self;                  /* reference in the state's registry */
 	uint64_t serial;           /* of the instance: 0 never */
 	bool initialised;
-	bool doomed;       /* is dropped when the last call has left it; nobody enters before */
-	uint64_t gate_lsn; /* of what its memory was made from */
-	struct object *idle_older; /* in the state's list while it has an instance and no calls */
-	struct object *idle_newer;
-	bool idle;
+	bool doomed;           /* is dropped when the last call has left it; nobody enters before */
+	uint64_t gate_lsn;     /* of what its memory was made from */
+	struct list_node idle; /* in the state's list while it has an instance and no calls */
+	bool is_idle;
 
 	/* the gate */
 	uint32_t calls_in;      /* begun and not ended */
 	struct call *closed_by; /* is in init or exclusive: nobody else enters */
 	uint32_t closed_depth;
-	struct object_queue
-		returning; /* calls that are in already, back from a wait: they go first */
-	struct object_queue entering;
+	/* parked requests; of calls that are in already, back from a wait: they go first */
+	struct request_list returning;
+	struct request_list entering;
 	uint32_t queued;            /* in both */
 	struct request *admitted;   /* taken from the queue, on its way in */
 	struct call *alarm;         /* the alarm handler under way */
-	struct object_queue alarms; /* jobs that begin when it has ended */
-	struct section *sections;   /* that a call is in */
+	struct request_list alarms; /* jobs that begin when it has ended */
+	struct list sections;       /* that a call is in */
 
 	/* since it came into memory */
 	uint64_t calls;
@@ -88,9 +82,7 @@ struct objects {
 	struct scheduler *scheduler;
 
 	struct class_slot *slots;
-	struct object **buckets;
-	uint32_t bucket_count;
-	uint32_t object_count;
+	struct hash_table by_name; /* all objects */
 	uint64_t next_serial;
 	uint64_t next_state_serial;
 	struct report_limit reports; /* of classes that have no slot */
@@ -103,17 +95,14 @@ struct objects {
 	struct buffer scratch; /* for packing */
 
 	/* what goes on after the turn */
-	struct call *actions_first;
-	struct call *actions_last;
+	struct list actions; /* calls */
 	bool acting;
 
 	/* waits */
-	struct call **timers; /* a heap by wait.until_ms */
-	uint32_t timer_count;
-	uint32_t timer_capacity;
-	int64_t ahead_ms;          /* wall clock less steady clock, as far as timers go by it */
-	struct call *fetches_held; /* wait for the gate before they begin */
-	struct call *parked;       /* every call between two turns in a wait */
+	struct deadlines deadlines; /* of waits */
+	int64_t ahead_ms;           /* wall clock less steady clock, as far as deadlines go by it */
+	struct list fetches_held;   /* calls that wait for the gate before they begin */
+	struct list parked;         /* every call between two turns in a wait */
 
 	int64_t evicted_ms; /* when idle instances were looked at */
 	int64_t asked_ms;   /* what the host was asked for last */
@@ -185,8 +174,8 @@ enum wait_end { WAIT_ENDED, WAIT_TIMED_OUT, WAIT_STOPPED };
 struct wait {
 	enum wait_kind kind;
 	enum wait_end end;
-	int64_t until_ms; /* objects_steady_ms */
-	uint32_t timer;   /* 1 + place in the heap; 0: not in it */
+	int64_t until_ms;         /* objects_steady_ms */
+	struct deadline deadline; /* set while the wait has one */
 	struct fetch *fetch;
 	bool fetch_begun;
 	struct request *request; /* of the other object's call; once it is told, ours */
@@ -230,14 +219,14 @@ struct call {
 	int64_t begun_ms;       /* objects_steady_ms */
 	uint32_t transactions;  /* open ones: no waits within */
 	bool no_method;
-	bool failed_softly;      /* by fail(): the instance stays */
-	struct section *section; /* it is in, or waits for */
-	struct call *section_next;
+	bool failed_softly;          /* by fail(): the instance stays */
+	struct section *section;     /* it is in, or waits for */
+	struct list_node in_section; /* while it waits for that */
 	struct wait wait;
 	enum call_action action;
-	struct call *action_next;
-	struct call *parked_next, *parked_previous;
-	struct call *held_next;
+	struct list_node in_actions;
+	struct list_node in_parked;
+	struct list_node in_held;
 };
 
 /* The handler of all calls, for every turn of theirs. request->turn.state is the call. */

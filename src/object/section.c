@@ -19,10 +19,9 @@
 #include <assert.h>
 
 struct section {
-	struct section *next; /* of the object */
+	struct list_node in_object;
 	struct call *holder;
-	struct call *first; /* in line */
-	struct call *last;
+	struct list line; /* calls */
 	size_t name_size;
 	char name[];
 };
@@ -30,7 +29,6 @@ struct section {
 static struct section *find(struct object *object, struct slice name);
 static struct section *add(struct object *object, struct slice name);
 static void drop(struct object *object, struct section *section);
-static void leave_line(struct section *section, struct call *call);
 
 bool section_enter(struct call *call, struct slice name)
 {
@@ -41,9 +39,7 @@ bool section_enter(struct call *call, struct slice name)
 		section = add(object, name);
 		section->holder = call;
 	} else {
-		call->section_next = NULL;
-		*(section->last ? &section->last->section_next : &section->first) = call;
-		section->last = call;
+		list_append(&section->line, &call->in_section);
 	}
 	call->section = section;
 	return section->holder == call;
@@ -56,31 +52,33 @@ void section_leave(struct call *call)
 	if (section == NULL)
 		return;
 	if (section->holder != call) {
-		leave_line(section, call);
+		list_remove(&section->line, &call->in_section);
 		return;
 	}
-	struct call *next = section->holder = section->first;
+	struct list_node *next = list_take(&section->line);
 	if (next == NULL) {
 		drop(call->object, section);
 		return;
 	}
-	leave_line(section, next);
-	wait_finish(next, WAIT_ENDED);
+	section->holder = container_of(next, struct call, in_section);
+	wait_finish(section->holder, WAIT_ENDED);
 	objects_ask(call->objects);
 }
 
 void section_free_all(struct object *object)
 {
-	while (object->sections)
-		drop(object, object->sections);
+	while (object->sections.first)
+		drop(object, container_of(object->sections.first, struct section, in_object));
 }
 
 static struct section *find(struct object *object, struct slice name)
 {
-	struct section *section = object->sections;
-	while (section && !slice_equal(slice_of(section->name, section->name_size), name))
-		section = section->next;
-	return section;
+	for (struct list_node *node = object->sections.first; node; node = node->next) {
+		struct section *section = container_of(node, struct section, in_object);
+		if (slice_equal(slice_of(section->name, section->name_size), name))
+			return section;
+	}
+	return NULL;
 }
 
 static struct section *add(struct object *object, struct slice name)
@@ -88,30 +86,12 @@ static struct section *add(struct object *object, struct slice name)
 	struct section *section = memory_zeroed(sizeof(*section) + name.size);
 	memcpy(section->name, name.data, name.size);
 	section->name_size = name.size;
-	section->next = object->sections;
-	object->sections = section;
+	list_prepend(&object->sections, &section->in_object);
 	return section;
 }
 
 static void drop(struct object *object, struct section *section)
 {
-	struct section **place = &object->sections;
-	while (*place != section)
-		place = &(*place)->next;
-	*place = section->next;
+	list_remove(&object->sections, &section->in_object);
 	memory_free(section);
-}
-
-static void leave_line(struct section *section, struct call *call)
-{
-	struct call *before = NULL;
-	struct call **place = &section->first;
-	while (*place != call) {
-		before = *place;
-		place = &before->section_next;
-	}
-	*place = call->section_next;
-	if (section->last == call)
-		section->last = before;
-	call->section_next = NULL;
 }

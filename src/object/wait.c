@@ -28,70 +28,7 @@
 #define AHEAD_TOLERANCE_MS 5
 #define NS_PER_MS          1000000
 
-/* --- timers: a heap by time ------------------------------------------------------------------- */
-
-static void timer_set(struct objects *objects, uint32_t at, struct call *call)
-{
-	objects->timers[at] = call;
-	call->wait.timer = at + 1;
-}
-
-static void timer_up(struct objects *objects, uint32_t at)
-{
-	struct call *call = objects->timers[at];
-	while (at > 0) {
-		uint32_t parent = (at - 1) / 2;
-		if (objects->timers[parent]->wait.until_ms <= call->wait.until_ms)
-			break;
-		timer_set(objects, at, objects->timers[parent]);
-		at = parent;
-	}
-	timer_set(objects, at, call);
-}
-
-static void timer_down(struct objects *objects, uint32_t at)
-{
-	struct call *call = objects->timers[at];
-	for (;;) {
-		uint32_t child = at * 2 + 1;
-		if (child >= objects->timer_count)
-			break;
-		if (child + 1 < objects->timer_count &&
-			objects->timers[child + 1]->wait.until_ms <
-				objects->timers[child]->wait.until_ms)
-			child++;
-		if (objects->timers[child]->wait.until_ms >= call->wait.until_ms)
-			break;
-		timer_set(objects, at, objects->timers[child]);
-		at = child;
-	}
-	timer_set(objects, at, call);
-}
-
-static void timer_add(struct objects *objects, struct call *call)
-{
-	if (objects->timer_count == objects->timer_capacity) {
-		objects->timer_capacity = objects->timer_capacity * 2 + 16;
-		objects->timers = memory_resize(
-			objects->timers, objects->timer_capacity * sizeof(struct call *));
-	}
-	timer_set(objects, objects->timer_count++, call);
-	timer_up(objects, objects->timer_count - 1);
-}
-
-static void timer_remove(struct objects *objects, struct call *call)
-{
-	if (call->wait.timer == 0)
-		return;
-	uint32_t at = call->wait.timer - 1;
-	call->wait.timer = 0;
-	struct call *last = objects->timers[--objects->timer_count];
-	if (last == call)
-		return;
-	timer_set(objects, at, last);
-	timer_up(objects, at);
-	timer_down(objects, last->wait.timer - 1);
-}
+/* --- time ------------------------------------------------------------------------------------- */
 
 int64_t objects_steady_ms(const struct objects *objects)
 {
@@ -102,20 +39,27 @@ int64_t objects_steady_ms(const struct objects *objects)
  * for another millisecond each time. */
 int64_t wait_next_ms(struct objects *objects)
 {
-	if (objects->timer_count == 0)
+	const struct deadline *first = deadlines_first(&objects->deadlines);
+	if (first == NULL)
 		return INT64_MAX;
 	int64_t ahead_ms = objects->port->now_ms - objects_steady_ms(objects);
 	int64_t moved_ms = ahead_ms - objects->ahead_ms;
 	if (moved_ms < -AHEAD_TOLERANCE_MS || moved_ms > AHEAD_TOLERANCE_MS)
 		objects->ahead_ms = ahead_ms;
-	return objects->timers[0]->wait.until_ms + objects->ahead_ms;
+	return first->at_ms + objects->ahead_ms;
+}
+
+static void set_deadline(struct objects *objects, struct call *call)
+{
+	deadlines_set(&objects->deadlines, &call->wait.deadline, call->wait.until_ms, 0);
 }
 
 void wait_run_timers(struct objects *objects)
 {
 	int64_t now_ms = objects_steady_ms(objects);
-	while (objects->timer_count && objects->timers[0]->wait.until_ms <= now_ms) {
-		struct call *call = objects->timers[0];
+	struct deadline *first;
+	while ((first = deadlines_first(&objects->deadlines)) != NULL && first->at_ms <= now_ms) {
+		struct call *call = container_of(first, struct call, wait.deadline);
 		wait_finish(call, call->wait.kind == WAIT_SLEEP ? WAIT_ENDED : WAIT_TIMED_OUT);
 	}
 }
@@ -124,24 +68,14 @@ void wait_run_timers(struct objects *objects)
 
 static void act_later(struct objects *objects, struct call *call, enum call_action action)
 {
-	bool listed = call->action != ACTION_NONE;
+	if (call->action == ACTION_NONE)
+		list_append(&objects->actions, &call->in_actions);
 	call->action = action;
-	if (listed)
-		return;
-	call->action_next = NULL;
-	if (objects->actions_last)
-		objects->actions_last->action_next = call;
-	else
-		objects->actions_first = call;
-	objects->actions_last = call;
 }
 
 static struct call *take_action(struct objects *objects, enum call_action *action)
 {
-	struct call *call = objects->actions_first;
-	objects->actions_first = call->action_next;
-	if (objects->actions_first == NULL)
-		objects->actions_last = NULL;
+	struct call *call = container_of(list_take(&objects->actions), struct call, in_actions);
 	*action = call->action;
 	call->action = ACTION_NONE;
 	return call;
@@ -149,13 +83,7 @@ static struct call *take_action(struct objects *objects, enum call_action *actio
 
 static void unlink_parked(struct objects *objects, struct call *call)
 {
-	if (call->parked_previous)
-		call->parked_previous->parked_next = call->parked_next;
-	else
-		objects->parked = call->parked_next;
-	if (call->parked_next)
-		call->parked_next->parked_previous = call->parked_previous;
-	call->parked_next = call->parked_previous = NULL;
+	list_remove(&objects->parked, &call->in_parked);
 	call->object->slot->figures.waiting--;
 }
 
@@ -170,7 +98,7 @@ void objects_act(struct objects *objects)
 	if (objects->acting || objects->port->in_turn || is_held(objects))
 		return;
 	objects->acting = true;
-	for (int left = ACTIONS_AT_ONCE; left > 0 && objects->actions_first && !is_held(objects);
+	for (int left = ACTIONS_AT_ONCE; left > 0 && objects->actions.first && !is_held(objects);
 		left--) {
 		enum call_action action;
 		struct call *call = take_action(objects, &action);
@@ -193,7 +121,7 @@ void wait_finish(struct call *call, enum wait_end end)
 	struct objects *objects = call->objects;
 	if (call->wait.over || call->action == ACTION_RESUME)
 		return;
-	timer_remove(objects, call);
+	deadlines_remove(&objects->deadlines, &call->wait.deadline);
 	call->wait.end = end;
 	act_later(objects, call, ACTION_RESUME);
 }
@@ -241,33 +169,27 @@ static void begin_fetch(struct objects *objects, struct call *call)
 
 static void hold_fetch(struct objects *objects, struct call *call)
 {
-	call->held_next = objects->fetches_held;
-	objects->fetches_held = call;
+	list_append(&objects->fetches_held, &call->in_held);
 	objects->port->awaits_gate = true;
 }
 
 void objects_released(struct objects *objects)
 {
-	struct call *held = objects->fetches_held;
-	objects->fetches_held = NULL;
-	objects->port->awaits_gate = false;
-	while (held) {
-		struct call *call = held;
-		held = call->held_next;
-		if (may_leave(objects, call))
-			begin_fetch(objects, call);
-		else
-			hold_fetch(objects, call);
+	for (struct list_node *node = objects->fetches_held.first, *next; node; node = next) {
+		struct call *call = container_of(node, struct call, in_held);
+		next = node->next;
+		if (!may_leave(objects, call))
+			continue;
+		list_remove(&objects->fetches_held, node);
+		begin_fetch(objects, call);
 	}
+	objects->port->awaits_gate = objects->fetches_held.first != NULL;
 }
 
 static void drop_fetch(struct objects *objects, struct call *call)
 {
-	struct call **place = &objects->fetches_held;
-	while (*place && *place != call)
-		place = &(*place)->held_next;
-	if (*place)
-		*place = call->held_next;
+	if (list_has(&objects->fetches_held, &call->in_held))
+		list_remove(&objects->fetches_held, &call->in_held);
 	if (call->wait.fetch_begun)
 		objects->options.host.cancel(objects->options.host.context, call->wait.fetch);
 	fetch_clear(call->wait.fetch);
@@ -375,7 +297,7 @@ static void begin_wait(struct objects *objects, struct call *call)
 {
 	switch (call->wait.kind) {
 	case WAIT_SLEEP:
-		timer_add(objects, call);
+		set_deadline(objects, call);
 		break;
 	case WAIT_FETCH:
 		if (may_leave(objects, call))
@@ -386,11 +308,11 @@ static void begin_wait(struct objects *objects, struct call *call)
 	case WAIT_OBJECT:
 		/* It depends on what this call has done. */
 		call->wait.request->turn.gate_lsn = call->request->gate_lsn;
-		timer_add(objects, call);
+		set_deadline(objects, call);
 		act_later(objects, call, ACTION_SUBMIT);
 		break;
 	case WAIT_SECTION:
-		timer_add(objects, call);
+		set_deadline(objects, call);
 		break;
 	case WAIT_NONE:
 		assert(!"a call parked without a wait");
@@ -413,7 +335,7 @@ static void drop_request(struct objects *objects, struct call *call)
 static void drop_wait(struct call *call)
 {
 	struct objects *objects = call->objects;
-	timer_remove(objects, call);
+	deadlines_remove(&objects->deadlines, &call->wait.deadline);
 	if (call->wait.fetch)
 		drop_fetch(objects, call);
 	drop_request(objects, call);
@@ -425,11 +347,7 @@ void wait_parked(struct request *request)
 {
 	struct call *call = request->turn.state;
 	struct objects *objects = call->objects;
-	call->parked_previous = NULL;
-	call->parked_next = objects->parked;
-	if (objects->parked)
-		objects->parked->parked_previous = call;
-	objects->parked = call;
+	list_prepend(&objects->parked, &call->in_parked);
 	call->object->slot->figures.waiting++;
 	if (objects->stopped) {
 		drop_wait(call);
@@ -443,17 +361,8 @@ void wait_parked(struct request *request)
 
 static void unlist_action(struct objects *objects, struct call *call)
 {
-	struct call *before = NULL;
-	struct call **place = &objects->actions_first;
-	if (call->action == ACTION_NONE)
-		return;
-	while (*place != call) {
-		before = *place;
-		place = &before->action_next;
-	}
-	*place = call->action_next;
-	if (objects->actions_last == call)
-		objects->actions_last = before;
+	if (call->action != ACTION_NONE)
+		list_remove(&objects->actions, &call->in_actions);
 	call->action = ACTION_NONE;
 }
 
@@ -464,14 +373,15 @@ void wait_forget(struct call *call)
 		return;
 	drop_wait(call);
 	unlist_action(objects, call);
-	if (call->parked_previous || objects->parked == call)
+	if (list_has(&objects->parked, &call->in_parked))
 		unlink_parked(objects, call);
 	call->wait = (struct wait){ 0 };
 }
 
 static void cancel(struct objects *objects, const struct class_state *state)
 {
-	for (struct call *call = objects->parked; call; call = call->parked_next) {
+	for (struct list_node *node = objects->parked.first; node; node = node->next) {
+		struct call *call = container_of(node, struct call, in_parked);
 		if (call->action == ACTION_RESUME || (state && call->state != state))
 			continue;
 		drop_wait(call);

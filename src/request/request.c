@@ -88,6 +88,14 @@ void request_list_put(struct request_list *list, struct request *request)
 	list->last = request;
 }
 
+void request_list_put_first(struct request_list *list, struct request *request)
+{
+	request->next = list->first;
+	list->first = request;
+	if (list->last == NULL)
+		list->last = request;
+}
+
 struct request *request_list_take(struct request_list *list)
 {
 	struct request *request = list->first;

@@ -92,6 +92,7 @@ struct request_list {
 	struct request *last;
 };
 void request_list_put(struct request_list *list, struct request *request);
+void request_list_put_first(struct request_list *list, struct request *request);
 /* NULL when it is empty. */
 struct request *request_list_take(struct request_list *list);
 

@@ -34,7 +34,7 @@ static void run_scan(struct turn *turn);
 static void on_scanned(struct request **request);
 static void run_upkeep(struct turn *turn);
 static void on_kept_up(struct request **request);
-static void go_on_unfinished(struct scheduler *scheduler);
+static void begin_all(struct list *jobs);
 static bool has_slot(const struct scheduler *scheduler);
 static void release_job(struct scheduled_job *job);
 
@@ -86,10 +86,10 @@ void scheduler_free(struct scheduler **taken)
 {
 	struct scheduler *scheduler = *taken;
 	*taken = NULL;
-	for (uint32_t i = 0; i < SCHEDULER_BUCKETS; i++) {
-		while (scheduler->buckets[i])
-			release_job(scheduler->buckets[i]);
-	}
+	struct hash_node *node;
+	while ((node = hash_table_any(&scheduler->running)) != NULL)
+		release_job(container_of(node, struct scheduled_job, by_key));
+	hash_table_fini(&scheduler->running);
 	for (uint32_t i = 0; i < scheduler->shard_count; i++) {
 		memory_free(scheduler->shards[i].from);
 		memory_free(scheduler->shards[i].look_from);
@@ -112,7 +112,8 @@ void scheduler_run(struct scheduler *scheduler, int64_t now_ms)
 	scheduler_follow_clock(scheduler, now_ms);
 	if (scheduler->schedules)
 		server_schedules_run(scheduler->schedules, now_ms);
-	go_on_unfinished(scheduler);
+	/* One turn each; what is not done then waits for the next run. */
+	begin_all(&scheduler->unfinished);
 	uint32_t first = scheduler->shard_first;
 	for (uint32_t i = 0; i < scheduler->shard_count; i++) {
 		uint32_t at = (first + i) % scheduler->shard_count;
@@ -135,7 +136,7 @@ int64_t scheduler_next_ms(const struct scheduler *scheduler)
 		return next_ms;
 	if (scheduler->schedules)
 		next_ms = server_schedules_next_ms(scheduler->schedules);
-	if (scheduler->unfinished || scheduler_has_to_look(scheduler))
+	if (scheduler->unfinished.first || scheduler_has_to_look(scheduler))
 		next_ms = 0;
 	for (uint32_t i = 0; has_slot(scheduler) && i < scheduler->shard_count; i++) {
 		const struct due_shard *shard = &scheduler->shards[i];
@@ -174,20 +175,15 @@ static bool has_slot(const struct scheduler *scheduler)
 {
 	int64_t most = atomic_load_explicit(
 		&scheduler->engine->config->alarm_concurrency, memory_order_relaxed);
-	return scheduler->running < most;
-}
-
-static struct scheduled_job **bucket_of(struct scheduler *scheduler, struct slice key)
-{
-	return &scheduler->buckets[hash_bytes(key) % SCHEDULER_BUCKETS];
+	return (int64_t)scheduler->running.count < most;
 }
 
 bool scheduler_is_running(struct scheduler *scheduler, struct slice key)
 {
-	const struct scheduled_job *job = *bucket_of(scheduler, key);
-	while (job && !slice_equal(job->key, key))
-		job = job->bucket_next;
-	return job != NULL;
+	const struct hash_node *node = hash_table_first(&scheduler->running, hash_bytes(key));
+	while (node && !slice_equal(container_of(node, struct scheduled_job, by_key)->key, key))
+		node = hash_table_next(node);
+	return node != NULL;
 }
 
 static void finish(struct scheduled_job *job)
@@ -221,21 +217,13 @@ static void take_job(struct due_shard *shard, struct slice key)
 	job->job.context = job;
 	job->scheduler = scheduler;
 	job->shard = shard;
-	struct scheduled_job **bucket = bucket_of(scheduler, key);
-	job->bucket_next = *bucket;
-	*bucket = job;
-	scheduler->running++;
-	job->list_next = shard->taken;
-	shard->taken = job;
+	hash_table_add(&scheduler->running, &job->by_key, hash_bytes(key));
+	list_append(&shard->taken, &job->in_list);
 }
 
 static void release_job(struct scheduled_job *job)
 {
-	struct scheduled_job **place = bucket_of(job->scheduler, job->key);
-	while (*place != job)
-		place = &(*place)->bucket_next;
-	*place = job->bucket_next;
-	job->scheduler->running--;
+	hash_table_remove(&job->scheduler->running, &job->by_key);
 	memory_free(job->copied);
 	memory_free(job);
 }
@@ -254,6 +242,16 @@ static void begin_job(struct scheduled_job *job)
 		scheduler_ask(scheduler, &upkeep_command, job->shard->number, job, on_kept_up);
 	else
 		scheduler->start(scheduler->objects, &job->job);
+}
+
+/* Those that are put into the list meanwhile stay there. */
+static void begin_all(struct list *jobs)
+{
+	struct list begun = *jobs;
+	struct list_node *node;
+	*jobs = (struct list){ 0 };
+	while ((node = list_take(&begun)) != NULL)
+		begin_job(container_of(node, struct scheduled_job, in_list));
 }
 
 /* --- the scan --------------------------------------------------------------------------------- */
@@ -307,20 +305,8 @@ static void run_scan(struct turn *turn)
 		take_job(shard, key);
 	}
 	cursor_close(&cursor);
-	if (shard->taken)
+	if (shard->taken.first)
 		scheduler_write_mark(turn, shard);
-}
-
-static struct scheduled_job *earliest_first(struct scheduled_job *latest)
-{
-	struct scheduled_job *first = NULL;
-	while (latest) {
-		struct scheduled_job *next = latest->list_next;
-		latest->list_next = first;
-		first = latest;
-		latest = next;
-	}
-	return first;
 }
 
 static void on_scanned(struct request **request)
@@ -328,14 +314,7 @@ static void on_scanned(struct request **request)
 	struct due_shard *shard = (*request)->turn.state;
 	struct scheduler *scheduler = shard->scheduler;
 	shard->scanning = false;
-	struct scheduled_job *job = earliest_first(shard->taken);
-	shard->taken = NULL;
-	while (job) {
-		struct scheduled_job *next = job->list_next;
-		job->list_next = NULL;
-		begin_job(job);
-		job = next;
-	}
+	begin_all(&shard->taken);
 	objects_ask(scheduler->objects);
 }
 
@@ -370,20 +349,6 @@ static void on_kept_up(struct request **request)
 		finish(job);
 		return;
 	}
-	job->list_next = scheduler->unfinished;
-	scheduler->unfinished = job;
+	list_prepend(&scheduler->unfinished, &job->in_list);
 	objects_ask(scheduler->objects);
-}
-
-/* One turn each of those that are not done; what is still not done then waits for the next run. */
-static void go_on_unfinished(struct scheduler *scheduler)
-{
-	struct scheduled_job *job = scheduler->unfinished;
-	scheduler->unfinished = NULL;
-	while (job) {
-		struct scheduled_job *next = job->list_next;
-		job->list_next = NULL;
-		begin_job(job);
-		job = next;
-	}
 }

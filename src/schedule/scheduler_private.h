@@ -5,10 +5,10 @@
 #ifndef SCHEDULE_SCHEDULER_PRIVATE_H
 #define SCHEDULE_SCHEDULER_PRIVATE_H
 
+#include "base/hash_table.h"
+#include "base/list.h"
 #include "base/random.h"
 #include "schedule/scheduler.h"
-
-#define SCHEDULER_BUCKETS 1024
 
 /* The longest that a run waits for a retry: the last delay and its jitter. */
 #define SCHEDULER_RETRY_MS_MAX 80000
@@ -21,12 +21,12 @@ struct scheduled_job {
 	struct objects_job job;
 	struct scheduler *scheduler;
 	struct due_shard *shard;
-	struct scheduled_job *bucket_next;
-	struct scheduled_job *list_next; /* just taken, or waiting for its next turn */
-	bool gone;                       /* its entry has left the index */
-	bool done;                       /* DUE_EXPIRE, DUE_SWEEP: nothing is left to do */
-	char *copied;                    /* what job.method and job.argument point into */
-	struct slice key;                /* of its entry; job.due points into it */
+	struct hash_node by_key;
+	struct list_node in_list; /* just taken, or waiting for its next turn */
+	bool gone;                /* its entry has left the index */
+	bool done;                /* DUE_EXPIRE, DUE_SWEEP: nothing is left to do */
+	char *copied;             /* what job.method and job.argument point into */
+	struct slice key;         /* of its entry; job.due points into it */
 };
 
 /* What is known of one shard's index: nothing that is not running stands before `next_ms`. */
@@ -37,7 +37,7 @@ struct due_shard {
 	int64_t next_ms;
 	char *from; /* the first key that does not run; NULL: its time alone is known */
 	size_t from_size;
-	struct scheduled_job *taken; /* by the scan under way, latest first */
+	struct list taken; /* jobs, by the scan under way */
 
 	/* scheduler_clock.c's */
 	char *look_from; /* the first key to look at again; NULL: there is nothing to look at */
@@ -58,12 +58,11 @@ struct scheduler {
 	struct due_shard *shards;
 	uint32_t shard_count;
 	uint32_t shard_first; /* is looked at first: all have their turn when slots are short */
-	struct scheduled_job *buckets[SCHEDULER_BUCKETS]; /* all that run, by entry */
-	uint32_t running;
-	struct scheduled_job *unfinished; /* DUE_EXPIRE, DUE_SWEEP: go on in scheduler_run */
-	int64_t clock_ms;                 /* the latest time seen */
-	int64_t hold_ms;         /* the log was behind: nothing is begun before; 0: it was not */
-	const struct due *swept; /* within a turn of this sweep */
+	struct hash_table running; /* jobs by their entries' keys */
+	struct list unfinished;    /* DUE_EXPIRE, DUE_SWEEP: go on in scheduler_run */
+	int64_t clock_ms;          /* the latest time seen */
+	int64_t hold_ms;           /* the log was behind: nothing is begun before; 0: it was not */
+	const struct due *swept;   /* within a turn of this sweep */
 	bool quiesced;
 	struct server_schedules *schedules; /* NULL: another worker's */
 };

@@ -4,7 +4,7 @@
  * The store's index of what falls due has each session at the end that was written with it. A use
  * moves the end in memory (touches.h) as far as the record's bound; only beyond it is the session
  * written again. So when the index says that a session is due, its end may be later: it is then
- * kept in a heap until that has come, and looked at again, until it has either ended or been
+ * kept aside until that has come, and looked at again, until it has either ended or been
  * written anew (then the index knows it again).
  *
  * After a restart memory knows of no use: sessions of earlier runs end at their bound, which is
@@ -14,6 +14,7 @@
  */
 #include "session/sessions_private.h"
 
+#include "base/container.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "config/config.h"
@@ -24,56 +25,32 @@
 /* Ends that one turn sees to; more are for the next. */
 #define ENDS_PER_TURN 256
 
-/* --- the heap --------------------------------------------------------------------------------- */
+/* --- later ------------------------------------------------------------------------------------ */
 
-static void later_swap(struct shard_sessions *shard, size_t a, size_t b)
+static void look_later(struct shard_sessions *shard, struct slice key, int64_t at_ms)
 {
-	struct later moved = shard->later[a];
-	shard->later[a] = shard->later[b];
-	shard->later[b] = moved;
+	struct later *later = memory_zeroed(sizeof(*later) + key.size);
+	later->size = key.size;
+	memcpy(later->key, key.data, key.size);
+	deadlines_set(&shard->later, &later->deadline, at_ms, 0);
 }
 
-static void later_push(struct shard_sessions *shard, struct slice key, int64_t at_ms)
+/* The first, when its time has come, for the caller to free; NULL. */
+static struct later *take_later(struct shard_sessions *shard, int64_t now_ms)
 {
-	if (shard->later_count == shard->later_capacity) {
-		shard->later_capacity = shard->later_capacity ? 2 * shard->later_capacity : 16;
-		shard->later =
-			memory_resize(shard->later, shard->later_capacity * sizeof(struct later));
-	}
-	char *copy = memory_zeroed(key.size);
-	memcpy(copy, key.data, key.size);
-	size_t at = shard->later_count++;
-	shard->later[at] = (struct later){ at_ms, slice_of(copy, key.size) };
-	for (; at > 0 && shard->later[at].at_ms < shard->later[(at - 1) / 2].at_ms;
-		at = (at - 1) / 2)
-		later_swap(shard, at, (at - 1) / 2);
-}
-
-/* The memory of the key is the caller's. */
-static struct later later_pop(struct shard_sessions *shard)
-{
-	struct later first = shard->later[0];
-	shard->later[0] = shard->later[--shard->later_count];
-	for (size_t at = 0;;) {
-		size_t least = at;
-		for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++)
-			if (child < shard->later_count &&
-				shard->later[child].at_ms < shard->later[least].at_ms)
-				least = child;
-		if (least == at)
-			return first;
-		later_swap(shard, at, least);
-		at = least;
-	}
+	struct deadline *first = deadlines_first(&shard->later);
+	if (first == NULL || first->at_ms > now_ms)
+		return NULL;
+	deadlines_remove(&shard->later, first);
+	return container_of(first, struct later, deadline);
 }
 
 void later_free_all(struct shard_sessions *shard)
 {
-	for (size_t i = 0; i < shard->later_count; i++)
-		memory_free((char *)(uintptr_t)shard->later[i].key.data);
-	memory_free(shard->later);
-	shard->later = NULL;
-	shard->later_count = shard->later_capacity = 0;
+	struct later *later;
+	while ((later = take_later(shard, INT64_MAX)) != NULL)
+		memory_free(later);
+	deadlines_fini(&shard->later);
 }
 
 /* --- uses ------------------------------------------------------------------------------------- */
@@ -122,7 +99,7 @@ void session_touch(struct session *session)
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
-/* What the index or the heap has named. */
+/* What the index has named, or was to be looked at later. */
 static void look_at(struct turn *turn, struct slice key)
 {
 	struct session session = { .turn = turn, .shard = turn->shard };
@@ -151,7 +128,7 @@ static void look_at(struct turn *turn, struct slice key)
 	struct touch *touch = touches_take(&shard->touches, session.hash);
 	touch->end_ms = session.end_ms;
 	if (!touch->waits)
-		later_push(shard, key, session.end_ms);
+		look_later(shard, key, session.end_ms);
 	touch->waits = true;
 }
 
@@ -166,14 +143,15 @@ bool sessions_expire(struct turn *turn, struct slice key)
 void sessions_look(struct turn *turn)
 {
 	struct shard_sessions *shard = shard_sessions_of(turn, turn->shard);
-	for (int i = 0; i < ENDS_PER_TURN && shard->later_count > 0; i++) {
-		if (shard->later[0].at_ms > turn->now_ms)
+	for (int i = 0; i < ENDS_PER_TURN; i++) {
+		struct later *later = take_later(shard, turn->now_ms);
+		if (later == NULL)
 			break;
-		struct later due = later_pop(shard);
-		struct touch *touch = touches_find(&shard->touches, hash_bytes(due.key));
+		struct slice key = slice_of(later->key, later->size);
+		struct touch *touch = touches_find(&shard->touches, hash_bytes(key));
 		if (touch)
 			touch->waits = false;
-		look_at(turn, due.key);
-		memory_free((char *)(uintptr_t)due.key.data);
+		look_at(turn, key);
+		memory_free(later);
 	}
 }

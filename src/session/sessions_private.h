@@ -4,21 +4,21 @@
 #ifndef SESSION_SESSIONS_PRIVATE_H
 #define SESSION_SESSIONS_PRIVATE_H
 
+#include "base/deadlines.h"
 #include "base/random.h"
 #include "session/sessions.h"
 #include "session/touches.h"
 
 /* A session that has to be looked at again: its end was later than the store's index says. */
 struct later {
-	int64_t at_ms;
-	struct slice key; /* own memory */
+	struct deadline deadline;
+	size_t size;
+	char key[];
 };
 
 struct shard_sessions {
 	struct touches touches;
-	struct later *later; /* a heap by at_ms */
-	size_t later_count;
-	size_t later_capacity;
+	struct deadlines later;
 	struct random serials; /* of new sessions: seeded by the kernel, and none comes twice */
 	struct sessions_figures figures;
 };

@@ -225,16 +225,17 @@ static void check_queues(const struct object_sim *sim)
 {
 	for (uint16_t i = 0; i < sim->world.workers; i++) {
 		struct objects *objects = sim->workers[i].objects;
-		if (objects_are_busy(objects) || objects->timer_count || objects->fetches_held ||
-			objects->actions_first || objects->scheduler->running)
+		const struct hash_table *table = &objects->by_name;
+		if (objects_are_busy(objects) || objects->deadlines.count ||
+			objects->fetches_held.first || objects->actions.first ||
+			objects->scheduler->running.count)
 			wrong("worker %u keeps something though all calls have ended", i);
-		for (uint32_t bucket = 0; bucket < objects->bucket_count; bucket++) {
-			for (const struct object *object = objects->buckets[bucket]; object;
-				object = object->bucket_next)
-				if (object->state == NULL || !object->idle || object->calls_in ||
-					object->queued || object->admitted || object->closed_by)
-					wrong("an object is kept, or busy, though all calls have "
-					      "ended");
+		for (const struct hash_node *node = hash_table_any(table); node;
+			node = hash_table_after(table, node)) {
+			const struct object *object = container_of(node, struct object, by_name);
+			if (object->state == NULL || !object->is_idle || object->calls_in ||
+				object->queued || object->admitted || object->closed_by)
+				wrong("an object is kept, or busy, though all calls have ended");
 		}
 	}
 }

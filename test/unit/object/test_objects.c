@@ -775,8 +775,9 @@ static void a_call_that_was_never_sent_is_given_back(void **state)
 static size_t held_by_calls(struct world *world)
 {
 	size_t bytes = 0;
-	for (struct call *call = world->workers[0].objects->parked; call; call = call->parked_next)
-		bytes += call->request->arena.bytes;
+	struct list_node *node = world->workers[0].objects->parked.first;
+	for (; node; node = node->next)
+		bytes += container_of(node, struct call, in_parked)->request->arena.bytes;
 	return bytes;
 }
 
