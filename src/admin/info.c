@@ -29,11 +29,11 @@ static void add_families(struct turn *turn, struct info *info)
 {
 	const struct engine *engine = turn->engine;
 	uint16_t shard = turn->shard;
-	if (engine->sessions) {
+	if (sessions_in(engine)) {
 		info->sessions += session_count(turn, shard);
 		sessions_add_figures(turn, shard, &info->session_figures);
 	}
-	if (engine->leases) {
+	if (leases_in(engine)) {
 		const struct lease_stats *leases = lease_table_stats(leases_of(turn, shard));
 		info->leases.held += leases->held;
 		info->leases.waiting += leases->waiting;
@@ -44,7 +44,7 @@ static void add_families(struct turn *turn, struct info *info)
 		info->leases.lost_holders += leases->lost_holders;
 		info->leases.waits_timed_out += leases->waits_timed_out;
 	}
-	if (engine->cache) {
+	if (cache_in(engine)) {
 		struct cache_sums sums;
 		cache_sums(turn, shard, slice_of(NULL, 0), &sums);
 		info->cache_sums.entries += sums.entries;
@@ -92,8 +92,8 @@ void admin_info(struct turn *turn)
 		add_keys(turn, &walk->info);
 		/* A worker's first shard bears its number. */
 		const struct environment *environment = request->environment;
-		if (turn->shard < environment->engine->worker_count && turn->objects)
-			objects_add_totals(turn->objects, &walk->info.objects);
+		if (turn->shard < environment->engine->worker_count && objects_on(turn))
+			objects_add_totals(objects_on(turn), &walk->info.objects);
 		if (turn->shard + 1 < turn->shard_total) {
 			turn_continue(turn, turn->shard + 1);
 			return;

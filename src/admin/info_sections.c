@@ -82,7 +82,7 @@ static bool note_largest(void *context, struct connection *connection)
 
 static void write_clients(const struct info *info, struct buffer *out)
 {
-	const struct leases *leases = info->environment->engine->leases;
+	const struct leases *leases = leases_in(info->environment->engine);
 	struct largest largest = { 0 };
 	struct net_stats net;
 	net_stats(info->environment->net, &net);
@@ -518,7 +518,7 @@ static void write_origins(const struct info *info, struct buffer *out)
 	const struct engine *engine = info->environment->engine;
 	struct origin_lines origins = { 0 };
 	buffer_init(&origins.lines);
-	if (engine->cache)
+	if (cache_in(engine))
 		origin_board_each(cache_board(engine), note_origin, &origins);
 	number(out, "cache_origins", origins.count);
 	number(out, "cache_origins_paused", origins.paused);

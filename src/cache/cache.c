@@ -23,6 +23,7 @@
 #include "cache/origin.h"
 #include "cache/origin_board.h"
 #include "config/config.h"
+#include "engine/room.h"
 #include "leases/leases.h"
 
 #include <assert.h>
@@ -61,41 +62,41 @@ struct cache {
 
 static struct shard_cache *shard_of(const struct turn *turn)
 {
-	return &turn->engine->cache->shards[turn->shard];
+	return &cache_in(turn->engine)->shards[turn->shard];
 }
 
 /* The key's shard: the turn's but for commands of several keys. */
 static struct shard_cache *shard_of_key(const struct turn *turn, struct slice key, uint16_t *shard)
 {
 	*shard = turn->shard_count == 1 ? turn->shard : turn_shard_of(turn, key);
-	return &turn->engine->cache->shards[*shard];
+	return &cache_in(turn->engine)->shards[*shard];
 }
 
 struct origins *cache_origins(const struct turn *turn)
 {
-	return turn->engine->cache->origins[turn->port];
+	return cache_in(turn->engine)->origins[turn->port];
 }
 
 bool cache_failure_may_be_logged(struct turn *turn, struct slice key, uint64_t *withheld)
 {
 	uint64_t group = hash_bytes(cache_group_of(key)) % FAILURE_LINES;
-	return logline_may(&turn->engine->cache->failure_lines[group], leases_now_ms(turn),
+	return logline_may(&cache_in(turn->engine)->failure_lines[group], leases_now_ms(turn),
 		FAILURE_LINE_MS, withheld);
 }
 
 struct origin_board *cache_board(const struct engine *engine)
 {
-	return engine->cache->board;
+	return cache_in(engine)->board;
 }
 
 void cache_set_origins(struct engine *engine, uint16_t port, struct origins *origins)
 {
-	engine->cache->origins[port] = origins;
+	cache_in(engine)->origins[port] = origins;
 }
 
 struct marks *cache_marks(const struct turn *turn)
 {
-	return turn->engine->cache->marks;
+	return cache_in(turn->engine)->marks;
 }
 
 struct stats *cache_stats(const struct turn *turn)
@@ -171,7 +172,7 @@ static void forget_group(struct turn *turn, uint16_t shard, struct slice group)
 	struct key key;
 	key_of_cache_sums(&key, group);
 	turn_delete(turn, shard, key_slice(&key));
-	turn->engine->cache->shards[shard].groups--;
+	cache_in(turn->engine)->shards[shard].groups--;
 }
 
 static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, struct slice key,
@@ -191,7 +192,7 @@ static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, s
 		return;
 	}
 	if (group.size > 0 && is_new)
-		turn->engine->cache->shards[shard].groups++;
+		cache_in(turn->engine)->shards[shard].groups++;
 	write_sums(turn, shard, group, &sums);
 }
 
@@ -210,7 +211,7 @@ static bool is_grouped(struct turn *turn, uint16_t shard, struct slice key)
 	struct cache_sums sums;
 	return group.size > 0 &&
 		(read_sums(turn, shard, group, &sums) ||
-			turn->engine->cache->shards[shard].groups < LIMIT_CACHE_GROUPS);
+			cache_in(turn->engine)->shards[shard].groups < LIMIT_CACHE_GROUPS);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -441,7 +442,7 @@ static void drop(
 	turn_delete(turn, shard, key_slice(&store_key));
 	key_of_cache_place(&store_key, record->place);
 	turn_delete(turn, shard, key_slice(&store_key));
-	hot_remove(turn->engine->cache->shards[shard].hot, key, hash_bytes(key));
+	hot_remove(cache_in(turn->engine)->shards[shard].hot, key, hash_bytes(key));
 }
 
 /* The line's entry: the place at which its entry first stood, and the key. */
@@ -467,7 +468,7 @@ static uint64_t take_place(struct turn *turn, uint16_t shard)
 	read_sums(turn, shard, slice_of(NULL, 0), &sums);
 	uint64_t place = sums.next_place++;
 	write_sums(turn, shard, slice_of(NULL, 0), &sums);
-	turn->engine->cache->shards[shard].place_seen = sums.next_place;
+	cache_in(turn->engine)->shards[shard].place_seen = sums.next_place;
 	return place;
 }
 
@@ -499,7 +500,7 @@ static bool first_in_line(struct turn *turn, uint16_t shard, uint64_t from, uint
 /* One place of the line is looked at; false when there is none. */
 static bool evict_step(struct turn *turn, uint16_t shard, bool last_chance)
 {
-	struct shard_cache *state = &turn->engine->cache->shards[shard];
+	struct shard_cache *state = &cache_in(turn->engine)->shards[shard];
 	uint64_t place, first_place;
 	struct slice key;
 	struct cache_record record;
@@ -624,7 +625,7 @@ void cache_note_failure(struct turn *turn, struct slice key, int64_t until_ms)
 
 uint64_t cache_memory_bytes(const struct turn *turn, uint16_t shard)
 {
-	return hot_bytes(turn->engine->cache->shards[shard].hot);
+	return hot_bytes(cache_in(turn->engine)->shards[shard].hot);
 }
 
 /* --- what falls due --------------------------------------------------------------------------- */
@@ -748,10 +749,17 @@ static void load_sums(struct cache *cache, uint16_t number)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+static const struct room cache_room = { .name = "cache", .expire = expire };
+
+struct cache *cache_in(const struct engine *engine)
+{
+	return engine_room(engine, &cache_room);
+}
+
 struct cache *cache_new(struct engine *engine)
 {
 	struct cache *cache = memory_zeroed(sizeof(*cache));
-	assert(engine->leases);
+	assert(leases_in(engine));
 	cache->engine = engine;
 	cache->marks = marks_new();
 	cache->board = origin_board_new((struct config *)(uintptr_t)engine->config);
@@ -767,8 +775,7 @@ struct cache *cache_new(struct engine *engine)
 		load_sums(cache, i);
 	}
 	load_marks(cache, engine->stores[0]);
-	engine->cache = cache;
-	engine_add_expiry(engine, (struct engine_expiry){ .expire = expire });
+	engine_open_room(engine, &cache_room, cache);
 	return cache;
 }
 
@@ -784,8 +791,7 @@ void cache_free(struct cache **taken)
 	}
 	marks_free(&cache->marks);
 	origin_board_free(&cache->board);
-	cache->engine->cache = NULL;
-	engine_drop_expiry(cache->engine);
+	engine_close_room(cache->engine, &cache_room);
 	memory_free(cache->shards);
 	memory_free(cache);
 }

@@ -26,9 +26,11 @@
 
 struct cache;
 
-/* Sets engine->cache; engine->leases is there. Reads what was invalidated. */
+/* Opens the room; that of the leases is open. Reads what was invalidated. */
 struct cache *cache_new(struct engine *engine);
 void cache_free(struct cache **cache);
+/* NULL in an engine without. */
+struct cache *cache_in(const struct engine *engine);
 
 /* An entry as it is now. Its slices are valid until the turn writes to the cache. */
 struct cache_entry {

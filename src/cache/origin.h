@@ -77,7 +77,7 @@ struct origin_look {
 };
 bool origin_look(struct turn *turn, struct slice key, struct origin_look *out);
 
-/* For engine->cache: of each port. */
+/* Those of each port. */
 struct origins *cache_origins(const struct turn *turn);
 struct origin_board *cache_board(const struct engine *engine);
 void cache_set_origins(struct engine *engine, uint16_t port, struct origins *origins);

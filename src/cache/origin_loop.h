@@ -12,8 +12,6 @@ struct origin_loop;
 struct uv_loop_s;
 
 struct origin_loop *origin_loop_new(struct engine *engine, uint16_t port, struct uv_loop_s *loop);
-/* The loop ends: nothing is begun any more, what runs is dropped. */
-void origin_loop_closing(struct origin_loop *loop);
 void origin_loop_free(struct origin_loop **loop);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
+#include "engine/room.h"
 #include "engine/shard.h"
 #include "holdfast/limits.h"
 #include "request/turn.h"
@@ -191,23 +192,14 @@ size_t engine_deliver(struct engine *engine, uint16_t self)
 
 /* --- expiry ----------------------------------------------------------------------------------- */
 
-void engine_add_expiry(struct engine *engine, struct engine_expiry expiry)
+/* True if a room handled it. */
+static bool expire_in_rooms(const struct engine *engine, struct turn *turn, struct slice key)
 {
-	assert(engine->expiry_count < ENGINE_EXPIRIES_MAX);
-	engine->expiries[engine->expiry_count++] = expiry;
-}
-
-void engine_drop_expiry(struct engine *engine)
-{
-	assert(engine->expiry_count > 0);
-	engine->expiry_count--;
-}
-
-static bool is_seen_to(const struct engine *engine, struct turn *turn, struct slice key)
-{
-	for (uint16_t i = 0; i < engine->expiry_count; i++)
-		if (engine->expiries[i].expire && engine->expiries[i].expire(turn, key))
+	for (uint16_t i = 0; i < engine->room_count; i++) {
+		const struct room *room = engine->rooms[i];
+		if (engine->kept[i] && room->expire && room->expire(turn, key))
 			return true;
+	}
 	return false;
 }
 
@@ -218,11 +210,11 @@ static void run_expire(struct turn *turn)
 		EXPIRE_KEYS_PER_TURN);
 	struct engine *engine = turn->state;
 	for (size_t i = 0; i < count; i++)
-		if (!is_seen_to(engine, turn, keys[i]))
+		if (!expire_in_rooms(engine, turn, keys[i]))
 			turn_delete(turn, turn->shard, keys[i]);
-	for (uint16_t i = 0; i < engine->expiry_count; i++)
-		if (engine->expiries[i].look)
-			engine->expiries[i].look(turn);
+	for (uint16_t i = 0; i < engine->room_count; i++)
+		if (engine->kept[i] && engine->rooms[i]->look)
+			engine->rooms[i]->look(turn);
 	if (count) {
 		atomic_fetch_add_explicit(&engine->expired_keys, count, memory_order_relaxed);
 	}

@@ -16,13 +16,12 @@
 #include "request/mailbox.h"
 #include "store/store.h"
 
-struct cache;
 struct checkpoint;
-struct objects;
-struct leases;
-struct sessions;
+struct room;
 struct shard;
 struct turn;
+
+#define ENGINE_ROOMS_MAX 12
 
 struct port {
 	struct mailbox mailbox;
@@ -37,26 +36,17 @@ struct port {
 	struct shard *ready_last;
 	bool running; /* within shard_run: whatever it calls may give it more to do */
 	struct request_pool pool;
-	int64_t now_ms;          /* wall clock of this tick: what its turns go by */
-	uint64_t stamp_ns;       /* monotonic, when the last turn ended or the tick began */
-	uint64_t burst_ns;       /* of turns and commands since its owner set it to 0 */
-	uint64_t burst_ns_max;   /* then no turn begins until that happens again; 0: no bound */
-	bool in_turn;            /* a handler is running */
-	struct pace pace;        /* of its turns' records on their way to the disk */
-	bool awaits_gate;        /* something besides replies waits for the gate to release more */
-	struct objects *objects; /* object/'s; NULL in an engine without */
-	uint16_t any_next;       /* the shard that ROUTE_ANY gets next */
+	int64_t now_ms;        /* wall clock of this tick: what its turns go by */
+	uint64_t stamp_ns;     /* monotonic, when the last turn ended or the tick began */
+	uint64_t burst_ns;     /* of turns and commands since its owner set it to 0 */
+	uint64_t burst_ns_max; /* then no turn begins until that happens again; 0: no bound */
+	bool in_turn;          /* a handler is running */
+	struct pace pace;      /* of its turns' records on their way to the disk */
+	bool awaits_gate;      /* something besides replies waits for the gate to release more */
+	uint16_t any_next;     /* the shard that ROUTE_ANY gets next */
+	void *kept[ENGINE_ROOMS_MAX]; /* by room, what it keeps on this thread; NULL: nothing */
 };
 
-/* What is more than a key that is deleted when its time has come. */
-struct engine_expiry {
-	/* In a turn of the key's shard. True: seen to; false: it is none of its own. May be NULL.
-	 */
-	bool (*expire)(struct turn *turn, struct slice key);
-	/* Behind that, in every such turn, whatever was due. May be NULL. */
-	void (*look)(struct turn *turn);
-};
-#define ENGINE_EXPIRIES_MAX 4
 /* Where the events of turns go. Set before the first turn by whoever has subscribers (net/); an
  * engine without any leaves it empty. */
 struct engine_events {
@@ -81,12 +71,10 @@ struct engine {
 	struct gate *gate;
 	struct checkpoint *checkpoint;
 	struct shard *shards;
-	struct store **stores;     /* by shard */
-	struct sessions *sessions; /* session/'s, by shard; NULL in an engine without */
-	struct leases *leases;     /* leases.h's; NULL in an engine without */
-	struct cache *cache;       /* cache/'s; NULL in an engine without */
-	struct engine_expiry expiries[ENGINE_EXPIRIES_MAX];
-	uint16_t expiry_count;
+	struct store **stores;                      /* by shard */
+	const struct room *rooms[ENGINE_ROOMS_MAX]; /* see room.h */
+	void *kept[ENGINE_ROOMS_MAX];               /* by room, for all threads; NULL: nothing */
+	uint16_t room_count;
 	uint16_t (*handle_slot)(struct slice key); /* for COMMAND_HANDLES; NULL: as any key */
 	uint16_t shard_count;
 	struct port *ports;
@@ -148,7 +136,7 @@ struct question {
 	uint32_t word_count;
 	bool routed;       /* it goes where the command's route and keys say */
 	uint16_t shard;    /* otherwise: the one on which it runs */
-	void *state;       /* the handler's, request->turn.state */
+	void *state;       /* the handler's, turn->state */
 	void *environment; /* the asker's: request->environment */
 	void *context;     /* the asker's: request->told_context */
 	/* It is home, with its reply, on the port that asked; not within a turn. Afterwards it goes
@@ -160,10 +148,6 @@ struct request *engine_question(
 	struct engine *engine, uint16_t self, const struct question *question);
 /* The same and engine_submit. */
 void engine_ask(struct engine *engine, uint16_t self, const struct question *question);
-/* Before the first turn. */
-void engine_add_expiry(struct engine *engine, struct engine_expiry expiry);
-/* The one that was added last. */
-void engine_drop_expiry(struct engine *engine);
 /* Deletes what has fallen due in the port's shards, in bounded steps. */
 void engine_expire(struct engine *engine, uint16_t self);
 

@@ -213,7 +213,6 @@ static void begin_turn(struct engine *engine, uint16_t self, struct request *req
 	turn->reply_before = request->reply.size;
 	turn->bytes_read = 0;
 	turn->config = engine->config;
-	turn->objects = port->objects;
 	turn->engine = engine;
 	turn->may_write = engine_admission(engine) < GATE_SHRINK;
 	turn->heard = atomic_load_explicit(&engine->events.subscriptions, memory_order_relaxed) > 0;

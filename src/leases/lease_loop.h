@@ -11,12 +11,10 @@
 struct lease_loop;
 struct uv_loop_s;
 
-/* Makes engine->leases. */
+/* Makes the leases. */
 struct lease_loop *lease_loop_new(struct engine *engine);
 /* For each worker's port. */
 void lease_loop_open(struct lease_loop *loop, uint16_t port, struct uv_loop_s *uv);
-/* The loop ends. */
-void lease_loop_closing(struct lease_loop *loop, uint16_t port);
 /* The loops have ended. */
 void lease_loop_free(struct lease_loop **loop);
 

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "engine/room.h"
 
 #include <assert.h>
 
@@ -68,7 +69,7 @@ void lease_wait_init(struct lease_wait *wait, struct turn *turn)
 {
 	*wait = (struct lease_wait){
 		.waiter.told = on_told,
-		.leases = turn->engine->leases,
+		.leases = leases_in(turn->engine),
 		.request = turn->request,
 		.shard = turn->shard,
 		.port = turn->port,
@@ -106,8 +107,8 @@ struct lease_table *leases_table(struct leases *leases, uint16_t shard)
 
 struct lease_table *leases_of(const struct turn *turn, uint16_t shard)
 {
-	assert(turn->engine->leases);
-	return leases_table(turn->engine->leases, shard);
+	assert(leases_in(turn->engine));
+	return leases_table(leases_in(turn->engine), shard);
 }
 
 bool leases_are_near(const struct turn *turn)
@@ -151,7 +152,7 @@ static void ask(struct leases *leases, uint16_t port)
 
 void leases_used(struct turn *turn)
 {
-	struct leases *leases = turn->engine->leases;
+	struct leases *leases = leases_in(turn->engine);
 	struct shard_leases *shard = &leases->shards[turn->shard];
 	int64_t next_ms = lease_next_ms(shard->table);
 	bool sooner = next_ms < shard->look_ms;
@@ -162,7 +163,7 @@ void leases_used(struct turn *turn)
 
 static void look(struct turn *turn)
 {
-	struct leases *leases = turn->engine->leases;
+	struct leases *leases = leases_in(turn->engine);
 	struct shard_leases *shard = &leases->shards[turn->shard];
 	while (leases->stopping && shard->waits) {
 		struct lease_wait *wait = shard->waits;
@@ -221,7 +222,7 @@ bool leases_drain(struct leases *leases, uint16_t port)
 {
 	struct engine *engine = leases->engine;
 	leases->stopping = true;
-	if (leases->waiting[port] == 0)
+	if (port >= engine->worker_count || leases->waiting[port] == 0)
 		return false;
 	for (uint16_t i = port; i < engine->shard_count; i += engine->worker_count)
 		engine_ask(
@@ -230,6 +231,28 @@ bool leases_drain(struct leases *leases, uint16_t port)
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
+
+static void client_gone(void *kept, uint16_t port, uint64_t client)
+{
+	leases_forget_client(kept, port, client);
+}
+
+static bool drain(void *kept, uint16_t port, bool now)
+{
+	return leases_drain(kept, port);
+}
+
+static const struct room leases_room = {
+	.name = "leases",
+	.look = look,
+	.client_gone = client_gone,
+	.drain = drain,
+};
+
+struct leases *leases_in(const struct engine *engine)
+{
+	return engine_room(engine, &leases_room);
+}
 
 struct leases *leases_new(const struct leases_options *options)
 {
@@ -248,8 +271,7 @@ struct leases *leases_new(const struct leases_options *options)
 			lease_table_new(epoch[0], epoch[1], most, LIMIT_LEASE_WAITERS);
 		leases->shards[i].look_ms = INT64_MAX;
 	}
-	engine->leases = leases;
-	engine_add_expiry(engine, (struct engine_expiry){ .look = look });
+	engine_open_room(engine, &leases_room, leases);
 	return leases;
 }
 
@@ -277,8 +299,7 @@ void leases_free(struct leases **taken)
 		abandon_waits(leases, &leases->shards[i]);
 		lease_table_free(&leases->shards[i].table);
 	}
-	leases->engine->leases = NULL;
-	engine_drop_expiry(leases->engine);
+	engine_close_room(leases->engine, &leases_room);
 	memory_free(leases->shards);
 	memory_free(leases);
 }

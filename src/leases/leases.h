@@ -27,10 +27,12 @@ struct leases_options {
 	void *context;
 };
 
-/* Sets engine->leases. */
+/* Opens the room. */
 struct leases *leases_new(const struct leases_options *options);
 /* Before the engine is closed; requests that still wait go back to their pools. */
 void leases_free(struct leases **leases);
+/* NULL in an engine without. */
+struct leases *leases_in(const struct engine *engine);
 /* On the port's thread: hands on leases whose time is over. */
 void leases_run(struct leases *leases, uint16_t port);
 /* Every lease that this connection holds ends. On any port's thread. */

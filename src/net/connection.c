@@ -17,6 +17,7 @@
 
 #include "base/logline.h"
 #include "base/memory.h"
+#include "engine/room.h"
 
 #include <poll.h>
 #include <string.h>
@@ -114,7 +115,7 @@ void connection_give_up_leases(struct connection *connection)
 	if (loop->net->stopping || !(connection->leases || may_get_leases(connection)))
 		return;
 	connection->leases = false;
-	loop->net->options.gone(loop->net->options.environment, loop->number, connection->asker.id);
+	engine_client_gone(loop->net->engine, loop->number, connection->asker.id);
 }
 
 void connection_half_close(struct connection *connection)

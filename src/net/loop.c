@@ -17,6 +17,7 @@
 
 #include "base/logline.h"
 #include "base/memory.h"
+#include "engine/room.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -296,8 +297,7 @@ static void drain(struct net_loop *loop)
 			listener_stop_all(net);
 	}
 	bool late = now > loop->drain_until_ns;
-	bool runs = net->options.drain &&
-		net->options.drain(net->options.environment, loop->number, late);
+	bool runs = engine_drain(net->engine, loop->number, late);
 	bool over = now > loop->drain_until_ns + DRAIN_LAST_NS;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
@@ -318,8 +318,7 @@ static void drain(struct net_loop *loop)
 		/* What was accepted last may have come since: nothing comes any more. */
 		take_arrivals(loop);
 		connection_leave(loop);
-		if (net->options.closing)
-			net->options.closing(net->options.environment, loop->number);
+		engine_loop_ends(net->engine, loop->number);
 		close_handle((uv_handle_t *)&loop->async);
 		close_handle((uv_handle_t *)&loop->prepare);
 		close_handle((uv_handle_t *)&loop->idle);

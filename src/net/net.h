@@ -29,18 +29,11 @@ struct net_options {
 	/* A command took at least `slowlog-log-slower-than`, or a millisecond; its arguments are
 	 * still there. */
 	void (*slow)(void *environment, const struct request *request);
-	/* A connection that requests had given leases to is gone; on its loop. */
-	void (*gone)(void *environment, uint16_t loop, uint64_t client);
 	/* What else runs on a loop; each is called on its thread. NULL: nothing does. */
 	/* The gate may have released more, and the loop's port awaits that. */
 	void (*released)(void *environment, uint16_t loop);
-	/* The server is stopping: begin nothing new. True while something still runs; with `now` it
-	 * has to end at once. */
-	bool (*drain)(void *environment, uint16_t loop, bool now);
 	/* net_reload was called; on the first loop. */
 	void (*reload)(void *environment);
-	/* The loop ends: close its handles. */
-	void (*closing)(void *environment, uint16_t loop);
 };
 
 /* Binds and listens. 0, or negative errno and one line in `error` (which names address and port).

@@ -640,7 +640,7 @@ static void forget_turn(struct turn *turn, struct call *call)
 void call_run(struct turn *turn)
 {
 	struct call *call = turn->state;
-	struct objects *objects = turn->objects;
+	struct objects *objects = objects_on(turn);
 	assert(objects);
 	/* The method may list, within which no turn pauses. */
 	if (turn_makes_long_order(turn, turn->shard, TABLE_PART))

@@ -81,7 +81,7 @@ void do_class_load(struct turn *turn)
 	look_at_file(turn, &given);
 	store_class(turn, &given);
 	load = arena_alloc(turn_arena(turn), sizeof(*load));
-	*load = (struct class_load){ turn->objects, given };
+	*load = (struct class_load){ objects_on(turn), given };
 	turn->state = load;
 	turn_park(turn, publish);
 }
@@ -89,7 +89,7 @@ void do_class_load(struct turn *turn)
 /* Whoever changes the registry holds shard 0, so it has not changed between the two walks. */
 void do_class_list(struct turn *turn)
 {
-	struct class_registry *registry = objects_registry(turn->objects);
+	struct class_registry *registry = objects_registry(objects_on(turn));
 	size_t count = 0;
 	class_each(registry, count_class, &count);
 	writer_array(&turn->writer, count);
@@ -131,7 +131,7 @@ void do_class_drop(struct turn *turn)
 	key_of_class(&key, name);
 	if (turn_look(turn, CLASS_SHARD, key_slice(&key), &value))
 		turn_delete(turn, CLASS_SHARD, key_slice(&key));
-	class_withdraw(objects_registry(turn->objects), name);
+	class_withdraw(objects_registry(objects_on(turn)), name);
 	writer_ok(&turn->writer);
 }
 
@@ -147,7 +147,7 @@ static bool name_argument(struct turn *turn, struct slice *out)
 /* With a reference of the caller's; NULL: answered with an error. */
 static struct class *loaded_class(struct turn *turn, struct slice name)
 {
-	struct class *class = class_find(objects_registry(turn->objects), name);
+	struct class *class = class_find(objects_registry(objects_on(turn)), name);
 	if (class == NULL)
 		turn_error(turn, ERROR_NO_CLASS, (int)name.size, name.data);
 	else if (class->lsn > turn->gate_lsn)
@@ -164,7 +164,7 @@ static bool check_source(struct turn *turn, struct slice name, struct slice sour
 		turn_error(turn, ERROR_CLASS_SIZE, source.size, LIMIT_CLASS_SOURCE_BYTES);
 		return false;
 	}
-	if (objects_check_class(turn->objects, name, source, error, sizeof(error)))
+	if (objects_check_class(objects_on(turn), name, source, error, sizeof(error)))
 		return true;
 	turn_error(turn, ERROR_CLASS_SOURCE, error);
 	return false;
@@ -173,7 +173,7 @@ static bool check_source(struct turn *turn, struct slice name, struct slice sour
 /* False: the name is taken, and answered. */
 static bool next_version(struct turn *turn, bool replaces, struct class_given *given)
 {
-	struct class *class = class_find(objects_registry(turn->objects), given->name);
+	struct class *class = class_find(objects_registry(objects_on(turn)), given->name);
 	bool taken = class && !replaces;
 	bool busy = class && !taken && objects_class_is_busy(turn, class);
 	given->version = class ? class->version + 1 : 1;
@@ -186,7 +186,7 @@ static bool next_version(struct turn *turn, bool replaces, struct class_given *g
 /* Which file it hides from now on: another one is later than this load. */
 static void look_at_file(struct turn *turn, struct class_given *given)
 {
-	struct config *config = objects_config(turn->objects);
+	struct config *config = objects_config(objects_on(turn));
 	struct slice directory = class_files_directory(config, turn_arena(turn));
 	given->file_known = directory.size > 0;
 	if (given->file_known)

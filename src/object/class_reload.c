@@ -96,13 +96,13 @@ static void reload(struct turn *turn, bool only_later)
 	if (!read_files(turn, &files))
 		return;
 	reload = arena_alloc(turn_arena(turn), sizeof(*reload));
-	*reload = (struct class_reload){ turn->objects, files, turn->now_ms };
+	*reload = (struct class_reload){ objects_on(turn), files, turn->now_ms };
 	reload->files.count = 0;
 	for (size_t i = 0; i < files.count; i++) {
-		if (!is_taken(turn->objects, &files.files[i], only_later))
+		if (!is_taken(objects_on(turn), &files.files[i], only_later))
 			continue;
 		struct class *class =
-			class_find(objects_registry(turn->objects), files.files[i].name);
+			class_find(objects_registry(objects_on(turn)), files.files[i].name);
 		bool busy = class && objects_class_is_busy(turn, class);
 		class_release(&class);
 		if (busy)
@@ -117,14 +117,14 @@ static void reload(struct turn *turn, bool only_later)
 /* All of them, or the one that the command names. False: answered with an error. */
 static bool read_files(struct turn *turn, struct class_files *files)
 {
-	struct config *config = objects_config(turn->objects);
+	struct config *config = objects_config(objects_on(turn));
 	char error[LIMIT_ERROR_BYTES];
 	struct class_files_options options = {
 		.directory = class_files_directory(config, turn_arena(turn)).data,
 		.only = turn->asked->argument_count > 2 ? turn_argument(turn, 2)
 							: slice_of(NULL, 0),
 		.check = check,
-		.context = turn->objects,
+		.context = objects_on(turn),
 		.arena = turn_arena(turn),
 	};
 	if (options.only.size > 0 && !object_class_name_ok(options.only))

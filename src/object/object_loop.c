@@ -7,6 +7,7 @@
 #include "object/object_loop.h"
 
 #include "base/memory.h"
+#include "engine/room.h"
 #include "loop/wake_timer.h"
 
 #define TIMER_MS_MAX 1000
@@ -16,6 +17,7 @@ struct object_loop {
 	struct engine *engine;
 	struct wake_timer timer;
 	struct fetcher *fetcher;
+	uint16_t port;
 	bool closed;
 };
 
@@ -47,6 +49,30 @@ static void cancel(void *context, struct fetch *wanted)
 		fetcher_cancel(object_loop->fetcher, wanted);
 }
 
+static bool drain(void *kept, uint16_t port, bool now)
+{
+	struct object_loop *object_loop = kept;
+	objects_quiesce(object_loop->objects);
+	if (now)
+		objects_stop(object_loop->objects);
+	return objects_are_busy(object_loop->objects);
+}
+
+static void loop_ends(void *kept, uint16_t port)
+{
+	struct object_loop *object_loop = kept;
+	objects_stop(object_loop->objects);
+	object_loop->closed = true;
+	wake_timer_close(&object_loop->timer);
+	fetcher_close(object_loop->fetcher);
+}
+
+static const struct room object_loop_room = {
+	.name = "object timers",
+	.drain = drain,
+	.loop_ends = loop_ends,
+};
+
 struct object_loop *object_loop_new(struct uv_loop_s *loop, const struct objects_options *options)
 {
 	struct object_loop *object_loop = memory_zeroed(sizeof(*object_loop));
@@ -57,6 +83,8 @@ struct object_loop *object_loop_new(struct uv_loop_s *loop, const struct objects
 	object_loop->fetcher = fetcher_new(loop, options->config);
 	own.host = (struct objects_host){ object_loop, wake_at, fetch, cancel };
 	object_loop->objects = objects_new(&own);
+	object_loop->port = options->port;
+	engine_open_room_at(options->engine, &object_loop_room, options->port, object_loop);
 	return object_loop;
 }
 
@@ -70,26 +98,11 @@ void object_loop_released(struct object_loop *object_loop)
 	objects_released(object_loop->objects);
 }
 
-bool object_loop_drain(struct object_loop *object_loop, bool now)
-{
-	objects_quiesce(object_loop->objects);
-	if (now)
-		objects_stop(object_loop->objects);
-	return objects_are_busy(object_loop->objects);
-}
-
-void object_loop_closing(struct object_loop *object_loop)
-{
-	objects_stop(object_loop->objects);
-	object_loop->closed = true;
-	wake_timer_close(&object_loop->timer);
-	fetcher_close(object_loop->fetcher);
-}
-
 void object_loop_free(struct object_loop **taken)
 {
 	struct object_loop *object_loop = *taken;
 	*taken = NULL;
+	engine_close_room_at(object_loop->engine, &object_loop_room, object_loop->port);
 	objects_free(&object_loop->objects);
 	fetcher_free(&object_loop->fetcher);
 	memory_free(object_loop);

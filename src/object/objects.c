@@ -21,6 +21,7 @@
 #include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
+#include "engine/room.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -123,10 +124,10 @@ struct class_state *slot_state(
 static struct class_state *state_of(struct turn *turn, struct slice class_name)
 {
 	char error[LIMIT_ERROR_BYTES];
-	struct class_slot *slot = slot_of(turn->objects, class_name);
+	struct class_slot *slot = slot_of(objects_on(turn), class_name);
 	error[0] = '\0';
 	struct class_state *state =
-		slot ? slot_state(turn->objects, slot, error, sizeof(error)) : NULL;
+		slot ? slot_state(objects_on(turn), slot, error, sizeof(error)) : NULL;
 	if (state == NULL && error[0])
 		turn_error(turn, ERROR_CLASS_SOURCE, error);
 	else if (state == NULL)
@@ -136,7 +137,7 @@ static struct class_state *state_of(struct turn *turn, struct slice class_name)
 
 bool objects_has_alarm(struct turn *turn, struct slice class_name)
 {
-	if (turn->objects == NULL)
+	if (objects_on(turn) == NULL)
 		return true;
 	struct class_state *state = state_of(turn, class_name);
 	if (state && !state->has_alarm)
@@ -146,7 +147,7 @@ bool objects_has_alarm(struct turn *turn, struct slice class_name)
 
 bool objects_has_method(struct turn *turn, struct slice class_name, struct slice method)
 {
-	if (turn->objects == NULL)
+	if (objects_on(turn) == NULL)
 		return true;
 	struct class_state *state = state_of(turn, class_name);
 	bool has_it = state && class_state_has_method(state, method);
@@ -282,11 +283,11 @@ void object_doom(struct objects *objects, struct object *object)
 
 bool objects_evict(struct turn *turn, const struct object_name *name)
 {
-	struct object *object = turn->objects ? object_find(turn->objects, name) : NULL;
+	struct object *object = objects_on(turn) ? object_find(objects_on(turn), name) : NULL;
 	bool had = object && object->state;
 	if (object) {
-		object_doom(turn->objects, object);
-		object_settle(turn->objects, object);
+		object_doom(objects_on(turn), object);
+		object_settle(objects_on(turn), object);
 	}
 	return had;
 }
@@ -388,7 +389,7 @@ static void on_turned(struct turn *turn)
 {
 	struct object *object = turn->turned_context;
 	object_end_admission(object, turn->request);
-	object_settle(turn->objects, object);
+	object_settle(objects_on(turn), object);
 }
 
 void object_queue(struct object *object, struct turn *turn)
@@ -470,7 +471,7 @@ static bool name_of(struct turn *turn, uint32_t first, struct object_name *out)
 /* False when the turn has been parked or refused. */
 static bool pass_gate(struct turn *turn, const struct object_name *name, enum objects_intent intent)
 {
-	struct objects *objects = turn->objects;
+	struct objects *objects = objects_on(turn);
 	struct object *object = objects ? object_find(objects, name) : NULL;
 	if (object == NULL)
 		return true;
@@ -520,9 +521,10 @@ void objects_leave(struct turn *turn, struct storage *storage)
 {
 	if (!turn->failed)
 		storage_close(storage);
-	struct object *object = turn->objects ? object_find(turn->objects, &storage->name) : NULL;
+	struct object *object =
+		objects_on(turn) ? object_find(objects_on(turn), &storage->name) : NULL;
 	if (object)
-		object_settle(turn->objects, object);
+		object_settle(objects_on(turn), object);
 }
 
 /* --- figures ---------------------------------------------------------------------------------- */
@@ -604,6 +606,13 @@ static void say(void *context, int level, struct slice text)
 	report_say(objects, level, "%s%s%.*s", name, call ? ": " : "", (int)text.size, text.data);
 }
 
+static const struct room objects_room = { .name = "objects" };
+
+struct objects *objects_on(const struct turn *turn)
+{
+	return turn->engine ? engine_room_at(turn->engine, &objects_room, turn->port) : NULL;
+}
+
 struct objects *objects_new(const struct objects_options *options)
 {
 	struct objects *objects = memory_zeroed(sizeof(*objects));
@@ -621,7 +630,7 @@ struct objects *objects_new(const struct objects_options *options)
 	objects->asked_ms = INT64_MAX;
 	buffer_init(&objects->scratch);
 	objects->scheduler = options->schedule->open(objects);
-	objects->port->objects = objects;
+	engine_open_room_at(objects->engine, &objects_room, options->port, objects);
 	objects_ask(objects);
 	return objects;
 }
@@ -674,7 +683,7 @@ void objects_free(struct objects **taken)
 		memory_free(slot);
 	}
 	objects->options.schedule->free(&objects->scheduler);
-	objects->port->objects = NULL;
+	engine_close_room_at(objects->engine, &objects_room, objects->options.port);
 	hash_table_fini(&objects->by_name);
 	deadlines_fini(&objects->deadlines);
 	buffer_fini(&objects->scratch);

@@ -46,8 +46,10 @@ struct objects_options {
 	void *say_context;
 };
 
-/* Sets engine->ports[port].objects. */
+/* Opens the room on its port. */
 struct objects *objects_new(const struct objects_options *options);
+/* What the turn's thread keeps of objects; NULL in an engine without. */
+struct objects *objects_on(const struct turn *turn);
 /* Drops calls under way: what they had committed stays. Before the engine is closed. */
 void objects_free(struct objects **objects);
 /* No more alarms and schedules are begun: the server is about to stop. */
@@ -70,7 +72,7 @@ enum objects_intent {
 };
 /* Opens the storage of the object that arguments `first` (class) and `first + 1` (id) name. False
  * when the turn is over for now: it was answered with an error, or waits at the object's gate and
- * will run again from its start. Without turn->objects the gate is open. */
+ * will run again from its start. In an engine without objects the gate is open. */
 bool objects_enter(
 	struct turn *turn, uint32_t first, enum objects_intent intent, struct storage *storage);
 /* The same for handlers whose turns pause: these hold the shard, so what the first has entered
@@ -83,7 +85,7 @@ void objects_leave(struct turn *turn, struct storage *storage);
 bool objects_evict(struct turn *turn, const struct object_name *name);
 
 /* Whether the class is loaded and has an alarm method; false: the turn has been answered with an
- * error. Without turn->objects: true. */
+ * error. In an engine without objects: true. */
 bool objects_has_alarm(struct turn *turn, struct slice class_name);
 /* The same of any method. */
 bool objects_has_method(struct turn *turn, struct slice class_name, struct slice method);

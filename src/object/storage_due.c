@@ -52,7 +52,7 @@ void storage_file(struct storage *storage, enum due_kind kind, int64_t at_ms, st
 	struct value value = { .type = VALUE_BYTES, .data = data };
 	key_of_entry(&key, storage, kind, at_ms, name);
 	turn_put(storage->turn, storage->shard, key_slice(&key), &value);
-	objects_note_due(storage->turn->objects, storage->shard, at_ms);
+	objects_note_due(objects_on(storage->turn), storage->shard, at_ms);
 }
 
 void storage_unfile(struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name)

@@ -2,7 +2,7 @@
  * survey_commands: DO.OBJECTS, DO.INFO, DO.ALARMS, DO.WAKE: what looks at many objects, without
  * waking one (DO.WAKE files calls; the scheduler makes them).
  *
- * All go from shard to shard, in turns of bounded work (survey.h), and keep in request->turn.state what
+ * All go from shard to shard, in turns of bounded work (survey.h), and keep in turn->state what
  * they have gathered; the reply is written in the last turn. Their replies wait for everything the
  * shards they walked had written. DO.INFO of one object goes to its shard only.
  *
@@ -360,8 +360,8 @@ static void info_of_object(struct turn *turn, struct slice class_name, struct sl
 	struct object_record record = storage.record;
 	struct failing failing = failing_of(&storage);
 	storage_close(&storage);
-	if (turn->objects)
-		objects_figures(turn->objects, &name, &figures);
+	if (objects_on(turn))
+		objects_figures(objects_on(turn), &name, &figures);
 	writer_map(writer, 17);
 	write_count(writer, "keys", record.keys);
 	write_count(writer, "bytes", record.bytes);
@@ -390,13 +390,13 @@ static void add_figures(struct turn *turn, struct slice class_name, struct info_
 	struct object_name name = { class_name, slice_of(NULL, 0) };
 	struct objects_figures *sum = &walk->figures, figures = { 0 };
 	for (uint32_t i = 0; i < walk->worker_count; i++)
-		if (walk->workers[i] == turn->objects)
+		if (walk->workers[i] == objects_on(turn))
 			return;
-	if (turn->objects == NULL)
+	if (objects_on(turn) == NULL)
 		return;
 	assert(walk->worker_count < LIMIT_WORKERS);
-	walk->workers[walk->worker_count++] = turn->objects;
-	objects_figures(turn->objects, &name, &figures);
+	walk->workers[walk->worker_count++] = objects_on(turn);
+	objects_figures(objects_on(turn), &name, &figures);
 	sum->calls += figures.calls;
 	sum->errors += figures.errors;
 	sum->overloaded += figures.overloaded;
@@ -427,8 +427,8 @@ static void write_version(struct turn *turn, struct slice class_name)
 {
 	struct writer *writer = &turn->writer;
 	struct class *class = NULL;
-	if (turn->objects)
-		class = class_find(objects_registry(turn->objects), class_name);
+	if (objects_on(turn))
+		class = class_find(objects_registry(objects_on(turn)), class_name);
 	if (class && class->lsn > turn->gate_lsn)
 		turn->gate_lsn = class->lsn;
 	writer_bulk_text(writer, "version");
@@ -727,7 +727,7 @@ static void send_wake(
 		key_of_due(&key, &due);
 	}
 	turn_put(turn, turn->shard, key_slice(&key), &value);
-	objects_note_due(turn->objects, turn->shard, due.at_ms);
+	objects_note_due(objects_on(turn), turn->shard, due.at_ms);
 }
 
 /* True: there is more to do on this shard. The ids are read before anything is written, for a

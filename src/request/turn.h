@@ -15,7 +15,6 @@
 #include "store/store.h"
 
 struct config;
-struct objects;
 struct engine;
 struct request;
 
@@ -52,8 +51,7 @@ struct turn {
 	bool heard;          /* somebody subscribes to something: events are kept */
 	bool may_write; /* the disk is not full: for writes that a reading command can do without */
 	const struct config *config;
-	struct objects *objects; /* what this thread keeps of objects (object/); NULL: nothing */
-	struct engine *engine;   /* for what is kept there by shard; NULL: nothing is */
+	struct engine *engine; /* for what rooms keep there; NULL: nothing is */
 
 	/* what comes after it */
 	int32_t continue_at;                     /* see turn_continue: a shard, or TURN_... */
@@ -87,7 +85,7 @@ void turn_put(struct turn *turn, uint16_t shard, struct slice key, const struct 
 void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
 
 /* After this turn, and the commit of its changes, run the handler again on `shard` (ROUTE_WALK and
- * ROUTE_ANY), or with all shards, with the reply and request->turn.state as they are. */
+ * ROUTE_ANY), or with all shards, with the reply and turn->state as they are. */
 void turn_continue(struct turn *turn, uint16_t shard);
 void turn_continue_everywhere(struct turn *turn);
 /* The handler's own memory from turn to turn of one request: zeroed in the first. */

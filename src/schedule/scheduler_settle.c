@@ -329,7 +329,7 @@ void scheduler_move_wake(struct storage *storage, const struct due *due, int64_t
 			break;
 	}
 	turn_put(storage->turn, storage->shard, key_slice(&key), &value);
-	objects_note_due(storage->turn->objects, storage->shard, later.at_ms);
+	objects_note_due(objects_on(storage->turn), storage->shard, later.at_ms);
 }
 
 static void settle_wake(const struct settling *settling)

@@ -247,32 +247,6 @@ static void on_released(void *context, uint16_t loop)
 	object_loop_released(environment->object_loops[loop]);
 }
 
-static bool on_drain(void *context, uint16_t loop, bool now)
-{
-	struct environment *environment = context;
-	if (loop >= environment->engine->worker_count)
-		return false;
-	bool objects = object_loop_drain(environment->object_loops[loop], now);
-	bool leases = leases_drain(environment->engine->leases, loop);
-	return objects || leases;
-}
-
-static void on_closing(void *context, uint16_t loop)
-{
-	struct environment *environment = context;
-	if (loop >= environment->engine->worker_count)
-		return;
-	object_loop_closing(environment->object_loops[loop]);
-	lease_loop_closing(environment->lease_loop, loop);
-	origin_loop_closing(environment->origins[loop]);
-}
-
-static void on_gone(void *context, uint16_t loop, uint64_t client)
-{
-	struct environment *environment = context;
-	leases_forget_client(environment->engine->leases, loop, client);
-}
-
 static int open_net(struct environment *environment, char *error)
 {
 	struct net_options options = {
@@ -281,11 +255,8 @@ static int open_net(struct environment *environment, char *error)
 		.commands = environment->commands,
 		.environment = environment,
 		.slow = note_slow,
-		.gone = on_gone,
 		.released = on_released,
-		.drain = on_drain,
 		.reload = on_reload,
-		.closing = on_closing,
 	};
 	return net_open(&environment->net, &options, error, ERROR_BYTES);
 }
@@ -320,8 +291,8 @@ static int open_objects(struct environment *environment, char *error)
 {
 	struct engine *engine = environment->engine;
 	environment->lease_loop = lease_loop_new(engine);
-	sessions_new(engine);
-	cache_new(engine);
+	environment->sessions = sessions_new(engine);
+	environment->cache = cache_new(engine);
 	environment->origins = memory_zeroed(engine->worker_count * sizeof(*environment->origins));
 	for (uint16_t i = 0; i < engine->worker_count; i++) {
 		struct uv_loop_s *uv = net_uv_loop(environment->net, i);
@@ -359,8 +330,8 @@ static void close_objects(struct environment *environment)
 		origin_loop_free(&environment->origins[i]);
 	memory_free(environment->origins);
 	environment->origins = NULL;
-	cache_free(&environment->engine->cache);
-	sessions_free(&environment->engine->sessions);
+	cache_free(&environment->cache);
+	sessions_free(&environment->sessions);
 	if (environment->lease_loop)
 		lease_loop_free(&environment->lease_loop);
 }

@@ -81,7 +81,7 @@ void session_touch(struct session *session)
 	if (record->absolute_ms != 0 && end_ms > record->absolute_ms)
 		end_ms = record->absolute_ms;
 	/* One of an earlier run ended at its bound, for want of knowledge that this use brings. */
-	bool was_guessed = record->boot != turn->engine->sessions->boot &&
+	bool was_guessed = record->boot != sessions_in(turn->engine)->boot &&
 		touches_find(&shard->touches, session->hash) == NULL;
 	if (end_ms == session->end_ms || (end_ms < session->end_ms && !was_guessed))
 		return;
@@ -119,7 +119,7 @@ static void look_at(struct turn *turn, struct slice key)
 	}
 	session.user_before = session.record.user;
 	session.end_ms = session_end_of(
-		turn->engine->sessions, turn->shard, session.hash, &value, &session.record);
+		sessions_in(turn->engine), turn->shard, session.hash, &value, &session.record);
 	if (session.end_ms <= turn->now_ms) {
 		session.state = SESSION_ABSENT;
 		session_end(&session);

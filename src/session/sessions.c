@@ -21,6 +21,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "config/config.h"
+#include "engine/room.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -76,7 +77,7 @@ static void judge(struct session *session, const struct value *value)
 	int64_t known_ms = value->expire_ms;
 	if (record->kind == SESSION_FORMAT_KIND_SESSION) {
 		session->user_before = record->user;
-		session->end_ms = session_end_of(session->turn->engine->sessions, session->shard,
+		session->end_ms = session_end_of(sessions_in(session->turn->engine), session->shard,
 			session->hash, value, record);
 		if (session->end_ms > now_ms) {
 			session->state = SESSION_LIVE;
@@ -136,7 +137,8 @@ static bool settle(struct session *session, const struct value *value, struct sl
 
 static void prepare(struct session *session, struct turn *turn, uint16_t shard)
 {
-	assert(turn->engine && turn->engine->sessions);
+	assert(turn->engine);
+	assert(sessions_in(turn->engine));
 	*session = (struct session){ .turn = turn, .shard = shard };
 }
 
@@ -355,7 +357,7 @@ void session_put(struct session *session)
 		record->bound_ms = record->absolute_ms;
 	if (session->end_ms > record->bound_ms)
 		session->end_ms = record->bound_ms;
-	record->boot = turn->engine->sessions->boot;
+	record->boot = sessions_in(turn->engine)->boot;
 	put_entry(session, record, &session->name, session->end_ms);
 	session->is_stored = true;
 	struct touch *touch = touches_find(&shard->touches, session->hash);
@@ -547,10 +549,22 @@ bool session_walk_user(struct turn *turn, struct user_walk *walk, struct slice u
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+static const struct room sessions_room = {
+	.name = "sessions",
+	.expire = sessions_expire,
+	.look = sessions_look,
+	.handle_slot = session_slot,
+};
+
+struct sessions *sessions_in(const struct engine *engine)
+{
+	return engine_room(engine, &sessions_room);
+}
+
 struct sessions *sessions_new(struct engine *engine)
 {
 	struct sessions *sessions = memory_zeroed(sizeof(*sessions));
-	assert(engine->leases);
+	assert(leases_in(engine));
 	sessions->engine = engine;
 	sessions->shards = memory_zeroed(engine->shard_count * sizeof(*sessions->shards));
 	random_entropy(&sessions->boot, sizeof(sessions->boot));
@@ -559,9 +573,7 @@ struct sessions *sessions_new(struct engine *engine)
 		random_entropy(&seed, sizeof(seed));
 		random_seed(&sessions->shards[i].serials, seed);
 	}
-	engine->sessions = sessions;
-	engine->handle_slot = session_slot;
-	engine_add_expiry(engine, (struct engine_expiry){ sessions_expire, sessions_look });
+	engine_open_room(engine, &sessions_room, sessions);
 	return sessions;
 }
 
@@ -576,8 +588,7 @@ void sessions_free(struct sessions **taken)
 		touches_fini(&shard->touches);
 		later_free_all(shard);
 	}
-	sessions->engine->sessions = NULL;
-	engine_drop_expiry(sessions->engine);
+	engine_close_room(sessions->engine, &sessions_room);
 	memory_free(sessions->shards);
 	memory_free(sessions);
 }

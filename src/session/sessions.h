@@ -23,10 +23,12 @@
 
 struct sessions;
 
-/* Sets engine->sessions; engine->leases is there. */
+/* Opens the room; that of the leases is open. */
 struct sessions *sessions_new(struct engine *engine);
 /* Before the engine is closed. */
 void sessions_free(struct sessions **sessions);
+/* NULL in an engine without. */
+struct sessions *sessions_in(const struct engine *engine);
 
 /* What INFO shows. */
 struct sessions_figures {

@@ -31,14 +31,14 @@ struct sessions {
 
 static inline struct shard_sessions *shard_sessions_of(const struct turn *turn, uint16_t shard)
 {
-	return &turn->engine->sessions->shards[shard];
+	return &sessions_in(turn->engine)->shards[shard];
 }
 
 /* session_life.c */
 /* The end of a stored session. */
 int64_t session_end_of(const struct sessions *sessions, uint16_t shard, uint64_t hash,
 	const struct value *value, const struct session_record *record);
-/* For engine->expiry. */
+/* For the room. */
 bool sessions_expire(struct turn *turn, struct slice key);
 void sessions_look(struct turn *turn);
 void later_free_all(struct shard_sessions *shard);

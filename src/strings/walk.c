@@ -3,7 +3,7 @@
  * FLUSHALL.
  *
  * All but the flushes go from shard to shard, in one or more turns on each, with what they have
- * gathered so far in request->turn.state; the reply is written in the last turn. A listing tells of keys
+ * gathered so far in turn->state; the reply is written in the last turn. A listing tells of keys
  * whose writes may not be on disk yet, so its reply waits for everything its shards had written.
  *
  * SCAN's cursor and its guarantee are request/scan.c's.

@@ -425,11 +425,11 @@ static void note_holder(struct client *client, struct turn *turn)
 		return;
 	uint32_t number = model_now(client->host->model, found.id)->number;
 	const struct client_lease *lease = client_lease_of(client->host, number, client->purpose);
-	struct lease_table *table = leases_table(client->host->engine->leases, turn->shard);
+	struct lease_table *table = leases_table(leases_in(client->host->engine), turn->shard);
 	client->held_before = lease->serial &&
 		lease_holds(table, slice_of(&lease->serial, sizeof(lease->serial)),
 			slice_text(client_purpose(client->purpose)), slice_text(client->token),
-			leases_clock_ms(client->host->engine->leases));
+			leases_clock_ms(leases_in(client->host->engine)));
 	if (client->held_before &&
 		(strcmp(client->token, lease->token) != 0 || lease->ended ||
 			lease->until_ms <= turn->now_ms))
@@ -490,12 +490,12 @@ void client_gone(struct client_host *host, uint64_t connection)
 
 void client_check_gone(struct client_host *host)
 {
-	int64_t now_ms = leases_clock_ms(host->engine->leases);
+	int64_t now_ms = leases_clock_ms(leases_in(host->engine));
 	for (uint32_t i = 0; i < host->lease_count; i++) {
 		for (uint32_t purpose = 0; purpose < MODEL_PURPOSES; purpose++) {
 			const struct client_lease *lease = &host->leases[i][purpose];
 			if (lease->forgotten && !lease->ended &&
-				lease_holds(leases_table(host->engine->leases, lease->shard),
+				lease_holds(leases_table(leases_in(host->engine), lease->shard),
 					slice_of(&lease->serial, sizeof(lease->serial)),
 					slice_text(client_purpose(purpose)),
 					slice_text(lease->token), now_ms))

@@ -216,13 +216,13 @@ static void end_leases(struct client *client, uint32_t id)
 {
 	struct client_host *host = client->host;
 	uint32_t number = model_now(host->model, id)->number;
-	struct lease_table *table = leases_table(host->engine->leases, shard_of(client, id));
+	struct lease_table *table = leases_table(leases_in(host->engine), shard_of(client, id));
 	for (uint32_t purpose = 0; purpose < MODEL_PURPOSES; purpose++) {
 		struct client_lease *lease = client_lease_of(host, number, purpose);
 		lease->ended = true;
 		if (lease_holds(table, slice_of(&lease->serial, sizeof(lease->serial)),
 			    slice_text(client_purpose(purpose)), slice_text(lease->token),
-			    leases_clock_ms(host->engine->leases)))
+			    leases_clock_ms(leases_in(host->engine))))
 			wrong("a lease outlives its session");
 	}
 }
@@ -621,9 +621,9 @@ void expect_count(struct client *client, struct turn *turn)
 static bool holds(const struct client *client, const struct turn *turn,
 	const struct client_lease *lease, const char *token)
 {
-	return lease_holds(leases_table(client->host->engine->leases, turn->shard),
+	return lease_holds(leases_table(leases_in(client->host->engine), turn->shard),
 		slice_of(&lease->serial, sizeof(lease->serial)), turn->asked->arguments[2],
-		slice_text(token), leases_clock_ms(client->host->engine->leases));
+		slice_text(token), leases_clock_ms(leases_in(client->host->engine)));
 }
 
 static void grant(struct client *client, struct turn *turn, uint32_t number, const char *text)

@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "command/command.h"
+#include "engine/room.h"
 #include "engine/shard.h"
 #include "support/count.h"
 
@@ -29,14 +30,13 @@
 
 struct session_sim {
 	struct world world; /* stands first */
+	struct leases *leases;
 	struct sessions *sessions;
 	struct model *model;
 	struct client_host clients;
 	int64_t wake_ms[WORLD_WORKERS_MAX]; /* when the port asked for leases_run */
 };
 
-static struct session_sim *looking; /* of on_look, which gets no context */
-static void (*real_look)(struct turn *turn);
 static struct {
 	uint64_t granted, promoted, filled;
 } total;
@@ -66,11 +66,15 @@ static void on_wake_in(void *context, uint16_t port, int64_t ms)
 	sim->wake_ms[port] = sim->world.rig.now_ms + ms;
 }
 
-/* Takes the place of the sessions' own; behind it what went is noted. */
-static void on_look(struct turn *turn)
+static void look(struct turn *turn);
+
+/* Opened behind the sessions' own, so that it sees what went. */
+static const struct room watch_room = { .name = "watch", .look = look };
+
+static void look(struct turn *turn)
 {
-	real_look(turn);
-	client_note_expired(&looking->clients, turn);
+	struct session_sim *sim = engine_room(turn->engine, &watch_room);
+	client_note_expired(&sim->clients, turn);
 }
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -122,7 +126,7 @@ static bool run_sessions(struct session_sim *sim, uint16_t port)
 		return false;
 	sim->wake_ms[port] = INT64_MAX;
 	engine_tick(sim->world.rig.engine, port);
-	leases_run(sim->world.rig.engine->leases, port);
+	leases_run(leases_in(sim->world.rig.engine), port);
 	return true;
 }
 
@@ -140,7 +144,7 @@ static void lose_connection(struct world *world)
 	uint16_t port = (uint16_t)below(sim, sim->world.loops);
 	client_gone(&sim->clients, id);
 	engine_tick(sim->world.rig.engine, port);
-	leases_forget_client(sim->world.rig.engine->leases, port, id);
+	leases_forget_client(leases_in(sim->world.rig.engine), port, id);
 }
 
 static void check(struct world *world)
@@ -283,14 +287,10 @@ static void open_sessions(struct session_sim *sim)
 	};
 	for (uint16_t port = 0; port < WORLD_WORKERS_MAX; port++)
 		sim->wake_ms[port] = INT64_MAX;
-	leases_new(&options);
+	sim->leases = leases_new(&options);
 	sim->sessions = sessions_new(sim->world.rig.engine);
 	sim->model->tombstone_ms = sim->world.rig.config.session_tombstone_s * 1000;
-	struct engine_expiry *expiry =
-		&sim->world.rig.engine->expiries[sim->world.rig.engine->expiry_count - 1];
-	looking = sim;
-	real_look = expiry->look;
-	expiry->look = on_look;
+	engine_open_room(sim->world.rig.engine, &watch_room, sim);
 	sim->clients.engine = sim->world.rig.engine;
 	sim->clients.sessions = sim->sessions;
 	client_host_restart(&sim->clients);
@@ -326,8 +326,9 @@ static void recovered(struct world *world, uint64_t last)
 
 static void close_sessions(struct world *world)
 {
+	engine_close_room(world->rig.engine, &watch_room);
 	sessions_free(&sim_of(world)->sessions);
-	leases_free(&world->rig.engine->leases);
+	leases_free(&sim_of(world)->leases);
 }
 
 static void begin(struct world *world)

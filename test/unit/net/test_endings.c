@@ -28,33 +28,11 @@ struct world {
 	struct cache *cache;
 };
 
-static void forget(void *environment, uint16_t loop, uint64_t client)
-{
-	struct environment *all = environment;
-	leases_forget_client(all->engine->leases, loop, client);
-}
-
-static bool drain(void *environment, uint16_t loop, bool now)
-{
-	struct environment *all = environment;
-	return loop < all->engine->worker_count && leases_drain(all->engine->leases, loop);
-}
-
-static void closing(void *environment, uint16_t loop)
-{
-	struct environment *all = environment;
-	if (loop < all->engine->worker_count)
-		lease_loop_closing(all->lease_loop, loop);
-}
-
 static struct world *world_new(uint16_t workers, uint16_t loops)
 {
 	struct world *world = memory_zeroed(sizeof(*world));
 	struct fixture *f = world->f = fixture_new(workers, loops);
 	struct engine *engine = f->rig.engine;
-	f->net->options.gone = forget;
-	f->net->options.drain = drain;
-	f->net->options.closing = closing;
 	world->leases = f->environment.lease_loop = lease_loop_new(engine);
 	for (uint16_t i = 0; i < engine->worker_count; i++)
 		lease_loop_open(world->leases, i, net_uv_loop(f->net, i));
@@ -114,7 +92,7 @@ static struct lease_stats leases_of_all(const struct world *world)
 	struct lease_stats sum = { 0 };
 	for (uint16_t i = 0; i < SHARDS; i++) {
 		const struct lease_stats *stats =
-			lease_table_stats(leases_table(world->f->rig.engine->leases, i));
+			lease_table_stats(leases_table(leases_in(world->f->rig.engine), i));
 		sum.held += stats->held;
 		sum.waiting += stats->waiting;
 	}
@@ -421,8 +399,8 @@ static void move(struct game *game)
 		return;
 	}
 	case 3:
-		leases_run(
-			f->rig.engine->leases, (uint16_t)below(game, f->rig.engine->worker_count));
+		leases_run(leases_in(f->rig.engine),
+			(uint16_t)below(game, f->rig.engine->worker_count));
 		return;
 	default:
 		uv_run(&f->net->loops[loop].uv, UV_RUN_NOWAIT);

@@ -96,7 +96,7 @@ static void bench_end_turn(struct bench_call *call, struct turn *turn, struct st
 		struct object_name name = storage->name;
 		storage_open(storage, turn, &name);
 	}
-	scheduler_settle(turn->objects->scheduler, storage, call->job, outcome, error);
+	scheduler_settle(objects_on(turn)->scheduler, storage, call->job, outcome, error);
 	storage_close(storage);
 	bench->under_way--;
 }
@@ -411,7 +411,7 @@ static void bench_run_file(struct turn *turn)
 	struct key key;
 	key_of_due(&key, &due);
 	turn_put(turn, turn->shard, key_slice(&key), &value);
-	objects_note_due(turn->objects, turn->shard, due.at_ms);
+	objects_note_due(objects_on(turn), turn->shard, due.at_ms);
 }
 
 #define BENCH_COMMAND(text, turn)                                                                  \

@@ -164,7 +164,7 @@ static void an_alarm_that_runs_by_hand_is_settled_wherever_its_entry_stands(void
 	turn->now_ms = bench->rig.now_ms;
 	turn->stores = bench->rig.engine->stores;
 	turn->shard_total = SHARDS;
-	turn->objects = bench->worker[0].objects;
+	turn->engine = bench->rig.engine;
 	struct object_name name = bench_name(slice_text("a"));
 	struct storage storage;
 	changes_init(changes, &request->arena);

@@ -22,6 +22,7 @@
 
 struct world {
 	struct engine_rig rig;
+	struct leases *leases;
 	struct sessions *sessions;
 	uint16_t workers;
 };
@@ -42,7 +43,7 @@ static inline void open_world(struct world *world)
 {
 	engine_rig_start(&world->rig, world->workers, world->workers);
 	struct leases_options options = { .engine = world->rig.engine };
-	leases_new(&options);
+	world->leases = leases_new(&options);
 	world->sessions = sessions_new(world->rig.engine);
 }
 
@@ -57,7 +58,7 @@ static inline void make_world(struct world *world, uint16_t shards, uint16_t wor
 static inline void end_world(struct world *world)
 {
 	sessions_free(&world->sessions);
-	leases_free(&world->rig.engine->leases);
+	leases_free(&world->leases);
 	engine_rig_fini(&world->rig);
 }
 
@@ -78,7 +79,7 @@ static inline void expire(struct world *world)
 static inline void crash(struct world *world)
 {
 	sessions_free(&world->sessions);
-	leases_free(&world->rig.engine->leases);
+	leases_free(&world->leases);
 	engine_rig_crash(&world->rig);
 	open_world(world);
 }

@@ -18,11 +18,11 @@ static int set_up(void **state)
 	make_world(world, 2, 1);
 	world->rig.client = 1;
 	sessions_free(&world->sessions);
-	leases_free(&world->rig.engine->leases);
+	leases_free(&world->leases);
 	struct leases_options options = {
 		.engine = world->rig.engine, .wake_in = wake_in, .context = world
 	};
-	leases_new(&options);
+	world->leases = leases_new(&options);
 	world->sessions = sessions_new(world->rig.engine);
 	wanted_ms = INT64_MAX;
 	run(world, "session.create", "id", "{a}1", "data", "{\"n\":1}");
@@ -44,7 +44,7 @@ static void wake(struct world *world)
 	assert_true(wanted_ms <= world->rig.now_ms);
 	wanted_ms = INT64_MAX;
 	engine_tick(world->rig.engine, 0);
-	leases_run(world->rig.engine->leases, 0);
+	leases_run(world->leases, 0);
 	engine_rig_deliver(&world->rig);
 }
 
@@ -208,10 +208,10 @@ static void a_connection_that_goes_leaves_its_leases_to_others(void **state)
 	world->rig.client = 2;
 	struct engine_ticket *ticket =
 		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000");
-	leases_forget_client(world->rig.engine->leases, 0, 3);
+	leases_forget_client(world->leases, 0, 3);
 	engine_rig_deliver(&world->rig);
 	assert_false(ticket->done);
-	leases_forget_client(world->rig.engine->leases, 0, 1);
+	leases_forget_client(world->leases, 0, 1);
 	engine_rig_deliver(&world->rig);
 	assert_true(ticket->done);
 	assert_int_equal(strncmp(ticket->reply, "*2\r\n$32\r\n", 9), 0);
@@ -221,7 +221,7 @@ static void who_waits_is_answered_when_the_server_stops(void **state)
 {
 	struct world *world = *state;
 	struct engine_ticket *ticket = wait_for(world, "60000", "60000");
-	assert_false(leases_drain(world->rig.engine->leases, 0));
+	assert_false(leases_drain(world->leases, 0));
 	engine_rig_deliver(&world->rig);
 	assert_true(ticket->done);
 	assert_string_equal(ticket->reply, "-ERR the server is shutting down\r\n");
@@ -234,7 +234,7 @@ static void who_waits_when_the_engine_is_thrown_away_goes_with_it(void **state)
 	struct engine_ticket *second =
 		rig_send(&world->rig, 0, "session.lease", "{a}1", "p", "wait", "60000");
 	sessions_free(&world->sessions);
-	leases_free(&world->rig.engine->leases);
+	leases_free(&world->leases);
 	assert_false(first->done);
 	assert_false(second->done);
 }
