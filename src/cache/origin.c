@@ -13,6 +13,7 @@
  */
 #include "cache/origin.h"
 
+#include "base/container.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "cache/freshness.h"
@@ -32,7 +33,6 @@
 #define RUNNING_MAX        64 /* of a lane */
 #define FREE_TIMES         3
 #define REDIRECTS_MAX      5
-#define HELD_MS            1
 #define BUSY_MS            10
 #define RETRY_MS           1000
 #define CLIMBS_RETRY_MS    60000
@@ -52,10 +52,9 @@ enum outcome {
 };
 
 struct job {
-	struct job *next;     /* stands first */
-	struct job *previous; /* of those that run */
-	struct job *held_next;
-	uint64_t gate_lsn; /* of a call: what its result tells of */
+	struct job *next;      /* stands first */
+	struct job *previous;  /* of those that run */
+	struct gate_wait held; /* of a call: until what its result tells of is durable */
 	struct origins *origins;
 	struct origin_source *source;
 	bool is_probe; /* of the source, which is left alone otherwise */
@@ -93,7 +92,6 @@ struct origins {
 	struct origin_sources *sources;
 	struct pauses *pauses; /* of keys */
 	struct lane lanes[2];  /* by HTTP, by objects */
-	struct job *held;      /* calls whose record is not durable yet */
 };
 
 static void wake_in(const struct origins *origins, int64_t ms)
@@ -106,6 +104,7 @@ static void job_free(struct job *job)
 {
 	struct arena arena = job->arena;
 	job->source->jobs--;
+	gate_wait_end(&job->held);
 	fetch_clear(&job->fetch);
 	buffer_fini(&job->value);
 	arena_fini(&arena);
@@ -556,37 +555,24 @@ static void read_reply(struct job *job, struct slice reply)
 	}
 }
 
-/* Calls whose record is durable are settled; the others are looked at again. */
-static void release_held(struct origins *origins)
+static void on_released(struct gate_wait *held)
 {
-	struct job *list = origins->held;
-	uint64_t released = gate_released(origins->engine->gate);
-	origins->held = NULL;
-	while (list) {
-		struct job *job = list;
-		list = job->held_next;
-		if (job->gate_lsn <= released) {
-			end_exchange(job);
-			continue;
-		}
-		job->held_next = origins->held;
-		origins->held = job;
-	}
-	if (origins->held)
-		wake_in(origins, HELD_MS);
+	end_exchange(container_of(held, struct job, held));
 }
 
 static void on_called(struct request **taken)
 {
 	const struct request *request = *taken;
 	struct job *job = request->told_context;
-	struct origins *origins = job->origins;
+	struct engine *engine = job->origins->engine;
 	read_reply(job, buffer_slice(&request->reply));
-	job->gate_lsn = request->gate_lsn;
 	/* Replies of the cache do not wait: what an object told is held back here. */
-	job->held_next = origins->held;
-	origins->held = job;
-	release_held(origins);
+	if (request->gate_lsn <= gate_released(engine->gate)) {
+		end_exchange(job);
+		return;
+	}
+	job->held.told = on_released;
+	gate_wait_begin(&engine->ports[job->origins->port].waits, &job->held, request->gate_lsn);
 }
 
 static const struct command call_command = {
@@ -651,7 +637,6 @@ static void begin(struct lane *lane, struct job **place)
 
 void origins_run(struct origins *origins)
 {
-	release_held(origins);
 	for (int i = 0; i < 2; i++) {
 		struct lane *lane = &origins->lanes[i];
 		struct job **place;

@@ -14,6 +14,7 @@
  */
 #include "engine/checkpoint.h"
 
+#include "base/container.h"
 #include "base/fault.h"
 #include "base/logline.h"
 #include "base/memory.h"
@@ -51,7 +52,7 @@ struct checkpoint {
 	uint16_t waiting; /* shards that have not answered */
 	uint16_t written; /* shards whose frozen overlay is in the tree */
 	struct frozen *frozen;
-	uint64_t settled_lsn; /* durable before the transaction begins */
+	struct gate_wait durable; /* of what was frozen, before the transaction begins */
 	uint64_t begun_ns;
 	uint64_t begun_bytes; /* the log's, when the last checkpoint began */
 	uint64_t retry_at_ns;
@@ -79,6 +80,11 @@ static void wake(void *context)
 	pthread_mutex_unlock(&checkpoint->lock);
 }
 
+static struct gate_waits *waits_of(const struct checkpoint *checkpoint)
+{
+	return &checkpoint->engine->ports[checkpoint->port].waits;
+}
+
 struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port)
 {
 	struct checkpoint *checkpoint = memory_zeroed(sizeof(*checkpoint));
@@ -100,6 +106,7 @@ struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port)
 	checkpoint->tree_lsn = lowest;
 	struct port *door = &engine->ports[port];
 	mailbox_init(&door->mailbox, wake, checkpoint);
+	gate_waits_set_wake(&door->waits, wake, checkpoint);
 	return checkpoint;
 }
 
@@ -201,27 +208,28 @@ static bool begin(struct checkpoint *checkpoint)
 	return true;
 }
 
+static void on_durable(struct gate_wait *wait)
+{
+	struct checkpoint *checkpoint = container_of(wait, struct checkpoint, durable);
+	assert(checkpoint->state == SETTLING);
+	checkpoint->state = WRITING;
+	checkpoint->written = 0;
+	checkpoint->keys = 0;
+}
+
 static bool settle(struct checkpoint *checkpoint)
 {
 	if (checkpoint->waiting)
 		return false;
-	checkpoint->settled_lsn = 0;
+	uint64_t highest = 0;
 	for (uint16_t i = 0; i < checkpoint->engine->shard_count; i++) {
 		uint64_t lsn = checkpoint->frozen[i].lsn;
-		if (lsn > checkpoint->settled_lsn)
-			checkpoint->settled_lsn = lsn;
+		if (lsn > highest)
+			highest = lsn;
 	}
 	checkpoint->state = SETTLING;
-	return true;
-}
-
-static bool is_settled(struct checkpoint *checkpoint)
-{
-	if (gate_durable(checkpoint->engine->gate) < checkpoint->settled_lsn)
-		return false;
-	checkpoint->state = WRITING;
-	checkpoint->written = 0;
-	checkpoint->keys = 0;
+	checkpoint->durable.told = on_durable;
+	gate_wait_begin(waits_of(checkpoint), &checkpoint->durable, highest);
 	return true;
 }
 
@@ -316,7 +324,7 @@ bool checkpoint_step(struct checkpoint *checkpoint)
 	case FREEZING:
 		return settle(checkpoint) || delivered;
 	case SETTLING:
-		return is_settled(checkpoint) || delivered;
+		return gate_waits_run(waits_of(checkpoint)) || delivered;
 	case WRITING:
 		return write_next(checkpoint) || delivered;
 	case THAWING:
@@ -358,7 +366,7 @@ static void *checkpoint_main(void *context)
 	/* Of this thread alone on Linux; a refusal only costs smoothness. */
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
 	while (!checkpoint->stopping) {
-		if (checkpoint_step(checkpoint))
+		if (checkpoint_step(checkpoint) || !gate_waits_sleep(waits_of(checkpoint), 0))
 			continue;
 		struct timespec until;
 		clock_gettime(CLOCK_MONOTONIC, &until);

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "config/config.h"
-#include "gate/gate.h"
+#include "gate/gate_wait.h"
 #include "request/mailbox.h"
 #include "store/store.h"
 
@@ -36,14 +36,14 @@ struct port {
 	struct shard *ready_last;
 	bool running; /* within shard_run: whatever it calls may give it more to do */
 	struct request_pool pool;
-	int64_t now_ms;        /* wall clock of this tick: what its turns go by */
-	uint64_t stamp_ns;     /* monotonic, when the last turn ended or the tick began */
-	uint64_t burst_ns;     /* of turns and commands since its owner set it to 0 */
-	uint64_t burst_ns_max; /* then no turn begins until that happens again; 0: no bound */
-	bool in_turn;          /* a handler is running */
-	struct pace pace;      /* of its turns' records on their way to the disk */
-	bool awaits_gate;      /* something besides replies waits for the gate to release more */
-	uint16_t any_next;     /* the shard that ROUTE_ANY gets next */
+	int64_t now_ms;          /* wall clock of this tick: what its turns go by */
+	uint64_t stamp_ns;       /* monotonic, when the last turn ended or the tick began */
+	uint64_t burst_ns;       /* of turns and commands since its owner set it to 0 */
+	uint64_t burst_ns_max;   /* then no turn begins until that happens again; 0: no bound */
+	bool in_turn;            /* a handler is running */
+	struct pace pace;        /* of its turns' records on their way to the disk */
+	struct gate_waits waits; /* whatever waits at the gate here, but for clients' replies */
+	uint16_t any_next;       /* the shard that ROUTE_ANY gets next */
 	void *kept[ENGINE_ROOMS_MAX]; /* by room, what it keeps on this thread; NULL: nothing */
 };
 

@@ -259,6 +259,10 @@ int engine_open(struct engine **out, const struct engine_options *options,
 	count_overlays(engine);
 	engine_see_tree(engine);
 	engine->gate = gate_new(engine->log, options->config, options->clock);
+	/* The tree must not know of more than the log has, whatever `durability` says. */
+	for (uint16_t i = 0; i < engine->port_count; i++)
+		gate_waits_init(&engine->ports[i].waits, engine->gate,
+			i < options->loops ? GATE_UNTIL_RELEASED : GATE_UNTIL_DURABLE);
 	engine->checkpoint = checkpoint_new(engine, engine->port_count - 1);
 	recovery->elapsed_ms = (clock_monotonic_ns(options->clock) - started) / 1000000;
 	*out = engine;

@@ -83,14 +83,6 @@ void gate_free(struct gate **gate)
 	memory_free(freed);
 }
 
-void gate_listen(struct gate *gate, struct gate_listener *listener)
-{
-	assert(!gate->threads_running);
-	atomic_init(&listener->wanted_lsn, 0);
-	listener->next = gate->listeners;
-	gate->listeners = listener;
-}
-
 /* Under `lock`. */
 static void want_keeper(struct gate *gate)
 {
@@ -269,17 +261,6 @@ static int write_one(struct gate *gate)
 	return 1;
 }
 
-static void wake_listeners(struct gate *gate, uint64_t durable)
-{
-	for (struct gate_listener *listener = gate->listeners; listener;
-		listener = listener->next) {
-		uint64_t wanted = atomic_load(&listener->wanted_lsn);
-		if (wanted != 0 && wanted <= durable &&
-			atomic_compare_exchange_strong(&listener->wanted_lsn, &wanted, 0))
-			listener->wake(listener->context);
-	}
-}
-
 static void count_crowd(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
@@ -302,10 +283,10 @@ static void sync_written(struct gate *gate)
 	if (took > atomic_load_explicit(&gate->sync_ns_max, memory_order_relaxed))
 		atomic_store_explicit(&gate->sync_ns_max, took, memory_order_relaxed);
 	count_crowd(gate);
-	/* Sequentially consistent with a loop that stores wanted_lsn and then reads this: one of
-	 * the two sees the other, so no wake-up is lost. */
+	/* In this order: see gate_wait.c. */
 	atomic_store(&gate->durable_lsn, gate->written_lsn);
-	wake_listeners(gate, gate->written_lsn);
+	for (struct gate_waits *waits = gate->waits; waits; waits = waits->next)
+		gate_waits_wake(waits, gate->written_lsn);
 }
 
 int gate_step(struct gate *gate)

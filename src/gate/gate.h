@@ -20,18 +20,8 @@ struct gate;
  * give the keeper time. */
 #define GATE_LOG_SPARES 3
 
-/* Wakes a loop that went to sleep with replies behind the gate. */
-struct gate_listener {
-	_Atomic uint64_t wanted_lsn; /* wake when this is durable; 0: do not */
-	void (*wake)(void *context); /* safe from any thread */
-	void *context;
-	struct gate_listener *next;
-};
-
 struct gate *gate_new(struct log *log, const struct config *config, struct clock *clock);
 void gate_free(struct gate **gate);
-/* Before the threads start. The listener is borrowed for the gate's life. */
-void gate_listen(struct gate *gate, struct gate_listener *listener);
 
 /* Starts and stops the log thread and the keeper. Stopping first makes everything durable. */
 void gate_start(struct gate *gate);

@@ -4,7 +4,7 @@
 #ifndef GATE_GATE_PRIVATE_H
 #define GATE_GATE_PRIVATE_H
 
-#include "gate/gate.h"
+#include "gate/gate_wait.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +21,7 @@ struct gate {
 	const struct config *config;
 	struct clock *clock;
 	struct log *log;
-	struct gate_listener *listeners;
+	struct gate_waits *waits; /* of all threads */
 
 	/* under `lock` */
 	pthread_mutex_t lock;

@@ -167,23 +167,28 @@ static void release_gated(struct net_loop *loop, uint64_t released)
 		place_at(of_output(loop->gated), CONNECTION_DIRTY, &loop->dirty);
 }
 
+/* Whatever else waited at the gate. The clocks are read for the turns that this begins. */
+static void tell_waits(struct net_loop *loop)
+{
+	struct engine *engine = loop->net->engine;
+	struct gate_waits *waits = &engine->ports[loop->number].waits;
+	if (gate_waits_are_due(waits)) {
+		engine_tick(engine, loop->number);
+		gate_waits_run(waits);
+	}
+}
+
 static void flush(struct net_loop *loop)
 {
-	const struct net_options *options = &loop->net->options;
-	struct port *port = &loop->net->engine->ports[loop->number];
-	struct gate *gate = loop->net->engine->gate;
+	struct engine *engine = loop->net->engine;
+	struct gate_waits *waits = &engine->ports[loop->number].waits;
 	uint64_t released;
-	bool waits;
 	do {
-		released = gate_released(gate);
+		released = gate_released(engine->gate);
 		release_gated(loop, released);
-		if (port->awaits_gate)
-			options->released(options->environment, loop->number);
+		tell_waits(loop);
 		flush_dirty(loop, released);
-		waits = loop->gated || port->awaits_gate;
-		atomic_store(&loop->listener.wanted_lsn, waits ? released + 1 : 0);
-		/* If the gate moved in between, it may not have seen the wish. */
-	} while (waits && gate_released(gate) != released);
+	} while (!gate_waits_sleep(waits, loop->gated ? released + 1 : 0));
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -228,9 +233,12 @@ static void on_prepare(uv_prepare_t *prepare)
 		engine_tick(engine, loop->number);
 	go_on(loop);
 	bool delivers = subscriptions_deliver(loop);
+	tell_waits(loop);
 	bool gathers = gate_end_tick(
 		engine->gate, &engine->ports[loop->number].pace, loop->waiting != NULL);
 	flush(loop);
+	/* What turns have appended since is for the next tick's end to see to. */
+	gathers |= pace_is_due(&engine->ports[loop->number].pace);
 	bool has_turns = end_burst(loop);
 	bool leaves = connection_leave(loop);
 	if (gathers || has_turns || leaves || delivers || loop->has_more)
@@ -441,9 +449,7 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	port->burst_ns_max = BURST_NS_MAX;
 	port->done = on_done;
 	port->context = loop;
-	loop->listener.wake = wake_port;
-	loop->listener.context = loop;
-	gate_listen(net->engine->gate, &loop->listener);
+	gate_waits_set_wake(&port->waits, wake_port, loop);
 	return 0;
 }
 

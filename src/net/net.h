@@ -29,10 +29,7 @@ struct net_options {
 	/* A command took at least `slowlog-log-slower-than`, or a millisecond; its arguments are
 	 * still there. */
 	void (*slow)(void *environment, const struct request *request);
-	/* What else runs on a loop; each is called on its thread. NULL: nothing does. */
-	/* The gate may have released more, and the loop's port awaits that. */
-	void (*released)(void *environment, uint16_t loop);
-	/* net_reload was called; on the first loop. */
+	/* net_reload was called; on the first loop. NULL: nothing is done. */
 	void (*reload)(void *environment);
 };
 

@@ -42,7 +42,6 @@ struct net_loop {
 	uv_timer_t timer;
 	uv_timer_t blocked_timer;
 	uv_thread_t thread;
-	struct gate_listener listener;
 	struct command_stats *stats;     /* by command */
 	struct listeners *listeners;     /* subscriptions.c's */
 	struct connection *clients;      /* under net->clients_lock for others */

@@ -93,11 +93,6 @@ struct objects *object_loop_objects(struct object_loop *object_loop)
 	return object_loop->objects;
 }
 
-void object_loop_released(struct object_loop *object_loop)
-{
-	objects_released(object_loop->objects);
-}
-
 void object_loop_free(struct object_loop **taken)
 {
 	struct object_loop *object_loop = *taken;

@@ -14,8 +14,6 @@ struct object_loop;
 /* The host in `options` is filled in here. */
 struct object_loop *object_loop_new(struct uv_loop_s *loop, const struct objects_options *options);
 struct objects *object_loop_objects(struct object_loop *object_loop);
-/* As net_options.released. */
-void object_loop_released(struct object_loop *object_loop);
 /* After the loop has ended. */
 void object_loop_free(struct object_loop **object_loop);
 

@@ -60,8 +60,6 @@ bool objects_are_busy(const struct objects *objects);
 void objects_stop(struct objects *objects);
 /* Runs what is due: sleeps, time-outs, alarms, eviction. The clock of the tick has been read. */
 void objects_run(struct objects *objects);
-/* The gate may have released more: fetches that waited for that begin. */
-void objects_released(struct objects *objects);
 
 /* --- for the handlers of storage commands ----------------------------------------------------- */
 

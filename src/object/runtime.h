@@ -101,7 +101,6 @@ struct objects {
 	/* waits */
 	struct deadlines deadlines; /* of waits */
 	int64_t ahead_ms;           /* wall clock less steady clock, as far as deadlines go by it */
-	struct list fetches_held;   /* calls that wait for the gate before they begin */
 	struct list parked;         /* every call between two turns in a wait */
 
 	int64_t evicted_ms; /* when idle instances were looked at */
@@ -226,7 +225,7 @@ struct call {
 	enum call_action action;
 	struct list_node in_actions;
 	struct list_node in_parked;
-	struct list_node in_held;
+	struct gate_wait held; /* a fetch that waits at the gate before it begins */
 };
 
 /* The handler of all calls, for every turn of theirs. request->turn.state is the call. */

@@ -167,29 +167,21 @@ static void begin_fetch(struct objects *objects, struct call *call)
 	objects->options.host.fetch(objects->options.host.context, call->wait.fetch);
 }
 
-static void hold_fetch(struct objects *objects, struct call *call)
+static void on_released(struct gate_wait *held)
 {
-	list_append(&objects->fetches_held, &call->in_held);
-	objects->port->awaits_gate = true;
+	struct call *call = container_of(held, struct call, held);
+	begin_fetch(call->objects, call);
 }
 
-void objects_released(struct objects *objects)
+static void hold_fetch(struct objects *objects, struct call *call)
 {
-	for (struct list_node *node = objects->fetches_held.first, *next; node; node = next) {
-		struct call *call = container_of(node, struct call, in_held);
-		next = node->next;
-		if (!may_leave(objects, call))
-			continue;
-		list_remove(&objects->fetches_held, node);
-		begin_fetch(objects, call);
-	}
-	objects->port->awaits_gate = objects->fetches_held.first != NULL;
+	call->held.told = on_released;
+	gate_wait_begin(&objects->port->waits, &call->held, call->request->gate_lsn);
 }
 
 static void drop_fetch(struct objects *objects, struct call *call)
 {
-	if (list_has(&objects->fetches_held, &call->in_held))
-		list_remove(&objects->fetches_held, &call->in_held);
+	gate_wait_end(&call->held);
 	if (call->wait.fetch_begun)
 		objects->options.host.cancel(objects->options.host.context, call->wait.fetch);
 	fetch_clear(call->wait.fetch);

@@ -215,10 +215,7 @@ static bool pump_once(struct class_bench *bench)
 	bool moved = engine_deliver(engine, 0) > 0;
 	gate_keeper_step(engine->gate);
 	moved |= gate_step(engine->gate) > 0;
-	if (engine->ports[0].awaits_gate) {
-		objects_released(bench->objects);
-		moved |= !engine->ports[0].awaits_gate;
-	}
+	moved |= gate_waits_run(&engine->ports[0].waits);
 	struct bench_answer *answer = take_answer(bench);
 	if (answer) {
 		struct fetch *fetch = answer->fetch;

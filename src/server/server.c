@@ -241,12 +241,6 @@ static int open_engine(struct environment *environment, const char *directory, c
 		&environment->engine, &options, &environment->recovery, error, ERROR_BYTES);
 }
 
-static void on_released(void *context, uint16_t loop)
-{
-	struct environment *environment = context;
-	object_loop_released(environment->object_loops[loop]);
-}
-
 static int open_net(struct environment *environment, char *error)
 {
 	struct net_options options = {
@@ -255,7 +249,6 @@ static int open_net(struct environment *environment, char *error)
 		.commands = environment->commands,
 		.environment = environment,
 		.slow = note_slow,
-		.released = on_released,
 		.reload = on_reload,
 	};
 	return net_open(&environment->net, &options, error, ERROR_BYTES);

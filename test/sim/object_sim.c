@@ -227,7 +227,7 @@ static void check_queues(const struct object_sim *sim)
 		struct objects *objects = sim->workers[i].objects;
 		const struct hash_table *table = &objects->by_name;
 		if (objects_are_busy(objects) || objects->deadlines.count ||
-			objects->fetches_held.first || objects->actions.first ||
+			objects->port->waits.first || objects->actions.first ||
 			objects->scheduler->running.count)
 			wrong("worker %u keeps something though all calls have ended", i);
 		for (const struct hash_node *node = hash_table_any(table); node;
@@ -255,11 +255,7 @@ static bool run_objects(struct worker *worker)
 
 static bool tell_released(struct worker *worker)
 {
-	struct port *port = &worker->sim->world.rig.engine->ports[worker->port];
-	if (!port->awaits_gate)
-		return false;
-	objects_released(worker->objects);
-	return !port->awaits_gate;
+	return gate_waits_run(&worker->sim->world.rig.engine->ports[worker->port].waits);
 }
 
 /* The first of those whose time has come. */

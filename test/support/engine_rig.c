@@ -206,7 +206,8 @@ void engine_rig_deliver(struct engine_rig *rig)
 	do {
 		moved = 0;
 		for (uint16_t port = 0; port < rig->port_count; port++)
-			moved += engine_deliver(rig->engine, port);
+			moved += engine_deliver(rig->engine, port) +
+				gate_waits_run(&rig->engine->ports[port].waits);
 	} while (moved);
 }
 

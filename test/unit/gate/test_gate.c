@@ -353,55 +353,6 @@ static void always_after_everysec_syncs_what_was_left(void **state)
 	assert_int_equal(gate_released(f->gate), 2);
 }
 
-/* --- listeners -------------------------------------------------------------------------------- */
-
-static void count_wake(void *context)
-{
-	++*(int *)context;
-}
-
-static void a_listener_is_woken_when_its_record_is_durable_and_not_before(void **state)
-{
-	struct fixture *f = *state;
-	int wakes = 0;
-	struct gate_listener listener = { .wake = count_wake, .context = &wakes };
-	gate_listen(f->gate, &listener);
-	append(f, 1);
-	append(f, 2);
-	listener.wanted_lsn = 3;
-	gate_step(f->gate);
-	assert_int_equal(wakes, 0);
-	append(f, 3);
-	assert_int_equal(wakes, 0);
-	gate_step(f->gate);
-	assert_int_equal(wakes, 1);
-	assert_int_equal(listener.wanted_lsn, 0);
-	append(f, 4);
-	gate_step(f->gate);
-	assert_int_equal(wakes, 1);
-}
-
-static void each_listener_is_woken_for_its_own_record(void **state)
-{
-	struct fixture *f = *state;
-	int wakes[3] = { 0 };
-	struct gate_listener listeners[3];
-	for (int i = 0; i < 3; i++) {
-		listeners[i] = (struct gate_listener){ .wake = count_wake, .context = &wakes[i] };
-		gate_listen(f->gate, &listeners[i]);
-	}
-	listeners[0].wanted_lsn = 1;
-	listeners[2].wanted_lsn = 2;
-	append(f, 1);
-	gate_step(f->gate);
-	assert_int_equal(wakes[0], 1);
-	assert_int_equal(wakes[1] + wakes[2], 0);
-	append(f, 2);
-	gate_step(f->gate);
-	assert_int_equal(wakes[0] + wakes[1], 1);
-	assert_int_equal(wakes[2], 1);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_free)
@@ -426,8 +377,6 @@ int main(void)
 		TEST(everysec_syncs_within_a_second_and_not_more_often),
 		TEST(everysec_calls_nothing_durable_that_is_only_written),
 		TEST(always_after_everysec_syncs_what_was_left),
-		TEST(a_listener_is_woken_when_its_record_is_durable_and_not_before),
-		TEST(each_listener_is_woken_for_its_own_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,12 +50,13 @@ static void a_failing_sync_is_a_fault_and_releases_nothing(void **state)
 {
 	struct fixture *f = *state;
 	int wakes = 0;
-	struct gate_listener listener = { .wake = count_wake, .context = &wakes };
-	gate_listen(f->gate, &listener);
+	struct gate_waits waits;
+	gate_waits_init(&waits, f->gate, GATE_UNTIL_RELEASED);
+	gate_waits_set_wake(&waits, count_wake, &wakes);
 	append(f, 1);
 	gate_step(f->gate);
 	append(f, 2);
-	listener.wanted_lsn = 2;
+	assert_true(gate_waits_sleep(&waits, 2));
 	sim_disk_fail_at(f->disk, 2, EIO); /* the write goes well */
 	assert_true(step_is_a_fault(f, gate_step));
 	assert_int_equal(gate_durable(f->gate), 1);

@@ -25,7 +25,7 @@ struct writer_thread {
 	pthread_t thread;
 	uint64_t lsns[RECORDS];
 	/* of the sleepers */
-	struct gate_listener listener;
+	struct gate_waits waits;
 	sem_t woken;
 	bool alone; /* steps itself in place of kicking */
 	int lost;   /* wake-ups */
@@ -125,8 +125,7 @@ static void post(void *context)
 static void sleep_until_durable(struct writer_thread *self, uint64_t lsn)
 {
 	struct gate *gate = self->f->gate;
-	atomic_store(&self->listener.wanted_lsn, lsn);
-	if (gate_durable(gate) >= lsn)
+	if (!gate_waits_sleep(&self->waits, lsn))
 		return;
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -137,7 +136,7 @@ static void sleep_until_durable(struct writer_thread *self, uint64_t lsn)
 			return;
 		}
 		/* Posts of rounds before may still be there; the wish being taken back is news. */
-		if (atomic_load(&self->listener.wanted_lsn) == 0 && gate_durable(gate) < lsn)
+		if (atomic_load(&self->waits.wanted_lsn) == 0 && gate_durable(gate) < lsn)
 			self->early++;
 	}
 }
@@ -163,9 +162,8 @@ static void run_sleepers(struct fixture *f, bool alone)
 	for (size_t i = 0; i < THREADS; i++) {
 		sem_init(&threads[i].woken, 0, 0);
 		threads[i].alone = alone;
-		threads[i].listener.wake = post;
-		threads[i].listener.context = &threads[i];
-		gate_listen(f->gate, &threads[i].listener);
+		gate_waits_init(&threads[i].waits, f->gate, GATE_UNTIL_RELEASED);
+		gate_waits_set_wake(&threads[i].waits, post, &threads[i]);
 	}
 	gate_start(f->gate);
 	start(threads, f, sleep_many);
@@ -178,7 +176,7 @@ static void run_sleepers(struct fixture *f, bool alone)
 		early += threads[i].early;
 		sem_destroy(&threads[i].woken);
 	}
-	gate_free(&f->gate); /* before the listeners that it has borrowed */
+	gate_free(&f->gate); /* before the waits that it has borrowed */
 	memory_free(threads);
 	assert_int_equal(lost, 0);
 	assert_int_equal(early, 0);
@@ -208,9 +206,8 @@ static void a_lone_record_after_a_crowd_is_made_durable(void **state)
 	struct writer_thread *self = memory_zeroed(sizeof(*self));
 	sem_init(&self->woken, 0, 0);
 	self->f = f;
-	self->listener.wake = post;
-	self->listener.context = self;
-	gate_listen(f->gate, &self->listener);
+	gate_waits_init(&self->waits, f->gate, GATE_UNTIL_RELEASED);
+	gate_waits_set_wake(&self->waits, post, self);
 	gate_start(f->gate);
 	for (uint64_t i = 0; i < 20; i++)
 		append(f, i);

@@ -315,8 +315,7 @@ static void sync_log(struct world *world)
 	while (gate_step(world->rig.engine->gate) > 0)
 		;
 	for (uint16_t port = 0; port < WORKERS; port++)
-		if (world->rig.engine->ports[port].awaits_gate)
-			objects_released(world->workers[port].objects);
+		gate_waits_run(&world->rig.engine->ports[port].waits);
 }
 
 static void settle(struct world *world)
