@@ -11,6 +11,7 @@
 #include "admin/slowlog.h"
 
 #include "base/hash.h"
+#include "base/list.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "net/connection.h"
@@ -24,8 +25,7 @@
 #define NOTE_BYTES_MAX     64 /* of "... (n more bytes)" */
 
 struct slowlog_entry {
-	struct slowlog_entry *newer;
-	struct slowlog_entry *older;
+	struct list_node in_list;
 	uint64_t id;
 	int64_t time_s;
 	uint64_t duration_us;
@@ -38,8 +38,7 @@ struct slowlog_entry {
 
 struct slowlog {
 	pthread_mutex_t lock;
-	struct slowlog_entry *newest;
-	struct slowlog_entry *oldest;
+	struct list entries; /* the newest first */
 	size_t count;
 	uint64_t next_id;
 	uint64_t salt; /* of this run */
@@ -74,12 +73,7 @@ void slowlog_add(struct slowlog *slowlog, const struct request *request, uint64_
 	struct slowlog_entry *entry = entry_new(slowlog, request, duration_us, time_s);
 	pthread_mutex_lock(&slowlog->lock);
 	entry->id = slowlog->next_id++;
-	entry->older = slowlog->newest;
-	if (slowlog->newest)
-		slowlog->newest->newer = entry;
-	else
-		slowlog->oldest = entry;
-	slowlog->newest = entry;
+	list_prepend(&slowlog->entries, &entry->in_list);
 	slowlog->count++;
 	while (slowlog->count > (size_t)entries_max)
 		drop_oldest(slowlog);
@@ -108,8 +102,10 @@ void slowlog_write(struct slowlog *slowlog, struct writer *writer, size_t count)
 	if (count > slowlog->count)
 		count = slowlog->count;
 	writer_array(writer, count);
-	const struct slowlog_entry *entry = slowlog->newest;
-	for (size_t i = 0; i < count; i++, entry = entry->older) {
+	const struct list_node *node = slowlog->entries.first;
+	for (size_t i = 0; i < count; i++, node = node->next) {
+		const struct slowlog_entry *entry =
+			container_of(node, struct slowlog_entry, in_list);
 		writer_array(writer, 6);
 		writer_integer(writer, (int64_t)entry->id);
 		writer_integer(writer, entry->time_s);
@@ -207,12 +203,8 @@ static struct slowlog_entry *entry_new(const struct slowlog *slowlog, const stru
 
 static void drop_oldest(struct slowlog *slowlog)
 {
-	struct slowlog_entry *entry = slowlog->oldest;
-	slowlog->oldest = entry->newer;
-	if (entry->newer)
-		entry->newer->older = NULL;
-	else
-		slowlog->newest = NULL;
+	struct list_node *oldest = slowlog->entries.last;
+	list_remove(&slowlog->entries, oldest);
 	slowlog->count--;
-	memory_free(entry);
+	memory_free(container_of(oldest, struct slowlog_entry, in_list));
 }

@@ -1,14 +1,16 @@
 /*
- * marks: a hash of names, tags and prefixes apart. Of prefixes it is known which lengths there are,
- * so a key is looked up once for each, by hashes that are made in one pass over the key. And a line
- * of all, by when each was invalidated last: the oldest is folded first, so a cover never has a
- * higher number than what is still remembered.
+ * marks: a table of names, tags and prefixes apart. Of prefixes it is known which lengths there
+ * are, so a key is looked up once for each, by hashes that are made in one pass over the key. And a
+ * line of all, by when each was invalidated last: the oldest is folded first, so a cover never has
+ * a higher number than what is still remembered.
  *
  * Threads: any; see marks.h.
  */
 #include "cache/marks.h"
 
 #include "base/hash.h"
+#include "base/hash_table.h"
+#include "base/list.h"
 #include "base/memory.h"
 #include "cache/cache_record.h"
 #include "holdfast/limits.h"
@@ -18,16 +20,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define BUCKETS_FIRST 64
-
-/* What the allocator and the buckets take for each, about. */
-#define OVERHEAD_BYTES 24
+/* What the allocator and the table take for each, about. */
+#define OVERHEAD_BYTES 16
 
 struct named_mark {
-	struct named_mark *next; /* of its bucket */
-	struct named_mark *older;
-	struct named_mark *newer;
-	uint64_t hash;
+	struct hash_node by_name;
+	struct list_node in_line;
 	struct mark mark;
 	uint8_t kind;
 	uint32_t size;
@@ -37,12 +35,9 @@ struct named_mark {
 struct marks {
 	pthread_rwlock_t lock;
 	_Atomic uint64_t latest;
-	struct named_mark **buckets;
-	uint64_t bucket_count;
-	uint64_t count;
+	struct hash_table by_name;
 	uint64_t bytes;
-	struct named_mark *oldest;
-	struct named_mark *newest;
+	struct list line; /* the oldest first */
 	struct mark covers[CACHE_FORMAT_MARK_KINDS];
 	uint32_t prefixes;    /* how many */
 	uint32_t odd_lengths; /* see is_odd_length */
@@ -53,8 +48,6 @@ struct marks *marks_new(void)
 {
 	struct marks *marks = memory_zeroed(sizeof(*marks));
 	pthread_rwlock_init(&marks->lock, NULL);
-	marks->bucket_count = BUCKETS_FIRST;
-	marks->buckets = memory_zeroed(marks->bucket_count * sizeof(*marks->buckets));
 	return marks;
 }
 
@@ -62,15 +55,11 @@ void marks_free(struct marks **taken)
 {
 	struct marks *marks = *taken;
 	*taken = NULL;
-	for (uint64_t i = 0; i < marks->bucket_count; i++) {
-		while (marks->buckets[i]) {
-			struct named_mark *named = marks->buckets[i];
-			marks->buckets[i] = named->next;
-			memory_free(named);
-		}
-	}
+	struct list_node *node;
+	while ((node = list_take(&marks->line)) != NULL)
+		memory_free(container_of(node, struct named_mark, in_line));
+	hash_table_fini(&marks->by_name);
 	pthread_rwlock_destroy(&marks->lock);
-	memory_free(marks->buckets);
 	memory_free(marks);
 }
 
@@ -82,7 +71,7 @@ uint64_t marks_latest(const struct marks *marks)
 uint64_t marks_count(struct marks *marks)
 {
 	pthread_rwlock_rdlock(&marks->lock);
-	uint64_t count = marks->count;
+	uint64_t count = marks->by_name.count;
 	pthread_rwlock_unlock(&marks->lock);
 	return count;
 }
@@ -100,53 +89,21 @@ static uint64_t hash_of(uint8_t kind, struct slice name)
 	return hash_bytes_seeded(name, kind);
 }
 
-/* The place of the pointer to it, or to where it would be. */
-static struct named_mark **place_of(
+static struct named_mark *find(
 	const struct marks *marks, uint64_t hash, uint8_t kind, struct slice name)
 {
-	struct named_mark **place = &marks->buckets[hash & (marks->bucket_count - 1)];
-	while (*place &&
-		((*place)->hash != hash || (*place)->kind != kind ||
-			!slice_equal(slice_of((*place)->name, (*place)->size), name)))
-		place = &(*place)->next;
-	return place;
-}
-
-static void grow(struct marks *marks)
-{
-	uint64_t count = marks->bucket_count;
-	struct named_mark **before = marks->buckets;
-	marks->bucket_count = 2 * count;
-	marks->buckets = memory_zeroed(marks->bucket_count * sizeof(*marks->buckets));
-	for (uint64_t i = 0; i < count; i++) {
-		for (struct named_mark *named = before[i], *next; named; named = next) {
-			next = named->next;
-			struct named_mark **bucket =
-				&marks->buckets[named->hash & (marks->bucket_count - 1)];
-			named->next = *bucket;
-			*bucket = named;
-		}
+	const struct hash_node *node = hash_table_first(&marks->by_name, hash);
+	for (; node; node = hash_table_next(node)) {
+		struct named_mark *named = container_of(node, struct named_mark, by_name);
+		if (named->kind == kind && slice_equal(slice_of(named->name, named->size), name))
+			return named;
 	}
-	memory_free(before);
+	return NULL;
 }
 
 static uint64_t bytes_of(const struct named_mark *named)
 {
 	return sizeof(*named) + named->size + OVERHEAD_BYTES;
-}
-
-static void leave_line(struct marks *marks, struct named_mark *named)
-{
-	*(named->older ? &named->older->newer : &marks->oldest) = named->newer;
-	*(named->newer ? &named->newer->older : &marks->newest) = named->older;
-	named->older = named->newer = NULL;
-}
-
-static void stand_last(struct marks *marks, struct named_mark *named)
-{
-	named->older = marks->newest;
-	*(marks->newest ? &marks->newest->newer : &marks->oldest) = named;
-	marks->newest = named;
 }
 
 /* Multiples are what others are cut to: there are few. */
@@ -174,36 +131,28 @@ static void uncount_prefix(struct marks *marks, size_t size)
 static struct named_mark *take(struct marks *marks, uint8_t kind, struct slice name)
 {
 	uint64_t hash = hash_of(kind, name);
-	struct named_mark **place = place_of(marks, hash, kind, name);
-	if (*place) {
-		leave_line(marks, *place);
-		stand_last(marks, *place);
-		return *place;
+	struct named_mark *named = find(marks, hash, kind, name);
+	if (named) {
+		list_remove(&marks->line, &named->in_line);
+		list_append(&marks->line, &named->in_line);
+		return named;
 	}
-	if (marks->count >= marks->bucket_count) {
-		grow(marks);
-		place = place_of(marks, hash, kind, name);
-	}
-	struct named_mark *named = memory_zeroed(sizeof(*named) + name.size);
-	named->hash = hash;
+	named = memory_zeroed(sizeof(*named) + name.size);
 	named->kind = kind;
 	named->size = (uint32_t)name.size;
 	memcpy(named->name, name.data, name.size);
-	*place = named;
-	stand_last(marks, named);
-	marks->count++;
+	hash_table_add(&marks->by_name, &named->by_name, hash);
+	list_append(&marks->line, &named->in_line);
 	marks->bytes += bytes_of(named);
 	if (kind == CACHE_FORMAT_MARK_PREFIX)
 		count_prefix(marks, name.size);
 	return named;
 }
 
-static void drop(struct marks *marks, struct named_mark **place)
+static void drop(struct marks *marks, struct named_mark *named)
 {
-	struct named_mark *named = *place;
-	*place = named->next;
-	leave_line(marks, named);
-	marks->count--;
+	hash_table_remove(&marks->by_name, &named->by_name);
+	list_remove(&marks->line, &named->in_line);
 	marks->bytes -= bytes_of(named);
 	if (named->kind == CACHE_FORMAT_MARK_PREFIX)
 		uncount_prefix(marks, named->size);
@@ -246,17 +195,18 @@ static void raise_mark(struct mark *highest, const struct mark *mark)
 bool marks_fold(struct marks *marks, uint64_t bytes_max, struct marks_folded *out)
 {
 	pthread_rwlock_wrlock(&marks->lock);
-	struct named_mark *named = marks->oldest;
+	struct list_node *oldest = marks->line.first;
 	/* The newest stays, however little there may be. */
-	bool folds = marks->bytes > bytes_max && named != marks->newest;
+	bool folds = marks->bytes > bytes_max && oldest != marks->line.last;
 	if (folds) {
+		struct named_mark *named = container_of(oldest, struct named_mark, in_line);
 		struct slice name = slice_of(named->name, named->size);
 		raise_mark(&marks->covers[named->kind], &named->mark);
 		out->kind = named->kind;
 		out->size = name.size;
 		out->cover = marks->covers[named->kind];
 		memcpy(out->name, name.data, name.size);
-		drop(marks, place_of(marks, named->hash, named->kind, name));
+		drop(marks, named);
 	}
 	pthread_rwlock_unlock(&marks->lock);
 	return folds;
@@ -290,17 +240,15 @@ static int by_number(const void *a, const void *b)
 void marks_restored(struct marks *marks)
 {
 	pthread_rwlock_wrlock(&marks->lock);
-	struct named_mark **all = memory_alloc((marks->count + 1) * sizeof(struct named_mark *));
-	uint64_t count = 0;
-	for (struct named_mark *named = marks->oldest; named; named = named->newer)
-		all[count++] = named;
-	assert(count == marks->count);
+	uint64_t count = 0, most = marks->by_name.count;
+	struct named_mark **all = memory_alloc((most + 1) * sizeof(struct named_mark *));
+	struct list_node *node;
+	while ((node = list_take(&marks->line)) != NULL)
+		all[count++] = container_of(node, struct named_mark, in_line);
+	assert(count == most);
 	qsort(all, count, sizeof(struct named_mark *), by_number);
-	marks->oldest = marks->newest = NULL;
-	for (uint64_t i = 0; i < count; i++) {
-		all[i]->older = all[i]->newer = NULL;
-		stand_last(marks, all[i]);
-	}
+	for (uint64_t i = 0; i < count; i++)
+		list_append(&marks->line, &all[i]->in_line);
 	memory_free(all);
 	pthread_rwlock_unlock(&marks->lock);
 }
@@ -311,9 +259,9 @@ void marks_forget(struct marks *marks, uint8_t kind, struct slice name)
 	if (name.size == 0) {
 		marks->covers[kind] = (struct mark){ 0 };
 	} else {
-		struct named_mark **place = place_of(marks, hash_of(kind, name), kind, name);
-		if (*place)
-			drop(marks, place);
+		struct named_mark *named = find(marks, hash_of(kind, name), kind, name);
+		if (named)
+			drop(marks, named);
 	}
 	pthread_rwlock_unlock(&marks->lock);
 }
@@ -321,7 +269,7 @@ void marks_forget(struct marks *marks, uint8_t kind, struct slice name)
 static void raise_to(const struct marks *marks, uint64_t hash, uint8_t kind, struct slice name,
 	struct mark *highest)
 {
-	const struct named_mark *named = *place_of(marks, hash, kind, name);
+	const struct named_mark *named = find(marks, hash, kind, name);
 	if (named)
 		raise_mark(highest, &named->mark);
 }

@@ -15,6 +15,7 @@
 
 #include "base/container.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "base/memory.h"
 #include "cache/freshness.h"
 #include "cache/holder.h"
@@ -52,9 +53,8 @@ enum outcome {
 };
 
 struct job {
-	struct job *next;      /* stands first */
-	struct job *previous;  /* of those that run */
-	struct gate_wait held; /* of a call: until what its result tells of is durable */
+	struct list_node in_lane; /* in line, then running */
+	struct gate_wait held;    /* of a call: until what its result tells of is durable */
 	struct origins *origins;
 	struct origin_source *source;
 	bool is_probe; /* of the source, which is left alone otherwise */
@@ -77,10 +77,9 @@ struct job {
 
 /* So that slow ones of one kind do not stop the other. */
 struct lane {
-	struct job *first; /* in line */
-	struct job *last;
+	struct list line; /* jobs that wait */
 	uint32_t count;
-	struct job *running;
+	struct list running;
 	uint32_t running_count;
 };
 
@@ -199,8 +198,7 @@ enum origin_answer origin_refresh(
 	buffer_init(&job->value);
 	copy_order(job, turn, order);
 	job->ordered_ms = turn->now_ms;
-	*(lane->last ? &lane->last->next : &lane->first) = job;
-	lane->last = job;
+	list_append(&lane->line, &job->in_lane);
 	lane->count++;
 	wake_in(origins, 0);
 	return ORIGIN_TAKEN;
@@ -355,9 +353,7 @@ static struct lane *lane_of(const struct job *job)
 static void unlink_running(struct job *job)
 {
 	struct lane *lane = lane_of(job);
-	*(job->previous ? &job->previous->next : &lane->running) = job->next;
-	if (job->next)
-		job->next->previous = job->previous;
+	list_remove(&lane->running, &job->in_lane);
 	lane->running_count--;
 	job->source->running--;
 }
@@ -366,7 +362,7 @@ static void on_settled(struct request **request)
 {
 	struct job *job = (*request)->turn.state;
 	struct origins *origins = job->origins;
-	bool more = lane_of(job)->first != NULL;
+	bool more = lane_of(job)->line.first != NULL;
 	unlink_running(job);
 	job_free(job);
 	if (more)
@@ -604,29 +600,24 @@ static void begin_call(struct job *job)
 
 /* The first in line whose source leaves enough of the lane to others: it may have three times as
  * much as is free. So one that never answers takes three quarters, and whoever comes next most of
- * the rest, but nobody all. What points to it; NULL: nobody may begin. */
-static struct job **next_in_line(struct lane *lane)
+ * the rest, but nobody all. NULL: nobody may begin. */
+static struct job *next_in_line(const struct lane *lane)
 {
 	uint32_t most = FREE_TIMES * (RUNNING_MAX - lane->running_count);
-	struct job **place = &lane->first;
-	while (*place && (*place)->source->running >= most)
-		place = &(*place)->next;
-	return *place ? place : NULL;
+	for (struct list_node *node = lane->line.first; node; node = node->next) {
+		struct job *job = container_of(node, struct job, in_lane);
+		if (job->source->running < most)
+			return job;
+	}
+	return NULL;
 }
 
-static void begin(struct lane *lane, struct job **place)
+static void begin(struct lane *lane, struct job *job)
 {
-	struct job *job = *place;
-	*place = job->next;
-	if (lane->last == job)
-		lane->last = place == &lane->first ? NULL : (struct job *)place;
+	list_remove(&lane->line, &job->in_lane);
 	lane->count--;
 	job->source->running++;
-	job->next = lane->running;
-	job->previous = NULL;
-	if (lane->running)
-		lane->running->previous = job;
-	lane->running = job;
+	list_append(&lane->running, &job->in_lane);
 	lane->running_count++;
 	job->begun_ms = clock_wall_ms(job->origins->engine->clock);
 	if (job->source->is_class)
@@ -639,14 +630,14 @@ void origins_run(struct origins *origins)
 {
 	for (int i = 0; i < 2; i++) {
 		struct lane *lane = &origins->lanes[i];
-		struct job **place;
-		while (!origins->closed && (place = next_in_line(lane)) != NULL) {
+		struct job *job;
+		while (!origins->closed && (job = next_in_line(lane)) != NULL) {
 			/* What would be written has to wait like all writes. */
 			if (engine_admission(origins->engine) == GATE_BUSY) {
 				wake_in(origins, BUSY_MS);
 				return;
 			}
-			begin(lane, place);
+			begin(lane, job);
 		}
 	}
 }
@@ -669,13 +660,11 @@ void origins_closing(struct origins *origins)
 	origins->closed = true;
 }
 
-static void free_list(struct job *job)
+static void free_list(struct list *jobs)
 {
-	while (job) {
-		struct job *next = job->next;
-		job_free(job);
-		job = next;
-	}
+	struct list_node *node;
+	while ((node = list_take(jobs)) != NULL)
+		job_free(container_of(node, struct job, in_lane));
 }
 
 void origins_free(struct origins **taken)
@@ -683,8 +672,8 @@ void origins_free(struct origins **taken)
 	struct origins *origins = *taken;
 	*taken = NULL;
 	for (int i = 0; i < 2; i++) {
-		free_list(origins->lanes[i].first);
-		free_list(origins->lanes[i].running);
+		free_list(&origins->lanes[i].line);
+		free_list(&origins->lanes[i].running);
 	}
 	origin_sources_free(&origins->sources);
 	pauses_free(&origins->pauses);

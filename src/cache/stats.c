@@ -1,5 +1,5 @@
 /*
- * stats: see stats.h. Groups stand in a list of buckets; there are LIMIT_CACHE_GROUPS at the most,
+ * stats: see stats.h. Groups stand in a table; there are LIMIT_CACHE_GROUPS at the most,
  * keys of others count in all only.
  *
  * Threads: see stats.h.
@@ -7,10 +7,9 @@
 #include "cache/stats.h"
 
 #include "base/hash.h"
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "cache/cache_key.h"
-
-#define BUCKETS 256
 
 const char *const stat_names[STAT_COUNT] = {
 	[STAT_GETS] = "gets",
@@ -42,7 +41,7 @@ const char *const stat_names[STAT_COUNT] = {
 };
 
 struct group {
-	struct group *next;
+	struct hash_node by_name;
 	uint32_t size;
 	char name[LIMIT_CACHE_GROUP_BYTES];
 	uint64_t counts[STAT_COUNT];
@@ -50,10 +49,14 @@ struct group {
 
 struct stats {
 	uint64_t all[STAT_COUNT];
-	struct group *buckets[BUCKETS];
+	struct hash_table groups;
 	struct group *last; /* counted in: one request counts several times */
-	uint32_t groups;
 };
+
+static struct group *group_at(const struct hash_node *node)
+{
+	return container_of(node, struct group, by_name);
+}
 
 struct stats *stats_new(void)
 {
@@ -64,13 +67,12 @@ void stats_free(struct stats **taken)
 {
 	struct stats *stats = *taken;
 	*taken = NULL;
-	for (int i = 0; i < BUCKETS; i++) {
-		while (stats->buckets[i]) {
-			struct group *group = stats->buckets[i];
-			stats->buckets[i] = group->next;
-			memory_free(group);
-		}
+	struct hash_node *node;
+	while ((node = hash_table_any(&stats->groups)) != NULL) {
+		hash_table_remove(&stats->groups, node);
+		memory_free(group_at(node));
 	}
+	hash_table_fini(&stats->groups);
 	memory_free(stats);
 }
 
@@ -84,18 +86,17 @@ static struct group *find_group(struct stats *stats, struct slice key)
 	struct slice name = cache_group_of(key);
 	if (name.size == 0)
 		return NULL;
-	struct group **bucket = &stats->buckets[hash_bytes(name) % BUCKETS];
-	for (struct group *group = *bucket; group; group = group->next)
-		if (slice_equal(name_of(group), name))
-			return group;
-	if (stats->groups == LIMIT_CACHE_GROUPS)
+	uint64_t hash = hash_bytes(name);
+	const struct hash_node *node = hash_table_first(&stats->groups, hash);
+	for (; node; node = hash_table_next(node))
+		if (slice_equal(name_of(group_at(node)), name))
+			return group_at(node);
+	if (stats->groups.count == LIMIT_CACHE_GROUPS)
 		return NULL;
 	struct group *group = memory_zeroed(sizeof(*group));
 	group->size = (uint32_t)name.size;
 	memcpy(group->name, name.data, name.size);
-	group->next = *bucket;
-	*bucket = group;
-	stats->groups++;
+	hash_table_add(&stats->groups, &group->by_name, hash);
 	return group;
 }
 
@@ -130,15 +131,15 @@ void stats_sum(const struct stats *stats, struct slice prefix, uint64_t out[STAT
 		sum(stats->all, out);
 		return;
 	}
-	for (int i = 0; i < BUCKETS; i++)
-		for (const struct group *group = stats->buckets[i]; group; group = group->next)
-			if (slice_starts_with(name_of(group), prefix))
-				sum(group->counts, out);
+	const struct hash_node *node = hash_table_any(&stats->groups);
+	for (; node; node = hash_table_after(&stats->groups, node))
+		if (slice_starts_with(name_of(group_at(node)), prefix))
+			sum(group_at(node)->counts, out);
 }
 
 void stats_each_group(const struct stats *stats, stats_group_fn each, void *context)
 {
-	for (int i = 0; i < BUCKETS; i++)
-		for (const struct group *group = stats->buckets[i]; group; group = group->next)
-			each(context, name_of(group));
+	const struct hash_node *node = hash_table_any(&stats->groups);
+	for (; node; node = hash_table_after(&stats->groups, node))
+		each(context, name_of(group_at(node)));
 }

@@ -15,8 +15,8 @@
 
 struct shard_leases {
 	struct lease_table *table;
-	struct lease_wait *waits; /* requests parked */
-	_Atomic int64_t look_ms;  /* when the table is to be looked at */
+	struct list waits;       /* requests parked */
+	_Atomic int64_t look_ms; /* when the table is to be looked at */
 };
 
 struct leases {
@@ -34,9 +34,7 @@ static void look(struct turn *turn);
 static void unlink_wait(struct lease_wait *wait)
 {
 	struct shard_leases *shard = &wait->leases->shards[wait->shard];
-	*(wait->previous ? &wait->previous->next : &shard->waits) = wait->next;
-	if (wait->next)
-		wait->next->previous = wait->previous;
+	list_remove(&shard->waits, &wait->in_shard);
 	atomic_fetch_sub(&wait->leases->waiting[wait->port], 1);
 }
 
@@ -81,11 +79,7 @@ void lease_wait_begin(struct turn *turn, struct lease_wait *wait)
 	struct shard_leases *shard = &wait->leases->shards[wait->shard];
 	assert(turn->shard == wait->shard && turn->port == wait->port);
 	wait->told = false;
-	wait->previous = NULL;
-	wait->next = shard->waits;
-	if (shard->waits)
-		shard->waits->previous = wait;
-	shard->waits = wait;
+	list_prepend(&shard->waits, &wait->in_shard);
 	atomic_fetch_add(&wait->leases->waiting[wait->port], 1);
 	turn_park(turn, on_parked);
 }
@@ -165,8 +159,9 @@ static void look(struct turn *turn)
 {
 	struct leases *leases = leases_in(turn->engine);
 	struct shard_leases *shard = &leases->shards[turn->shard];
-	while (leases->stopping && shard->waits) {
-		struct lease_wait *wait = shard->waits;
+	while (leases->stopping && shard->waits.first) {
+		struct lease_wait *wait =
+			container_of(shard->waits.first, struct lease_wait, in_shard);
 		lease_cancel(shard->table, &wait->waiter);
 		wait->stopped = true;
 		on_told(&wait->waiter, LEASE_TIMED_OUT);
@@ -278,11 +273,11 @@ struct leases *leases_new(const struct leases_options *options)
 /* Requests that will not run on go back to the pool. */
 static void abandon_waits(struct leases *leases, struct shard_leases *shard)
 {
-	while (shard->waits) {
-		struct lease_wait *wait = shard->waits;
+	struct list_node *node;
+	while ((node = list_take(&shard->waits)) != NULL) {
+		struct lease_wait *wait = container_of(node, struct lease_wait, in_shard);
 		struct request *request = wait->request;
 		uint16_t port = wait->port;
-		shard->waits = wait->next;
 		lease_cancel(shard->table, &wait->waiter);
 		request_move(request, REQUEST_DONE);
 		request_put(&leases->engine->ports[port].pool, &request);

@@ -65,8 +65,7 @@ struct lease_terms leases_terms(const struct turn *turn, int64_t duration_ms, in
 
 struct lease_wait {
 	struct lease_waiter waiter;
-	struct lease_wait *next; /* of the shard's */
-	struct lease_wait *previous;
+	struct list_node in_shard;
 	struct leases *leases;
 	struct request *request;
 	uint16_t shard;
