@@ -1,6 +1,6 @@
 /*
  * client_commands: what a client tells or asks about its own connection. Texts go through
- * connection_set_text, because CLIENT LIST on other threads reads them.
+ * client_set_text, because CLIENT LIST on other threads reads them.
  *
  * Invalidation messages are not offered: CLIENT TRACKING ON is an error, which client libraries
  * take for a server without the feature, and the rest of that family says "off".
@@ -10,27 +10,28 @@
 #include "admin/admin.h"
 #include "admin/client.h"
 #include "admin/reply.h"
+#include "net/connection.h"
 
 static bool read_switch(struct request *request, bool *on);
 
 void admin_client_id(struct connection *connection, struct request *request)
 {
-	reply_integer(request, (int64_t)connection->asker.id);
+	reply_integer(request, (int64_t)connection->client.asker.id);
 }
 
 void admin_client_setname(struct connection *connection, struct request *request)
 {
 	if (!client_accept_text(request, request->asked.arguments[2], slice_text("Client names")))
 		return;
-	connection_set_text(connection, connection->name, request->asked.arguments[2]);
+	client_set_text(&connection->client, connection->client.name, request->asked.arguments[2]);
 	reply_ok(request);
 }
 
 void admin_client_getname(struct connection *connection, struct request *request)
 {
 	struct writer writer = reply_writer(request);
-	if (connection->name[0])
-		writer_bulk_text(&writer, connection->name);
+	if (connection->client.name[0])
+		writer_bulk_text(&writer, connection->client.name);
 	else
 		writer_null(&writer);
 }
@@ -40,9 +41,9 @@ void admin_client_setinfo(struct connection *connection, struct request *request
 	struct slice attribute = request->asked.arguments[2];
 	char *field;
 	if (slice_is(attribute, "lib-name")) {
-		field = connection->library_name;
+		field = connection->client.library_name;
 	} else if (slice_is(attribute, "lib-ver")) {
-		field = connection->library_version;
+		field = connection->client.library_version;
 	} else {
 		reply_error(
 			request, ERROR_CLIENT_ATTRIBUTE, reply_shown(attribute), attribute.data);
@@ -50,7 +51,7 @@ void admin_client_setinfo(struct connection *connection, struct request *request
 	}
 	if (!client_accept_text(request, request->asked.arguments[3], attribute))
 		return;
-	connection_set_text(connection, field, request->asked.arguments[3]);
+	client_set_text(&connection->client, field, request->asked.arguments[3]);
 	reply_ok(request);
 }
 
@@ -59,14 +60,14 @@ void admin_client_reply(struct connection *connection, struct request *request)
 {
 	struct slice mode = request->asked.arguments[2];
 	if (slice_is(mode, "ON")) {
-		connection->reply_mode = CONNECTION_REPLY_ON;
+		connection->client.reply_mode = CLIENT_REPLY_ON;
 		request->silent = false;
 		reply_ok(request);
 	} else if (slice_is(mode, "OFF")) {
-		connection->reply_mode = CONNECTION_REPLY_OFF;
+		connection->client.reply_mode = CLIENT_REPLY_OFF;
 	} else if (slice_is(mode, "SKIP")) {
-		if (connection->reply_mode != CONNECTION_REPLY_OFF)
-			connection->reply_mode = CONNECTION_REPLY_SKIP_NEXT;
+		if (connection->client.reply_mode != CLIENT_REPLY_OFF)
+			connection->client.reply_mode = CLIENT_REPLY_SKIP_NEXT;
 	} else {
 		reply_error(request, ERROR_SYNTAX);
 	}
@@ -74,13 +75,13 @@ void admin_client_reply(struct connection *connection, struct request *request)
 
 void admin_client_no_evict(struct connection *connection, struct request *request)
 {
-	if (read_switch(request, &connection->no_evict))
+	if (read_switch(request, &connection->client.no_evict))
 		reply_ok(request);
 }
 
 void admin_client_no_touch(struct connection *connection, struct request *request)
 {
-	if (read_switch(request, &connection->no_touch))
+	if (read_switch(request, &connection->client.no_touch))
 		reply_ok(request);
 }
 

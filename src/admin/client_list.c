@@ -9,6 +9,7 @@
 #include "admin/admin.h"
 #include "admin/reply.h"
 #include "base/number.h"
+#include "net/connection.h"
 
 /* Which connections are meant; what is zero matches all. */
 struct filter {
@@ -95,27 +96,30 @@ static void append_line(struct buffer *out, struct connection *connection,
 	const struct connection *self, int64_t now_ms)
 {
 	const struct command *last =
-		atomic_load_explicit(&connection->last_command, memory_order_relaxed);
+		atomic_load_explicit(&connection->client.last_command, memory_order_relaxed);
 	unsigned long long input =
-		atomic_load_explicit(&connection->shared_input_bytes, memory_order_relaxed);
+		atomic_load_explicit(&connection->client.shared_input_bytes, memory_order_relaxed);
 	unsigned long long output =
-		atomic_load_explicit(&connection->shared_output_bytes, memory_order_relaxed);
-	int64_t active_ms = atomic_load_explicit(&connection->active_ms, memory_order_relaxed);
+		atomic_load_explicit(&connection->client.shared_output_bytes, memory_order_relaxed);
+	int64_t active_ms =
+		atomic_load_explicit(&connection->client.active_ms, memory_order_relaxed);
 	bool own = connection == self;
 	bool subscribed = subscriptions_count(connection) > 0;
-	bool has_flags = subscribed || (own && (connection->no_evict || connection->no_touch));
-	long long age_s = (now_ms - connection->created_ms) / 1000;
+	bool has_flags =
+		subscribed || (own && (connection->client.no_evict || connection->client.no_touch));
+	long long age_s = (now_ms - connection->client.created_ms) / 1000;
 	long long idle_s = active_ms && active_ms < now_ms ? (now_ms - active_ms) / 1000 : 0;
 
 	buffer_format(out,
 		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s%s%s%s",
-		(unsigned long long)connection->asker.id, connection->address,
-		connection->local_address, connection->fd, connection->name, age_s,
-		own ? 0 : idle_s, subscribed ? "P" : "", has_flags ? "" : "N",
-		own && connection->no_evict ? "e" : "", own && connection->no_touch ? "T" : "");
-	const _Atomic uint32_t *subscriptions = connection->shared_subscriptions;
+		(unsigned long long)connection->client.asker.id, connection->client.address,
+		connection->client.local_address, connection->client.fd, connection->client.name,
+		age_s, own ? 0 : idle_s, subscribed ? "P" : "", has_flags ? "" : "N",
+		own && connection->client.no_evict ? "e" : "",
+		own && connection->client.no_touch ? "T" : "");
+	const _Atomic uint32_t *subscriptions = connection->client.shared_subscriptions;
 	buffer_format(out, " db=%d sub=%u psub=%u ssub=0 multi=-1",
-		atomic_load_explicit(&connection->shared_db, memory_order_relaxed),
+		atomic_load_explicit(&connection->client.shared_db, memory_order_relaxed),
 		atomic_load_explicit(&subscriptions[SUBSCRIPTION_CHANNEL], memory_order_relaxed),
 		atomic_load_explicit(&subscriptions[SUBSCRIPTION_PATTERN], memory_order_relaxed));
 	buffer_format(out, " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0", input);
@@ -123,8 +127,8 @@ static void append_line(struct buffer *out, struct connection *connection,
 		input + output + sizeof(*connection));
 	buffer_format(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		last ? last->name : "NULL",
-		atomic_load_explicit(&connection->shared_protocol, memory_order_relaxed),
-		connection->library_name, connection->library_version);
+		atomic_load_explicit(&connection->client.shared_protocol, memory_order_relaxed),
+		connection->client.library_name, connection->client.library_version);
 }
 
 static bool matches(const struct filter *filter, const struct connection *connection,
@@ -135,16 +139,17 @@ static bool matches(const struct filter *filter, const struct connection *connec
 	bool subscribed = subscriptions_count(connection) > 0;
 	if (subscribed ? filter->subscribers_not : filter->subscribers_only)
 		return false;
-	if (filter->address && !slice_equal(*filter->address, slice_text(connection->address)))
+	if (filter->address &&
+		!slice_equal(*filter->address, slice_text(connection->client.address)))
 		return false;
 	if (filter->local_address &&
-		!slice_equal(*filter->local_address, slice_text(connection->local_address)))
+		!slice_equal(*filter->local_address, slice_text(connection->client.local_address)))
 		return false;
-	if ((now_ms - connection->created_ms) / 1000 < filter->age_s_least)
+	if ((now_ms - connection->client.created_ms) / 1000 < filter->age_s_least)
 		return false;
 	bool found = filter->id_count == 0;
 	for (uint32_t i = 0; i < filter->id_count && !found; i++)
-		found = filter->ids[i] == connection->asker.id;
+		found = filter->ids[i] == connection->client.asker.id;
 	return found;
 }
 
@@ -166,7 +171,7 @@ static bool kill_one(void *context, struct connection *connection)
 	if (connection == killing->self)
 		killing->self_killed = true;
 	else
-		net_kill(connection, CONNECTION_KILLED);
+		net_kill(connection, CLIENT_KILLED);
 	return true;
 }
 

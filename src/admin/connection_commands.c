@@ -11,6 +11,7 @@
 #include "admin/client.h"
 #include "admin/reply.h"
 #include "base/number.h"
+#include "net/connection.h"
 
 #include <limits.h>
 
@@ -36,14 +37,14 @@ void admin_hello(struct connection *connection, struct request *request)
 		reply_error(request, ERROR_WRONGPASS);
 		return;
 	}
-	if (password_is_needed(request) && !connection->authenticated) {
+	if (password_is_needed(request) && !connection->client.authenticated) {
 		reply_error(request, ERROR_HELLO_NOAUTH);
 		return;
 	}
 	if (hello.name)
-		connection_set_text(connection, connection->name, *hello.name);
+		client_set_text(&connection->client, connection->client.name, *hello.name);
 	if (hello.protocol) {
-		connection_set_protocol(connection, (uint8_t)hello.protocol);
+		client_set_protocol(&connection->client, (uint8_t)hello.protocol);
 		request->asked.protocol = (uint8_t)hello.protocol;
 	}
 	write_hello(connection, request);
@@ -107,7 +108,7 @@ void admin_select(struct connection *connection, struct request *request)
 		reply_error(request, ERROR_DB_INDEX);
 		return;
 	}
-	connection_set_db(connection, (uint8_t)db);
+	client_set_db(&connection->client, (uint8_t)db);
 	reply_ok(request);
 }
 
@@ -121,13 +122,13 @@ void admin_reset(struct connection *connection, struct request *request)
 {
 	subscriptions_drop(connection, SIZE_MAX);
 	connection_give_up_leases(connection);
-	connection_set_db(connection, 0);
-	connection_set_protocol(connection, 2);
-	connection_set_text(connection, connection->name, slice_text(""));
-	connection->reply_mode = CONNECTION_REPLY_ON;
-	connection->no_evict = false;
-	connection->no_touch = false;
-	connection->authenticated = !password_is_needed(request);
+	client_set_db(&connection->client, 0);
+	client_set_protocol(&connection->client, 2);
+	client_set_text(&connection->client, connection->client.name, slice_text(""));
+	connection->client.reply_mode = CLIENT_REPLY_ON;
+	connection->client.no_evict = false;
+	connection->client.no_touch = false;
+	connection->client.authenticated = !password_is_needed(request);
 	struct writer writer = reply_writer(request);
 	writer_simple(&writer, "RESET");
 }
@@ -173,7 +174,7 @@ static void write_hello(struct connection *connection, struct request *request)
 	writer_bulk_text(&writer, "proto");
 	writer_integer(&writer, request->asked.protocol);
 	writer_bulk_text(&writer, "id");
-	writer_integer(&writer, (int64_t)connection->asker.id);
+	writer_integer(&writer, (int64_t)connection->client.asker.id);
 	writer_bulk_text(&writer, "mode");
 	writer_bulk_text(&writer, "standalone");
 	writer_bulk_text(&writer, "role");
@@ -195,6 +196,6 @@ static bool authenticate(struct connection *connection, const struct request *re
 		return false;
 	if (password_is_needed(request) && !config_text_matches(config, "requirepass", password))
 		return false;
-	connection->authenticated = true;
+	connection->client.authenticated = true;
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "cache/origin.h"
 #include "cache/origin_board.h"
+#include "net/connection.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -71,8 +72,8 @@ struct largest {
 static bool note_largest(void *context, struct connection *connection)
 {
 	struct largest *largest = context;
-	uint64_t input_bytes = connection->shared_input_bytes;
-	uint64_t output_bytes = connection->shared_output_bytes;
+	uint64_t input_bytes = connection->client.shared_input_bytes;
+	uint64_t output_bytes = connection->client.shared_output_bytes;
 	if (input_bytes > largest->input_bytes)
 		largest->input_bytes = input_bytes;
 	if (output_bytes > largest->output_bytes)

@@ -9,6 +9,7 @@
 #include "admin/admin.h"
 #include "admin/reply.h"
 #include "base/number.h"
+#include "net/connection.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -170,8 +170,8 @@ static struct slowlog_entry *entry_new(const struct slowlog *slowlog, const stru
 	uint64_t duration_us, int64_t time_s)
 {
 	const struct connection *connection = request->connection;
-	struct slice address = slice_text(connection ? connection->address : "");
-	struct slice name = slice_text(connection ? connection->name : "");
+	struct slice address = slice_text(connection ? connection->client.address : "");
+	struct slice name = slice_text(connection ? connection->client.name : "");
 	uint32_t count = request->asked.argument_count;
 	if (count > ARGUMENTS_MAX)
 		count = ARGUMENTS_MAX;

@@ -11,17 +11,18 @@
  * A socket that is not being read tells of neither end, so the loop asks those now and then
  * (connection_look).
  *
- * Threads: its loop's, except for the block of the structure marked shared.
+ * Threads: its loop's, but for what client.h marks as shared.
  */
-#include "net/net_private.h"
+#include "net/connection.h"
 
-#include "base/logline.h"
 #include "base/memory.h"
 #include "engine/room.h"
+#include "net/figures.h"
+#include "net/input.h"
+#include "net/net_private.h"
+#include "net/output.h"
 
 #include <poll.h>
-#include <string.h>
-#include <unistd.h>
 
 #define DROPPED_AT_ONCE 1024 /* subscriptions of who closes: about a millisecond */
 
@@ -51,47 +52,73 @@ static void unlink_client(struct net_loop *loop, struct connection *connection)
 	pthread_mutex_unlock(&loop->net->clients_lock);
 }
 
-static int open_socket(
-	struct net_loop *loop, struct connection *connection, const struct arrival *arrival)
+/* --- the stream ------------------------------------------------------------------------------- */
+
+static void give_room(struct stream *stream, char **out, size_t *size)
 {
-	if (arrival->is_pipe) {
-		uv_pipe_init(&loop->uv, &connection->uv.pipe, 0);
-		return uv_pipe_open(&connection->uv.pipe, arrival->fd);
-	}
-	uv_tcp_init(&loop->uv, &connection->uv.tcp);
-	int result = uv_tcp_open(&connection->uv.tcp, arrival->fd);
-	int64_t keepalive_s = loop->net->config->tcp_keepalive_s;
-	if (result == 0)
-		uv_tcp_nodelay(&connection->uv.tcp, 1);
-	if (result == 0 && keepalive_s > 0)
-		uv_tcp_keepalive(&connection->uv.tcp, 1, (unsigned)keepalive_s);
-	return result;
+	struct net_loop *loop = connection_of(stream)->loop;
+	*out = loop->input;
+	*size = sizeof(loop->input);
 }
+
+static void on_got(struct stream *stream, struct slice bytes)
+{
+	struct connection *connection = connection_of(stream);
+	struct net_loop *loop = connection->loop;
+	atomic_fetch_add_explicit(&loop->input_bytes, bytes.size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&loop->reads, 1, memory_order_relaxed);
+	engine_tick(loop->net->engine, loop->number);
+	input_feed(connection, bytes);
+}
+
+static void on_ended(struct stream *stream, int error)
+{
+	struct connection *connection = connection_of(stream);
+	if (error == 0)
+		connection_half_close(connection);
+	if (error < 0 || connection_is_idle(connection))
+		connection_close(connection);
+	else
+		input_stop(connection);
+}
+
+static void on_sent(struct stream *stream, int error)
+{
+	output_sent(connection_of(stream), error);
+}
+
+static void on_closed(struct stream *stream)
+{
+	struct connection *connection = connection_of(stream);
+	connection->client.fd = -1;
+	finish_close(connection);
+}
+
+static const struct stream_user stream_user = {
+	.room = give_room,
+	.got = on_got,
+	.ended = on_ended,
+	.sent = on_sent,
+	.closed = on_closed,
+};
 
 void connection_open(struct net_loop *loop, const struct arrival *arrival)
 {
 	struct net *net = loop->net;
 	struct connection *connection = memory_zeroed(sizeof(*connection));
+	struct client *client = &connection->client;
 	connection->loop = loop;
-	connection->is_pipe = arrival->is_pipe;
-	connection->fd = arrival->fd;
-	connection->protocol = 2;
-	connection->shared_protocol = 2;
-	connection->authenticated = config_text_is_empty(net->config, "requirepass");
-	connection->created_ms = clock_wall_ms(net->engine->clock);
-	connection->active_ms = connection->created_ms;
-	connection->asker.id = atomic_fetch_add(&net->next_client_id, 1);
-	memcpy(connection->address, arrival->address, sizeof(connection->address));
-	memcpy(connection->local_address, arrival->local_address,
-		sizeof(connection->local_address));
-	connection->reader = reader_new();
+	client_init(client, atomic_fetch_add(&net->next_client_id, 1), &net->clients_lock,
+		clock_wall_ms(net->engine->clock));
+	client_set_addresses(client, arrival->address, arrival->local_address);
+	client->fd = arrival->fd;
+	client->authenticated = config_text_is_empty(net->config, "requirepass");
+	protocol_init(&connection->protocol, arrival->protocol);
 	output_init(connection);
 	link_client(loop, connection);
-	int result = open_socket(loop, connection, arrival);
-	connection->uv.handle.data = connection;
-	if (result < 0)
-		close(arrival->fd);
-	else
+	int result = stream_open(&connection->stream, &loop->uv, arrival->fd, arrival->kind,
+		net->config->tcp_keepalive_s, &stream_user);
+	if (result == 0)
 		result = input_start(connection);
 	if (result < 0)
 		connection_close(connection);
@@ -102,7 +129,7 @@ void connection_open(struct net_loop *loop, const struct arrival *arrival)
 /* Whether a request of it that is under way may be given a lease, or waits for one. */
 static bool may_get_leases(const struct connection *connection)
 {
-	const struct request *request = connection->order_first;
+	const struct request *request = connection->order.first;
 	while (request && !(!request->answered && (request->asked.command->flags & COMMAND_LEASES)))
 		request = request->order_next;
 	return request != NULL;
@@ -112,10 +139,10 @@ void connection_give_up_leases(struct connection *connection)
 {
 	struct net_loop *loop = connection->loop;
 	/* When the server stops leases end anyway. */
-	if (loop->net->stopping || !(connection->leases || may_get_leases(connection)))
+	if (loop->net->stopping || !(connection->may_hold_leases || may_get_leases(connection)))
 		return;
-	connection->leases = false;
-	engine_client_gone(loop->net->engine, loop->number, connection->asker.id);
+	connection->may_hold_leases = false;
+	engine_client_gone(loop->net->engine, loop->number, connection->client.asker.id);
 }
 
 void connection_half_close(struct connection *connection)
@@ -123,7 +150,7 @@ void connection_half_close(struct connection *connection)
 	if (connection->closing || connection->half_closed)
 		return;
 	connection->half_closed = true;
-	connection->asker.gone = true;
+	connection->client.asker.gone = true;
 	connection_give_up_leases(connection);
 }
 
@@ -149,7 +176,7 @@ void connection_look(struct net_loop *loop)
 				continue;
 			looked_at[count] = connection;
 			sockets[count++] =
-				(struct pollfd){ .fd = connection->fd, .events = POLLRDHUP };
+				(struct pollfd){ .fd = connection->client.fd, .events = POLLRDHUP };
 		}
 		if (count == 0 || poll(sockets, count, 0) <= 0)
 			continue;
@@ -157,14 +184,6 @@ void connection_look(struct net_loop *loop)
 		for (nfds_t i = 0; i < count; i++)
 			look_at_peer(looked_at[i], sockets[i].revents);
 	}
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct connection *connection = handle->data;
-	connection->uv.handle.data = NULL;
-	connection->fd = -1;
-	finish_close(connection);
 }
 
 void connection_close(struct connection *connection)
@@ -182,8 +201,8 @@ void connection_close(struct connection *connection)
 	input_uncount(connection);
 	output_uncount(connection);
 	atomic_fetch_sub(&loop->client_count, 1);
-	uv_close(&connection->uv.handle, on_closed);
-	connection->asker.gone = connection->asker.closed = true;
+	stream_close(&connection->stream);
+	connection->client.asker.gone = connection->client.asker.closed = true;
 	connection_give_up_leases(connection);
 }
 
@@ -205,23 +224,15 @@ bool connection_leave(struct net_loop *loop)
 /* Frees the memory once the socket is closed, every request is home and no subscription is left. */
 static void finish_close(struct connection *connection)
 {
-	if (connection->uv.handle.data != NULL || connection->in_flight ||
+	if (connection->stream.is_open || connection->flight.requests ||
 		connection->subscription_bytes > 0)
 		return;
-	struct request_pool *pool = connection_pool(connection);
-	if (connection->reading)
-		request_put(pool, &connection->reading);
+	struct request_pool *pool = &connection->loop->port->pool;
+	protocol_fini(&connection->protocol, pool);
 	if (connection->blocked)
 		request_put(pool, &connection->blocked);
-	while (connection->order_first) {
-		struct request *request = connection->order_first;
-		connection->order_first = request->order_next;
-		request_put(pool, &request);
-	}
-	reader_free(&connection->reader);
-	buffer_fini(&connection->out);
+	order_fini(&connection->order, pool);
 	buffer_fini(&connection->writing);
-	memory_free(connection->marks);
 	memory_free(connection);
 }
 
@@ -234,11 +245,11 @@ void connection_done(struct connection *connection, struct request *request)
 		atomic_fetch_sub_explicit(
 			&engine->output_bytes, request->reply_counted, memory_order_relaxed);
 	input_done(connection, request);
-	figures_count_command(connection, request);
-	bool gave_leases = request->turn.gave_lease;
-	connection->leases |= gave_leases;
+	figures_count_command(connection->loop, request);
+	bool gave_lease = request->turn.gave_lease;
+	connection->may_hold_leases |= gave_lease;
 	output_answered(connection, request);
-	if (gave_leases && connection->asker.gone)
+	if (gave_lease && connection->client.asker.gone)
 		connection_give_up_leases(connection);
 	if (connection->closing)
 		finish_close(connection);
@@ -248,8 +259,8 @@ void connection_done(struct connection *connection, struct request *request)
 
 bool connection_is_idle(const struct connection *connection)
 {
-	return connection->order_first == NULL && connection->out.size == 0 &&
-		!connection->write_busy && connection->blocked == NULL;
+	return order_is_empty(&connection->order) && !connection->stream.sends &&
+		connection->blocked == NULL;
 }
 
 /* --- for handlers ----------------------------------------------------------------------------- */
@@ -259,28 +270,7 @@ struct net *connection_net(const struct connection *connection)
 	return connection->loop->net;
 }
 
-void connection_set_db(struct connection *connection, uint8_t db)
-{
-	connection->db = db;
-	connection->shared_db = db;
-}
-
-void connection_set_protocol(struct connection *connection, uint8_t protocol)
-{
-	connection->protocol = protocol;
-	connection->shared_protocol = protocol;
-}
-
 void connection_close_after_reply(struct connection *connection)
 {
 	connection->close_after_reply = true;
-}
-
-void connection_set_text(struct connection *connection, char *field, struct slice text)
-{
-	size_t size = text.size < CONNECTION_NAME_BYTES_MAX ? text.size : CONNECTION_NAME_BYTES_MAX;
-	pthread_mutex_lock(&connection->loop->net->clients_lock);
-	memcpy(field, text.data, size);
-	field[size] = '\0';
-	pthread_mutex_unlock(&connection->loop->net->clients_lock);
 }

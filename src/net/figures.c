@@ -9,10 +9,11 @@
  * Threads: counts of commands are their loop's to write and anybody's to read, relaxed. Error codes
  * stand under their lock, a leaf: errors are few.
  */
-#include "net/net_private.h"
+#include "net/figures.h"
 
 #include "base/memory.h"
 #include "holdfast/limits.h"
+#include "net/net_private.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -71,9 +72,8 @@ static void note_duration(struct command_stats *stats, uint64_t ns)
 	histogram_add(durations, ns);
 }
 
-void figures_count_command(struct connection *connection, const struct request *request)
+void figures_count_command(struct net_loop *loop, const struct request *request)
 {
-	struct net_loop *loop = connection->loop;
 	const struct net_options *options = &loop->net->options;
 	const struct config *config = loop->net->config;
 	struct command_stats *stats =
@@ -90,6 +90,11 @@ void figures_count_command(struct connection *connection, const struct request *
 	if ((threshold_us >= 0 && request->elapsed_ns >= (uint64_t)threshold_us * 1000) ||
 		request->elapsed_ns >= SLOW_ALWAYS_NS)
 		options->slow(options->environment, request);
+}
+
+void figures_count_rejected(struct net_loop *loop, const struct command *command)
+{
+	loop->stats[command - loop->net->options.commands->commands].rejected++;
 }
 
 /* The first word of an error, with nothing that INFO's form would take for something else. */

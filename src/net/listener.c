@@ -6,11 +6,12 @@
  * Protected mode, as in Redis: without a password, and listening only where the defaults say or
  * not, a client from another machine is told what to do and turned away.
  */
-#include "net/net_private.h"
+#include "net/listener.h"
 
 #include "base/logline.h"
 #include "base/memory.h"
 #include "holdfast/errors.h"
+#include "net/net_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -86,7 +87,7 @@ static void welcome(struct net *net, const struct listener *listener, int fd,
 		turn_away(fd, "-" ERROR_MAX_CLIENTS "\r\n");
 		return;
 	}
-	if (!listener->is_pipe && net->config->protected_mode && !is_loopback(peer) &&
+	if (listener->kind == STREAM_TCP && net->config->protected_mode && !is_loopback(peer) &&
 		config_text_is_empty(net->config, "requirepass")) {
 		net->connections_rejected++;
 		turn_away(fd, protected_mode_text);
@@ -94,8 +95,9 @@ static void welcome(struct net *net, const struct listener *listener, int fd,
 	}
 	struct arrival *arrival = memory_zeroed(sizeof(*arrival));
 	arrival->fd = fd;
-	arrival->is_pipe = listener->is_pipe;
-	if (listener->is_pipe) {
+	arrival->kind = listener->kind;
+	arrival->protocol = listener->protocol;
+	if (listener->kind == STREAM_UNIX) {
 		snprintf(arrival->address, sizeof(arrival->address), "%.77s:0", net->unix_path);
 		snprintf(arrival->local_address, sizeof(arrival->local_address), "%.77s:0",
 			net->unix_path);
@@ -133,12 +135,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 /* --- binding ---------------------------------------------------------------------------------- */
 
-static int add_listener(struct net *net, int fd, bool is_pipe)
+static int add_listener(struct net *net, int fd, enum stream_kind kind)
 {
 	if (listen(fd, (int)net->config->tcp_backlog) != 0)
 		return -errno;
 	net->listeners[net->listener_count++] =
-		(struct listener){ .net = net, .fd = fd, .is_pipe = is_pipe };
+		(struct listener){ .net = net, .fd = fd, .kind = kind, .protocol = PROTOCOL_RESP };
 	return 0;
 }
 
@@ -153,7 +155,7 @@ static int bind_address(struct net *net, const struct addrinfo *address)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	int result = bind(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : -errno;
 	if (result == 0)
-		result = add_listener(net, fd, false);
+		result = add_listener(net, fd, STREAM_TCP);
 	if (result < 0)
 		close(fd);
 	return result;
@@ -197,9 +199,9 @@ static int open_tcp(struct net *net, char *error, size_t error_size)
 	for (char *name; result == 0 && net->port && (name = strsep(&next, " ")) != NULL;) {
 		if (name[0] == '\0')
 			continue;
-		if (net->listener_count == NET_LISTENERS_MAX - 1) {
+		if (net->listener_count == LISTENERS_MAX - 1) {
 			snprintf(error, error_size, "bind names more than %d addresses",
-				NET_LISTENERS_MAX - 1);
+				LISTENERS_MAX - 1);
 			return -EINVAL;
 		}
 		result = bind_name(net, name, error, error_size);
@@ -245,7 +247,7 @@ static int open_unix(struct net *net, char *error, size_t error_size)
 		result = chmod(address.sun_path, (mode_t)net->config->unixsocketperm) == 0 ? 0
 											   : -errno;
 	if (result == 0)
-		result = add_listener(net, fd, true);
+		result = add_listener(net, fd, STREAM_UNIX);
 	if (result < 0) {
 		snprintf(error, error_size, "cannot listen on unix socket %s: %s", address.sun_path,
 			strerror(-result));
@@ -280,7 +282,9 @@ int listener_start_all(struct net *net)
 		if (result < 0)
 			return result;
 		listener->poll.data = listener;
-		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+		result = uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+		if (result < 0)
+			return result;
 	}
 	return 0;
 }

@@ -13,23 +13,35 @@
  *
  * Threads: a loop's own, but for loop_wake and loop_give_arrival.
  */
-#include "net/net_private.h"
+#include "net/loop.h"
 
 #include "base/logline.h"
 #include "base/memory.h"
 #include "engine/room.h"
+#include "net/figures.h"
+#include "net/input.h"
+#include "net/net_private.h"
+#include "net/output.h"
 
 #include <assert.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
+#define LOOP_MAGIC       0x6c6f6f70u /* where a pointer has come through libuv or a port */
 #define TIMER_MS         100
 #define BLOCKED_RETRY_MS 1
 #define BURST_NS_MAX     10000000u    /* of turns and commands between two looks at the sockets */
 #define KILLED_AT_ONCE   128          /* connections that are closed between two polls */
 #define DRAIN_NS         10000000000u /* for what runs to end when the server stops */
 #define DRAIN_LAST_NS    1000000000u  /* and then for its replies to leave */
+
+static struct net_loop *loop_of(void *data)
+{
+	struct net_loop *loop = data;
+	assert(loop->magic == LOOP_MAGIC);
+	return loop;
+}
 
 /* --- lists of connections --------------------------------------------------------------------- */
 
@@ -128,7 +140,7 @@ static void put_back(struct net_loop *loop, struct connection_link *list)
  * later, when this tick has taken long: see end_burst. */
 static void go_on(struct net_loop *loop)
 {
-	const struct port *port = &loop->net->engine->ports[loop->number];
+	const struct port *port = loop->port;
 	bool bounded = port->burst_ns_max > 0;
 	struct connection_link *list = loop->waiting;
 	loop->waiting = NULL;
@@ -171,7 +183,7 @@ static void release_gated(struct net_loop *loop, uint64_t released)
 static void tell_waits(struct net_loop *loop)
 {
 	struct engine *engine = loop->net->engine;
-	struct gate_waits *waits = &engine->ports[loop->number].waits;
+	struct gate_waits *waits = &loop->port->waits;
 	if (gate_waits_are_due(waits)) {
 		engine_tick(engine, loop->number);
 		gate_waits_run(waits);
@@ -181,7 +193,7 @@ static void tell_waits(struct net_loop *loop)
 static void flush(struct net_loop *loop)
 {
 	struct engine *engine = loop->net->engine;
-	struct gate_waits *waits = &engine->ports[loop->number].waits;
+	struct gate_waits *waits = &loop->port->waits;
 	uint64_t released;
 	do {
 		released = gate_released(engine->gate);
@@ -212,7 +224,7 @@ static void on_blocked_timer(uv_timer_t *timer)
  */
 static bool end_burst(struct net_loop *loop)
 {
-	struct port *port = &loop->net->engine->ports[loop->number];
+	struct port *port = loop->port;
 	if (port->burst_ns < port->burst_ns_max) {
 		port->burst_ns = 0;
 		return false;
@@ -227,18 +239,17 @@ static bool end_burst(struct net_loop *loop)
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-	struct net_loop *loop = prepare->data;
+	struct net_loop *loop = loop_of(prepare->data);
 	struct engine *engine = loop->net->engine;
 	if (loop->waiting)
 		engine_tick(engine, loop->number);
 	go_on(loop);
 	bool delivers = subscriptions_deliver(loop);
 	tell_waits(loop);
-	bool gathers = gate_end_tick(
-		engine->gate, &engine->ports[loop->number].pace, loop->waiting != NULL);
+	bool gathers = gate_end_tick(engine->gate, &loop->port->pace, loop->waiting != NULL);
 	flush(loop);
 	/* What turns have appended since is for the next tick's end to see to. */
-	gathers |= pace_is_due(&engine->ports[loop->number].pace);
+	gathers |= pace_is_due(&loop->port->pace);
 	bool has_turns = end_burst(loop);
 	bool leaves = connection_leave(loop);
 	if (gathers || has_turns || leaves || delivers || loop->has_more)
@@ -282,14 +293,14 @@ static void close_killed(struct net_loop *loop)
 	int closed = 0;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
-		if (!connection->kill)
+		if (!connection->client.kill)
 			continue;
 		if (closed++ == KILLED_AT_ONCE) {
 			atomic_store(&loop->look_for_kills, true);
 			loop_wake(loop);
 			return;
 		}
-		output_log_unread(connection, connection->kill);
+		output_log_unread(connection, connection->client.kill);
 		connection_close(connection);
 	}
 }
@@ -345,9 +356,9 @@ static void reload(struct net_loop *loop)
 
 static void on_async(uv_async_t *async)
 {
-	struct net_loop *loop = async->data;
+	struct net_loop *loop = loop_of(async->data);
 	if (engine_deliver(loop->net->engine, loop->number) > 0)
-		pace_met_others(&loop->net->engine->ports[loop->number].pace);
+		pace_met_others(&loop->port->pace);
 	take_arrivals(loop);
 	if (atomic_exchange(&loop->look_for_kills, false))
 		close_killed(loop);
@@ -359,16 +370,18 @@ static void on_async(uv_async_t *async)
 static void close_idle(struct net_loop *loop)
 {
 	int64_t timeout_ms = loop->net->config->idle_timeout_s * 1000;
-	int64_t now_ms = loop->net->engine->ports[loop->number].now_ms;
+	int64_t now_ms = loop->port->now_ms;
 	if (timeout_ms == 0)
 		return;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
 		if (subscriptions_count(connection))
 			continue; /* to say nothing is what it is for */
-		if (now_ms - connection->active_ms > timeout_ms && connection_is_idle(connection)) {
+		if (now_ms - connection->client.active_ms > timeout_ms &&
+			connection_is_idle(connection)) {
 			logline(LOGLINE_VERBOSE, "Closing idle client id=%llu addr=%s",
-				(unsigned long long)connection->asker.id, connection->address);
+				(unsigned long long)connection->client.asker.id,
+				connection->client.address);
 			connection_close(connection);
 		}
 	}
@@ -376,7 +389,7 @@ static void close_idle(struct net_loop *loop)
 
 static void look_at_output(struct net_loop *loop)
 {
-	int64_t now_ms = loop->net->engine->ports[loop->number].now_ms;
+	int64_t now_ms = loop->port->now_ms;
 	for (struct connection *connection = loop->clients, *next; connection; connection = next) {
 		next = connection->next;
 		output_look(connection, now_ms);
@@ -385,7 +398,7 @@ static void look_at_output(struct net_loop *loop)
 
 static void on_timer(uv_timer_t *timer)
 {
-	struct net_loop *loop = timer->data;
+	struct net_loop *loop = loop_of(timer->data);
 	engine_expire(loop->net->engine, loop->number);
 	connection_look(loop);
 	if (loop->ticks++ % (1000 / TIMER_MS) == 0) {
@@ -411,7 +424,7 @@ void loop_wake(struct net_loop *loop)
 
 static void wake_port(void *context)
 {
-	loop_wake(context);
+	loop_wake(loop_of(context));
 }
 
 void loop_give_arrival(struct net_loop *loop, struct arrival *arrival)
@@ -425,11 +438,33 @@ void loop_give_arrival(struct net_loop *loop, struct arrival *arrival)
 
 /* --- opening and running ---------------------------------------------------------------------- */
 
+/* Only the first can fail, for want of descriptors. */
+static int open_handles(struct net_loop *loop)
+{
+	int result = uv_async_init(&loop->uv, &loop->async, on_async);
+	if (result == 0)
+		result = uv_prepare_init(&loop->uv, &loop->prepare);
+	if (result == 0)
+		result = uv_idle_init(&loop->uv, &loop->idle);
+	if (result == 0)
+		result = uv_timer_init(&loop->uv, &loop->timer);
+	if (result == 0)
+		result = uv_timer_init(&loop->uv, &loop->blocked_timer);
+	loop->async.data = loop->prepare.data = loop->timer.data = loop;
+	if (result == 0)
+		result = uv_prepare_start(&loop->prepare, on_prepare);
+	if (result == 0)
+		result = uv_timer_start(&loop->timer, on_timer, TIMER_MS, TIMER_MS);
+	return result;
+}
+
 int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 {
 	struct port *port = &net->engine->ports[number];
+	loop->magic = LOOP_MAGIC;
 	loop->net = net;
 	loop->number = number;
+	loop->port = port;
 	loop->waiting_end = &loop->waiting;
 	figures_open_loop(loop);
 	pthread_mutex_init(&loop->arrivals_lock, NULL);
@@ -437,14 +472,9 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	int result = uv_loop_init(&loop->uv);
 	if (result < 0)
 		return result;
-	uv_async_init(&loop->uv, &loop->async, on_async);
-	uv_prepare_init(&loop->uv, &loop->prepare);
-	uv_idle_init(&loop->uv, &loop->idle);
-	uv_timer_init(&loop->uv, &loop->timer);
-	uv_timer_init(&loop->uv, &loop->blocked_timer);
-	loop->async.data = loop->prepare.data = loop->timer.data = loop;
-	uv_prepare_start(&loop->prepare, on_prepare);
-	uv_timer_start(&loop->timer, on_timer, TIMER_MS, TIMER_MS);
+	result = open_handles(loop);
+	if (result < 0)
+		return result;
 	mailbox_init(&port->mailbox, wake_port, loop);
 	port->burst_ns_max = BURST_NS_MAX;
 	port->done = on_done;
@@ -457,7 +487,7 @@ void loop_run(struct net_loop *loop)
 {
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	/* Whoever steps the engine from here on has no sockets to look at in between. */
-	loop->net->engine->ports[loop->number].burst_ns_max = 0;
+	loop->port->burst_ns_max = 0;
 }
 
 void loop_close(struct net_loop *loop)

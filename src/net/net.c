@@ -5,6 +5,7 @@
 #include "net/net_private.h"
 
 #include "base/memory.h"
+#include "net/figures.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -118,9 +119,9 @@ void net_each_client(struct net *net, net_client_fn each, void *context)
 	pthread_mutex_unlock(&net->clients_lock);
 }
 
-void net_kill(struct connection *connection, enum connection_kill why)
+void net_kill(struct connection *connection, enum client_kill why)
 {
-	connection->kill = (uint8_t)why;
+	connection->client.kill = (uint8_t)why;
 	connection->loop->look_for_kills = true;
 	loop_wake(connection->loop);
 }
@@ -134,14 +135,14 @@ void net_shed_output(struct net *net)
 	for (uint16_t i = 0; i < net->loop_count; i++) {
 		for (struct connection *connection = net->loops[i].clients; connection;
 			connection = connection->next) {
-			uint64_t bytes = connection->shared_output_bytes;
-			if (connection->kill)
+			uint64_t bytes = connection->client.shared_output_bytes;
+			if (connection->client.kill)
 				left -= bytes < left ? bytes : left;
-			else if (largest == NULL || bytes > largest->shared_output_bytes)
+			else if (largest == NULL || bytes > largest->client.shared_output_bytes)
 				largest = connection;
 		}
 	}
 	if (largest && left > (uint64_t)net->config->output_bytes_max)
-		net_kill(largest, CONNECTION_SHED);
+		net_kill(largest, CLIENT_SHED);
 	pthread_mutex_unlock(&net->clients_lock);
 }

@@ -7,9 +7,10 @@
 
 #include "base/histogram.h"
 #include "engine/engine.h"
-#include "net/connection.h"
+#include "net/client.h"
 #include "request/command.h"
 
+struct connection;
 struct net;
 
 /* What a loop counted of one command; written by its loop, read by any. */
@@ -85,6 +86,6 @@ void net_reset_stats(struct net *net);
 typedef bool (*net_client_fn)(void *context, struct connection *connection);
 void net_each_client(struct net *net, net_client_fn each, void *context);
 /* Under net_each_client: the connection's loop will close it soon. */
-void net_kill(struct connection *connection, enum connection_kill why);
+void net_kill(struct connection *connection, enum client_kill why);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * subscriptions: who listens to which channels and patterns, and the way of a message to them.
  *
- *   registry (lock)      name -> on how many connections, by loop       asked by publishers
- *   listeners (a loop)   name -> audience: its connections              asked when it delivers
+ *   registry (lock)        name -> on how many connections, by loop       asked by publishers
+ *   subscribers (a loop)   name -> audience: its connections              asked when it delivers
  *
  *   publish: which loops? --> one message, counted --> an inbox a loop --> deliver: frame --> `out`
  *
@@ -14,16 +14,18 @@
  * Delivery only appends to connections and closes none, so lists stay as they are meanwhile: a
  * client over its output limit is noted as killed (output_push).
  *
- * Threads: `struct subscriptions` is shared, under its lock, a leaf; `struct listeners` and the
+ * Threads: `struct subscriptions` is shared, under its lock, a leaf; `struct subscribers` and the
  * subscriptions of a connection are their loop's own, but for the inbox.
  */
-#include "net/net_private.h"
+#include "net/subscriptions.h"
 
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
+#include "net/net_private.h"
+#include "net/output.h"
 #include "resp/writer.h"
 
 #include <assert.h>
@@ -50,7 +52,7 @@ struct topic {
 	struct entry entry;
 	struct slice name; /* constant; behind `loops` */
 	struct glob glob;  /* constant; of a pattern */
-	uint32_t subscribers;
+	uint32_t subscriber_count;
 	uint32_t loops[]; /* of them, by loop */
 };
 
@@ -70,7 +72,7 @@ struct subscription {
 	struct subscription *previous; /* of the connection: older */
 	struct subscription *next;
 	enum subscription_kind kind;
-	size_t target; /* its place among the listeners' targets, from 1 on; 0: none */
+	size_t target; /* its place among the subscribers' targets, from 1 on; 0: none */
 };
 
 struct post {
@@ -96,7 +98,7 @@ struct subscriptions {
 	_Atomic uint64_t bytes;         /* of all connections', as cost_of counts */
 };
 
-struct listeners {
+struct subscribers {
 	struct hash_table audiences[SUBSCRIPTION_KINDS];
 	struct hash_table subscriptions;
 	bool *reached;      /* by loop: what publishing found */
@@ -230,7 +232,7 @@ static struct topic *count_in(
 		if (kind == SUBSCRIPTION_PATTERN)
 			net->subscriptions->pattern_bytes += cost_of(kind, name);
 	}
-	topic->subscribers++;
+	topic->subscriber_count++;
 	topic->loops[loop->number]++;
 	pthread_mutex_unlock(&net->subscriptions->lock);
 	atomic_fetch_add_explicit(&net->engine->events.subscriptions, 1, memory_order_relaxed);
@@ -242,9 +244,9 @@ static void count_out(struct net_loop *loop, enum subscription_kind kind, struct
 	struct net *net = loop->net;
 	struct hash_table *topics = &net->subscriptions->topics[kind];
 	pthread_mutex_lock(&net->subscriptions->lock);
-	topic->subscribers--;
+	topic->subscriber_count--;
 	topic->loops[loop->number]--;
-	bool forgotten = topic->subscribers == 0;
+	bool forgotten = topic->subscriber_count == 0;
 	if (forgotten) {
 		table_take(topics, &topic->entry);
 		if (kind == SUBSCRIPTION_PATTERN)
@@ -260,7 +262,7 @@ static uint64_t count_reached(const struct topic *topic, bool *reached, uint16_t
 {
 	for (uint16_t i = 0; i < loop_count; i++)
 		reached[i] |= topic->loops[i] > 0;
-	return topic->subscribers;
+	return topic->subscriber_count;
 }
 
 /* Who would get a message for the channel: how many, and on which loops. */
@@ -303,11 +305,11 @@ static struct audience *find_audience(const struct hash_table *audiences, struct
 	return NULL;
 }
 
-static struct subscription *find_subscription(const struct listeners *listeners,
+static struct subscription *find_subscription(const struct subscribers *subscribers,
 	const struct audience *audience, const struct connection *connection)
 {
 	uint64_t hash = hash_of_pair(audience, connection);
-	struct entry *entry = table_chain(&listeners->subscriptions, hash);
+	struct entry *entry = table_chain(&subscribers->subscriptions, hash);
 	for (; entry; entry = entry->next) {
 		struct subscription *subscription = (struct subscription *)entry;
 		if (subscription->audience == audience && subscription->connection == connection)
@@ -403,46 +405,46 @@ void subscriptions_add(
 	struct connection *connection, enum subscription_kind kind, struct slice name)
 {
 	struct net_loop *loop = connection->loop;
-	struct listeners *listeners = loop->listeners;
+	struct subscribers *subscribers = loop->subscribers;
 	deliver_all(loop);
-	struct audience *audience = find_audience(&listeners->audiences[kind], name);
-	if (audience && find_subscription(listeners, audience, connection))
+	struct audience *audience = find_audience(&subscribers->audiences[kind], name);
+	if (audience && find_subscription(subscribers, audience, connection))
 		return;
 	uint64_t hash = hash_bytes(name);
 	struct topic *topic = count_in(loop, kind, name, hash);
 	if (audience == NULL) {
 		audience = memory_zeroed(sizeof(*audience));
 		audience->topic = topic;
-		table_put(&listeners->audiences[kind], &audience->entry, hash);
+		table_put(&subscribers->audiences[kind], &audience->entry, hash);
 	}
 	struct subscription *subscription = memory_zeroed(sizeof(*subscription));
 	subscription->audience = audience;
 	subscription->connection = connection;
 	subscription->kind = kind;
-	table_put(&listeners->subscriptions, &subscription->entry,
+	table_put(&subscribers->subscriptions, &subscription->entry,
 		hash_of_pair(audience, connection));
 	link_subscription(subscription);
 	count_bytes(connection, (int64_t)cost_of(kind, name));
-	connection->shared_subscriptions[kind]++;
+	connection->client.shared_subscriptions[kind]++;
 }
 
 /* Takes and frees. */
 static void remove_one(struct net_loop *loop, struct subscription *subscription)
 {
-	struct listeners *listeners = loop->listeners;
+	struct subscribers *subscribers = loop->subscribers;
 	struct audience *audience = subscription->audience;
 	struct topic *topic = audience->topic;
 	struct connection *connection = subscription->connection;
 	enum subscription_kind kind = subscription->kind;
 	count_bytes(connection, -(int64_t)cost_of(kind, topic->name));
-	connection->shared_subscriptions[kind]--;
+	connection->client.shared_subscriptions[kind]--;
 	if (subscription->target)
-		listeners->targets[subscription->target - 1] = NULL;
+		subscribers->targets[subscription->target - 1] = NULL;
 	unlink_subscription(subscription);
-	table_take(&listeners->subscriptions, &subscription->entry);
+	table_take(&subscribers->subscriptions, &subscription->entry);
 	memory_free(subscription);
 	if (audience->first == NULL) {
-		table_take(&listeners->audiences[kind], &audience->entry);
+		table_take(&subscribers->audiences[kind], &audience->entry);
 		memory_free(audience);
 	}
 	count_out(loop, kind, topic);
@@ -453,9 +455,9 @@ void subscriptions_remove(
 {
 	struct net_loop *loop = connection->loop;
 	deliver_all(loop);
-	const struct audience *audience = find_audience(&loop->listeners->audiences[kind], name);
+	const struct audience *audience = find_audience(&loop->subscribers->audiences[kind], name);
 	struct subscription *subscription =
-		audience ? find_subscription(loop->listeners, audience, connection) : NULL;
+		audience ? find_subscription(loop->subscribers, audience, connection) : NULL;
 	if (subscription)
 		remove_one(loop, subscription);
 }
@@ -474,7 +476,7 @@ uint32_t subscriptions_count(const struct connection *connection)
 	uint32_t count = 0;
 	for (int kind = 0; kind < SUBSCRIPTION_KINDS; kind++)
 		count += atomic_load_explicit(
-			&connection->shared_subscriptions[kind], memory_order_relaxed);
+			&connection->client.shared_subscriptions[kind], memory_order_relaxed);
 	return count;
 }
 
@@ -512,16 +514,16 @@ static struct message *make_message(
 }
 
 /* False when it was not empty: its loop is on its way to it already. */
-static bool put_into_inbox(struct listeners *listeners, struct post *post)
+static bool put_into_inbox(struct subscribers *subscribers, struct post *post)
 {
-	bool was_empty = listeners->inbox_first == NULL;
+	bool was_empty = subscribers->inbox_first == NULL;
 	post->next = NULL;
 	if (was_empty)
-		listeners->inbox_first = post;
+		subscribers->inbox_first = post;
 	else
-		listeners->inbox_last->next = post;
-	listeners->inbox_last = post;
-	atomic_store_explicit(&listeners->has_mail, true, memory_order_release);
+		subscribers->inbox_last->next = post;
+	subscribers->inbox_last = post;
+	atomic_store_explicit(&subscribers->has_mail, true, memory_order_release);
 	return was_empty;
 }
 
@@ -538,7 +540,7 @@ static void post_all(struct net *net, struct message *message, bool *reached)
 			continue;
 		struct post *post = &message->posts[used++];
 		post->message = message;
-		reached[i] = put_into_inbox(net->loops[i].listeners, post);
+		reached[i] = put_into_inbox(net->loops[i].subscribers, post);
 	}
 	assert(used == posts);
 	pthread_mutex_unlock(&subscriptions->lock);
@@ -548,7 +550,7 @@ static uint64_t publish(
 	struct net_loop *self, struct slice channel, struct slice text, uint64_t lsn)
 {
 	struct net *net = self->net;
-	bool *reached = self->listeners->reached;
+	bool *reached = self->subscribers->reached;
 	if (atomic_load_explicit(&net->engine->events.subscriptions, memory_order_relaxed) == 0)
 		return 0;
 	uint64_t receivers = find_reached(net, channel, reached);
@@ -569,7 +571,7 @@ static uint64_t publish(
 uint64_t subscriptions_publish(
 	struct connection *connection, struct slice channel, struct slice message)
 {
-	return publish(connection->loop, channel, message, connection->gate_lsn);
+	return publish(connection->loop, channel, message, connection->order.gate_lsn);
 }
 
 /* An event of a turn: see struct engine_events. */
@@ -596,67 +598,68 @@ static void write_frame(
 	writer_bulk(&writer, message->text);
 }
 
-static void add_targets(struct listeners *listeners, const struct audience *audience)
+static void add_targets(struct subscribers *subscribers, const struct audience *audience)
 {
 	struct subscription *subscription = audience->first;
 	for (; subscription; subscription = subscription->audience_next) {
-		if (listeners->target_count == listeners->target_capacity) {
-			listeners->target_capacity = listeners->target_capacity * 2 + 16;
-			listeners->targets = memory_resize(listeners->targets,
-				listeners->target_capacity * sizeof(*listeners->targets));
+		if (subscribers->target_count == subscribers->target_capacity) {
+			subscribers->target_capacity = subscribers->target_capacity * 2 + 16;
+			subscribers->targets = memory_resize(subscribers->targets,
+				subscribers->target_capacity * sizeof(*subscribers->targets));
 		}
-		listeners->targets[listeners->target_count++] = subscription;
-		subscription->target = listeners->target_count;
+		subscribers->targets[subscribers->target_count++] = subscription;
+		subscription->target = subscribers->target_count;
 	}
 }
 
-static void find_targets(struct listeners *listeners, const struct message *message)
+static void find_targets(struct subscribers *subscribers, const struct message *message)
 {
-	const struct hash_table *audiences = listeners->audiences;
+	const struct hash_table *audiences = subscribers->audiences;
 	const struct audience *audience =
 		find_audience(&audiences[SUBSCRIPTION_CHANNEL], message->channel);
-	listeners->has_targets = true;
+	subscribers->has_targets = true;
 	if (audience)
-		add_targets(listeners, audience);
+		add_targets(subscribers, audience);
 	struct entry *entry = NULL;
 	while ((entry = table_next(&audiences[SUBSCRIPTION_PATTERN], entry)) != NULL) {
 		audience = (const struct audience *)entry;
 		if (glob_matches(&audience->topic->glob, message->channel))
-			add_targets(listeners, audience);
+			add_targets(subscribers, audience);
 	}
 }
 
 /* In RESP2 a push is an array of the same elements: its first byte differs. */
-static void deliver_to(struct listeners *listeners, struct subscription *subscription,
+static void deliver_to(struct subscribers *subscribers, struct subscription *subscription,
 	const struct message *message)
 {
 	struct connection *connection = subscription->connection;
 	const struct audience *audience = subscription->audience;
 	bool by_pattern = subscription->kind == SUBSCRIPTION_PATTERN;
 	subscription->target = 0;
-	if (listeners->framed != audience)
-		write_frame(&listeners->frame, by_pattern ? &audience->topic->name : NULL, message);
-	listeners->framed = audience;
-	listeners->frame.data[0] = connection->protocol >= 3 ? '>' : '*';
-	output_push(connection, buffer_slice(&listeners->frame), message->lsn);
+	if (subscribers->framed != audience)
+		write_frame(
+			&subscribers->frame, by_pattern ? &audience->topic->name : NULL, message);
+	subscribers->framed = audience;
+	subscribers->frame.data[0] = connection->client.protocol >= 3 ? '>' : '*';
+	output_push(connection, buffer_slice(&subscribers->frame), message->lsn);
 }
 
-static void forget_targets(struct listeners *listeners)
+static void forget_targets(struct subscribers *subscribers)
 {
-	listeners->has_targets = false;
-	listeners->target_count = listeners->target_next = 0;
-	listeners->framed = NULL;
-	buffer_clear(&listeners->frame, FRAME_KEEP_BYTES);
+	subscribers->has_targets = false;
+	subscribers->target_count = subscribers->target_next = 0;
+	subscribers->framed = NULL;
+	buffer_clear(&subscribers->frame, FRAME_KEEP_BYTES);
 }
 
-static struct post *take_inbox(struct net *net, struct listeners *listeners)
+static struct post *take_inbox(struct net *net, struct subscribers *subscribers)
 {
-	if (!atomic_load_explicit(&listeners->has_mail, memory_order_acquire))
+	if (!atomic_load_explicit(&subscribers->has_mail, memory_order_acquire))
 		return NULL;
 	pthread_mutex_lock(&net->subscriptions->lock);
-	struct post *first = listeners->inbox_first;
-	listeners->inbox_first = listeners->inbox_last = NULL;
-	atomic_store_explicit(&listeners->has_mail, false, memory_order_relaxed);
+	struct post *first = subscribers->inbox_first;
+	subscribers->inbox_first = subscribers->inbox_last = NULL;
+	atomic_store_explicit(&subscribers->has_mail, false, memory_order_relaxed);
 	pthread_mutex_unlock(&net->subscriptions->lock);
 	return first;
 }
@@ -672,28 +675,30 @@ static void put_away(struct net *net, struct post *post)
 
 bool subscriptions_deliver(struct net_loop *loop)
 {
-	struct listeners *listeners = loop->listeners;
+	struct subscribers *subscribers = loop->subscribers;
 	struct clock *clock = loop->net->engine->clock;
-	if (listeners->taken == NULL)
-		listeners->taken = take_inbox(loop->net, listeners);
-	uint64_t begun_ns = listeners->taken ? clock_monotonic_ns(clock) : 0;
-	while (listeners->taken) {
-		struct post *post = listeners->taken;
-		if (!listeners->has_targets)
-			find_targets(listeners, post->message);
-		if (listeners->target_next < listeners->target_count) {
-			struct subscription *next = listeners->targets[listeners->target_next++];
+	if (subscribers->taken == NULL)
+		subscribers->taken = take_inbox(loop->net, subscribers);
+	uint64_t begun_ns = subscribers->taken ? clock_monotonic_ns(clock) : 0;
+	while (subscribers->taken) {
+		struct post *post = subscribers->taken;
+		if (!subscribers->has_targets)
+			find_targets(subscribers, post->message);
+		if (subscribers->target_next < subscribers->target_count) {
+			struct subscription *next =
+				subscribers->targets[subscribers->target_next++];
 			if (next)
-				deliver_to(listeners, next, post->message);
+				deliver_to(subscribers, next, post->message);
 		} else {
-			forget_targets(listeners);
-			listeners->taken = post->next;
+			forget_targets(subscribers);
+			subscribers->taken = post->next;
 			put_away(loop->net, post);
 		}
 		if (clock_monotonic_ns(clock) - begun_ns > DELIVER_NS_MAX)
 			break;
 	}
-	return listeners->taken || atomic_load_explicit(&listeners->has_mail, memory_order_relaxed);
+	return subscribers->taken ||
+		atomic_load_explicit(&subscribers->has_mail, memory_order_relaxed);
 }
 
 /* --- figures ---------------------------------------------------------------------------------- */
@@ -712,7 +717,7 @@ uint64_t subscriptions_to_channel(struct net *net, struct slice channel)
 	uint64_t hash = hash_bytes(channel);
 	pthread_mutex_lock(&net->subscriptions->lock);
 	const struct topic *topic = find_topic(channels, channel, hash);
-	uint64_t count = topic ? topic->subscribers : 0;
+	uint64_t count = topic ? topic->subscriber_count : 0;
 	pthread_mutex_unlock(&net->subscriptions->lock);
 	return count;
 }
@@ -736,7 +741,7 @@ bool subscriptions_are_behind(const struct net *net)
 
 bool subscriptions_are_moving(const struct net_loop *loop)
 {
-	return loop->listeners->taken != NULL;
+	return loop->subscribers->taken != NULL;
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */
@@ -763,27 +768,27 @@ void subscriptions_close(struct net *net)
 
 void subscriptions_open_loop(struct net_loop *loop)
 {
-	struct listeners *listeners = memory_zeroed(sizeof(*listeners));
-	buffer_init(&listeners->frame);
-	listeners->reached = memory_zeroed(loop->net->loop_count * sizeof(bool));
-	loop->listeners = listeners;
+	struct subscribers *subscribers = memory_zeroed(sizeof(*subscribers));
+	buffer_init(&subscribers->frame);
+	subscribers->reached = memory_zeroed(loop->net->loop_count * sizeof(bool));
+	loop->subscribers = subscribers;
 }
 
 void subscriptions_close_loop(struct net_loop *loop)
 {
-	struct listeners *listeners = loop->listeners;
-	assert(listeners->subscriptions.count == 0);
+	struct subscribers *subscribers = loop->subscribers;
+	assert(subscribers->subscriptions.count == 0);
 	do {
-		while (listeners->taken) {
-			struct post *post = listeners->taken;
-			listeners->taken = post->next;
+		while (subscribers->taken) {
+			struct post *post = subscribers->taken;
+			subscribers->taken = post->next;
 			put_away(loop->net, post);
 		}
-		listeners->taken = take_inbox(loop->net, listeners);
-	} while (listeners->taken);
-	buffer_fini(&listeners->frame);
-	memory_free(listeners->targets);
-	memory_free(listeners->reached);
-	memory_free(listeners);
-	loop->listeners = NULL;
+		subscribers->taken = take_inbox(loop->net, subscribers);
+	} while (subscribers->taken);
+	buffer_fini(&subscribers->frame);
+	memory_free(subscribers->targets);
+	memory_free(subscribers->reached);
+	memory_free(subscribers);
+	loop->subscribers = NULL;
 }

@@ -80,7 +80,7 @@ struct class_bench {
 	struct cache *cache;
 	struct origins *origins;
 	struct objects *objects;
-	struct connection client; /* whose commands they are: asks, and nothing else */
+	struct connection connection; /* whose commands they are: asks, and nothing else */
 	struct bench_timer timers[TIMERS];
 	struct bench_answer *answers;
 	struct bench_call *calls;
@@ -356,7 +356,7 @@ struct class_bench *class_bench_new(struct config *config, bench_fetch_fn fetch,
 	bench->fetch = fetch;
 	bench->say = say;
 	bench->context = context;
-	bench->client.asker.id = 1;
+	bench->connection.client.asker.id = 1;
 	bench->registry = class_registry_new();
 	config->shards = 4;
 	config->log_segment_bytes = SEGMENT_BYTES;
@@ -468,7 +468,7 @@ static bool answer_at_once(
 	else if (command->run)
 		return false;
 	else
-		command->local(&bench->client, request);
+		command->local(&bench->connection, request);
 	buffer_append(&call->reply, request->reply.data, request->reply.size);
 	call->done = true;
 	return true;
@@ -492,7 +492,7 @@ struct bench_call *class_bench_send(
 		request_put(&bench->engine->ports[0].pool, &request);
 		return call;
 	}
-	request->asked.asker = &bench->client.asker;
+	request->asked.asker = &bench->connection.client.asker;
 	engine_tick(bench->engine, 0);
 	engine_submit(bench->engine, 0, &request);
 	pump(bench);

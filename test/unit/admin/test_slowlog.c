@@ -32,8 +32,8 @@ static int set_up(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	fixture->slowlog = slowlog_new();
 	fixture->connection = calloc(1, sizeof(*fixture->connection));
-	strcpy(fixture->connection->address, "127.0.0.1:5");
-	strcpy(fixture->connection->name, "me");
+	strcpy(fixture->connection->client.address, "127.0.0.1:5");
+	strcpy(fixture->connection->client.name, "me");
 	fixture->command.name = "get";
 	fixture->request.asked.command = &fixture->command;
 	fixture->request.connection = fixture->connection;
@@ -133,8 +133,8 @@ static void write_model(
 		else
 			writer_bulk(&writer, argument);
 	}
-	writer_bulk_text(&writer, fixture->connection->address);
-	writer_bulk_text(&writer, fixture->connection->name);
+	writer_bulk_text(&writer, fixture->connection->client.address);
+	writer_bulk_text(&writer, fixture->connection->client.name);
 }
 
 static void agrees_with_a_model_under_random_operations(void **state)

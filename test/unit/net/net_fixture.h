@@ -161,7 +161,7 @@ static inline int connect_client(struct fixture *f, uint16_t loop)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
 	struct arrival *arrival = memory_zeroed(sizeof(*arrival));
 	arrival->fd = ends[1];
-	arrival->is_pipe = true;
+	arrival->kind = STREAM_UNIX;
 	snprintf(arrival->address, sizeof(arrival->address), "pair:%d", ends[0]);
 	f->net->loops[loop].client_count++;
 	loop_give_arrival(&f->net->loops[loop], arrival);

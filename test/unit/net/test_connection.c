@@ -235,7 +235,7 @@ static void a_client_with_many_requests_under_way_is_read_no_further(void **stat
 	assert_int_equal(send(client, commands, strlen(commands), MSG_NOSIGNAL), strlen(commands));
 	uv_run(&f->net->loops[0].uv, UV_RUN_NOWAIT);
 	uv_run(&f->net->loops[0].uv, UV_RUN_NOWAIT);
-	assert_int_equal(f->net->loops[0].clients->in_flight, 3);
+	assert_int_equal(f->net->loops[0].clients->flight.requests, 3);
 	for (int i = 0; i < 30; i++)
 		make_durable(f);
 	const char *answers = hear(f, client);
@@ -339,7 +339,7 @@ static void a_quiet_client_is_closed_after_the_timeout_on_every_kind_of_loop(voi
 
 static bool kill_first(void *context, struct connection *connection)
 {
-	net_kill(connection, CONNECTION_KILLED);
+	net_kill(connection, CLIENT_KILLED);
 	++*(int *)context;
 	return false;
 }

@@ -395,7 +395,7 @@ static void move(struct game *game)
 	case 2: {
 		struct connection *victim = f->net->loops[loop].clients;
 		if (victim && below(game, 10) == 0)
-			net_kill(victim, CONNECTION_KILLED);
+			net_kill(victim, CLIENT_KILLED);
 		return;
 	}
 	case 3:
