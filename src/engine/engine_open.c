@@ -53,7 +53,7 @@ static int replay_record(void *context, uint64_t lsn, struct record_reader *reco
 	struct effect effect;
 	int more;
 	while ((more = record_next_effect(record, &effect)) > 0) {
-		if (effect.shard >= replay->engine->shard_count)
+		if (effect.shard >= replay->engine->shard_count || !store_may_apply(&effect))
 			return -EBADMSG;
 		if (lsn > replay->tree_lsns[effect.shard])
 			store_apply(replay->engine->stores[effect.shard], &effect, lsn);

@@ -25,6 +25,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "holdfast/store_format.h"
 #include "store/store_layers.h"
 
 #include <assert.h>
@@ -58,7 +59,8 @@ struct store {
 	struct tree_due_walk walk;
 };
 
-static void read_generations(struct store *store);
+static bool read_generation(struct slice data, uint32_t *out);
+static int read_generations(struct store *store);
 static void note_generation(struct store *store, const struct effect *effect, uint64_t lsn);
 static size_t resolve(struct store *store, struct overlay *overlay, struct overlay *beneath,
 	struct sums *sums, size_t most);
@@ -79,7 +81,11 @@ int store_open(struct store **out, struct tree *tree, uint16_t shard)
 	store->layers.shard = shard;
 	store->layers.active = overlay_new();
 	store->last_lsn = tree_lsn(tree, shard);
-	read_generations(store);
+	error = read_generations(store);
+	if (error) {
+		store_close(&store);
+		return error;
+	}
 	for (unsigned db = 0; db < LIMIT_DATABASES; db++)
 		store->generations[db].current = store->generations[db].in_tree;
 	*out = store;
@@ -157,6 +163,26 @@ bool store_get_extent(struct store *store, struct slice key, struct arena *arena
 	if (arena)
 		out->data = slice_extent(out->data, extent);
 	return true;
+}
+
+bool store_may_apply(const struct effect *effect)
+{
+	struct slice key = effect->key;
+	bool is_put = effect->kind == EFFECT_PUT;
+	if (key.size == 0 || key.size > LIMIT_STORE_KEY_BYTES)
+		return false;
+	if (is_put && (effect->type == VALUE_NONE || effect->expire_ms < 0))
+		return false;
+	if (key.data[0] == TABLE_NAMESPACE) {
+		uint32_t generation;
+		return key.size == 2 && (unsigned char)key.data[1] < STORE_FORMAT_DATABASES &&
+			is_put && effect->type == VALUE_NUMBER &&
+			read_generation(effect->value, &generation);
+	}
+	struct key_string string;
+	if (key_parse_string(key, &string))
+		return string.db < STORE_FORMAT_DATABASES;
+	return (unsigned char)key.data[0] < TABLE_TREE_FIRST;
 }
 
 void store_apply(struct store *store, const struct effect *effect, uint64_t lsn)
@@ -304,26 +330,32 @@ size_t store_due(
 	return count;
 }
 
-static uint32_t generation_of(struct slice data)
+static bool read_generation(struct slice data, uint32_t *out)
 {
 	uint64_t number;
-	assert(data.size == sizeof(number));
+	if (data.size != sizeof(number))
+		return false;
 	memcpy(&number, data.data, sizeof(number));
-	return (uint32_t)le64toh(number);
+	number = le64toh(number);
+	*out = (uint32_t)number;
+	return number <= UINT32_MAX;
 }
 
-static void read_generations(struct store *store)
+static int read_generations(struct store *store)
 {
 	struct arena arena;
 	arena_init(&arena, 256);
-	for (unsigned db = 0; db < LIMIT_DATABASES; db++) {
+	int result = 0;
+	for (unsigned db = 0; db < LIMIT_DATABASES && result == 0; db++) {
 		struct key key;
 		struct value value;
 		key_of_namespace(&key, (uint8_t)db);
 		bool found = tree_get(store->layers.view, key_slice(&key), &arena, &value);
-		store->generations[db].in_tree = found ? generation_of(value.data) : 0;
+		if (found && !read_generation(value.data, &store->generations[db].in_tree))
+			result = -EBADMSG;
 	}
 	arena_fini(&arena);
+	return result;
 }
 
 /* Entries of the new generation may already stand there, and those of the old one have no share any
@@ -342,9 +374,10 @@ static void note_generation(struct store *store, const struct effect *effect, ui
 	uint8_t db = (uint8_t)effect->key.data[1];
 	if (db >= LIMIT_DATABASES)
 		return;
-	bool put = effect->kind == EFFECT_PUT;
-	assert(!put || effect->type == VALUE_NUMBER);
-	store->generations[db].current = put ? generation_of(effect->value) : 0;
+	uint32_t generation = 0;
+	bool is_read = effect->kind == EFFECT_DELETE || read_generation(effect->value, &generation);
+	assert(is_read);
+	store->generations[db].current = generation;
 	store->generations[db].lsn = lsn;
 	store->must_recount = true;
 }

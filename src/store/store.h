@@ -32,6 +32,8 @@ bool store_get(struct store *store, struct slice key, struct arena *arena, struc
 /* Of the data only the extent. */
 bool store_get_extent(struct store *store, struct slice key, struct arena *arena,
 	struct extent extent, struct value *out, uint64_t *lsn);
+/* Whether an effect that the log has is one that a turn can have written. */
+bool store_may_apply(const struct effect *effect);
 /* Applies one effect of a record with this LSN to the active overlay. */
 void store_apply(struct store *store, const struct effect *effect, uint64_t lsn);
 

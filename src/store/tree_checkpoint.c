@@ -173,28 +173,33 @@ static int write_shard(struct writer *writer, const struct overlay *frozen, int6
 	return rc;
 }
 
-/* The database whose counts the key belongs to; NULL when it is not a string of a current
+/* `*counts`: of the database that the key belongs to; NULL when it is not a string of a current
  * generation. `*dead`: it is a string of a generation gone by. */
-static struct tree_database *counted_in(struct writer *writer, struct slice key, bool *dead)
+static int counted_in(
+	struct writer *writer, struct slice key, struct tree_database **counts, bool *dead)
 {
 	struct key_string string;
+	*counts = NULL;
 	*dead = false;
 	if (!key_parse_string(key, &string))
-		return NULL;
+		return 0;
 	assert(string.db < STORE_FORMAT_DATABASES);
 	struct tree_database *database = &writer->record.databases[string.db];
 	/* A new generation is written before its first key. */
-	assert(string.generation <= database->generation);
+	if (string.generation > database->generation)
+		return tree_damaged("a key is of a generation that has not begun");
 	*dead = string.generation < database->generation;
-	return *dead ? NULL : database;
+	*counts = *dead ? NULL : database;
+	return 0;
 }
 
 static int count(struct writer *writer, struct slice key, int keys, int expiring)
 {
 	bool dead;
-	struct tree_database *database = counted_in(writer, key, &dead);
-	if (!database)
-		return 0;
+	struct tree_database *database;
+	int rc = counted_in(writer, key, &database, &dead);
+	if (rc < 0 || !database)
+		return rc;
 	if ((keys < 0 && database->keys == 0) || (expiring < 0 && database->expiring == 0))
 		return tree_damaged("more keys stand in a database than were counted");
 	database->keys += (uint64_t)(int64_t)keys;
@@ -202,32 +207,39 @@ static int count(struct writer *writer, struct slice key, int keys, int expiring
 	return 0;
 }
 
-static void start_generation(struct writer *writer, const struct overlay_entry *entry)
+static int start_generation(struct writer *writer, const struct overlay_entry *entry)
 {
-	assert(!entry->deleted && entry->key.size == 2 && entry->data.size == sizeof(uint64_t));
+	assert(!entry->deleted);
+	assert(entry->key.size == 2);
+	assert(entry->data.size == sizeof(uint64_t));
 	uint8_t db = (uint8_t)entry->key.data[1];
 	uint64_t generation = tree_read_u64(entry->data.data);
-	assert(db < STORE_FORMAT_DATABASES && generation <= UINT32_MAX);
+	assert(db < STORE_FORMAT_DATABASES);
+	assert(generation <= UINT32_MAX);
 	struct tree_database *database = &writer->record.databases[db];
-	assert(generation >= database->generation);
+	if (generation < database->generation)
+		return tree_damaged("a database goes back to a generation gone by");
 	if (generation == database->generation)
-		return;
+		return 0;
 	database->generation = (uint32_t)generation;
 	database->keys = 0;
 	database->expiring = 0;
+	return 0;
 }
 
 static int apply(struct writer *writer, const struct overlay_entry *entry)
 {
 	assert(entry->key.size > 0 && entry->key.size <= LIMIT_STORE_KEY_BYTES);
 	assert((unsigned char)entry->key.data[0] < TABLE_TREE_FIRST);
-	if (entry->key.data[0] == TABLE_NAMESPACE)
-		start_generation(writer, entry);
+	int rc = entry->key.data[0] == TABLE_NAMESPACE ? start_generation(writer, entry) : 0;
+	if (rc < 0)
+		return rc;
 	if (entry->deleted)
 		return erase(writer, entry->key);
 	bool dead;
-	counted_in(writer, entry->key, &dead);
-	return dead ? 0 : put(writer, entry);
+	struct tree_database *database;
+	rc = counted_in(writer, entry->key, &database, &dead);
+	return rc < 0 || dead ? rc : put(writer, entry);
 }
 
 /* What stands under the key: zeroed when nothing does. Its payload lies in the tree, where the next

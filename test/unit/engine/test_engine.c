@@ -596,6 +596,34 @@ static void data_as_large_as_the_map_goes_when_its_time_comes(void **state)
 	assert_string_equal(rig_run(rig, 0, "DBSIZE"), ":0\r\n");
 }
 
+/* The sum of a batch says that it was written so, not that a turn could have made it. */
+static void a_log_with_an_effect_that_no_turn_writes_is_refused(void **state)
+{
+	static const char generation[] = "\x01";
+	const struct effect effects[] = {
+		{ .kind = EFFECT_PUT, .type = VALUE_STRING }, /* no key */
+		{ .kind = EFFECT_PUT, .type = VALUE_NONE, .key = slice_text("\x03o") },
+		{ .kind = EFFECT_PUT, .type = VALUE_STRING, .key = slice_text("\xf1tree's") },
+		{ .kind = EFFECT_PUT, .type = VALUE_NUMBER, .key = slice_text("\x01\x02more") },
+		{ .kind = EFFECT_PUT,
+			.type = VALUE_NUMBER,
+			.key = slice_text("\x01\x02"),
+			.value = slice_text(generation) },
+		{ .kind = EFFECT_DELETE, .key = slice_text("\x01\x02") },
+	};
+	struct engine_rig *rig = *state;
+	for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++) {
+		engine_rig_new_disk(rig, i + 1);
+		engine_rig_start(rig, 1, 1);
+		gate_append(rig->engine->gate, &effects[i], 1);
+		gate_keeper_step(rig->engine->gate);
+		gate_settle(rig->engine->gate);
+		engine_rig_crash(rig);
+		assert_int_equal(engine_rig_open(rig, 1, 1), -EBADMSG);
+		assert_true(rig->error[0] != '\0');
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -625,6 +653,7 @@ int main(void)
 		TEST(a_replay_takes_no_more_memory_than_it_may),
 		TEST(data_as_large_as_the_map_can_be_deleted_also_after_a_restart),
 		TEST(data_as_large_as_the_map_goes_when_its_time_comes),
+		TEST(a_log_with_an_effect_that_no_turn_writes_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
