@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CHECKPOINT_MAGIC    0x63686b70u /* where a pointer has come through a thread */
 #define QUIET_OVERLAY_BYTES (16u << 20)
 #define KEPT_FREE_BYTES     (128u << 20)
 #define RETRY_NS            500000000u /* after a full disk */
@@ -36,7 +37,7 @@
 #define TRANSACTION_BYTES   (4u << 20) /* of overlays, about */
 #define OVERLAY_SHARE       4          /* starts when overlays hold a quarter of their memory */
 
-enum state { IDLE, FREEZING, SETTLING, WRITING, THAWING };
+enum state { IDLE, FREEZING, SYNCING, WRITING, THAWING };
 
 struct frozen {
 	uint64_t lsn;
@@ -46,6 +47,7 @@ struct frozen {
 };
 
 struct checkpoint {
+	uint32_t magic;
 	struct engine *engine;
 	uint16_t port;
 	enum state state;
@@ -75,6 +77,7 @@ struct checkpoint {
 static void wake(void *context)
 {
 	struct checkpoint *checkpoint = context;
+	assert(checkpoint->magic == CHECKPOINT_MAGIC);
 	pthread_mutex_lock(&checkpoint->lock);
 	pthread_cond_signal(&checkpoint->wakes);
 	pthread_mutex_unlock(&checkpoint->lock);
@@ -88,6 +91,7 @@ static struct gate_waits *waits_of(const struct checkpoint *checkpoint)
 struct checkpoint *checkpoint_new(struct engine *engine, uint16_t port)
 {
 	struct checkpoint *checkpoint = memory_zeroed(sizeof(*checkpoint));
+	checkpoint->magic = CHECKPOINT_MAGIC;
 	checkpoint->engine = engine;
 	checkpoint->port = port;
 	checkpoint->frozen = memory_zeroed(engine->shard_count * sizeof(struct frozen));
@@ -211,13 +215,13 @@ static bool begin(struct checkpoint *checkpoint)
 static void on_durable(struct gate_wait *wait)
 {
 	struct checkpoint *checkpoint = container_of(wait, struct checkpoint, durable);
-	assert(checkpoint->state == SETTLING);
+	assert(checkpoint->state == SYNCING);
 	checkpoint->state = WRITING;
 	checkpoint->written = 0;
 	checkpoint->keys = 0;
 }
 
-static bool settle(struct checkpoint *checkpoint)
+static bool await_log(struct checkpoint *checkpoint)
 {
 	if (checkpoint->waiting)
 		return false;
@@ -227,7 +231,7 @@ static bool settle(struct checkpoint *checkpoint)
 		if (lsn > highest)
 			highest = lsn;
 	}
-	checkpoint->state = SETTLING;
+	checkpoint->state = SYNCING;
 	checkpoint->durable.told = on_durable;
 	gate_wait_begin(waits_of(checkpoint), &checkpoint->durable, highest);
 	return true;
@@ -322,8 +326,8 @@ bool checkpoint_step(struct checkpoint *checkpoint)
 	case IDLE:
 		return begin(checkpoint);
 	case FREEZING:
-		return settle(checkpoint) || delivered;
-	case SETTLING:
+		return await_log(checkpoint) || delivered;
+	case SYNCING:
 		return gate_waits_run(waits_of(checkpoint)) || delivered;
 	case WRITING:
 		return write_next(checkpoint) || delivered;
@@ -362,6 +366,7 @@ void checkpoint_stats(const struct checkpoint *checkpoint, struct checkpoint_sta
 static void *checkpoint_main(void *context)
 {
 	struct checkpoint *checkpoint = context;
+	assert(checkpoint->magic == CHECKPOINT_MAGIC);
 	pthread_setname_np(pthread_self(), "holdfast-ckpt");
 	/* Of this thread alone on Linux; a refusal only costs smoothness. */
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
@@ -402,7 +407,7 @@ void checkpoint_finish(struct checkpoint *checkpoint)
 		bool busy = checkpoint_step(checkpoint);
 		for (uint16_t port = 0; port < engine->worker_count; port++)
 			busy = engine_deliver(engine, port) > 0 || busy;
-		if (!busy && gate_settle(engine->gate) < 0 &&
+		if (!busy && gate_make_durable(engine->gate) < 0 &&
 			gate_admission(engine->gate) == GATE_FULL)
 			break;
 	}

@@ -3,7 +3,7 @@
  *
  *   IDLE
  *    -> FREEZING   each shard swaps its overlay in a turn of its own
- *    -> SETTLING   until the log has made durable what was frozen
+ *    -> SYNCING    until the log has made durable what was frozen
  *    -> WRITING    some shards a transaction; each shard that is written drops its frozen overlay
  *                  and renews its view
  *    -> THAWING    until all have

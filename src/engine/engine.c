@@ -47,7 +47,9 @@ static void route_by_keys(struct engine *engine, struct request *request)
 	int last = command->key_last < 0 ? (int)request->asked.argument_count + command->key_last
 					 : command->key_last;
 	int first = command->key_first, step = command->key_step > 0 ? command->key_step : 1;
-	assert(first > 0 && last >= first && last < (int)request->asked.argument_count);
+	assert(first > 0);
+	assert(last >= first);
+	assert(last < (int)request->asked.argument_count);
 	bool handles = (command->flags & COMMAND_HANDLES) && engine->handle_slot;
 	uint16_t (*slot)(struct slice) = handles ? engine->handle_slot : hash_slot;
 	if (first == last) {

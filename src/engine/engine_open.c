@@ -240,7 +240,8 @@ int engine_open(struct engine **out, const struct engine_options *options,
 {
 	uint64_t started = clock_monotonic_ns(options->clock);
 	struct engine *engine = memory_zeroed(sizeof(*engine));
-	assert(options->workers >= 1 && options->loops >= options->workers);
+	assert(options->workers >= 1);
+	assert(options->loops >= options->workers);
 	*recovery = (struct engine_recovery){ 0 };
 	engine->config = options->config;
 	engine->clock = options->clock;

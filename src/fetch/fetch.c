@@ -216,7 +216,8 @@ static void global_init(void)
 
 static void open_timer(struct fetcher *fetcher, uv_timer_t *timer, void *data)
 {
-	uv_timer_init(fetcher->loop, timer);
+	int result = uv_timer_init(fetcher->loop, timer);
+	assert(result == 0);
 	timer->data = data;
 	fetcher->open_handles++;
 }

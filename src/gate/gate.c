@@ -43,6 +43,7 @@ static void see_spares(struct gate *gate, struct log_usage *usage)
 struct gate *gate_new(struct log *log, const struct config *config, struct clock *clock)
 {
 	struct gate *gate = memory_zeroed(sizeof(*gate));
+	gate->magic = GATE_MAGIC;
 	gate->log = log;
 	gate->config = config;
 	gate->clock = clock;
@@ -302,7 +303,7 @@ int gate_step(struct gate *gate)
 	return result;
 }
 
-int gate_settle(struct gate *gate)
+int gate_make_durable(struct gate *gate)
 {
 	int result = 0;
 	while (result >= 0 && gate_waiting(gate) > 0) {

@@ -67,7 +67,7 @@ bool gate_set_store_full(struct gate *gate, bool full);
 int gate_step(struct gate *gate);
 /* Makes what has been appended durable now, also under `everysec`. 0; -EAGAIN when no log segment
  * is ready. */
-int gate_settle(struct gate *gate);
+int gate_make_durable(struct gate *gate);
 /* Makes log segments ready; 0, or -ENOSPC. */
 int gate_keeper_step(struct gate *gate);
 /* Everything up to `lsn` is in the tree: its log segments may be used again. */

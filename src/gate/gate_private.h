@@ -17,7 +17,10 @@ struct gate_batch {
 	struct log_batch batch;
 };
 
+#define GATE_MAGIC 0x67617465u /* where a pointer has come through a thread */
+
 struct gate {
+	uint32_t magic;
 	const struct config *config;
 	struct clock *clock;
 	struct log *log;

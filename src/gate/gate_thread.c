@@ -47,6 +47,7 @@ static void gather(struct gate *gate)
 static void *log_main(void *context)
 {
 	struct gate *gate = context;
+	assert(gate->magic == GATE_MAGIC);
 	pthread_setname_np(pthread_self(), "holdfast-log");
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	for (;;) {
@@ -77,6 +78,7 @@ static void *log_main(void *context)
 static void *keeper_main(void *context)
 {
 	struct gate *gate = context;
+	assert(gate->magic == GATE_MAGIC);
 	pthread_setname_np(pthread_self(), "holdfast-keep");
 	int result = 0;
 	long retry_ms = KEEPER_RETRY_MS;
@@ -132,7 +134,7 @@ void gate_stop(struct gate *gate)
 	pthread_join(gate->keeper_thread, NULL);
 	gate->threads_running = false;
 	/* What `everysec` had left for the next second. */
-	gate_settle(gate);
+	gate_make_durable(gate);
 	pthread_cond_destroy(&gate->log_wakes);
 	pthread_cond_destroy(&gate->keeper_wakes);
 }

@@ -5,9 +5,14 @@
  */
 #include "loop/wake_timer.h"
 
+#include <assert.h>
+
+#define WAKE_TIMER_MAGIC 0x77616b65u /* where a pointer has come through libuv */
+
 static void on_timer(uv_timer_t *handle)
 {
 	struct wake_timer *timer = handle->data;
+	assert(timer->magic == WAKE_TIMER_MAGIC);
 	engine_tick(timer->engine, timer->port);
 	timer->running = true;
 	timer->run(timer->context, timer->port);
@@ -18,9 +23,14 @@ void wake_timer_init(struct wake_timer *timer, struct uv_loop_s *loop, struct en
 	uint16_t port, void (*run)(void *context, uint16_t port), void *context)
 {
 	*timer = (struct wake_timer){
-		.engine = engine, .port = port, .run = run, .context = context
+		.magic = WAKE_TIMER_MAGIC,
+		.engine = engine,
+		.port = port,
+		.run = run,
+		.context = context,
 	};
-	uv_timer_init(loop, &timer->timer);
+	int result = uv_timer_init(loop, &timer->timer);
+	assert(result == 0);
 	timer->timer.data = timer;
 }
 

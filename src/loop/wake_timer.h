@@ -12,6 +12,7 @@
 #include <uv.h>
 
 struct wake_timer {
+	uint32_t magic;
 	uv_timer_t timer;
 	struct engine *engine;
 	uint16_t port;

@@ -14,6 +14,7 @@
 #include "net/net_private.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define LISTENER_MAGIC   0x6c736e72u /* where a pointer has come through libuv */
 #define ACCEPTS_PER_TICK 256
 
 static const char protected_mode_text[] =
@@ -116,6 +118,7 @@ static void welcome(struct net *net, const struct listener *listener, int fd,
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct listener *listener = poll->data;
+	assert(listener->magic == LISTENER_MAGIC);
 	for (int i = 0; status == 0 && i < ACCEPTS_PER_TICK; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t size = sizeof(peer);
@@ -139,8 +142,11 @@ static int add_listener(struct net *net, int fd, enum stream_kind kind)
 {
 	if (listen(fd, (int)net->config->tcp_backlog) != 0)
 		return -errno;
-	net->listeners[net->listener_count++] =
-		(struct listener){ .net = net, .fd = fd, .kind = kind, .protocol = PROTOCOL_RESP };
+	net->listeners[net->listener_count++] = (struct listener){ .magic = LISTENER_MAGIC,
+		.net = net,
+		.fd = fd,
+		.kind = kind,
+		.protocol = PROTOCOL_RESP };
 	return 0;
 }
 

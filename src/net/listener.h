@@ -17,6 +17,7 @@ struct net;
 #define LISTENERS_MAX 17
 
 struct listener {
+	uint32_t magic;
 	struct net *net;
 	uv_poll_t poll;
 	int fd;

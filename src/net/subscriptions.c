@@ -758,7 +758,8 @@ void subscriptions_open(struct net *net)
 void subscriptions_close(struct net *net)
 {
 	struct subscriptions *subscriptions = net->subscriptions;
-	assert(net->engine->events.subscriptions == 0 && subscriptions->waiting_bytes == 0);
+	assert(net->engine->events.subscriptions == 0);
+	assert(subscriptions->waiting_bytes == 0);
 	net->engine->events.publish = NULL;
 	net->engine->events.context = NULL;
 	pthread_mutex_destroy(&subscriptions->lock);

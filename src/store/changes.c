@@ -171,7 +171,8 @@ static void make_room_for(struct changes *changes, uint32_t count)
 
 static void set(struct changes *changes, const struct effect *effect)
 {
-	assert(effect->key.size > 0 && effect->key.size <= LIMIT_STORE_KEY_BYTES);
+	assert(effect->key.size > 0);
+	assert(effect->key.size <= LIMIT_STORE_KEY_BYTES);
 	changes->writes++;
 	uint32_t position = find(changes, effect->shard, effect->key);
 	if (position != POSITION_NONE) {

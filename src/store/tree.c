@@ -62,7 +62,8 @@ static int begin_read(struct tree *tree, MDB_txn **out);
 int tree_open(struct tree **out, const struct tree_options *options, char *error, size_t error_size)
 {
 	assert(options->map_bytes > 0);
-	assert(options->shards_if_new >= 1 && options->shards_if_new <= LIMIT_SHARDS);
+	assert(options->shards_if_new >= 1);
+	assert(options->shards_if_new <= LIMIT_SHARDS);
 	*out = NULL;
 	char problem[200] = "";
 	bool fresh = false;
@@ -231,7 +232,8 @@ bool tree_get(struct tree_view *view, struct slice key, struct arena *arena, str
 bool tree_get_extent(struct tree_view *view, struct slice key, struct arena *arena,
 	struct extent extent, struct value *out)
 {
-	assert(key.size > 0 && (unsigned char)key.data[0] < TABLE_TREE_FIRST);
+	assert(key.size > 0);
+	assert((unsigned char)key.data[0] < TABLE_TREE_FIRST);
 	MDB_val entry;
 	int rc;
 	if (key.size < STORE_FORMAT_ROOT_SLICE_BYTES) {

@@ -229,7 +229,8 @@ static int start_generation(struct writer *writer, const struct overlay_entry *e
 
 static int apply(struct writer *writer, const struct overlay_entry *entry)
 {
-	assert(entry->key.size > 0 && entry->key.size <= LIMIT_STORE_KEY_BYTES);
+	assert(entry->key.size > 0);
+	assert(entry->key.size <= LIMIT_STORE_KEY_BYTES);
 	assert((unsigned char)entry->key.data[0] < TABLE_TREE_FIRST);
 	int rc = entry->key.data[0] == TABLE_NAMESPACE ? start_generation(writer, entry) : 0;
 	if (rc < 0)

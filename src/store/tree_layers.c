@@ -56,7 +56,8 @@ void tree_layers_init(struct tree_layers *layers, MDB_cursor *cursor)
 
 int tree_layers_find(struct tree_layers *layers, struct slice key, MDB_val *value)
 {
-	assert(key.size > 0 && key.size <= TREE_LAYERS_KEY_BYTES_MAX);
+	assert(key.size > 0);
+	assert(key.size <= TREE_LAYERS_KEY_BYTES_MAX);
 	struct slot slot;
 	int rc = descend(layers, key, &slot);
 	MDB_val entry;
@@ -129,7 +130,8 @@ int tree_layers_previous(struct tree_layers *layers)
 int tree_layers_put(struct tree_layers *layers, struct slice key, size_t size, uint64_t *next_layer,
 	char **room)
 {
-	assert(key.size > 0 && key.size <= TREE_LAYERS_KEY_BYTES_MAX);
+	assert(key.size > 0);
+	assert(key.size <= TREE_LAYERS_KEY_BYTES_MAX);
 	struct slot slot;
 	int rc = descend(layers, key, &slot);
 	while (rc == 0 && slot.continues) {

@@ -53,7 +53,8 @@ bool tree_value_is_large(int64_t expire_ms, int64_t filed_ms, size_t data_size)
 
 size_t tree_value_header_size(int64_t expire_ms, int64_t filed_ms)
 {
-	assert((expire_ms == 0) == (filed_ms == 0) && filed_ms <= expire_ms);
+	assert((expire_ms == 0) == (filed_ms == 0));
+	assert(filed_ms <= expire_ms);
 	return 2 + (expire_ms ? sizeof expire_ms : 0) +
 		(filed_ms != expire_ms ? sizeof filed_ms : 0);
 }

@@ -617,7 +617,7 @@ static void a_log_with_an_effect_that_no_turn_writes_is_refused(void **state)
 		engine_rig_start(rig, 1, 1);
 		gate_append(rig->engine->gate, &effects[i], 1);
 		gate_keeper_step(rig->engine->gate);
-		gate_settle(rig->engine->gate);
+		gate_make_durable(rig->engine->gate);
 		engine_rig_crash(rig);
 		assert_int_equal(engine_rig_open(rig, 1, 1), -EBADMSG);
 		assert_true(rig->error[0] != '\0');
