@@ -53,6 +53,11 @@
 	"RESP protocol version at the same time"
 #define ERROR_NOPROTO     "NOPROTO unsupported protocol version"
 #define ERROR_MAX_CLIENTS "ERR max number of clients reached"
+#define ERROR_PROTECTED_MODE                                                                       \
+	"DENIED Holdfast is running in protected mode because protected mode is enabled and no "   \
+	"password is set. Connections are only accepted from the loopback interface. To connect "  \
+	"from other computers set a password with requirepass, or set protected-mode no if the "   \
+	"network is trusted."
 
 #define ERROR_SUBSCRIBED                                                                           \
 	"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "    \

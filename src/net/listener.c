@@ -28,12 +28,6 @@
 #define LISTENER_MAGIC   0x6c736e72u /* where a pointer has come through libuv */
 #define ACCEPTS_PER_TICK 256
 
-static const char protected_mode_text[] =
-	"-DENIED Holdfast is running in protected mode because protected mode is enabled and no "
-	"password is set. Connections are only accepted from the loopback interface. To connect "
-	"from other computers set a password with requirepass, or set protected-mode no if the "
-	"network is trusted.\r\n";
-
 /* --- accepting -------------------------------------------------------------------------------- */
 
 static struct net_loop *least_loaded(struct net *net)
@@ -92,7 +86,7 @@ static void welcome(struct net *net, const struct listener *listener, int fd,
 	if (listener->kind == STREAM_TCP && net->config->protected_mode && !is_loopback(peer) &&
 		config_text_is_empty(net->config, "requirepass")) {
 		net->connections_rejected++;
-		turn_away(fd, protected_mode_text);
+		turn_away(fd, "-" ERROR_PROTECTED_MODE "\r\n");
 		return;
 	}
 	struct arrival *arrival = memory_zeroed(sizeof(*arrival));
