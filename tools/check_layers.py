@@ -9,7 +9,7 @@ import re
 import sys
 
 FOLDERS = ["base", "json", "resp", "config", "lease", "log", "store", "gate", "request", "engine", "loop",
-           "fetch", "leases", "strings", "object", "schedule", "session", "cache",
+           "fetch", "leases", "strings", "object", "schedule", "lua", "session", "cache",
            "net", "admin", "command", "server"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -29,6 +29,7 @@
 #define SHRINK      (COMMAND_WRITE | COMMAND_SHRINKS)
 #define SHRINK_FAST (COMMAND_WRITE | COMMAND_SHRINKS | COMMAND_FAST)
 #define GROW        (COMMAND_WRITE | COMMAND_DENYOOM)
+#define CALL        (GROW | COMMAND_CALLS)
 #define GROW_FAST   (COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_FAST)
 
 /* Commands that look at no data run whatever the state of the server is. */
@@ -337,9 +338,9 @@ const struct command command_lines[] = {
 	{ "do.alarms", -2, ROUTE_WALK, READ, NO_KEYS, do_alarms, NULL, "object", "0.1.0",
 		"class [FAILED] [LIMIT count]",
 		"Returns what is due for objects of a class, or the runs that were given up (LIMIT: 100)" },
-	{ "do.call", -4, ROUTE_KEYS, GROW, OBJECT, do_call, NULL, "object", "0.1.0",
+	{ "do.call", -4, ROUTE_KEYS, CALL, OBJECT, do_call, NULL, "object", "0.1.0",
 		"class id method [arg [arg ...]]", "Calls a method of an object" },
-	{ "do.calljson", -4, ROUTE_KEYS, GROW, OBJECT, do_calljson, NULL, "object", "0.1.0",
+	{ "do.calljson", -4, ROUTE_KEYS, CALL, OBJECT, do_calljson, NULL, "object", "0.1.0",
 		"class id method [arg [arg ...]]",
 		"Calls a method of an object and returns its result as JSON" },
 	{ "do.class", -2, ROUTE_GROUP, 0, NO_KEYS, NULL, NULL, "object", "0.1.0", "",
@@ -391,7 +392,7 @@ const struct command command_lines[] = {
 		"class id", "Makes an object last for ever" },
 	{ "do.put", -5, ROUTE_KEYS, GROW, OBJECT, do_put, NULL, "object", "0.1.0",
 		"class id key value [key value ...]", "Sets values of an object, all or none" },
-	{ "do.runalarm", 3, ROUTE_KEYS, GROW, OBJECT, do_runalarm, NULL, "object", "0.1.0",
+	{ "do.runalarm", 3, ROUTE_KEYS, CALL, OBJECT, do_runalarm, NULL, "object", "0.1.0",
 		"class id", "Runs the alarm of an object now" },
 	{ "do.setalarm", 4, ROUTE_KEYS, GROW, OBJECT, do_setalarm, NULL, "object", "0.1.0",
 		"class id unix-time-milliseconds", "Sets the alarm of an object" },

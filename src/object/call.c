@@ -12,219 +12,84 @@
  *                      fails:  the turn changes nothing; a job's bookkeeping is written in place of
  *                              what it would have changed
  *
- * The code runs in a thread of the class's Lua state, from call_main on, where errors, also those
- * of memory, are caught. Outside of it nothing here may use a Lua function that raises.
+ * The code is the class's; what runs it is its runtime (object/runtime.h).
  *
  * Threads: the worker's of the object's shard.
  */
-#include "object/lua_value.h"
-#include "object/packed.h"
-#include "object/runtime.h"
-#include "object/traceback.h"
+#include "object/objects_private.h"
+#include "object/section.h"
 
 #include "base/logline.h"
 #include "base/memory.h"
 #include "config/config.h"
+#include "fetch/fetch.h"
 #include "gate/gate.h"
 #include "log/record.h"
 
 #include <assert.h>
-#include <lauxlib.h>
 #include <stdio.h>
 
-#define NS_PER_MS          1000000ull
 #define OVERLOAD_RETRY_MS  100
-#define RESULTS_MAX        1000 /* of a method: they stand on a stack */
 #define OWN_PART           16
 #define SCRATCH_KEEP_BYTES (256 * 1024)
-#define FIRST_ARGUMENT     4 /* of DO.CALL class id method ... */
-#define TRACEBACK_BYTES    2048
-#define REPLY_BYTES        (LIMIT_ERROR_BYTES + 2 * LIMIT_CLASS_NAME_BYTES + 128)
 
-/* --- within the Lua thread -------------------------------------------------------------------- */
+/* --- for the runtime -------------------------------------------------------------------------- */
 
-struct call *call_running(lua_State *L)
+void call_made_instance(struct call *call)
 {
-	struct objects *objects = sandbox_context(sandbox_of(L));
-	if (objects == NULL || objects->running == NULL)
-		luaL_error(L, "this works within a call of an object only");
-	return objects->running;
+	struct object *object = call->object;
+	object->state = call->state;
+	object->initialised = false;
+	object->gate_lsn = 0;
+	call->state->instances++;
+	object->slot->figures.instances++;
 }
 
-static void push_info(lua_State *L, const struct objects_job *job)
+void call_begins_init(struct call *call)
 {
-	lua_createtable(L, 0, 4);
-	lua_pushinteger(L, job->tries);
-	lua_setfield(L, -2, "retry_count");
-	lua_pushboolean(L, job->tries > 0);
-	lua_setfield(L, -2, "is_retry");
-	lua_pushinteger(L, job->scheduled_ms);
-	lua_setfield(L, -2, "scheduled_time");
-	if (job->due.kind == DUE_SCHEDULE) {
-		lua_pushlstring(L, job->due.name.data, job->due.name.size);
-		lua_setfield(L, -2, "name");
-	}
+	call->object->closed_by = call;
 }
 
-static int push_arguments(lua_State *L, const struct call *call)
+void call_initialised(struct call *call)
 {
-	const struct request *request = call->request;
-	const struct objects_job *job = call->job;
-	if (call->kind == CALL_CLIENT) {
-		int count = (int)request->asked.argument_count - FIRST_ARGUMENT;
-		luaL_checkstack(L, count, "too many arguments");
-		for (int i = 0; i < count; i++) {
-			struct slice argument = request->asked.arguments[FIRST_ARGUMENT + i];
-			lua_pushlstring(L, argument.data, argument.size);
-		}
-		return count;
-	}
-	if (job == NULL)
-		return api_push_items(L, call->packed);
-	if (job->due.kind == DUE_WAKE)
-		return api_push_items(L, job->argument);
-	if (job->due.kind == DUE_SCHEDULE) {
-		if (job->argument.size)
-			lua_value_push(L, job->argument);
-		else
-			lua_pushnil(L);
-	}
-	push_info(L, job);
-	return job->due.kind == DUE_SCHEDULE ? 2 : 1;
-}
-
-/* All that is on the stack, as a table of so many items. */
-static void pack_results(lua_State *L, struct buffer *out, size_t bytes_max)
-{
-	int count = lua_gettop(L);
-	if (count > RESULTS_MAX)
-		luaL_error(L, "a method returns at most %d values", RESULTS_MAX);
-	size_t start = out->size;
-	packed_add_table(out, (uint64_t)count, 0);
-	for (int i = 1; i <= count; i++) {
-		lua_value_pack(L, i, out, bytes_max);
-		if (out->size - start > bytes_max)
-			luaL_error(L, "results of more than %I bytes", (LUAI_UACINT)bytes_max);
-	}
-}
-
-/* One value is itself, several are a table. */
-static void pack_result(lua_State *L, struct buffer *out, size_t bytes_max)
-{
-	out->size = 0;
-	if (lua_gettop(L) == 1)
-		lua_value_pack(L, 1, out, bytes_max);
-	else
-		pack_results(L, out, bytes_max);
-}
-
-static bool go_on_writing(void *context, uint64_t units)
-{
-	return sandbox_charge_on(context, units);
-}
-
-/* What does not fit the reply is found by go_on. */
-static void write_result(lua_State *L, struct objects *objects, struct writer *writer)
-{
-	struct packed_pace pace = { go_on_writing, L, SIZE_MAX };
-	size_t size;
-	const char *text;
-	switch (lua_gettop(L) == 1 ? lua_type(L, 1) : LUA_TTABLE) {
-	case LUA_TNIL:
-		writer_null(writer);
-		return;
-	case LUA_TSTRING:
-		text = lua_tolstring(L, 1, &size);
-		writer_bulk(writer, slice_of(text, size));
-		return;
-	case LUA_TNUMBER:
-		if (lua_isinteger(L, 1))
-			writer_integer(writer, lua_tointeger(L, 1));
-		else
-			writer_double(writer, lua_tonumber(L, 1));
-		return;
-	case LUA_TBOOLEAN:
-		writer_boolean(writer, lua_toboolean(L, 1));
-		return;
-	default:
-		pack_result(L, &objects->scratch, (size_t)objects->engine->config->value_bytes_max);
-		packed_write_paced(buffer_slice(&objects->scratch), writer, &pace);
-		sandbox_charge(L, 1);
-	}
-}
-
-/* As one JSON text. */
-static void write_json(lua_State *L, struct objects *objects, struct writer *writer)
-{
-	struct packed_pace pace = { go_on_writing, L, LIMIT_JSON_BYTES };
-	struct buffer text;
-	pack_result(L, &objects->scratch, LIMIT_JSON_BYTES);
-	buffer_init(&text);
-	packed_to_json_paced(buffer_slice(&objects->scratch), &text, &pace);
-	bool fits = text.size <= LIMIT_JSON_BYTES;
-	if (fits)
-		writer_bulk(writer, buffer_slice(&text));
-	buffer_fini(&text);
-	sandbox_charge(L, 1);
-	if (!fits)
-		luaL_error(L, "the result as JSON is longer than %d bytes", (int)LIMIT_JSON_BYTES);
-}
-
-/* The method has returned: what is on the stack is the call's result. */
-static int after_method(lua_State *L, int status, lua_KContext context)
-{
-	struct call *call = call_running(L);
-	struct objects *objects = call->objects;
-	if (call->kind == CALL_OBJECT)
-		pack_results(
-			L, &call->request->reply, (size_t)objects->engine->config->value_bytes_max);
-	if (call->kind != CALL_CLIENT)
-		return 0;
-	if (lua_gettop(L) == 0)
-		lua_pushnil(L);
-	if (call->as_json)
-		write_json(L, objects, &objects->turn->writer);
-	else
-		write_result(L, objects, &objects->turn->writer);
-	return 0;
-}
-
-static int after_init(lua_State *L, int status, lua_KContext context)
-{
-	struct call *call = call_running(L);
 	struct object *object = call->object;
 	object->initialised = true;
 	if (object->closed_by == call)
 		object->closed_by = NULL;
-	/* The stack holds the method alone. */
-	lua_rawgeti(L, LUA_REGISTRYINDEX, object->self);
-	int count = push_arguments(L, call);
-	lua_callk(L, count + 1, LUA_MULTRET, 0, after_method);
-	return after_method(L, LUA_OK, 0);
 }
 
-/* The bottom of each call's thread. */
-static int call_main(lua_State *L)
+void call_close_gate(struct call *call)
 {
-	struct call *call = call_running(L);
+	call->object->closed_by = call;
+	call->object->closed_depth++;
+}
+
+void call_open_gate(struct call *call)
+{
 	struct object *object = call->object;
-	if (!class_state_push_method(call->state, L, call->method)) {
-		call->no_method = true;
-		return 0;
-	}
-	if (object->state == NULL)
-		api_push_self(L, call);
-	else
-		lua_rawgeti(L, LUA_REGISTRYINDEX, object->self);
-	if (object->initialised || !call->state->has_init) {
-		lua_pop(L, 1);
-		return after_init(L, LUA_OK, 0);
-	}
-	object->closed_by = call;
-	class_state_push_method(call->state, L, slice_text("init"));
-	lua_insert(L, -2);
-	lua_callk(L, 1, 0, 0, after_init);
-	return after_init(L, LUA_OK, 0);
+	if (--object->closed_depth == 0 && object->initialised)
+		object->closed_by = NULL;
+}
+
+bool call_has_in_chain(const struct call *call, const struct object_name *name)
+{
+	struct call_link self = { .caller = call->caller, .name = call->name };
+	for (const struct call_link *link = &self; link; link = link->caller)
+		if (slice_equal(link->name.class_name, name->class_name) &&
+			slice_equal(link->name.id, name->id))
+			return true;
+	return false;
+}
+
+uint32_t call_depth(const struct call *call)
+{
+	return call->caller ? call->caller->depth + 1 : 1;
+}
+
+bool call_alarm_runs(const struct call *call, uint32_t serial)
+{
+	const struct call *alarm = call->object->alarm;
+	return alarm && alarm->job->serial == serial;
 }
 
 /* --- the end of a call ------------------------------------------------------------------------ */
@@ -261,7 +126,7 @@ static void forget_changes(struct turn *turn, struct call *call, struct storage 
 
 void call_give_back(struct call *call)
 {
-	sandbox_give_back(call->state->sandbox, call->lent);
+	call->state->runtime->give_back(call->state, call->lent);
 	call->lent = 0;
 	call->arena_bytes = call->request->arena.bytes;
 }
@@ -292,15 +157,14 @@ static void leave_object(struct turn *turn, struct call *call, bool failed)
 	section_leave(call);
 	wait_forget(call);
 	call_give_back(call);
-	if (call->thread)
-		sandbox_put_thread(state->sandbox, &call->thread);
+	state->runtime->end(call);
 	object->calls_in--;
 	call->begun = false;
 	/* The state is held by an instance: one that this call made, or shares. */
 	if (object->state == NULL || object->state == call->state)
 		state_relieve(objects, state);
 	/* From here on the state may be gone. */
-	if (sandbox_is_lost(state->sandbox) && !state->lost) {
+	if (state->runtime->is_lost(state) && !state->lost) {
 		log_cut(call);
 		state_lost(objects, object->slot, state);
 	}
@@ -354,42 +218,6 @@ static void end_call(struct turn *turn, struct call *call, struct storage *stora
 	leave_object(turn, call, error != NULL);
 }
 
-/* Which limit, and where; of a state that is lost nobody knows where. */
-static void describe_timeout(struct call *call, char *out, size_t size)
-{
-	const struct config *config = call->objects->engine->config;
-	struct slice class_name = call->name.class_name, method = call->method;
-	const struct sandbox *sandbox = call->state->sandbox;
-	bool late = sandbox_is_late(sandbox);
-	char place[128] = "";
-	if (!sandbox_is_lost(sandbox))
-		traceback_place(call->thread, place, sizeof(place));
-	snprintf(out, size, late ? ERROR_TURN_TIME : ERROR_TURN_INSTRUCTIONS, (int)class_name.size,
-		class_name.data, (int)method.size, method.data,
-		(long long)(late ? config->turn_time_ms : config->turn_instructions),
-		place[0] ? " at " : "", place);
-}
-
-/* The error in one line, with its code word. */
-static void describe_error(struct call *call, char *out, size_t size)
-{
-	char message[LIMIT_ERROR_BYTES];
-	struct slice class_name = call->name.class_name, method = call->method;
-	if (sandbox_is_exhausted(call->state->sandbox)) {
-		describe_timeout(call, out, size);
-		return;
-	}
-	call->failed_softly = sandbox_take_error(call->thread, message, sizeof(message));
-	if (call->failed_softly) {
-		snprintf(out, size, "%s", message);
-		return;
-	}
-	if (!call->object->initialised && call->state->has_init)
-		method = slice_text("init");
-	snprintf(out, size, ERROR_CLASS, (int)class_name.size, class_name.data, (int)method.size,
-		method.data, message);
-}
-
 /* --- a turn ----------------------------------------------------------------------------------- */
 
 /* The turn has written more than one record can hold: it is refused here, where the call can still
@@ -407,7 +235,7 @@ static bool is_too_large(const struct call *call, const struct turn *turn)
 /* The result does not fit the reply: one that nobody can be told of is none. */
 static void end_refused(struct turn *turn, struct call *call, struct storage *storage)
 {
-	char error[REPLY_BYTES] = ERROR_OUTPUT_FULL;
+	char error[RUNTIME_ERROR_BYTES] = ERROR_OUTPUT_FULL;
 	if (turn->writer.limit < turn_reply_bytes_max(turn)) {
 		end_call(turn, call, storage, JOB_FAILED, error);
 		return;
@@ -418,46 +246,41 @@ static void end_refused(struct turn *turn, struct call *call, struct storage *st
 	end_failed(turn, call, storage, JOB_FAILED, error, "");
 }
 
+static void end_without_method(struct turn *turn, struct call *call, struct storage *storage)
+{
+	char error[RUNTIME_ERROR_BYTES];
+	snprintf(error, sizeof(error), ERROR_NO_METHOD, (int)call->name.class_name.size,
+		call->name.class_name.data, (int)call->method.size, call->method.data);
+	call->failed_softly = true;
+	end_failed(turn, call, storage, JOB_NO_METHOD, error, "");
+}
+
 /* Runs the code on until it waits, ends or fails. */
 static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 {
 	struct objects *objects = call->objects;
-	const struct config *config = objects->engine->config;
-	struct sandbox *sandbox = call->state->sandbox;
-	char error[REPLY_BYTES], traceback[TRACEBACK_BYTES] = "";
-	objects->running = call;
-	objects->turn = turn;
-	objects->storage = storage;
-	enum sandbox_end end = sandbox_run(sandbox, call->thread, 0,
-		(uint64_t)config->turn_instructions, (uint64_t)config->turn_time_ms * NS_PER_MS);
-	objects->running = NULL;
-	objects->turn = NULL;
-	objects->storage = NULL;
+	struct runtime_failure failure;
+	enum runtime_end end = call->state->runtime->run(call, storage, &failure);
 	buffer_clear(&objects->scratch, SCRATCH_KEEP_BYTES);
 	call->object->last_active_ms = turn->now_ms;
 	bool refused = turn->writer.full;
 	turn->writer.full = false;
 	if (is_too_large(call, turn)) {
 		end_failed(turn, call, storage, JOB_FAILED, ERROR_CHANGE_SIZE, "");
-	} else if (end == SANDBOX_WAITS && call->wait.kind != WAIT_NONE) {
+	} else if (end == RUNTIME_WAITS) {
 		storage_close(storage);
 		note_gate(call->object, turn);
 		turn_park(turn, wait_parked);
 		object_settle(objects, call->object);
-	} else if (call->no_method) {
-		snprintf(error, sizeof(error), ERROR_NO_METHOD, (int)call->name.class_name.size,
-			call->name.class_name.data, (int)call->method.size, call->method.data);
-		call->failed_softly = true;
-		end_failed(turn, call, storage, JOB_NO_METHOD, error, "");
-	} else if (end == SANDBOX_DONE && refused) {
+	} else if (end == RUNTIME_NO_METHOD) {
+		end_without_method(turn, call, storage);
+	} else if (end == RUNTIME_DONE && refused) {
 		end_refused(turn, call, storage);
-	} else if (end == SANDBOX_DONE) {
+	} else if (end == RUNTIME_DONE) {
 		end_call(turn, call, storage, JOB_DONE, NULL);
 	} else {
-		if (!sandbox_is_lost(sandbox))
-			traceback_write(call->thread, traceback, sizeof(traceback));
-		describe_error(call, error, sizeof(error));
-		end_failed(turn, call, storage, JOB_FAILED, error, traceback);
+		call->failed_softly = failure.is_soft;
+		end_failed(turn, call, storage, JOB_FAILED, failure.error, failure.traceback);
 	}
 }
 
@@ -507,13 +330,11 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 		storage_touch(storage);
 	object_enter(object);
 	call->begun = true;
-	call->thread = sandbox_take_thread(state->sandbox);
-	if (call->thread == NULL) {
+	if (!state->runtime->begin(call)) {
 		end_failed(turn, call, storage, JOB_FAILED,
 			"CLASSERR not enough memory for the call: see class-memory", "");
 		return;
 	}
-	lua_pushcfunction(call->thread, call_main);
 	go_on(turn, call, storage);
 }
 
@@ -522,8 +343,8 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 static bool break_off(struct turn *turn, struct call *call, struct storage *storage)
 {
 	const struct objects *objects = call->objects;
-	char error[REPLY_BYTES] = ERROR_SHUTTING_DOWN;
-	if (sandbox_is_lost(call->state->sandbox)) {
+	char error[RUNTIME_ERROR_BYTES] = ERROR_SHUTTING_DOWN;
+	if (call->state->runtime->is_lost(call->state)) {
 		snprintf(error, sizeof(error), ERROR_CLASS_LOST, (int)call->name.class_name.size,
 			call->name.class_name.data, (int)call->method.size, call->method.data);
 	} else if (!objects->stopped) {
@@ -544,7 +365,7 @@ static bool break_off(struct turn *turn, struct call *call, struct storage *stor
 static void refuse_class(struct turn *turn, struct call *call, const char *error)
 {
 	struct slice class_name = call->name.class_name;
-	char text[REPLY_BYTES];
+	char text[RUNTIME_ERROR_BYTES];
 	if (error[0])
 		snprintf(text, sizeof(text), ERROR_CLASS_SOURCE, error);
 	else
@@ -716,7 +537,7 @@ static const struct command job_command = {
 	.name = "run what is due",
 	.arity = -1,
 	.route = ROUTE_KEYS,
-	.flags = COMMAND_WRITE,
+	.flags = COMMAND_WRITE | COMMAND_CALLS,
 	.key_first = 1,
 	.key_last = 1,
 	.run = call_run,

@@ -6,7 +6,8 @@
  */
 #include "object/commands.h"
 
-#include "object/runtime.h"
+#include "object/call.h"
+#include "object/job.h"
 
 /* True for a name that clients may call. */
 static bool is_public(struct slice method)

@@ -11,7 +11,7 @@
  */
 #include "object/circle.h"
 
-#include "object/runtime.h"
+#include "object/call.h"
 
 #include <assert.h>
 #include <pthread.h>

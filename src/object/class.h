@@ -1,6 +1,6 @@
 /*
  * class: the registry of classes: name, source, version. One for the server; each worker compiles a
- * class in a state of its own when it first needs it (object/class_state.h), and again when the
+ * class in a state of its own when it first needs it (object/runtime.h), and again when the
  * registry has a newer version. Classes come from DO.CLASS LOAD, which stores them on shard 0, and
  * from the files of `class-dir` (object/class_files.h).
  *

@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "object/class.h"
 
-/* class_state_check in production. */
+/* objects_check_class in production. */
 typedef bool (*class_check_fn)(
 	void *context, struct slice name, struct slice source, char *error, size_t error_size);
 

@@ -1,176 +1,27 @@
 /*
- * objects: a worker's objects and the input gate in front of each.
- *
- * An object is in the table while something goes on with it: an instance in memory, a call in it,
- * or requests before its gate. Who comes first goes first: while anybody queues, new ones queue
- * behind. At a turn's end, when the gate is open, the first of the queue is let in; its request
- * then stands in the shard's queue like any other, and nobody else enters before it has.
+ * objects: a worker's objects. One is in the table while something goes on with it: an instance in
+ * memory, a call in it, or requests before its gate (object_gate.c).
  *
  *   instance:  made by a first call -> init -> calls ... idle -> dropped: idle for too long, memory
  * is short, DO.EVICT, a write past it, a newer class, an error in its code
  *
  * An instance is never dropped under a call that waits: it is doomed, nobody enters any more, and
- * when its last call has left it goes. So no two instances of an object are ever about. A call of
- * another object that waits for that is refused when calls in the doomed one wait for it
- * (object/circle.h).
+ * when its last call has left it goes. So no two instances of an object are ever about.
  *
  * Threads: its worker's.
  */
-#include "object/runtime.h"
+#include "object/objects_private.h"
+#include "object/section.h"
 
 #include "base/hash.h"
-#include "base/logline.h"
 #include "base/memory.h"
 #include "engine/room.h"
 
 #include <assert.h>
-#include <lauxlib.h>
 #include <stdio.h>
 
 #define EVICT_EVERY_MS    1000
-#define OVERLOAD_RETRY_MS 100
 #define ADMISSION_WAIT_MS 2
-
-/* --- classes ---------------------------------------------------------------------------------- */
-
-struct class_slot *slot_of(struct objects *objects, struct slice class_name)
-{
-	for (struct class_slot *slot = objects->slots; slot; slot = slot->next)
-		if (slice_equal(slice_of(slot->name, slot->name_size), class_name))
-			return slot;
-	struct class *class = class_find(objects->options.registry, class_name);
-	if (class == NULL)
-		return NULL;
-	class_release(&class);
-	struct class_slot *slot = memory_zeroed(sizeof(*slot));
-	memcpy(slot->name, class_name.data, class_name.size);
-	slot->name_size = class_name.size;
-	slot->next = objects->slots;
-	objects->slots = slot;
-	return slot;
-}
-
-struct report_limit *objects_report_limit(struct objects *objects, struct slice class_name)
-{
-	struct class_slot *slot = slot_of(objects, class_name);
-	return slot ? &slot->reports : &objects->reports;
-}
-
-static void retire_state(struct class_state **taken)
-{
-	struct class_state *state = *taken;
-	*taken = NULL;
-	state->replaced = true;
-	if (state->instances == 0)
-		class_state_free(&state);
-}
-
-static void drop_idle(struct objects *objects, struct class_state *state, uint32_t most)
-{
-	while (most-- > 0 && state->idle.first) {
-		struct object *object = container_of(state->idle.first, struct object, idle);
-		object_drop_instance(objects, object);
-		object_settle(objects, object);
-	}
-}
-
-/* Its idle instances go; the last of these may be what keeps it. */
-static void replace_state(struct objects *objects, struct class_state *state)
-{
-	state->instances++;
-	drop_idle(objects, state, UINT32_MAX);
-	state->instances--;
-	retire_state(&state);
-}
-
-void state_lost(struct objects *objects, struct class_slot *slot, struct class_state *state)
-{
-	state->lost = true;
-	if (slot->state == state)
-		slot->state = NULL;
-	wait_cancel_in(objects, state);
-	replace_state(objects, state);
-	objects_ask(objects);
-}
-
-struct class_state *slot_state(
-	struct objects *objects, struct class_slot *slot, char *error, size_t error_size)
-{
-	struct class_registry *registry = objects->options.registry;
-	uint64_t revision = class_registry_revision(registry);
-	error[0] = '\0';
-	if (slot->state && slot->revision == revision)
-		return slot->state;
-	struct class *class = class_find(registry, slice_of(slot->name, slot->name_size));
-	slot->revision = revision;
-	if (slot->state && slot->state->class == class) {
-		class_release(&class);
-		return slot->state;
-	}
-	struct class_state *before = slot->state;
-	slot->state = NULL;
-	if (before)
-		replace_state(objects, before);
-	if (class == NULL)
-		return NULL;
-	slot->state = class_state_new(&objects->environment, class, error, error_size);
-	if (slot->state)
-		slot->state->serial = ++objects->next_state_serial;
-	class_release(&class);
-	return slot->state;
-}
-
-/* NULL: answered with an error. */
-static struct class_state *state_of(struct turn *turn, struct slice class_name)
-{
-	char error[LIMIT_ERROR_BYTES];
-	struct class_slot *slot = slot_of(objects_on(turn), class_name);
-	error[0] = '\0';
-	struct class_state *state =
-		slot ? slot_state(objects_on(turn), slot, error, sizeof(error)) : NULL;
-	if (state == NULL && error[0])
-		turn_error(turn, ERROR_CLASS_SOURCE, error);
-	else if (state == NULL)
-		turn_error(turn, ERROR_NO_CLASS, (int)class_name.size, class_name.data);
-	return state;
-}
-
-bool objects_has_alarm(struct turn *turn, struct slice class_name)
-{
-	if (objects_on(turn) == NULL)
-		return true;
-	struct class_state *state = state_of(turn, class_name);
-	if (state && !state->has_alarm)
-		turn_error(turn, ERROR_NO_ALARM, (int)class_name.size, class_name.data);
-	return state && state->has_alarm;
-}
-
-bool objects_has_method(struct turn *turn, struct slice class_name, struct slice method)
-{
-	if (objects_on(turn) == NULL)
-		return true;
-	struct class_state *state = state_of(turn, class_name);
-	bool has_it = state && class_state_has_method(state, method);
-	if (state && !has_it)
-		turn_error(turn, ERROR_NO_METHOD, (int)class_name.size, class_name.data,
-			(int)method.size, method.data);
-	return has_it;
-}
-
-bool objects_class_is_busy(struct turn *turn, const struct class *class)
-{
-	uint32_t versions = class_versions(class);
-	if (versions < turn->engine->worker_count + LIMIT_CLASS_VERSIONS)
-		return false;
-	turn_error(turn, ERROR_CLASS_BUSY, versions, (int)strlen(class->name), class->name);
-	return true;
-}
-
-bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
-	char *error, size_t error_size)
-{
-	return class_state_check(&objects->environment, name, source, error, error_size);
-}
 
 /* --- the table -------------------------------------------------------------------------------- */
 
@@ -216,7 +67,7 @@ struct object *object_take(
 	return object;
 }
 
-static void forget(struct objects *objects, struct object *object)
+void object_forget(struct objects *objects, struct object *object)
 {
 	hash_table_remove(&objects->by_name, &object->by_name);
 	memory_free(object->last_error);
@@ -232,7 +83,7 @@ static void leave_idle_list(struct object *object)
 	object->is_idle = false;
 }
 
-static void enter_idle_list(struct object *object)
+void object_rest(struct object *object)
 {
 	assert(!object->is_idle);
 	assert(object->state);
@@ -246,29 +97,23 @@ void object_enter(struct object *object)
 	object->calls_in++;
 }
 
-static void end_circle_waits(struct object *object);
-static void begin_circle_waits(struct objects *objects, struct object *object);
-
 void object_drop_instance(struct objects *objects, struct object *object)
 {
 	struct class_state *state = object->state;
 	if (object->doomed)
-		end_circle_waits(object);
+		object_end_circle_waits(object);
 	object->doomed = false;
 	if (state == NULL)
 		return;
 	assert(object->calls_in == 0);
 	leave_idle_list(object);
-	/* The reference is there, so this takes no memory and raises nothing. */
-	sandbox_give_back(state->sandbox, object_bytes(object));
-	if (!sandbox_is_lost(state->sandbox))
-		luaL_unref(sandbox_lua(state->sandbox), LUA_REGISTRYINDEX, object->self);
+	state->runtime->drop(object);
 	object->state = NULL;
 	object->initialised = false;
 	object->serial = 0;
 	object->slot->figures.instances--;
 	if (--state->instances == 0 && state->replaced)
-		class_state_free(&state);
+		state->runtime->unload(&state);
 }
 
 void object_doom(struct objects *objects, struct object *object)
@@ -277,7 +122,7 @@ void object_doom(struct objects *objects, struct object *object)
 		object_drop_instance(objects, object);
 	} else if (!object->doomed) {
 		object->doomed = true;
-		begin_circle_waits(objects, object);
+		object_begin_circle_waits(objects, object);
 	}
 }
 
@@ -312,222 +157,14 @@ static void evict_idle(struct objects *objects, int64_t now_ms)
 	}
 }
 
-/* An eighth of the idle ones when the class's memory is nearly used up. */
-void state_relieve(struct objects *objects, struct class_state *state)
-{
-	size_t most = sandbox_memory_max(state->sandbox);
-	if (state->idle.first == NULL || sandbox_memory(state->sandbox) < most / 4 * 3)
-		return;
-	drop_idle(objects, state, state->instances / 8 + 1);
-}
-
-/* --- the gate --------------------------------------------------------------------------------- */
-
-bool object_is_open(
-	const struct object *object, const struct request *request, const struct call *call)
-{
-	if (object->closed_by)
-		return object->closed_by == call;
-	if (object->admitted == request)
-		return !object->doomed || object->calls_in == 0 || (call && call->begun);
-	if (call && call->begun)
-		return object->returning.first == NULL;
-	return object->admitted == NULL && object->queued == 0 &&
-		!(object->doomed && object->calls_in > 0);
-}
-
-static void on_queued(struct request *request)
-{
-	(void)request; /* object_settle finds it in its queue */
-}
-
-bool object_closes_circle(struct object *object, struct call *call)
-{
-	bool waits = call->caller && !call->begun && object->doomed && object->calls_in > 0;
-	return waits && !circle_begin(&call->circle, call->objects, &call->name, call->caller);
-}
-
-/* Those who queue wait for the calls in the object from now on. */
-static void begin_circle_waits(struct objects *objects, struct object *object)
-{
-	struct request_list queue = object->entering;
-	struct request *request;
-	object->entering = (struct request_list){ 0 };
-	while ((request = request_list_take(&queue)) != NULL) {
-		struct call *call = call_of(request);
-		if (call == NULL || !object_closes_circle(object, call)) {
-			request_list_put(&object->entering, request);
-			continue;
-		}
-		object->queued--;
-		object->slot->figures.queued--;
-		call->in_circle = true;
-		engine_resume(objects->engine, objects->options.port, &request);
-	}
-}
-
-static void end_circle_waits(struct object *object)
-{
-	for (struct request *request = object->entering.first; request; request = request->next) {
-		struct call *call = call_of(request);
-		if (call)
-			circle_end(&call->circle);
-	}
-}
-
-bool object_end_admission(struct object *object, struct request *request)
-{
-	if (object->admitted != request)
-		return false;
-	object->admitted = NULL;
-	request->turn.turned = NULL;
-	return true;
-}
-
-/* The turn of a request that was let in has ended before the gate: it failed on the way. */
-static void on_turned(struct turn *turn)
-{
-	struct object *object = turn->turned_context;
-	object_end_admission(object, turn->request);
-	object_settle(objects_on(turn), object);
-}
-
-void object_queue(struct object *object, struct turn *turn)
-{
-	struct request *request = turn->request;
-	const struct call *call = call_of(request);
-	struct request_list *queue = call && call->begun ? &object->returning : &object->entering;
-	/* Who was the first comes first again. */
-	if (object_end_admission(object, request))
-		request_list_put_first(queue, request);
-	else
-		request_list_put(queue, request);
-	object->queued++;
-	object->slot->figures.queued++;
-	turn_park(turn, on_queued);
-}
-
-void object_queue_alarm(struct object *object, struct turn *turn)
-{
-	object_end_admission(object, turn->request);
-	request_list_put(&object->alarms, turn->request);
-	turn_park(turn, on_queued);
-}
-
-void object_resume_alarms(struct objects *objects, struct object *object)
-{
-	struct request *request;
-	while ((request = request_list_take(&object->alarms)) != NULL)
-		engine_resume(objects->engine, objects->options.port, &request);
-}
-
-static void let_next_in(struct objects *objects, struct object *object)
-{
-	if (object->closed_by || object->admitted)
-		return;
-	struct request *request = request_list_take(&object->returning);
-	if (request == NULL && !(object->doomed && object->calls_in > 0))
-		request = request_list_take(&object->entering);
-	if (request == NULL)
-		return;
-	assert(call_of(request) == NULL || !call_of(request)->circle.listed);
-	object->queued--;
-	object->slot->figures.queued--;
-	object->admitted = request;
-	request->turn.turned = on_turned;
-	request->turn.turned_context = object;
-	engine_resume(objects->engine, objects->options.port, &request);
-}
-
-void object_settle(struct objects *objects, struct object *object)
-{
-	bool outdated = object->state && object->state->replaced;
-	if ((object->doomed || outdated) && object->calls_in == 0)
-		object_drop_instance(objects, object);
-	let_next_in(objects, object);
-	if (object->calls_in > 0 || object->queued > 0 || object->admitted)
-		return;
-	if (object->state == NULL)
-		forget(objects, object);
-	else if (!object->is_idle)
-		enter_idle_list(object);
-}
-
-/* --- storage commands ------------------------------------------------------------------------- */
-
-static bool name_of(struct turn *turn, uint32_t first, struct object_name *out)
-{
-	out->class_name = turn_argument(turn, first);
-	out->id = turn_argument(turn, first + 1);
-	if (!object_class_name_ok(out->class_name))
-		turn_error(turn, ERROR_CLASS_NAME);
-	else if (out->id.size == 0 || out->id.size > LIMIT_KEY_BYTES)
-		turn_error(turn, ERROR_ID);
-	else
-		return true;
-	return false;
-}
-
-/* False when the turn has been parked or refused. */
-static bool pass_gate(struct turn *turn, const struct object_name *name, enum objects_intent intent)
-{
-	struct objects *objects = objects_on(turn);
-	struct object *object = objects ? object_find(objects, name) : NULL;
-	if (object == NULL)
-		return true;
-	if (!object_is_open(object, turn->request, NULL)) {
-		if (object->admitted != turn->request &&
-			object->queued >= (uint64_t)objects->engine->config->object_queue_max) {
-			object->slot->figures.overloaded++;
-			turn_error(turn, ERROR_OBJECT_QUEUE, (long long)OVERLOAD_RETRY_MS);
-		} else {
-			object_queue(object, turn);
-		}
-		return false;
-	}
-	object_end_admission(object, turn->request);
-	if (intent == OBJECTS_WRITE)
-		object_doom(objects, object);
-	if (object->gate_lsn > turn->gate_lsn)
-		turn->gate_lsn = object->gate_lsn;
-	return true;
-}
-
-bool objects_enter(
-	struct turn *turn, uint32_t first, enum objects_intent intent, struct storage *storage)
-{
-	struct object_name name;
-	if (!name_of(turn, first, &name) || !pass_gate(turn, &name, intent))
-		return false;
-	storage_open(storage, turn, &name);
-	if (intent != OBJECTS_LOOK)
-		storage_touch(storage);
-	return true;
-}
-
-bool objects_enter_or_go_on(
-	struct turn *turn, bool *entered, enum objects_intent intent, struct storage *storage)
-{
-	struct object_name name = { turn_argument(turn, 1), turn_argument(turn, 2) };
-	if (*entered)
-		storage_open(storage, turn, &name);
-	else if (!objects_enter(turn, 1, intent, storage))
-		return false;
-	*entered = true;
-	return true;
-}
-
-void objects_leave(struct turn *turn, struct storage *storage)
-{
-	if (!turn->failed)
-		storage_close(storage);
-	struct object *object =
-		objects_on(turn) ? object_find(objects_on(turn), &storage->name) : NULL;
-	if (object)
-		object_settle(objects_on(turn), object);
-}
-
 /* --- figures ---------------------------------------------------------------------------------- */
+
+static size_t memory_of(const struct class_state *state)
+{
+	struct runtime_memory memory;
+	state->runtime->weigh(state, &memory);
+	return memory.used;
+}
 
 void objects_figures(
 	struct objects *objects, const struct object_name *name, struct objects_figures *out)
@@ -538,7 +175,7 @@ void objects_figures(
 		return;
 	if (name->id.size == 0) {
 		*out = slot->figures;
-		out->memory_bytes = slot->state ? sandbox_memory(slot->state->sandbox) : 0;
+		out->memory_bytes = slot->state ? memory_of(slot->state) : 0;
 		return;
 	}
 	const struct object *object = object_find(objects, name);
@@ -564,7 +201,7 @@ void objects_add_totals(struct objects *objects, struct objects_figures *out)
 		out->instances += slot->figures.instances;
 		out->queued += slot->figures.queued;
 		out->waiting += slot->figures.waiting;
-		out->memory_bytes += slot->state ? sandbox_memory(slot->state->sandbox) : 0;
+		out->memory_bytes += slot->state ? memory_of(slot->state) : 0;
 	}
 }
 
@@ -583,28 +220,17 @@ struct config *objects_config(struct objects *objects)
 	return objects->options.config;
 }
 
+struct buffer *objects_scratch(struct objects *objects)
+{
+	return &objects->scratch;
+}
+
 struct class_registry *objects_registry(struct objects *objects)
 {
 	return objects->options.registry;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
-
-static int64_t now_of_turn(void *context)
-{
-	const struct objects *objects = context;
-	return objects->turn ? objects->turn->now_ms : objects->port->now_ms;
-}
-
-static void say(void *context, int level, struct slice text)
-{
-	struct objects *objects = context;
-	const struct call *call = objects->running;
-	char name[REPORT_NAME_BYTES] = "";
-	if (call)
-		report_name(&call->name, name);
-	report_say(objects, level, "%s%s%.*s", name, call ? ": " : "", (int)text.size, text.data);
-}
 
 static const struct room objects_room = { .name = "objects" };
 
@@ -619,14 +245,6 @@ struct objects *objects_new(const struct objects_options *options)
 	objects->options = *options;
 	objects->engine = options->engine;
 	objects->port = &options->engine->ports[options->port];
-	objects->libraries = (struct libraries_host){ objects, now_of_turn, say };
-	objects->environment = (struct class_environment){
-		.config = options->config,
-		.clock = options->engine->clock,
-		.host = &objects->libraries,
-		.context = objects,
-		.open_api = api_open,
-	};
 	objects->asked_ms = INT64_MAX;
 	buffer_init(&objects->scratch);
 	objects->scheduler = options->schedule->open(objects);
@@ -657,7 +275,7 @@ static void free_object(struct objects *objects, struct object *object)
 	object->admitted = NULL;
 	section_free_all(object);
 	object_drop_instance(objects, object);
-	forget(objects, object);
+	object_forget(objects, object);
 }
 
 void objects_free(struct objects **taken)
@@ -679,7 +297,7 @@ void objects_free(struct objects **taken)
 		struct class_slot *slot = objects->slots;
 		objects->slots = slot->next;
 		if (slot->state)
-			class_state_free(&slot->state);
+			slot->state->runtime->unload(&slot->state);
 		memory_free(slot);
 	}
 	objects->options.schedule->free(&objects->scheduler);

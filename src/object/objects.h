@@ -18,9 +18,11 @@
 #include "object/class.h"
 #include "object/storage.h"
 
+struct call;
 struct objects;
 struct objects_schedule;
 struct report_limit;
+struct runtime;
 
 /* What the world gives a worker's objects. */
 struct objects_host {
@@ -40,9 +42,11 @@ struct objects_options {
 	uint16_t port; /* of the worker */
 	struct class_registry *registry;
 	struct objects_host host;
+	const struct runtime *runtime;           /* what runs classes: see object/runtime.h */
 	const struct objects_schedule *schedule; /* what begins jobs: see object/job.h */
-	/* Is told of every log line of a class, and of errors; NULL: logline. */
-	void (*say)(void *context, int level, const char *text);
+	/* Is told of every log line of a class, with the call whose line it is, and of errors, with
+	 * NULL. NULL: logline. */
+	void (*say)(void *context, const struct call *call, int level, const char *text);
 	void *say_context;
 };
 
@@ -112,12 +116,14 @@ bool objects_class_is_busy(struct turn *turn, const struct class *class);
 struct engine *objects_engine(struct objects *objects);
 uint16_t objects_port(struct objects *objects);
 struct config *objects_config(struct objects *objects);
+/* For packing within a turn: whoever begins empties it. Given back when it has grown large. */
+struct buffer *objects_scratch(struct objects *objects);
 /* The registry, for the handlers of DO.CLASS. */
 struct class_registry *objects_registry(struct objects *objects);
 /* Takes the files of class-dir that are later than the classes that hold, all or none, and says in
  * the log what came of it. On the worker's thread, not from within a turn. */
 void objects_reload_classes(struct objects *objects);
-/* Whether the class compiles here: class_state_check with this worker's environment. */
+/* Whether the source is sound: its class could be loaded here. */
 bool objects_check_class(struct objects *objects, struct slice name, struct slice source,
 	char *error, size_t error_size);
 

@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 #include "base/logline.h"
-#include "object/runtime.h"
+#include "object/objects_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,7 +35,8 @@ void report_name(const struct object_name *name, char out[REPORT_NAME_BYTES])
 		name->id.size > ID_BYTES_MAX ? "..." : "");
 }
 
-void report_say(struct objects *objects, int level, const char *format, ...)
+void report_say(
+	struct objects *objects, const struct call *call, int level, const char *format, ...)
 {
 	char line[LINE_BYTES];
 	va_list list;
@@ -46,7 +47,7 @@ void report_say(struct objects *objects, int level, const char *format, ...)
 		if ((unsigned char)*at < 0x20 || *at == 0x7f)
 			*at = ' ';
 	if (objects->options.say)
-		objects->options.say(objects->options.say_context, level, line);
+		objects->options.say(objects->options.say_context, call, level, line);
 	else
 		logline((enum logline_level)level, "%s", line);
 }
@@ -79,7 +80,7 @@ void report_error(struct objects *objects, struct report_limit *limit,
 	if (!may_write(objects, limit, unwritten))
 		return;
 	report_name(name, shown);
-	report_say(objects, LOGLINE_WARNING, "%s: %s%s%s%s", shown, error,
+	report_say(objects, NULL, LOGLINE_WARNING, "%s: %s%s%s%s", shown, error,
 		traceback[0] ? "; traceback: " : "", traceback, unwritten);
 }
 
@@ -105,7 +106,7 @@ void report_job(struct objects *objects, struct report_limit *limit, const struc
 	if (again_ms >= 0)
 		snprintf(again, sizeof(again), "it runs again in %lld s",
 			(long long)(again_ms + 999) / 1000);
-	report_say(objects, LOGLINE_WARNING, "%s %.*s%sof %s failed, try %u: %s; %s%s",
+	report_say(objects, NULL, LOGLINE_WARNING, "%s %.*s%sof %s failed, try %u: %s; %s%s",
 		kind_of(due), (int)due->name.size, due->name.data, due->name.size ? " " : "", shown,
 		tries, error, again, unwritten);
 }
@@ -124,7 +125,7 @@ void report_refused(
 		return;
 	hosts->seen[hosts->count++] = hash;
 	report_name(name, shown);
-	report_say(objects, LOGLINE_WARNING, "http.fetch of %s is refused: %s%s", shown,
+	report_say(objects, NULL, LOGLINE_WARNING, "http.fetch of %s is refused: %s%s", shown,
 		fetch->error,
 		hosts->count == REPORT_HOSTS_MAX ? " (further hosts are not told of)" : "");
 }

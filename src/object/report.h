@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct call;
 struct fetch;
 struct objects;
 
@@ -38,9 +39,9 @@ struct report_hosts {
 
 /* `Shop 'corner'`: of a long id the beginning, with \xHH for what is no plain text. */
 void report_name(const struct object_name *name, char out[REPORT_NAME_BYTES]);
-/* One line, at a level of logline.h. */
-void report_say(struct objects *objects, int level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/* One line, at a level of logline.h. `call` says it; NULL: the server. */
+void report_say(struct objects *objects, const struct call *call, int level, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
 /* A failure of an object's code; `traceback` may be empty. */
 void report_error(struct objects *objects, struct report_limit *limit,
 	const struct object_name *name, const char *error, const char *traceback);

@@ -12,7 +12,9 @@
  *
  * Threads: the worker's of the object's shard.
  */
-#include "object/runtime.h"
+#include "object/section.h"
+
+#include "object/objects_private.h"
 
 #include "base/memory.h"
 
@@ -42,7 +44,13 @@ bool section_enter(struct call *call, struct slice name)
 		list_append(&section->line, &call->in_section);
 	}
 	call->section = section;
-	return section->holder == call;
+	if (section->holder == call)
+		return true;
+	call->wait = (struct wait){
+		.kind = WAIT_SECTION,
+		.until_ms = call->begun_ms + LIMIT_CALL_LIFE_MS + 1,
+	};
+	return false;
 }
 
 void section_leave(struct call *call)

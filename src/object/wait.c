@@ -17,9 +17,10 @@
  * Threads: the worker's. A request that waits for another worker's object comes home by its
  * mailbox.
  */
-#include "object/runtime.h"
+#include "object/objects_private.h"
 
 #include "base/memory.h"
+#include "fetch/fetch.h"
 #include "gate/gate.h"
 
 #include <assert.h>
@@ -138,10 +139,12 @@ static size_t hold_body(struct fetch *fetch, size_t bytes)
 {
 	struct call *call = fetch->context;
 	size_t *lent = &call->wait.lent;
-	if (bytes > *lent && sandbox_try_lend(call->state->sandbox, bytes - *lent))
+	struct class_state *state = call->state;
+	struct runtime_memory memory;
+	if (bytes > *lent && state->runtime->lend(state, bytes - *lent))
 		*lent = bytes;
-	size_t room = sandbox_room(call->state->sandbox);
-	return bytes > *lent ? 0 : *lent / 5 * 4 + room / 5 * 4;
+	state->runtime->weigh(state, &memory);
+	return bytes > *lent ? 0 : *lent / 5 * 4 + memory.room / 5 * 4;
 }
 
 static void on_fetched(struct fetch *fetch)
@@ -197,14 +200,14 @@ static void return_loan(struct objects *objects, const struct request *request)
 	const struct call *call = request->turn.state;
 	const struct class_slot *slot = slot_of(objects, call->caller->name.class_name);
 	if (slot && slot->state && slot->state->serial == call->lender)
-		sandbox_give_back(slot->state->sandbox, call->packed.size);
+		slot->state->runtime->give_back(slot->state, call->packed.size);
 }
 
 /* Beyond the memory of the caller's class an answer is an error. */
 static void hold_answer(struct call *caller, struct request *request)
 {
 	struct buffer *reply = &request->reply;
-	if (sandbox_try_lend(caller->state->sandbox, reply->capacity)) {
+	if (caller->state->runtime->lend(caller->state, reply->capacity)) {
 		caller->wait.lent = reply->capacity;
 		return;
 	}
@@ -252,13 +255,13 @@ static const struct command object_call_command = {
 	.name = "objects.call",
 	.arity = -1,
 	.route = ROUTE_KEYS,
-	.flags = COMMAND_WRITE,
+	.flags = COMMAND_WRITE | COMMAND_CALLS,
 	.key_first = 1,
 	.key_last = 1,
 	.run = call_run,
 };
 
-struct request *wait_new_request(struct objects *objects, struct call *caller,
+static struct request *new_request(struct objects *objects, struct call *caller,
 	const struct object_name *name, struct slice method, struct slice packed)
 {
 	const struct slice words[] = { slice_text(object_call_command.name), name->id };
@@ -277,10 +280,34 @@ struct request *wait_new_request(struct objects *objects, struct call *caller,
 	struct call_link link = {
 		.caller = caller->caller,
 		.name = caller->name,
-		.depth = caller->caller ? caller->caller->depth + 1 : 1,
+		.depth = call_depth(caller),
 	};
 	call->caller = copy_links(arena, &link);
 	return request;
+}
+
+void wait_for_object(
+	struct call *call, const struct object_name *name, struct slice method, struct slice packed)
+{
+	struct objects *objects = call->objects;
+	call->wait = (struct wait){
+		.kind = WAIT_OBJECT,
+		.until_ms = objects_steady_ms(objects) + LIMIT_CALL_TIMEOUT_MS,
+		.request = new_request(objects, call, name, method, packed),
+	};
+}
+
+void wait_for_fetch(struct call *call, struct fetch *fetch)
+{
+	call->wait = (struct wait){ .kind = WAIT_FETCH, .fetch = fetch };
+}
+
+void wait_for_time(struct call *call, int64_t ms)
+{
+	call->wait = (struct wait){
+		.kind = WAIT_SLEEP,
+		.until_ms = objects_steady_ms(call->objects) + ms,
+	};
 }
 
 /* --- going and ending ------------------------------------------------------------------------- */
@@ -331,7 +358,7 @@ static void drop_wait(struct call *call)
 	if (call->wait.fetch)
 		drop_fetch(objects, call);
 	drop_request(objects, call);
-	sandbox_give_back(call->state->sandbox, call->wait.lent);
+	call->state->runtime->give_back(call->state, call->wait.lent);
 	call->wait.lent = 0;
 }
 

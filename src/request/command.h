@@ -45,6 +45,7 @@ enum command_flag {
 	COMMAND_RELAXED = 1 << 14,    /* its reply waits for no disk */
 	COMMAND_LEASES = 1 << 15,     /* it may be given a lease, or wait for one */
 	COMMAND_SHRINKS = 1 << 16,    /* a write that makes data fewer, now or later */
+	COMMAND_CALLS = 1 << 17,      /* its turns' state is a call of an object: object/call.h */
 };
 
 typedef void (*command_turn_fn)(struct turn *turn);

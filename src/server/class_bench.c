@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "holdfast/errors.h"
 #include "leases/leases.h"
+#include "lua/lua_runtime.h"
 #include "net/connection.h"
 #include "object/class.h"
 #include "object/commands.h"
@@ -115,6 +116,13 @@ static void wake_origins(void *context, int64_t ms)
 {
 	struct class_bench *bench = context;
 	bench->timers[TIMER_ORIGINS].at_ms = bench->now_ms + ms;
+}
+
+static void on_say(void *context, const struct call *call, int level, const char *text)
+{
+	struct class_bench *bench = context;
+	(void)call;
+	bench->say(bench->context, level, text);
 }
 
 static void run_objects(struct class_bench *bench)
@@ -257,10 +265,11 @@ static void open_rooms(struct class_bench *bench)
 		.engine = bench->engine,
 		.config = bench->config,
 		.registry = bench->registry,
+		.runtime = &lua_runtime,
 		.schedule = &scheduler_of_objects,
 		.host = { bench, wake_objects, begin_fetch, cancel_fetch },
-		.say = bench->say,
-		.say_context = bench->context,
+		.say = on_say,
+		.say_context = bench,
 	};
 	bench->timers[TIMER_OBJECTS] = (struct bench_timer){ INT64_MAX, run_objects };
 	bench->timers[TIMER_LEASES] = (struct bench_timer){ INT64_MAX, run_leases };

@@ -27,7 +27,7 @@
 
 #include "base/memory.h"
 #include "holdfast/limits.h"
-#include "object/lua_options.h"
+#include "lua/lua_options.h"
 #include "server/class_bench.h"
 
 #include <ctype.h>

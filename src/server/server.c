@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "leases/lease_loop.h"
 #include "leases/leases.h"
+#include "lua/lua_runtime.h"
 #include "net/net.h"
 #include "object/class_files.h"
 #include "schedule/scheduler.h"
@@ -302,6 +303,7 @@ static int open_objects(struct environment *environment, char *error)
 			.config = environment->config,
 			.port = i,
 			.registry = environment->classes,
+			.runtime = &lua_runtime,
 			.schedule = &scheduler_of_objects,
 		};
 		environment->object_loops[i] =

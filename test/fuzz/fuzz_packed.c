@@ -17,9 +17,9 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "holdfast/limits.h"
-#include "object/lua_value.h"
+#include "lua/lua_value.h"
+#include "lua/sandbox.h"
 #include "object/packed.h"
-#include "object/sandbox.h"
 #include "json/json.h"
 
 #include <lauxlib.h>

@@ -12,7 +12,8 @@
  */
 #include "base/memory.h"
 #include "engine/shard.h"
-#include "object/runtime.h"
+#include "lua/lua_runtime.h"
+#include "object/objects_private.h"
 #include "schedule/scheduler_private.h"
 #include "sim/object_check.h"
 #include "sim/object_client.h"
@@ -436,6 +437,7 @@ static void open_objects(struct object_sim *sim)
 			.config = &sim->world.rig.config,
 			.port = i,
 			.registry = sim->registry,
+			.runtime = &lua_runtime,
 			.schedule = &scheduler_of_objects,
 			.host = { worker, on_wake_at, on_fetch, on_cancel },
 			.say = watch_say,

@@ -297,11 +297,10 @@ static void split(char *text, struct line *line)
 
 static struct record *begin_record(struct line *line, const struct call *call);
 
-void watch_say(void *context, int level, const char *text)
+void watch_say(void *context, const struct call *call, int level, const char *text)
 {
 	const struct watch_worker *worker = context;
 	struct watch *watch = worker->watch;
-	const struct call *call = worker->objects->running;
 	char copy[1300];
 	/* What the server reports of failures is not what objects say. */
 	if (level != LOGLINE_NOTICE)
@@ -310,7 +309,7 @@ void watch_say(void *context, int level, const char *text)
 	if (call == NULL)
 		wrong("said outside of a turn: %s", text);
 	struct line line = {
-		.watch = watch, .lsn = watch_lsn(watch), .now_ms = worker->objects->turn->now_ms
+		.watch = watch, .lsn = watch_lsn(watch), .now_ms = call->request->turn.now_ms
 	};
 	split(copy, &line);
 	line.object = watch_object(slice_text(line.words[1]));

@@ -34,7 +34,7 @@ void watch_begin(struct watch *watch, struct engine *engine);
 void watch_set_objects(struct watch *watch, uint16_t worker, struct objects *objects);
 /* objects_options.say; the context is of this worker. */
 void *watch_say_context(struct watch *watch, uint16_t worker);
-void watch_say(void *context, int level, const char *text);
+void watch_say(void *context, const struct call *call, int level, const char *text);
 /* objects_host.fetch: may it leave? */
 void watch_fetch(struct watch *watch, const struct fetch *fetch);
 /* It ends with this status or code. */

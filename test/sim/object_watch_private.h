@@ -5,7 +5,7 @@
 #ifndef TEST_SIM_OBJECT_WATCH_PRIVATE_H
 #define TEST_SIM_OBJECT_WATCH_PRIVATE_H
 
-#include "object/runtime.h"
+#include "object/objects_private.h"
 #include "sim/object_watch.h"
 
 #define WORDS_MAX     10

@@ -5,6 +5,7 @@
 #ifndef TEST_UNIT_OBJECT_QUIET_OBJECTS_H
 #define TEST_UNIT_OBJECT_QUIET_OBJECTS_H
 
+#include "lua/lua_runtime.h"
 #include "object/class.h"
 #include "object/objects.h"
 #include "schedule/scheduler.h"
@@ -20,7 +21,7 @@ static void quiet_wake_at(void *context, int64_t at_ms)
 {
 }
 
-static void quiet_say(void *context, int level, const char *text)
+static void quiet_say(void *context, const struct call *call, int level, const char *text)
 {
 }
 
@@ -36,6 +37,7 @@ static inline void quiet_objects_open(struct quiet_objects *quiet, struct engine
 			.config = &rig->config,
 			.port = port,
 			.registry = quiet->registry,
+			.runtime = &lua_runtime,
 			.schedule = &scheduler_of_objects,
 			.host = { .wake_at = quiet_wake_at },
 			.say = quiet_say,

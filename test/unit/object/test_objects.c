@@ -6,8 +6,10 @@
  * A held shard (an MSET that also wants a shard of the other worker, which is not delivered to yet)
  * makes requests pile up at it, as happens between workers.
  */
-#include "object/runtime.h"
-#include "object/sandbox_private.h"
+#include "lua/lua_class.h"
+#include "lua/lua_runtime.h"
+#include "lua/sandbox_private.h"
+#include "object/objects_private.h"
 #include "schedule/scheduler.h"
 #include "support/engine_rig.h"
 
@@ -209,10 +211,9 @@ static void answer_fetch(struct world *world)
 }
 
 /* A class's line of the log is a moment to look at what its turn holds. */
-static void look_at_turn(void *context, int level, const char *text)
+static void look_at_turn(void *context, const struct call *call, int level, const char *text)
 {
 	struct worker *worker = context;
-	const struct call *call = worker->objects->running;
 	if (call && call->request->arena.bytes > worker->held)
 		worker->held = call->request->arena.bytes;
 }
@@ -243,6 +244,7 @@ static void open_objects(struct world *world)
 			.config = &world->rig.config,
 			.port = port,
 			.registry = world->registry,
+			.runtime = &lua_runtime,
 			.schedule = &scheduler_of_objects,
 			.host = { worker, wake_at, begin_fetch, cancel_fetch },
 			.say = look_at_turn,
@@ -803,7 +805,7 @@ static void a_call_of_many_turns_holds_the_memory_of_one(void **state)
 
 static struct sandbox *sandbox_of_worker(struct world *world, uint16_t worker)
 {
-	return world->workers[worker].objects->slots->state->sandbox;
+	return lua_class_of(world->workers[worker].objects->slots->state)->sandbox;
 }
 
 static size_t lent(struct world *world, uint16_t worker)

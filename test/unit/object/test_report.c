@@ -5,7 +5,8 @@
 
 #include "base/logline.h"
 #include "base/memory.h"
-#include "object/runtime.h"
+#include "lua/lua_runtime.h"
+#include "object/objects_private.h"
 #include "schedule/scheduler.h"
 #include "support/engine_rig.h"
 
@@ -28,7 +29,7 @@ static void wake_at(void *context, int64_t at_ms)
 {
 }
 
-static void say(void *context, int level, const char *text)
+static void say(void *context, const struct call *call, int level, const char *text)
 {
 	struct fixture *fixture = context;
 	fixture->lines++;
@@ -46,6 +47,7 @@ static int set_up(void **state)
 		.engine = fixture->rig.engine,
 		.config = &fixture->rig.config,
 		.registry = fixture->registry,
+		.runtime = &lua_runtime,
 		.schedule = &scheduler_of_objects,
 		.host = { .wake_at = wake_at },
 		.say = say,
@@ -158,7 +160,7 @@ static void a_host_is_told_of_once(void **state)
 static void a_line_stays_one_line(void **state)
 {
 	struct fixture *fixture = *state;
-	report_say(fixture->objects, LOGLINE_NOTICE, "a%sb", "\r\n\x1b");
+	report_say(fixture->objects, NULL, LOGLINE_NOTICE, "a%sb", "\r\n\x1b");
 	assert_string_equal(fixture->last, "a   b");
 }
 

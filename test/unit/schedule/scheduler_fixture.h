@@ -10,8 +10,9 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "lua/lua_runtime.h"
+#include "object/objects_private.h"
 #include "object/packed.h"
-#include "object/runtime.h"
 #include "schedule/scheduler_private.h"
 #include "schedule/server_schedules.h"
 #include "support/engine_rig.h"
@@ -215,6 +216,7 @@ static inline void bench_open(struct bench *bench)
 			.config = &bench->rig.config,
 			.port = i,
 			.registry = bench->registry,
+			.runtime = &lua_runtime,
 			.schedule = &scheduler_of_objects,
 			.host = { .context = worker, .wake_at = bench_wake_at },
 		};
