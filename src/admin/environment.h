@@ -33,11 +33,10 @@ struct environment {
 	struct engine *engine;
 	struct net *net;
 	struct class_registry *classes;
-	struct origin_loop **origins;  /* by worker; NULL before they are made */
-	struct lease_loop *lease_loop; /* NULL before it is made; so are these */
-	struct sessions *sessions;
-	struct cache *cache;
+	struct origin_loop **origins;      /* by worker; NULL before they are made */
+	struct lease_loop *lease_loop;     /* NULL before it is made */
 	struct object_loop **object_loops; /* by worker; NULL before they are made */
+	struct rooms *rooms;               /* of server/rooms.h: what the families keep */
 	const struct command_set *commands;
 	struct engine_recovery recovery;
 	void (*shutdown)(struct environment *environment); /* any thread: as SIGTERM */

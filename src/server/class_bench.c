@@ -1,6 +1,6 @@
 /*
  * class_bench: see class_bench.h. The engine is the server's own, on the kernel's disk but without
- * syncs, with the same rooms in it: leases, sessions, the cache and its origins, objects. What the
+ * syncs, with the same rooms in it (rooms.h). What the
  * threads do elsewhere is done here by class_bench's pump, until nothing moves any more:
  *
  *   mailbox -> turns -> log -> fetches that waited for it -> answers and timers that are due
@@ -12,21 +12,18 @@
 #include "server/class_bench.h"
 
 #include "base/memory.h"
-#include "cache/cache.h"
 #include "cache/origin.h"
 #include "command/command.h"
 #include "engine/checkpoint.h"
 #include "engine/engine.h"
 #include "holdfast/errors.h"
 #include "leases/leases.h"
-#include "lua/lua_runtime.h"
 #include "net/connection.h"
 #include "object/class.h"
 #include "object/commands.h"
 #include "object/objects.h"
 #include "request/request.h"
-#include "schedule/scheduler.h"
-#include "session/sessions.h"
+#include "server/rooms.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -76,9 +73,8 @@ struct class_bench {
 	struct arena arena; /* of the classes */
 	struct class_registry *registry;
 	struct engine *engine;
+	struct rooms rooms;
 	struct leases *leases;
-	struct sessions *sessions;
-	struct cache *cache;
 	struct origins *origins;
 	struct objects *objects;
 	struct connection connection; /* whose commands they are: asks, and nothing else */
@@ -256,30 +252,58 @@ static void pump(struct class_bench *bench)
 	bench->pumping = false;
 }
 
-/* As server/server.c does. */
-static void open_rooms(struct class_bench *bench)
+static void open_leases(void *context)
 {
-	struct leases_options lease_options = { bench->engine, wake_leases, bench };
-	struct origins_host host = { bench, wake_origins, begin_fetch };
-	struct objects_options object_options = {
-		.engine = bench->engine,
-		.config = bench->config,
-		.registry = bench->registry,
-		.runtime = &lua_runtime,
-		.schedule = &scheduler_of_objects,
-		.host = { bench, wake_objects, begin_fetch, cancel_fetch },
-		.say = on_say,
-		.say_context = bench,
-	};
+	struct class_bench *bench = context;
+	struct leases_options options = { bench->engine, wake_leases, bench };
 	bench->timers[TIMER_OBJECTS] = (struct bench_timer){ INT64_MAX, run_objects };
 	bench->timers[TIMER_LEASES] = (struct bench_timer){ INT64_MAX, run_leases };
 	bench->timers[TIMER_ORIGINS] = (struct bench_timer){ INT64_MAX, run_origins };
-	bench->leases = leases_new(&lease_options);
-	bench->sessions = sessions_new(bench->engine);
-	bench->cache = cache_new(bench->engine);
-	bench->origins = origins_new(bench->engine, 0, &host);
-	bench->objects = objects_new(&object_options);
+	bench->leases = leases_new(&options);
 }
+
+static void open_origins(void *context, uint16_t worker)
+{
+	struct class_bench *bench = context;
+	struct origins_host host = { bench, wake_origins, begin_fetch };
+	bench->origins = origins_new(bench->engine, worker, &host);
+}
+
+static void open_objects(void *context, const struct objects_options *options)
+{
+	struct class_bench *bench = context;
+	struct objects_options own = *options;
+	own.host = (struct objects_host){ bench, wake_objects, begin_fetch, cancel_fetch };
+	own.say = on_say;
+	own.say_context = bench;
+	bench->objects = objects_new(&own);
+}
+
+static void close_objects(void *context, uint16_t worker)
+{
+	struct class_bench *bench = context;
+	(void)worker;
+	origins_closing(bench->origins);
+	objects_free(&bench->objects);
+}
+
+static void close_origins(void *context, uint16_t worker)
+{
+	struct class_bench *bench = context;
+	(void)worker;
+	while (bench->answers)
+		cancel_fetch(bench, bench->answers->fetch);
+	origins_free(&bench->origins);
+}
+
+static void close_leases(void *context)
+{
+	struct class_bench *bench = context;
+	leases_free(&bench->leases);
+}
+
+static const struct rooms_world world = { open_leases, open_origins, open_objects, close_objects,
+	close_origins, close_leases };
 
 static void open_engine(struct class_bench *bench)
 {
@@ -303,7 +327,7 @@ static void open_engine(struct class_bench *bench)
 	mailbox_init(&port->mailbox, on_wake, NULL);
 	port->done = on_done;
 	port->context = bench;
-	open_rooms(bench);
+	rooms_open(&bench->rooms, &world, bench, bench->engine, bench->config, bench->registry);
 	pump(bench);
 }
 
@@ -311,14 +335,7 @@ static void close_engine(struct class_bench *bench)
 {
 	if (bench->engine == NULL)
 		return;
-	origins_closing(bench->origins);
-	objects_free(&bench->objects);
-	while (bench->answers)
-		cancel_fetch(bench, bench->answers->fetch);
-	origins_free(&bench->origins);
-	cache_free(&bench->cache);
-	sessions_free(&bench->sessions);
-	leases_free(&bench->leases);
+	rooms_close(&bench->rooms);
 	engine_close(&bench->engine);
 }
 

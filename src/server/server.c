@@ -13,19 +13,15 @@
 #include "base/disk.h"
 #include "base/logline.h"
 #include "base/memory.h"
-#include "cache/cache.h"
 #include "cache/origin_loop.h"
 #include "command/command.h"
 #include "engine/checkpoint.h"
 #include "engine/engine.h"
 #include "leases/lease_loop.h"
-#include "leases/leases.h"
-#include "lua/lua_runtime.h"
 #include "net/net.h"
 #include "object/class_files.h"
-#include "schedule/scheduler.h"
 #include "server/data_directory.h"
-#include "session/sessions.h"
+#include "server/rooms.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -280,55 +276,71 @@ static int load_class_files(struct environment *environment, char *error)
 	return result;
 }
 
-/* Each worker's objects, and the classes that were stored or lie in class-dir. */
-static int open_objects(struct environment *environment, char *error)
+static void open_leases(void *context)
+{
+	struct environment *environment = context;
+	uint16_t workers = environment->engine->worker_count;
+	environment->lease_loop = lease_loop_new(environment->engine);
+	for (uint16_t i = 0; i < workers; i++)
+		lease_loop_open(environment->lease_loop, i, net_uv_loop(environment->net, i));
+	environment->origins = memory_zeroed(workers * sizeof(*environment->origins));
+	environment->object_loops = memory_zeroed(workers * sizeof(*environment->object_loops));
+}
+
+static void open_origins(void *context, uint16_t worker)
+{
+	struct environment *environment = context;
+	environment->origins[worker] =
+		origin_loop_new(environment->engine, worker, net_uv_loop(environment->net, worker));
+}
+
+static void open_objects(void *context, const struct objects_options *options)
+{
+	struct environment *environment = context;
+	environment->object_loops[options->port] =
+		object_loop_new(net_uv_loop(environment->net, options->port), options);
+}
+
+static void close_objects(void *context, uint16_t worker)
+{
+	struct environment *environment = context;
+	object_loop_free(&environment->object_loops[worker]);
+}
+
+static void close_origins(void *context, uint16_t worker)
+{
+	struct environment *environment = context;
+	origin_loop_free(&environment->origins[worker]);
+}
+
+static void close_leases(void *context)
+{
+	struct environment *environment = context;
+	memory_free(environment->object_loops);
+	environment->object_loops = NULL;
+	memory_free(environment->origins);
+	environment->origins = NULL;
+	lease_loop_free(&environment->lease_loop);
+}
+
+static const struct rooms_world world = { open_leases, open_origins, open_objects, close_objects,
+	close_origins, close_leases };
+
+/* What the families keep, and the classes that were stored or lie in class-dir. */
+static int open_families(struct environment *environment, char *error)
 {
 	struct engine *engine = environment->engine;
-	environment->lease_loop = lease_loop_new(engine);
-	environment->sessions = sessions_new(engine);
-	environment->cache = cache_new(engine);
-	environment->origins = memory_zeroed(engine->worker_count * sizeof(*environment->origins));
-	for (uint16_t i = 0; i < engine->worker_count; i++) {
-		struct uv_loop_s *uv = net_uv_loop(environment->net, i);
-		lease_loop_open(environment->lease_loop, i, uv);
-		environment->origins[i] = origin_loop_new(engine, i, uv);
-	}
 	environment->classes = class_registry_new();
 	class_load_stored(environment->classes, engine->stores[0]);
-	environment->object_loops =
-		memory_zeroed(engine->worker_count * sizeof(*environment->object_loops));
-	for (uint16_t i = 0; i < engine->worker_count; i++) {
-		struct objects_options options = {
-			.engine = engine,
-			.config = environment->config,
-			.port = i,
-			.registry = environment->classes,
-			.runtime = &lua_runtime,
-			.schedule = &scheduler_of_objects,
-		};
-		environment->object_loops[i] =
-			object_loop_new(net_uv_loop(environment->net, i), &options);
-	}
+	rooms_open(environment->rooms, &world, environment, engine, environment->config,
+		environment->classes);
 	return load_class_files(environment, error);
 }
 
-static void close_objects(struct environment *environment)
+static void close_families(struct environment *environment)
 {
-	uint16_t count = environment->object_loops ? environment->engine->worker_count : 0;
-	for (uint16_t i = 0; i < count; i++)
-		object_loop_free(&environment->object_loops[i]);
-	memory_free(environment->object_loops);
-	environment->object_loops = NULL;
-	if (environment->classes)
-		class_registry_free(&environment->classes);
-	for (uint16_t i = 0; environment->origins && i < environment->engine->worker_count; i++)
-		origin_loop_free(&environment->origins[i]);
-	memory_free(environment->origins);
-	environment->origins = NULL;
-	cache_free(&environment->cache);
-	sessions_free(&environment->sessions);
-	if (environment->lease_loop)
-		lease_loop_free(&environment->lease_loop);
+	rooms_close(environment->rooms);
+	class_registry_free(&environment->classes);
 }
 
 /* What cannot start is taken down the usual way: the loops run once, to close their handles. */
@@ -336,7 +348,7 @@ static void abandon_net(struct environment *environment)
 {
 	net_stop(environment->net);
 	net_run(environment->net);
-	close_objects(environment);
+	close_families(environment);
 	net_close(&environment->net);
 }
 
@@ -358,7 +370,7 @@ static void serve(struct environment *environment, const char *directory)
 	checkpoint_finish(engine->checkpoint);
 	gate_stop(engine->gate);
 	signalled_net = NULL;
-	close_objects(environment);
+	close_families(environment);
 	net_close(&environment->net);
 	logline(LOGLINE_NOTICE, "Stopped; everything is on disk");
 }
@@ -367,6 +379,7 @@ int server_run(struct config *config)
 {
 	char error[ERROR_BYTES] = "", directory[4096], logfile[4096];
 	struct environment environment;
+	struct rooms rooms = { 0 };
 	ignore_signals();
 	logline_set_level((enum logline_level)config->loglevel);
 	config_text_copy(config, "logfile", logfile, sizeof(logfile));
@@ -380,6 +393,7 @@ int server_run(struct config *config)
 	config_derive(config, environment.allowance.memory_bytes);
 	environment.commands = command_table();
 	environment.shutdown = shut_down;
+	environment.rooms = &rooms;
 	raise_descriptor_limit(config);
 
 	config_text_copy(config, "dir", directory, sizeof(directory));
@@ -390,7 +404,7 @@ int server_run(struct config *config)
 	if (result >= 0)
 		result = open_net(&environment, error);
 	if (result >= 0)
-		result = open_objects(&environment, error);
+		result = open_families(&environment, error);
 	if (result < 0 && environment.object_loops)
 		abandon_net(&environment);
 	if (result >= 0)
