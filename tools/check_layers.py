@@ -8,8 +8,8 @@ import pathlib
 import re
 import sys
 
-FOLDERS = ["base", "json", "resp", "config", "lease", "log", "store", "gate", "request", "engine", "loop",
-           "fetch", "leases", "strings", "object", "schedule", "lua", "session", "cache",
+FOLDERS = ["base", "json", "resp", "config", "lease", "log", "store", "gate", "request", "engine", "collection",
+           "loop", "fetch", "leases", "strings", "object", "schedule", "lua", "session", "cache",
            "net", "admin", "command", "server"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -240,10 +240,10 @@ static struct slice bound(lua_State *L, const char *name)
 	return slice_of(data, size);
 }
 
-static lua_Integer read_range(lua_State *L, struct storage_range *range)
+static lua_Integer read_range(lua_State *L, struct collection_range *range)
 {
 	lua_Integer limit = LIMIT_LIST_KEYS;
-	*range = (struct storage_range){ 0 };
+	*range = (struct collection_range){ 0 };
 	if (lua_isnoneornil(L, 2))
 		return limit;
 	static const char *const options[] = { "start", "start_after", "end_before", "prefix",
@@ -280,19 +280,19 @@ struct collected {
 };
 
 /* The cursor is closed before anything is made of what it found: that may raise an error. */
-static struct collected collect(
-	lua_State *L, struct storage *storage, const struct storage_range *range, lua_Integer limit)
+static struct collected collect(lua_State *L, struct storage *storage,
+	const struct collection_range *range, lua_Integer limit)
 {
 	struct arena *arena = turn_arena(storage->turn);
 	struct collected found = { 0 };
 	struct listed **last = &found.first;
-	struct storage_list list;
+	struct collection_walk walk;
 	struct slice key;
 	struct value value;
 	bound_arena(L, arena);
-	storage_list_open(&list, storage, range);
+	storage_walk(&walk, storage, range);
 	while (found.count < limit && found.count <= LIMIT_LIST_KEYS &&
-		sandbox_charge_on(L, CHARGE_KEY) && storage_list_next(&list, &key, &value)) {
+		sandbox_charge_on(L, CHARGE_KEY) && collection_walk_next(&walk, &key, &value)) {
 		size_t more = sizeof(struct listed) + key.size;
 		if (was_too_large(&value) || !arena_has_room(arena, more)) {
 			found.bytes_missing = more + value.data.size;
@@ -304,7 +304,7 @@ static struct collected collect(
 		last = &entry->next;
 		found.count++;
 	}
-	storage_list_close(&list);
+	collection_walk_close(&walk);
 	arena->bytes_max = SIZE_MAX;
 	return found;
 }
@@ -313,7 +313,7 @@ static int storage_lua_list(lua_State *L)
 {
 	struct storage *storage = check_storage(L, 1);
 	struct arena *arena = turn_arena(storage->turn);
-	struct storage_range range;
+	struct collection_range range;
 	lua_Integer limit = read_range(L, &range);
 	struct arena_mark mark = arena_mark(arena);
 	struct collected found = collect(L, storage, &range, limit);

@@ -74,13 +74,9 @@ void key_of_schedule(struct key *out, const struct object_name *object, struct s
 	add_bytes(out, name);
 }
 
-void key_of_storage(
-	struct key *out, const struct object_name *object, uint32_t incarnation, struct slice key)
+void key_of_values(struct key *out, const struct object_name *object)
 {
-	assert(key.size <= LIMIT_KEY_BYTES);
 	start_part(out, object, OBJECT_FORMAT_PART_VALUE);
-	add_number(out, incarnation, 4);
-	add_bytes(out, key);
 }
 
 void key_of_class(struct key *out, struct slice class_name)
@@ -88,14 +84,6 @@ void key_of_class(struct key *out, struct slice class_name)
 	assert(object_class_name_ok(class_name));
 	start(out, TABLE_CLASS);
 	add_bytes(out, class_name);
-}
-
-void key_prefix_end(struct key *key)
-{
-	while (key->size > 0 && (uint8_t)key->bytes[key->size - 1] == 0xff)
-		key->size--;
-	assert(key->size > 0);
-	key->bytes[key->size - 1] = (char)((uint8_t)key->bytes[key->size - 1] + 1);
 }
 
 void key_of_due(struct key *out, const struct due *due)

@@ -34,11 +34,9 @@ void key_of_object(struct key *out, const struct object_name *name);
 /* The first key of the class's objects; with `id` in byte order from there. */
 void key_of_class_objects(struct key *out, struct slice class_name, struct slice id);
 void key_of_schedule(struct key *out, const struct object_name *object, struct slice name);
-void key_of_storage(
-	struct key *out, const struct object_name *object, uint32_t incarnation, struct slice key);
+/* Where the object's storage values stand, as members of a collection (collection/collection.h). */
+void key_of_values(struct key *out, const struct object_name *object);
 void key_of_class(struct key *out, struct slice class_name);
-/* Turns a key into the first one behind all that start with it: the exclusive end of a prefix. */
-void key_prefix_end(struct key *key);
 
 enum due_kind {
 	DUE_ALARM = 1,

@@ -31,14 +31,14 @@ size_t record_encode(const struct object_record *record, char out[RECORD_BYTES_M
 	uint8_t flags = flags_of(record);
 	char *next = out;
 	*next++ = (char)flags;
-	add(&next, record->keys);
-	add(&next, record->bytes);
+	add(&next, record->values.count);
+	add(&next, record->values.bytes);
 	add_ms(&next, record->created_ms);
 	add_ms(&next, record->changed_ms);
 	if (flags & OBJECT_FORMAT_FLAG_INCARNATION)
-		add(&next, record->incarnation);
+		add(&next, record->values.incarnation);
 	if (flags & OBJECT_FORMAT_FLAG_SWEEP) {
-		add(&next, record->incarnation_oldest);
+		add(&next, record->values.oldest);
 		add_ms(&next, record->sweep_filed_ms);
 	}
 	if (flags & OBJECT_FORMAT_FLAG_SCHEDULES)
@@ -66,18 +66,18 @@ bool record_decode(struct slice bytes, struct object_record *out)
 		return false;
 	uint8_t flags = (uint8_t)bytes.data[0];
 	struct slice rest = slice_of(bytes.data + 1, bytes.size - 1);
-	return take(&rest, &out->keys) && take(&rest, &out->bytes) &&
+	return take(&rest, &out->values.count) && take(&rest, &out->values.bytes) &&
 		take_ms(&rest, &out->created_ms) && take_ms(&rest, &out->changed_ms) &&
 		take_groups(&rest, flags, out) && rest.size == 0 && flags == flags_of(out) &&
-		out->incarnation_oldest <= out->incarnation &&
+		out->values.oldest <= out->values.incarnation &&
 		out->expire_filed_ms <= out->expire_ms;
 }
 
 static uint8_t flags_of(const struct object_record *record)
 {
 	bool sweeps = record->sweep_filed_ms != 0;
-	assert(sweeps || record->incarnation_oldest == record->incarnation);
-	return (record->incarnation != 0 ? OBJECT_FORMAT_FLAG_INCARNATION : 0) |
+	assert(sweeps || record->values.oldest == record->values.incarnation);
+	return (record->values.incarnation != 0 ? OBJECT_FORMAT_FLAG_INCARNATION : 0) |
 		(sweeps ? OBJECT_FORMAT_FLAG_SWEEP : 0) |
 		(record->schedules != 0 ? OBJECT_FORMAT_FLAG_SCHEDULES : 0) |
 		(record->alarm_serial != 0 ? OBJECT_FORMAT_FLAG_SERIAL : 0) |
@@ -136,12 +136,12 @@ static bool take_ms(struct slice *rest, int64_t *out)
 
 static bool take_groups(struct slice *rest, uint8_t flags, struct object_record *out)
 {
-	if (flags & OBJECT_FORMAT_FLAG_INCARNATION && !take_u32(rest, &out->incarnation))
+	if (flags & OBJECT_FORMAT_FLAG_INCARNATION && !take_u32(rest, &out->values.incarnation))
 		return false;
-	out->incarnation_oldest = out->incarnation;
+	out->values.oldest = out->values.incarnation;
 	if (flags & OBJECT_FORMAT_FLAG_SWEEP &&
-		(!take_u32(rest, &out->incarnation_oldest) ||
-			!take_ms(rest, &out->sweep_filed_ms) || out->sweep_filed_ms == 0))
+		(!take_u32(rest, &out->values.oldest) || !take_ms(rest, &out->sweep_filed_ms) ||
+			out->sweep_filed_ms == 0))
 		return false;
 	if (flags & OBJECT_FORMAT_FLAG_SCHEDULES && !take_u32(rest, &out->schedules))
 		return false;

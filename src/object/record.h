@@ -8,18 +8,16 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "collection/collection.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct object_record {
-	uint64_t keys;  /* storage values */
-	uint64_t bytes; /* of their keys and values */
+	struct collection_head values;
 	int64_t created_ms;
 	int64_t changed_ms;
-	uint32_t incarnation;        /* of the values; a large delete_all starts the next */
-	uint32_t incarnation_oldest; /* of those that may still lie about */
-	int64_t sweep_filed_ms;      /* the entry that has them cleared away; 0: none lie about */
+	int64_t sweep_filed_ms; /* the entry by which earlier values are swept; 0: none lie about */
 	uint32_t schedules;
 	/* the alarm; alarm_ms 0: none */
 	int64_t alarm_ms;     /* what it was set to */
@@ -43,7 +41,7 @@ bool record_decode(struct slice bytes, struct object_record *out);
 /* It holds something: values, an alarm or schedules. */
 static inline bool record_exists(const struct object_record *record)
 {
-	return record->keys > 0 || record->alarm_ms != 0 || record->schedules > 0;
+	return record->values.count > 0 || record->alarm_ms != 0 || record->schedules > 0;
 }
 
 #endif

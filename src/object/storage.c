@@ -4,13 +4,12 @@
  * and whoever reads the record has read the object's last change.
  *
  *   storage.c       opening and closing, values, transactions
- *   storage_list.c  values in order
  *   storage_due.c   the alarm, schedules, the life, the sweep, and their entries in the index
  *
- * The values of an object stand under its incarnation. A delete_all of many only begins the next
- * incarnation; the values of earlier ones can no longer be reached and are swept by and by, by the
- * entry DUE_SWEEP. The record is kept until that is done, because it knows which incarnations are
- * taken, but it does not make the object exist.
+ * The values of an object are a collection (collection/collection.h) whose head is a part of the
+ * record. What a large delete_all leaves behind is swept by and by, by the entry DUE_SWEEP. The
+ * record is kept until that is done, because it knows which incarnations are taken, but it does not
+ * make the object exist.
  *
  * An object whose life has ended shows an empty record: all reads follow from that. The first write
  * brings the stored record back and clears what it tells of (storage_begin).
@@ -24,13 +23,6 @@
 
 #include <assert.h>
 
-/* Values that a delete_all deletes one by one; each is an effect of the turn's record in the log.
- */
-#define DELETE_EACH_MAX 1000
-
-static bool is_same(struct storage *storage, struct slice store_key, const struct value *old,
-	const struct value *value);
-static void delete_each(struct storage *storage);
 static void clear(struct storage *storage, bool keep_alarm);
 
 void storage_open(struct storage *storage, struct turn *turn, const struct object_name *name)
@@ -88,65 +80,40 @@ void storage_close(struct storage *storage)
 
 bool storage_get(struct storage *storage, struct slice key, struct value *out)
 {
-	*out = (struct value){ 0 };
-	if (storage->record.keys == 0)
-		return false;
-	struct key store_key;
-	key_of_storage(&store_key, &storage->name, storage->record.incarnation, key);
-	return turn_get(storage->turn, storage->shard, key_slice(&store_key), out);
-}
-
-/* The value without its data, for what counts it. */
-static bool look(struct storage *storage, struct slice store_key, struct value *out)
-{
-	*out = (struct value){ 0 };
-	return storage->record.keys > 0 && turn_look(storage->turn, storage->shard, store_key, out);
+	struct collection values = storage_values(storage);
+	return collection_get(&values, key, out);
 }
 
 void storage_put(struct storage *storage, struct slice key, const struct value *value)
 {
-	assert(key.size > 0 && key.size <= LIMIT_KEY_BYTES);
+	struct collection values = storage_values(storage);
 	assert(value->type == VALUE_BYTES || value->type == VALUE_PACKED);
 	if (storage->ended)
 		storage_begin(storage);
-	struct key store_key;
-	struct value old;
-	struct object_record *record = &storage->record;
-	key_of_storage(&store_key, &storage->name, record->incarnation, key);
-	bool replaces = look(storage, key_slice(&store_key), &old);
-	if (replaces && is_same(storage, key_slice(&store_key), &old, value))
-		return;
-	storage_begin(storage);
-	if (replaces) {
-		record->bytes -= old.data.size;
-	} else {
-		record->keys++;
-		record->bytes += key.size;
-	}
-	record->bytes += value->data.size;
-	struct value put = { .type = value->type, .data = value->data };
-	turn_put(storage->turn, storage->shard, key_slice(&store_key), &put);
+	if (collection_put(&values, key, value))
+		storage_begin(storage);
 }
 
 bool storage_delete(struct storage *storage, struct slice key)
 {
-	assert(key.size > 0 && key.size <= LIMIT_KEY_BYTES);
-	struct key store_key;
-	struct value old;
-	key_of_storage(&store_key, &storage->name, storage->record.incarnation, key);
-	if (!look(storage, key_slice(&store_key), &old))
-		return false;
-	storage_begin(storage);
-	storage->record.keys--;
-	storage->record.bytes -= key.size + old.data.size;
-	turn_delete(storage->turn, storage->shard, key_slice(&store_key));
-	return true;
+	struct collection values = storage_values(storage);
+	bool was = collection_delete(&values, key);
+	if (was)
+		storage_begin(storage);
+	return was;
+}
+
+void storage_walk(
+	struct collection_walk *walk, struct storage *storage, const struct collection_range *range)
+{
+	struct collection values = storage_values(storage);
+	collection_walk_open(walk, &values, range);
 }
 
 uint64_t storage_delete_all(struct storage *storage, bool keep_alarm)
 {
 	const struct object_record *record = &storage->record;
-	uint64_t count = record->keys;
+	uint64_t count = record->values.count;
 	bool holds_more = record_exists(record) || record->expire_ms != 0;
 	if (storage->ended) {
 		storage_begin(storage);
@@ -185,49 +152,29 @@ void storage_restore(struct storage *storage, const struct storage_mark *mark)
 	storage->changed = mark->changed;
 }
 
-/* Whether `value` is what the key holds. A large value is only assembled when its size could be the
- * same. */
-static bool is_same(struct storage *storage, struct slice store_key, const struct value *old,
-	const struct value *value)
-{
-	if (old->type != value->type || old->data.size != value->data.size)
-		return false;
-	if (old->data.data)
-		return slice_equal(old->data, value->data);
-	struct value found;
-	turn_get(storage->turn, storage->shard, store_key, &found);
-	return found.data.data && slice_equal(found.data, value->data);
-}
-
 static void clear(struct storage *storage, bool keep_alarm)
 {
-	struct object_record *record = &storage->record;
-	if (record->keys > DELETE_EACH_MAX)
-		storage_next_incarnation(storage);
-	else
-		delete_each(storage);
-	record->keys = 0;
-	record->bytes = 0;
+	struct collection values = storage_values(storage);
+	if (collection_clear(&values))
+		storage_file_sweep(storage);
 	if (keep_alarm)
 		return;
 	storage_clear_due(storage);
-	record->created_ms = 0;
+	storage->record.created_ms = 0;
 }
 
-static void delete_each(struct storage *storage)
+static void place_of_values(struct key *out, const void *owner)
 {
-	struct slice keys[DELETE_EACH_MAX];
-	size_t count = 0;
-	struct storage_list list;
-	struct slice key;
-	struct value value;
-	storage_list_open(&list, storage, &(struct storage_range){ .without_data = true });
-	while (count < DELETE_EACH_MAX && storage_list_next(&list, &key, &value))
-		keys[count++] = arena_copy(turn_arena(storage->turn), key);
-	storage_list_close(&list);
-	for (size_t i = 0; i < count; i++) {
-		struct key store_key;
-		key_of_storage(&store_key, &storage->name, storage->record.incarnation, keys[i]);
-		turn_delete(storage->turn, storage->shard, key_slice(&store_key));
-	}
+	key_of_values(out, owner);
+}
+
+struct collection storage_values(struct storage *storage)
+{
+	return (struct collection){
+		.turn = storage->turn,
+		.shard = storage->shard,
+		.head = &storage->record.values,
+		.place = place_of_values,
+		.owner = &storage->name,
+	};
 }

@@ -14,6 +14,7 @@
 #ifndef OBJECT_STORAGE_H
 #define OBJECT_STORAGE_H
 
+#include "collection/collection.h"
 #include "object/object_key.h"
 #include "object/record.h"
 #include "request/turn.h"
@@ -47,37 +48,9 @@ bool storage_delete(struct storage *storage, struct slice key);
  * deleted one by one: a new incarnation begins and the old is swept bit by bit. */
 uint64_t storage_delete_all(struct storage *storage, bool keep_alarm);
 
-/* What to list; a slice with data NULL is no bound. All that are given hold. */
-struct storage_range {
-	struct slice start;       /* inclusive */
-	struct slice start_after; /* exclusive */
-	struct slice end;         /* exclusive */
-	struct slice prefix;
-	bool reverse; /* the same set, backwards */
-	bool without_data;
-	bool pauses; /* see storage_list_pause */
-};
-
-/* Keys and values in byte order. Nothing may be written while a list is open. */
-struct storage_list {
-	struct cursor cursor;
-	struct key start, end;
-	size_t key_offset;
-	bool is_open;
-	bool pauses;
-	struct turn *turn;
-	struct key last; /* handed out, when it pauses */
-};
-void storage_list_open(
-	struct storage_list *list, struct storage *storage, const struct storage_range *range);
-/* The key is valid until the next call, the value until the turn ends. */
-bool storage_list_next(struct storage_list *list, struct slice *key, struct value *value);
-/* For a list that goes on over several turns, and behind its loop: true when there may be more,
- * `more` being what storage_list_next has said, or true when it was not asked. Then `*last` becomes
- * the key behind which to open it anew, and if it only rests, having met many deleted keys, the
- * turn pauses. */
-bool storage_list_pause(struct storage_list *list, bool more, struct slice *last);
-void storage_list_close(struct storage_list *list);
+/* Opens a walk over keys and values: the rest is collection_walk's. */
+void storage_walk(struct collection_walk *walk, struct storage *storage,
+	const struct collection_range *range);
 
 /* The alarm. A time of the past is now. */
 void storage_set_alarm(struct storage *storage, int64_t at_ms);

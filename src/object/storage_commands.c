@@ -26,7 +26,7 @@ static uint32_t count_of(const struct turn *turn);
 static bool check_keys(struct turn *turn, uint32_t step);
 static bool check_sizes(struct turn *turn);
 static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool *out);
-static bool parse_list(struct turn *turn, struct storage_range *range, uint64_t *limit);
+static bool parse_list(struct turn *turn, struct collection_range *range, uint64_t *limit);
 static bool parse_alarm(struct turn *turn, int64_t *at_ms);
 static bool parse_life(struct turn *turn, int64_t *life_ms);
 static void write_value(struct writer *writer, const struct value *value);
@@ -111,20 +111,20 @@ void do_del(struct turn *turn)
 
 /* Some of the list, from where the last turn ended. True when there is more. */
 static bool show_some(struct turn *turn, struct visit *visit, struct storage *storage,
-	struct storage_range *range, uint64_t limit)
+	struct collection_range *range, uint64_t limit)
 {
-	struct storage_list list;
+	struct collection_walk walk;
 	struct slice key;
 	struct value value;
 	if (turn_makes_order(turn, storage->shard, TABLE_PART))
 		return true;
 	if (visit->last.data)
 		*(range->reverse ? &range->end : &range->start_after) = visit->last;
-	storage_list_open(&list, storage, range);
+	storage_walk(&walk, storage, range);
 	struct turn_mark mark = turn_mark(turn);
 	bool more = true;
 	while (!turn_reply_is_full(turn) && !turn_pauses(turn)) {
-		more = visit->shown < limit && storage_list_next(&list, &key, &value);
+		more = visit->shown < limit && collection_walk_next(&walk, &key, &value);
 		if (!more)
 			break;
 		visit->shown++;
@@ -133,8 +133,8 @@ static bool show_some(struct turn *turn, struct visit *visit, struct storage *st
 			write_value(&turn->writer, &value);
 		turn_rewind(turn, &mark);
 	}
-	more = storage_list_pause(&list, more, &visit->last);
-	storage_list_close(&list);
+	more = collection_walk_pause(&walk, more, &visit->last);
+	collection_walk_close(&walk);
 	return more;
 }
 
@@ -153,7 +153,7 @@ static void head_list(struct turn *turn, uint64_t count)
 void do_list(struct turn *turn)
 {
 	struct storage storage;
-	struct storage_range range;
+	struct collection_range range;
 	uint64_t limit;
 	struct visit *visit = turn_state(turn, sizeof(*visit));
 	bool begins = !visit->entered;
@@ -163,7 +163,7 @@ void do_list(struct turn *turn)
 	bool all = count_of(turn) == FIRST;
 	bool more = false;
 	range.pauses = true;
-	if (!all || !begins || turn_reply_fits(turn, storage.record.bytes))
+	if (!all || !begins || turn_reply_fits(turn, storage.record.values.bytes))
 		more = show_some(turn, visit, &storage, &range, limit);
 	objects_leave(turn, &storage);
 	if (!more)
@@ -311,7 +311,7 @@ static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool
 }
 
 /* Where the bound of this name goes; NULL: it names none. */
-static struct slice *bound_named(struct storage_range *range, struct slice word)
+static struct slice *bound_named(struct collection_range *range, struct slice word)
 {
 	if (slice_is(word, "START"))
 		return &range->start;
@@ -328,7 +328,7 @@ static struct slice bound_of(struct slice argument)
 	return argument.size > 0 ? argument : slice_of("", 0);
 }
 
-static bool *flag_named(struct storage_range *range, struct slice word)
+static bool *flag_named(struct collection_range *range, struct slice word)
 {
 	if (slice_is(word, "REVERSE"))
 		return &range->reverse;
@@ -347,9 +347,9 @@ static bool parse_limit(struct turn *turn, struct slice text, uint64_t *out)
 }
 
 /* The options of DO.LIST in any order, each once at most. */
-static bool parse_list(struct turn *turn, struct storage_range *range, uint64_t *limit)
+static bool parse_list(struct turn *turn, struct collection_range *range, uint64_t *limit)
 {
-	*range = (struct storage_range){ 0 };
+	*range = (struct collection_range){ 0 };
 	*limit = 0;
 	for (uint32_t i = FIRST; i < count_of(turn); i++) {
 		struct slice word = turn_argument(turn, i);

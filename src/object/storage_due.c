@@ -24,14 +24,11 @@
 #define TOUCH_PARTS 16
 /* Spreads LSNs over the serials of alarms; odd, so none repeats within 2^32. */
 #define SERIAL_STEP 2654435761u
-/* Values deleted by one call of storage_sweep: a turn of about a millisecond. */
-#define SWEEP_VALUES 512
 
 static void file_life(struct storage *storage, int64_t at_ms);
 static struct slice schedule_encode(struct arena *arena, const struct schedule *schedule);
 static void schedule_decode(struct slice bytes, struct schedule *out);
 static uint32_t gather_schedules(struct storage *storage, struct schedule **out);
-static size_t sweep_values(struct storage *storage, struct slice *last);
 
 static int64_t not_past(const struct storage *storage, int64_t at_ms)
 {
@@ -247,11 +244,9 @@ bool storage_end_life(struct storage *storage, int64_t filed_ms)
 	return true;
 }
 
-void storage_next_incarnation(struct storage *storage)
+void storage_file_sweep(struct storage *storage)
 {
 	struct object_record *record = &storage->record;
-	assert(record->incarnation < UINT32_MAX);
-	record->incarnation++;
 	if (record->sweep_filed_ms != 0)
 		return;
 	record->sweep_filed_ms = storage->turn->now_ms;
@@ -266,15 +261,20 @@ bool storage_sweep(struct storage *storage)
 	struct object_record *record = &storage->record;
 	if (record->sweep_filed_ms == 0)
 		return true;
-	struct slice last;
-	if (sweep_values(storage, &last) == SWEEP_VALUES) {
+	struct collection values = storage_values(storage);
+	struct key entry;
+	struct value value;
+	struct slice from = storage_nothing(), last;
+	key_of_entry(&entry, storage, DUE_SWEEP, record->sweep_filed_ms, storage_nothing());
+	if (turn_get(storage->turn, storage->shard, key_slice(&entry), &value))
+		from = value.data;
+	if (!collection_sweep(&values, from, &last)) {
 		storage_file(storage, DUE_SWEEP, record->sweep_filed_ms, storage_nothing(), last);
 		return false;
 	}
 	storage_begin(storage);
 	storage_unfile(storage, DUE_SWEEP, record->sweep_filed_ms, storage_nothing());
 	record->sweep_filed_ms = 0;
-	record->incarnation_oldest = record->incarnation;
 	return true;
 }
 
@@ -383,37 +383,5 @@ static uint32_t gather_schedules(struct storage *storage, struct schedule **out)
 	}
 	cursor_close(&cursor);
 	*out = schedules;
-	return count;
-}
-
-/* Deletes values of earlier incarnations from where the entry says; returns how many, SWEEP_VALUES
- * at most. Going on behind the last one spares the walk over what has been deleted since the last
- * checkpoint. */
-static size_t sweep_values(struct storage *storage, struct slice *last)
-{
-	struct turn *turn = storage->turn;
-	struct object_record *record = &storage->record;
-	struct key entry, start, end;
-	struct value value;
-	key_of_entry(&entry, storage, DUE_SWEEP, record->sweep_filed_ms, storage_nothing());
-	key_of_storage(&start, &storage->name, record->incarnation_oldest, storage_nothing());
-	key_of_storage(&end, &storage->name, record->incarnation, storage_nothing());
-	struct slice from = key_slice(&start);
-	if (turn_get(turn, storage->shard, key_slice(&entry), &value) && value.data.size > 0)
-		from = value.data;
-
-	struct slice keys[SWEEP_VALUES], key;
-	size_t count = 0;
-	struct cursor cursor;
-	cursor_open(&cursor, turn->stores[storage->shard], &turn->changes, turn_arena(turn), from,
-		key_slice(&end), false);
-	cursor.without_data = true;
-	while (count < SWEEP_VALUES && cursor_next(&cursor, &key, &value))
-		keys[count++] = arena_copy(turn_arena(turn), key);
-	cursor_close(&cursor);
-	for (size_t i = 0; i < count; i++)
-		turn_delete(turn, storage->shard, keys[i]);
-	if (count > 0)
-		*last = keys[count - 1];
 	return count;
 }

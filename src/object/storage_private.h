@@ -1,5 +1,5 @@
 /*
- * storage_private: what storage.c, storage_list.c and storage_due.c share.
+ * storage_private: what storage.c and storage_due.c share.
  */
 #ifndef OBJECT_STORAGE_PRIVATE_H
 #define OBJECT_STORAGE_PRIVATE_H
@@ -21,7 +21,9 @@ void storage_file(struct storage *storage, enum due_kind kind, int64_t at_ms, st
 void storage_unfile(struct storage *storage, enum due_kind kind, int64_t at_ms, struct slice name);
 /* The alarm, all schedules and the life go. */
 void storage_clear_due(struct storage *storage);
-/* Values of the incarnation that ends now are left for the sweep. */
-void storage_next_incarnation(struct storage *storage);
+/* Earlier values lie about: they are swept as soon as there is time. */
+void storage_file_sweep(struct storage *storage);
+/* The object's values, by its record as of now. */
+struct collection storage_values(struct storage *storage);
 
 #endif

@@ -363,8 +363,8 @@ static void info_of_object(struct turn *turn, struct slice class_name, struct sl
 	if (objects_on(turn))
 		objects_figures(objects_on(turn), &name, &figures);
 	writer_map(writer, 17);
-	write_count(writer, "keys", record.keys);
-	write_count(writer, "bytes", record.bytes);
+	write_count(writer, "keys", record.values.count);
+	write_count(writer, "bytes", record.values.bytes);
 	write_moment(writer, "alarm", record.alarm_ms);
 	write_count(writer, "alarm-retries", record.alarm_tries);
 	write_count(writer, "schedules", record.schedules);

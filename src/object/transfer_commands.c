@@ -202,17 +202,17 @@ static void write_begin(struct export *export, const struct storage *storage)
 /* From where the last turn ended. True: the turn pauses, and there may be more. */
 static bool write_values(struct export *export, struct turn *turn, struct storage *storage)
 {
-	struct storage_list list;
-	struct storage_range range = { .start_after = export->last, .pauses = true };
+	struct collection_walk walk;
+	struct collection_range range = { .start_after = export->last, .pauses = true };
 	struct slice key;
 	struct value value;
 	bool more = true;
 	if (turn_makes_order(turn, storage->shard, TABLE_PART))
 		return true;
-	storage_list_open(&list, storage, &range);
+	storage_walk(&walk, storage, &range);
 	struct turn_mark mark = turn_mark(turn);
 	while (export->fits && !turn_pauses(turn)) {
-		more = storage_list_next(&list, &key, &value);
+		more = collection_walk_next(&walk, &key, &value);
 		if (!more)
 			break;
 		separate(export);
@@ -223,8 +223,8 @@ static bool write_values(struct export *export, struct turn *turn, struct storag
 		buffer_append_text(export->text, "]");
 		turn_rewind(turn, &mark);
 	}
-	more = export->fits && storage_list_pause(&list, more, &export->last);
-	storage_list_close(&list);
+	more = export->fits && collection_walk_pause(&walk, more, &export->last);
+	collection_walk_close(&walk);
 	return more;
 }
 

@@ -20,6 +20,14 @@ static uint64_t get_big_endian(const char *bytes, size_t size)
 	return number;
 }
 
+void key_prefix_end(struct key *key)
+{
+	while (key->size > 0 && (uint8_t)key->bytes[key->size - 1] == 0xff)
+		key->size--;
+	assert(key->size > 0);
+	key->bytes[key->size - 1] = (char)((uint8_t)key->bytes[key->size - 1] + 1);
+}
+
 void key_of_namespace(struct key *out, uint8_t db)
 {
 	out->bytes[0] = TABLE_NAMESPACE;

@@ -58,6 +58,9 @@ static inline struct slice key_slice(const struct key *key)
 	return slice_of(key->bytes, key->size);
 }
 
+/* Turns a key into the first one behind all that start with it: the exclusive end of a prefix. */
+void key_prefix_end(struct key *key);
+
 void key_of_namespace(struct key *out, uint8_t db);
 /* `name` at most LIMIT_KEY_BYTES; `secret` is store_secret's. */
 void key_of_string(struct key *out, const struct hash_secret *secret, uint8_t db,

@@ -139,9 +139,10 @@ static void check_object(struct check *check, uint32_t object)
 	check_number(object, storage, "o", state.beside);
 	check_number(object, storage, "b1", state.bulk ? 1 : 0);
 	check_tokens(object, storage, &state);
-	if (record->keys != model_keys(&state))
+	if (record->values.count != model_keys(&state))
 		wrong("o%u: its record counts %llu keys, not %llu", object,
-			(unsigned long long)record->keys, (unsigned long long)model_keys(&state));
+			(unsigned long long)record->values.count,
+			(unsigned long long)model_keys(&state));
 	check_alarm(object, record, &state.alarm);
 	check_schedules(object, storage, &state);
 	if (record->expire_ms != state.expire_ms || record->life_ms != state.life_ms)

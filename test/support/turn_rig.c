@@ -22,6 +22,33 @@ static const struct command handler = { .name = "handler", .syntax = "words" };
 static void run_turns(struct turn_rig *rig, command_turn_fn run);
 static void one_turn(struct turn_rig *rig, command_turn_fn run, uint16_t shard, int32_t *next);
 
+static void open_stores(struct turn_rig *rig)
+{
+	char path[96], error[256];
+	snprintf(path, sizeof(path), "%s/data.mdb", rig->directory);
+	struct tree_options options = {
+		.path = path,
+		.map_bytes = (uint64_t)1 << 30,
+		.shards_if_new = rig->shards,
+		.sync = false,
+		.now_ms = rig->now_ms,
+		.secret_if_new = &(struct hash_secret){ 1, 2 },
+	};
+	int failed = tree_open(&rig->tree, &options, error, sizeof(error));
+	assert(!failed);
+	for (uint16_t i = 0; i < rig->shards; i++) {
+		failed = store_open(&rig->stores[i], rig->tree, i);
+		assert(!failed);
+	}
+}
+
+static void close_stores(struct turn_rig *rig)
+{
+	for (uint16_t i = 0; i < rig->shards; i++)
+		store_close(&rig->stores[i]);
+	tree_close(&rig->tree);
+}
+
 void turn_rig_init(struct turn_rig *rig, uint16_t shards)
 {
 	assert(shards > 0 && shards <= TURN_RIG_SHARDS_MAX);
@@ -31,29 +58,12 @@ void turn_rig_init(struct turn_rig *rig, uint16_t shards)
 	strcpy(rig->directory, "/tmp/holdfast-rig-XXXXXX");
 	char *made = mkdtemp(rig->directory);
 	assert(made);
-	char path[96], error[256];
-	snprintf(path, sizeof(path), "%s/data.mdb", rig->directory);
-	struct tree_options options = {
-		.path = path,
-		.map_bytes = (uint64_t)1 << 30,
-		.shards_if_new = shards,
-		.sync = false,
-		.now_ms = rig->now_ms,
-		.secret_if_new = &(struct hash_secret){ 1, 2 },
-	};
-	int failed = tree_open(&rig->tree, &options, error, sizeof(error));
-	assert(!failed);
-	for (uint16_t i = 0; i < shards; i++) {
-		failed = store_open(&rig->stores[i], rig->tree, i);
-		assert(!failed);
-	}
+	open_stores(rig);
 }
 
 void turn_rig_fini(struct turn_rig *rig)
 {
-	for (uint16_t i = 0; i < rig->shards; i++)
-		store_close(&rig->stores[i]);
-	tree_close(&rig->tree);
+	close_stores(rig);
 	request_pool_fini(&rig->pool);
 	buffer_fini(&rig->last_reply);
 	config_fini(&rig->config);
@@ -156,6 +166,14 @@ void turn_rig_checkpoint(struct turn_rig *rig)
 		struct overlay *frozen = store_thaw(rig->stores[i]);
 		overlay_free(&frozen);
 	}
+}
+
+void turn_rig_restart(struct turn_rig *rig)
+{
+	assert(rig->request == NULL);
+	turn_rig_checkpoint(rig);
+	close_stores(rig);
+	open_stores(rig);
 }
 
 static uint32_t gather(struct slice *arguments, va_list list)

@@ -57,5 +57,7 @@ const char *turn_rig_commit(struct turn_rig *rig);
 
 /* Moves everything into the tree. */
 void turn_rig_checkpoint(struct turn_rig *rig);
+/* The same, and opens the tree and the stores anew. */
+void turn_rig_restart(struct turn_rig *rig);
 
 #endif

@@ -2,6 +2,7 @@
  * The store keys of objects: what order they stand in, whose range they stand in, and that parsing
  * gives back what was put in and nothing else.
  */
+#include "collection/collection.h"
 #include "object/object_key.h"
 
 #include "base/random.h"
@@ -13,6 +14,14 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+/* As the values' collection makes it. */
+static void key_of_storage(
+	struct key *out, const struct object_name *object, uint32_t incarnation, struct slice key)
+{
+	key_of_values(out, object);
+	collection_key(out, incarnation, key);
+}
 
 static struct random randomness;
 

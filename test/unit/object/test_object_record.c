@@ -32,20 +32,20 @@ static uint64_t number(uint64_t most)
 static struct object_record random_record(void)
 {
 	struct object_record record = {
-		.keys = number(UINT64_MAX),
-		.bytes = number(UINT64_MAX),
+		.values.count = number(UINT64_MAX),
+		.values.bytes = number(UINT64_MAX),
 		.created_ms = (int64_t)number(INT64_MAX),
 		.changed_ms = (int64_t)number(INT64_MAX),
-		.incarnation = (uint32_t)number(UINT32_MAX),
+		.values.incarnation = (uint32_t)number(UINT32_MAX),
 		.sweep_filed_ms = (int64_t)number(INT64_MAX),
 		.schedules = (uint32_t)number(UINT32_MAX),
 		.alarm_ms = (int64_t)number(INT64_MAX),
 		.alarm_serial = (uint32_t)number(UINT32_MAX),
 		.expire_ms = (int64_t)number(INT64_MAX),
 	};
-	record.incarnation_oldest = record.incarnation;
-	if (record.sweep_filed_ms && record.incarnation)
-		record.incarnation_oldest = (uint32_t)number(record.incarnation);
+	record.values.oldest = record.values.incarnation;
+	if (record.sweep_filed_ms && record.values.incarnation)
+		record.values.oldest = (uint32_t)number(record.values.incarnation);
 	if (record.alarm_ms) {
 		record.alarm_due_ms = (int64_t)number(INT64_MAX);
 		record.alarm_tries = (uint32_t)number(UINT32_MAX);
@@ -59,12 +59,12 @@ static struct object_record random_record(void)
 
 static void assert_records_equal(const struct object_record *a, const struct object_record *b)
 {
-	assert_int_equal(a->keys, b->keys);
-	assert_int_equal(a->bytes, b->bytes);
+	assert_int_equal(a->values.count, b->values.count);
+	assert_int_equal(a->values.bytes, b->values.bytes);
 	assert_int_equal(a->created_ms, b->created_ms);
 	assert_int_equal(a->changed_ms, b->changed_ms);
-	assert_int_equal(a->incarnation, b->incarnation);
-	assert_int_equal(a->incarnation_oldest, b->incarnation_oldest);
+	assert_int_equal(a->values.incarnation, b->values.incarnation);
+	assert_int_equal(a->values.oldest, b->values.oldest);
 	assert_int_equal(a->sweep_filed_ms, b->sweep_filed_ms);
 	assert_int_equal(a->schedules, b->schedules);
 	assert_int_equal(a->alarm_ms, b->alarm_ms);
@@ -103,8 +103,8 @@ static void an_object_of_few_values_costs_few_bytes(void **state)
 {
 	(void)state;
 	struct object_record record = {
-		.keys = 3,
-		.bytes = 90,
+		.values.count = 3,
+		.values.bytes = 90,
 		.created_ms = 1700000000000,
 		.changed_ms = 1700000001000,
 	};
@@ -116,12 +116,12 @@ static void the_bytes_are_those_of_the_format(void **state)
 {
 	(void)state;
 	struct object_record record = {
-		.keys = 1,
-		.bytes = 300,
+		.values.count = 1,
+		.values.bytes = 300,
 		.created_ms = 5,
 		.changed_ms = 6,
-		.incarnation = 2,
-		.incarnation_oldest = 1,
+		.values.incarnation = 2,
+		.values.oldest = 1,
 		.sweep_filed_ms = 7,
 		.schedules = 3,
 		.alarm_ms = 8,
@@ -143,12 +143,12 @@ static void the_largest_record_fits(void **state)
 {
 	(void)state;
 	struct object_record record = {
-		.keys = UINT64_MAX,
-		.bytes = UINT64_MAX,
+		.values.count = UINT64_MAX,
+		.values.bytes = UINT64_MAX,
 		.created_ms = INT64_MAX,
 		.changed_ms = INT64_MAX,
-		.incarnation = UINT32_MAX,
-		.incarnation_oldest = UINT32_MAX,
+		.values.incarnation = UINT32_MAX,
+		.values.oldest = UINT32_MAX,
 		.sweep_filed_ms = INT64_MAX,
 		.schedules = UINT32_MAX,
 		.alarm_ms = INT64_MAX,

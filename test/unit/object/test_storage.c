@@ -152,7 +152,7 @@ static void put_anew(struct turn *turn, struct storage *storage)
 static void check_created_now(struct turn *turn, struct storage *storage)
 {
 	assert_int_equal(storage->record.created_ms, turn->now_ms);
-	assert_int_equal(storage->record.keys, 1);
+	assert_int_equal(storage->record.values.count, 1);
 }
 
 static void a_record_knows_when_the_object_began_and_changed(void **state)
@@ -318,8 +318,8 @@ static void check_anew(struct turn *turn, struct storage *storage)
 {
 	assert_text(storage, "a", NULL);
 	assert_text(storage, "c", "3");
-	assert_int_equal(storage->record.keys, 1);
-	assert_int_equal(storage->record.bytes, 2);
+	assert_int_equal(storage->record.values.count, 1);
+	assert_int_equal(storage->record.values.bytes, 2);
 	assert_int_equal(storage->record.created_ms, turn->now_ms);
 	assert_int_equal(storage->record.expire_ms, 0);
 	assert_int_equal(count_table(turn, TABLE_DUE), 0);
@@ -475,7 +475,8 @@ static void put_behind_the_sweep(struct turn *turn, struct storage *storage)
 {
 	struct key key;
 	struct value value = { .type = VALUE_BYTES, .data = slice_text("v") };
-	key_of_storage(&key, &object, 0, slice_text("00001"));
+	key_of_values(&key, &object);
+	collection_key(&key, 0, slice_text("00001"));
 	turn_put(turn, storage->shard, key_slice(&key), &value);
 }
 
@@ -508,7 +509,7 @@ static void put_during_the_sweep(struct turn *turn, struct storage *storage)
 static void check_survivor(struct turn *turn, struct storage *storage)
 {
 	assert_text(storage, "00007", "new");
-	assert_int_equal(storage->record.keys, 1);
+	assert_int_equal(storage->record.values.count, 1);
 	assert_int_equal(storage->record.created_ms, turn->now_ms);
 	assert_int_equal(count_table(turn, TABLE_PART), 1);
 	assert_int_equal(count_table(turn, TABLE_DUE), 1);

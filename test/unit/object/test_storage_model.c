@@ -306,7 +306,7 @@ static struct slice any_bound(const struct model *model)
 	}
 }
 
-static bool is_in(const struct storage_range *range, struct slice key)
+static bool is_in(const struct collection_range *range, struct slice key)
 {
 	return (!range->start.data || slice_compare(key, range->start) >= 0) &&
 		(!range->start_after.data || slice_compare(key, range->start_after) > 0) &&
@@ -315,32 +315,32 @@ static bool is_in(const struct storage_range *range, struct slice key)
 }
 
 static void compare_list(
-	struct storage *storage, const struct model *model, const struct storage_range *range)
+	struct storage *storage, const struct model *model, const struct collection_range *range)
 {
-	struct storage_list list;
+	struct collection_walk walk;
 	struct slice key;
 	struct value value;
-	storage_list_open(&list, storage, range);
+	storage_walk(&walk, storage, range);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct entry *entry =
 			&model->entries[range->reverse ? model->count - 1 - i : i];
 		if (!is_in(range, entry->key))
 			continue;
 		world->seen.listed++;
-		assert_true(storage_list_next(&list, &key, &value));
+		assert_true(collection_walk_next(&walk, &key, &value));
 		assert_true(slice_equal(key, entry->key));
 		assert_int_equal(value.type, entry->type);
 		assert_int_equal(value.data.size, entry->value.size);
 		if (!range->without_data)
 			assert_true(slice_equal(value.data, entry->value));
 	}
-	assert_false(storage_list_next(&list, &key, &value));
-	storage_list_close(&list);
+	assert_false(collection_walk_next(&walk, &key, &value));
+	collection_walk_close(&walk);
 }
 
 static void op_list(struct storage *storage, struct model *model)
 {
-	struct storage_range range = { .reverse = below(2), .without_data = below(2) };
+	struct collection_range range = { .reverse = below(2), .without_data = below(2) };
 	if (below(3) == 0)
 		range.start = any_bound(model);
 	if (below(3) == 0)
@@ -567,19 +567,19 @@ static size_t check_stored(struct turn *turn, const struct model *model)
 	storage_each_schedule(&storage, check_schedule_due, &walk);
 	assert_int_equal(walk.entries, record->schedules);
 
-	struct storage_list list;
-	struct storage_range all = { 0 };
+	struct collection_walk values;
+	struct collection_range all = { 0 };
 	struct slice key;
 	struct value value;
 	uint64_t keys = 0, bytes = 0;
-	storage_list_open(&list, &storage, &all);
-	while (storage_list_next(&list, &key, &value)) {
+	storage_walk(&values, &storage, &all);
+	while (collection_walk_next(&values, &key, &value)) {
 		keys++;
 		bytes += key.size + value.data.size;
 	}
-	storage_list_close(&list);
-	assert_int_equal(record->keys, keys);
-	assert_int_equal(record->bytes, bytes);
+	collection_walk_close(&values);
+	assert_int_equal(record->values.count, keys);
+	assert_int_equal(record->values.bytes, bytes);
 	if (record->sweep_filed_ms == 0)
 		assert_int_equal(parts, keys + record->schedules);
 	return walk.entries + check_entries_due(turn, model, record);
@@ -592,15 +592,15 @@ static void check_seen(struct turn *turn, const struct model *model)
 	storage_open(&storage, turn, &model->name);
 	const struct object_record *record = &storage.record;
 	assert_int_equal(record_exists(record), model_exists(model));
-	assert_int_equal(record->keys, model->count);
-	assert_int_equal(record->bytes, model_bytes(model));
+	assert_int_equal(record->values.count, model->count);
+	assert_int_equal(record->values.bytes, model_bytes(model));
 	assert_int_equal(record->alarm_ms, model->alarm_ms);
 	assert_int_equal(record->alarm_due_ms, model->alarm_due_ms);
 	assert_int_equal(record->alarm_tries, model->alarm_tries);
 	assert_int_equal(record->schedules, model_schedules(model));
 	assert_int_equal(record->expire_ms, model->expire_ms);
 	assert_int_equal(record->life_ms, model->life_ms);
-	compare_list(&storage, model, &(struct storage_range){ .reverse = below(2) });
+	compare_list(&storage, model, &(struct collection_range){ .reverse = below(2) });
 	struct walk walk = { .model = model };
 	storage_each_schedule(&storage, meet_schedule, &walk);
 	assert_int_equal(walk.met, record->schedules);

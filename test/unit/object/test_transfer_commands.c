@@ -82,26 +82,26 @@ static bool dump_schedule(void *context, const struct schedule *schedule)
 static void dump(struct turn *turn)
 {
 	struct storage storage;
-	struct storage_list list;
+	struct collection_walk walk;
 	struct slice key;
 	struct value value;
 	struct writer *writer = &turn->writer;
 	assert_true(objects_enter(turn, 1, OBJECTS_LOOK, &storage));
 	const struct object_record *record = &storage.record;
-	writer_integer(writer, (int64_t)record->keys);
-	writer_integer(writer, (int64_t)record->bytes);
+	writer_integer(writer, (int64_t)record->values.count);
+	writer_integer(writer, (int64_t)record->values.bytes);
 	writer_integer(writer, record->alarm_ms);
 	writer_integer(writer, record->alarm_due_ms);
 	writer_integer(writer, record->alarm_tries);
 	writer_integer(writer, record->expire_ms);
 	writer_integer(writer, record->life_ms);
-	storage_list_open(&list, &storage, &(struct storage_range){ 0 });
-	while (storage_list_next(&list, &key, &value)) {
+	storage_walk(&walk, &storage, &(struct collection_range){ 0 });
+	while (collection_walk_next(&walk, &key, &value)) {
 		writer_bulk(writer, key);
 		writer_integer(writer, value.type);
 		writer_bulk(writer, value.data);
 	}
-	storage_list_close(&list);
+	collection_walk_close(&walk);
 	storage_each_schedule(&storage, dump_schedule, writer);
 	objects_leave(turn, &storage);
 }
