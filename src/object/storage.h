@@ -105,7 +105,7 @@ void storage_sweep_now(struct storage *storage, int64_t filed_ms);
 
 /* What a transaction returns to: everything since is forgotten. */
 struct storage_mark {
-	struct changes changes;
+	struct changes_mark changes;
 	struct object_record record;
 	bool ended, changed;
 };

@@ -5,6 +5,10 @@
  * arena until the request ends.
  *
  * A later write of a key takes the place of the earlier one, so a record never holds a key twice.
+ *
+ * To go back to a mark, what was replaced since is put back, the latest first, and what came since
+ * is cut off. The index keeps the places of what was cut off: they lead to nothing, or to whatever
+ * has come to stand there, and a look-up compares keys.
  */
 #include "store/changes.h"
 
@@ -18,10 +22,14 @@
 #define INDEX_SIZE_FIRST  32
 #define POSITION_NONE     UINT32_MAX
 
+/* An effect as it was before a write replaced it. */
+struct undo {
+	uint32_t position;
+	struct effect effect;
+};
+
 static uint32_t find(const struct changes *changes, uint16_t shard, struct slice key);
 static void set(struct changes *changes, const struct effect *effect);
-static void make_room_for(struct changes *changes, uint32_t count);
-static void index_all(struct changes *changes);
 
 void changes_init(struct changes *changes, struct arena *arena)
 {
@@ -70,29 +78,38 @@ void changes_tell(struct changes *changes, struct slice channel, struct slice me
 	changes->writes++;
 }
 
-struct changes changes_save(const struct changes *changes)
+struct changes_mark changes_save(struct changes *changes)
 {
-	struct changes saved = *changes;
-	saved.capacity = saved.count;
-	saved.index = NULL;
-	saved.index_size = 0;
-	saved.effects = arena_alloc(saved.arena, saved.count * sizeof(*saved.effects));
-	if (saved.count > 0)
-		memcpy(saved.effects, changes->effects, saved.count * sizeof(*saved.effects));
-	return saved;
+	changes->marked = changes->count;
+	changes->mark++;
+	return (struct changes_mark){
+		.count = changes->count,
+		.undo_count = changes->undo_count,
+		.bytes = changes->bytes,
+		.events_last = changes->events_last,
+		.event_bytes = changes->event_bytes,
+	};
 }
 
-void changes_restore(struct changes *changes, const struct changes *saved)
+void changes_restore(struct changes *changes, const struct changes_mark *mark)
 {
-	uint64_t writes = changes->writes + 1;
-	*changes = *saved;
-	changes->writes = writes;
-	/* The mark may be restored again: it keeps its own effects. */
-	changes->capacity = 0;
-	make_room_for(changes, saved->count);
-	index_all(changes);
+	assert(mark->undo_count <= changes->undo_count);
+	assert(mark->count <= changes->count);
+	while (changes->undo_count > mark->undo_count) {
+		const struct undo *undo = &changes->undos[--changes->undo_count];
+		changes->effects[undo->position] = undo->effect;
+	}
+	changes->count = mark->count;
+	changes->bytes = mark->bytes;
+	changes->events_last = mark->events_last;
+	changes->event_bytes = mark->event_bytes;
 	if (changes->events_last)
 		changes->events_last->next = NULL;
+	else
+		changes->events = NULL;
+	changes->marked = mark->count;
+	changes->mark++;
+	changes->writes++;
 }
 
 static bool is_of(const struct effect *effect, uint16_t shard, struct slice key)
@@ -118,7 +135,9 @@ static uint32_t find(const struct changes *changes, uint16_t shard, struct slice
 		uint32_t position = changes->index[at];
 		if (position == 0)
 			return POSITION_NONE;
-		if (is_of(&changes->effects[position - 1], shard, key))
+		/* A forgotten effect's place may stand for a later one: whichever has the key. */
+		if (position <= changes->count &&
+			is_of(&changes->effects[position - 1], shard, key))
 			return position - 1;
 	}
 }
@@ -131,11 +150,12 @@ static void index_add(struct changes *changes, uint32_t position)
 	while (changes->index[at] != 0)
 		at = (at + 1) & mask;
 	changes->index[at] = position + 1;
+	changes->index_used++;
 }
 
 static void index_all(struct changes *changes)
 {
-	if (changes->count <= EFFECTS_UNINDEXED)
+	if (changes->index_size == 0 && changes->count <= EFFECTS_UNINDEXED)
 		return;
 	while (changes->index_size < changes->count * 2)
 		changes->index_size =
@@ -143,6 +163,7 @@ static void index_all(struct changes *changes)
 	size_t bytes = changes->index_size * sizeof(*changes->index);
 	changes->index = arena_alloc(changes->arena, bytes);
 	memset(changes->index, 0, bytes);
+	changes->index_used = 0;
 	for (uint32_t i = 0; i < changes->count; i++)
 		index_add(changes, i);
 }
@@ -150,23 +171,49 @@ static void index_all(struct changes *changes)
 /* Takes the newest effect into the index, building or doubling it at half load. */
 static void index_newest(struct changes *changes)
 {
-	if (changes->index_size && changes->count * 2 <= changes->index_size)
+	if (changes->index_size && (changes->index_used + 1) * 2 <= changes->index_size)
 		index_add(changes, changes->count - 1);
 	else
 		index_all(changes);
 }
 
-static void make_room_for(struct changes *changes, uint32_t count)
+/* Memory for `count` items and more, with the `used` ones that are there. */
+static void *grow(struct changes *changes, const void *items, uint32_t used, uint32_t *capacity,
+	size_t item_bytes)
 {
-	if (count < changes->capacity)
+	*capacity = *capacity ? *capacity * 2 : EFFECTS_FIRST;
+	char *grown = arena_alloc(changes->arena, *capacity * item_bytes);
+	if (used > 0)
+		memcpy(grown, items, used * item_bytes);
+	return grown;
+}
+
+/* Whether an undo of it stands behind the latest mark. */
+static bool is_noted(const struct changes *changes, uint32_t position)
+{
+	return position < changes->noted_capacity && changes->noted[position] == changes->mark;
+}
+
+/* A write is about to replace an effect that the latest mark has. */
+static void note(struct changes *changes, uint32_t position)
+{
+	if (is_noted(changes, position))
 		return;
-	while (changes->capacity <= count)
-		changes->capacity = changes->capacity ? changes->capacity * 2 : EFFECTS_FIRST;
-	struct effect *grown =
-		arena_alloc(changes->arena, changes->capacity * sizeof(*changes->effects));
-	if (changes->count > 0)
-		memcpy(grown, changes->effects, changes->count * sizeof(*grown));
-	changes->effects = grown;
+	if (position >= changes->noted_capacity) {
+		uint32_t before = changes->noted_capacity;
+		uint32_t *noted = arena_alloc(changes->arena, changes->capacity * sizeof(*noted));
+		memset(noted, 0, changes->capacity * sizeof(*noted));
+		if (before > 0)
+			memcpy(noted, changes->noted, before * sizeof(*noted));
+		changes->noted = noted;
+		changes->noted_capacity = changes->capacity;
+	}
+	if (changes->undo_count == changes->undo_capacity)
+		changes->undos = grow(changes, changes->undos, changes->undo_count,
+			&changes->undo_capacity, sizeof(*changes->undos));
+	changes->undos[changes->undo_count++] =
+		(struct undo){ position, changes->effects[position] };
+	changes->noted[position] = changes->mark;
 }
 
 static void set(struct changes *changes, const struct effect *effect)
@@ -177,6 +224,8 @@ static void set(struct changes *changes, const struct effect *effect)
 	uint32_t position = find(changes, effect->shard, effect->key);
 	if (position != POSITION_NONE) {
 		struct effect *earlier = &changes->effects[position];
+		if (position < changes->marked)
+			note(changes, position);
 		changes->bytes -= earlier->value.size;
 		changes->bytes += effect->value.size;
 		struct slice key = earlier->key;
@@ -184,7 +233,9 @@ static void set(struct changes *changes, const struct effect *effect)
 		earlier->key = key;
 		return;
 	}
-	make_room_for(changes, changes->count);
+	if (changes->count == changes->capacity)
+		changes->effects = grow(changes, changes->effects, changes->count,
+			&changes->capacity, sizeof(*changes->effects));
 	struct effect *added = &changes->effects[changes->count++];
 	*added = *effect;
 	added->key = arena_copy(changes->arena, effect->key);

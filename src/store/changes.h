@@ -25,6 +25,14 @@ struct changes {
 	size_t bytes;    /* of keys and values, for limits */
 	uint32_t *index; /* open addressing over `effects`, built when there are more than a few */
 	uint32_t index_size;
+	uint32_t index_used; /* of its places, forgotten effects' included */
+	struct undo *undos;  /* what later writes replaced, for changes_restore */
+	uint32_t *noted;     /* by effect: the mark since which its undo is there */
+	uint32_t noted_capacity;
+	uint32_t undo_count;
+	uint32_t undo_capacity;
+	uint32_t marked;      /* effects that the latest mark has: writing these is noted */
+	uint32_t mark;        /* its number; 0: none was taken */
 	struct event *events; /* in the order they came */
 	struct event *events_last;
 	size_t event_bytes; /* of channels and messages, for limits */
@@ -39,10 +47,19 @@ void changes_put(
 void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
 /* Both are copied into the arena. */
 void changes_tell(struct changes *changes, struct slice channel, struct slice message);
-/* Remembers what has been written and told so far, for changes_restore, which forgets everything
- * later. Both cost time in the number of effects; marks are used last taken, first restored. */
-struct changes changes_save(const struct changes *changes);
-void changes_restore(struct changes *changes, const struct changes *saved);
+/* What had been written and told at a moment. */
+struct changes_mark {
+	uint32_t count;
+	uint32_t undo_count;
+	size_t bytes;
+	struct event *events_last;
+	size_t event_bytes;
+};
+/* Remembers it, for changes_restore, which forgets everything later and may be called again. To
+ * remember costs nothing, to go back takes time in what is forgotten. Marks are used last taken,
+ * first restored. */
+struct changes_mark changes_save(struct changes *changes);
+void changes_restore(struct changes *changes, const struct changes_mark *mark);
 /* This turn's latest effect on the shard's key, or NULL. Objects' keys are of one shard each; a
  * database's namespace key stands on every shard. */
 const struct effect *changes_find(const struct changes *changes, uint16_t shard, struct slice key);

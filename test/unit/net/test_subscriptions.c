@@ -52,7 +52,7 @@ static void run_tell(struct turn *turn)
 		writer_ok(&turn->writer);
 		return;
 	}
-	struct changes saved = changes_save(&turn->changes);
+	struct changes_mark saved = changes_save(&turn->changes);
 	char channel[64], text[64]; /* gone when the message is sent */
 	struct slice name = turn_argument(turn, 2), message = turn_argument(turn, 3);
 	memcpy(channel, name.data, name.size);

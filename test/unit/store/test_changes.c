@@ -179,11 +179,11 @@ static void restoring_forgets_the_events_told_since(void **state)
 	struct changes changes;
 	arena_init(&arena, 1024);
 	changes_init(&changes, &arena);
-	struct changes start = changes_save(&changes);
+	struct changes_mark start = changes_save(&changes);
 	char message[] = "one";
 	changes_tell(&changes, slice_text("a"), slice_text(message));
 	memset(message, '?', sizeof(message));
-	struct changes saved = changes_save(&changes);
+	struct changes_mark saved = changes_save(&changes);
 	for (int i = 0; i < 2; i++) {
 		changes_tell(&changes, slice_text("b"), slice_text("two"));
 		changes_tell(&changes, slice_text(""), slice_text(""));
@@ -200,6 +200,97 @@ static void restoring_forgets_the_events_told_since(void **state)
 	arena_fini(&arena);
 }
 
+#define UNIVERSE  60
+#define MARKS_MAX 5
+
+/* What a plain array says of each key: -1 nothing, 0 deleted, else the size of its value. */
+struct plain {
+	int sizes[UNIVERSE];
+	struct changes_mark mark;
+};
+
+static struct slice key_name(char *out, size_t out_size, int which)
+{
+	return slice_of(out, (size_t)snprintf(out, out_size, "k%d", which));
+}
+
+static void write_one(struct changes *changes, struct random *random, struct plain *plain)
+{
+	static char bytes[100];
+	char key[16];
+	int which = (int)random_below(random, UNIVERSE);
+	int size = (int)random_below(random, sizeof(bytes));
+	struct value value = { .type = VALUE_STRING, .data = slice_of(bytes, (size_t)size) };
+	plain->sizes[which] = size;
+	if (size)
+		changes_put(changes, SHARD, key_name(key, sizeof(key), which), &value);
+	else
+		changes_delete(changes, SHARD, key_name(key, sizeof(key), which));
+}
+
+static void check_against(const struct changes *changes, const struct plain *plain)
+{
+	uint32_t distinct = 0;
+	size_t total = 0;
+	for (int i = 0; i < UNIVERSE; i++) {
+		char key[16];
+		struct slice name = key_name(key, sizeof(key), i);
+		const struct effect *effect = changes_find(changes, SHARD, name);
+		assert_int_equal(effect != NULL, plain->sizes[i] >= 0);
+		if (effect == NULL)
+			continue;
+		assert_int_equal(effect->kind, plain->sizes[i] ? EFFECT_PUT : EFFECT_DELETE);
+		assert_int_equal(effect->value.size, plain->sizes[i]);
+		assert_true(slice_equal(effect->key, name));
+		total += name.size + effect->value.size;
+		distinct++;
+	}
+	assert_int_equal(changes->count, distinct);
+	assert_int_equal(changes->bytes, total);
+}
+
+static void goes_back_to_any_mark_as_a_plain_array_does(void **state)
+{
+	(void)state;
+	struct random random;
+	random_seed(&random, 77);
+	for (int round = 0; round < 300; round++) {
+		struct arena arena;
+		struct changes changes;
+		struct plain plains[MARKS_MAX + 1] = { 0 };
+		int depth = 0;
+		arena_init(&arena, 1024);
+		changes_init(&changes, &arena);
+		memset(plains[0].sizes, -1, sizeof(plains[0].sizes));
+		for (int step = 0; step < 200; step++) {
+			uint64_t what = random_below(&random, 12);
+			if (what == 0 && depth < MARKS_MAX) {
+				plains[depth].mark = changes_save(&changes);
+				plains[depth + 1] = plains[depth];
+				depth++;
+			} else if (what == 1 && depth > 0) {
+				/* The mark goes on standing half of the time. */
+				depth--;
+				changes_restore(&changes, &plains[depth].mark);
+				check_against(&changes, &plains[depth]);
+				if (random_below(&random, 2)) {
+					plains[depth + 1] = plains[depth];
+					depth++;
+				}
+			} else if (what == 2 && depth > 0) {
+				/* What was written since is kept, and the mark is forgotten. */
+				depth--;
+				memcpy(plains[depth].sizes, plains[depth + 1].sizes,
+					sizeof(plains[depth].sizes));
+			} else {
+				write_one(&changes, &random, &plains[depth]);
+			}
+		}
+		check_against(&changes, &plains[depth]);
+		arena_fini(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +300,7 @@ int main(void)
 		cmocka_unit_test(tells_the_same_key_of_two_shards_apart),
 		cmocka_unit_test(restoring_forgets_the_events_told_since),
 		cmocka_unit_test(agrees_with_a_plain_array_under_random_writes),
+		cmocka_unit_test(goes_back_to_any_mark_as_a_plain_array_does),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
