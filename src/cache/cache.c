@@ -166,13 +166,33 @@ static size_t size_of(struct slice key, const struct cache_record *record)
 		record->last_modified.size + record->value.size;
 }
 
+/* One more group has sums on a shard, or one less. */
+struct group_step {
+	uint16_t shard;
+	bool is_new;
+};
+
+static void on_group_step(struct turn *turn, void *context)
+{
+	const struct group_step *step = context;
+	uint32_t *groups = &cache_in(turn->engine)->shards[step->shard].groups;
+	*groups += step->is_new ? 1 : UINT32_MAX;
+}
+
+static void count_group(struct turn *turn, uint16_t shard, bool is_new)
+{
+	struct group_step *step = arena_alloc(turn_arena(turn), sizeof(*step));
+	*step = (struct group_step){ shard, is_new };
+	turn_on_commit(turn, on_group_step, step);
+}
+
 /* A group without entries has no sums: others get its room. */
 static void forget_group(struct turn *turn, uint16_t shard, struct slice group)
 {
 	struct key key;
 	key_of_cache_sums(&key, group);
 	turn_delete(turn, shard, key_slice(&key));
-	cache_in(turn->engine)->shards[shard].groups--;
+	count_group(turn, shard, false);
 }
 
 static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, struct slice key,
@@ -192,7 +212,7 @@ static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, s
 		return;
 	}
 	if (group.size > 0 && is_new)
-		cache_in(turn->engine)->shards[shard].groups++;
+		count_group(turn, shard, true);
 	write_sums(turn, shard, group, &sums);
 }
 
@@ -433,6 +453,48 @@ bool cache_find_filled(struct turn *turn, struct slice key, struct cache_entry *
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/* What the memory will have of an entry that the turn writes or drops. */
+struct memory_step {
+	uint16_t shard;
+	bool replaces;
+	struct slice key;
+	struct cache_record record;
+};
+
+static struct memory_step *memory_step(struct turn *turn, uint16_t shard, struct slice key)
+{
+	struct memory_step *step = arena_alloc(turn_arena(turn), sizeof(*step));
+	*step = (struct memory_step){ .shard = shard, .key = key };
+	return step;
+}
+
+static void on_put(struct turn *turn, void *context)
+{
+	const struct memory_step *step = context;
+	struct shard_cache *state = &cache_in(turn->engine)->shards[step->shard];
+	struct hot_entry *entry =
+		keep_in_memory(turn, state, step->key, hash_bytes(step->key), &step->record);
+	/* Coming is no use: the first who came goes first. */
+	if (entry && step->replaces)
+		entry->facts.queued = state->place_seen;
+}
+
+static void put_in_memory(struct turn *turn, uint16_t shard, struct slice key,
+	const struct cache_record *record, bool replaces)
+{
+	struct memory_step *step = memory_step(turn, shard, key);
+	step->record = *record;
+	step->replaces = replaces;
+	turn_on_commit(turn, on_put, step);
+}
+
+static void on_drop(struct turn *turn, void *context)
+{
+	const struct memory_step *step = context;
+	hot_remove(
+		cache_in(turn->engine)->shards[step->shard].hot, step->key, hash_bytes(step->key));
+}
+
 static void drop(
 	struct turn *turn, uint16_t shard, struct slice key, const struct cache_record *record)
 {
@@ -442,7 +504,9 @@ static void drop(
 	turn_delete(turn, shard, key_slice(&store_key));
 	key_of_cache_place(&store_key, record->place);
 	turn_delete(turn, shard, key_slice(&store_key));
+	/* Now, so that the turn itself does not find it, and behind what the turn has put. */
 	hot_remove(cache_in(turn->engine)->shards[shard].hot, key, hash_bytes(key));
+	turn_on_commit(turn, on_drop, memory_step(turn, shard, key));
 }
 
 /* The line's entry: the place at which its entry first stood, and the key. */
@@ -497,6 +561,12 @@ static bool first_in_line(struct turn *turn, uint16_t shard, uint64_t from, uint
 	return found;
 }
 
+static void on_looked_at(struct turn *turn, void *context)
+{
+	const struct memory_step *step = context;
+	cache_in(turn->engine)->shards[step->shard].line_first = step->record.place + 1;
+}
+
 /* One place of the line is looked at; false when there is none. */
 static bool evict_step(struct turn *turn, uint16_t shard, bool last_chance)
 {
@@ -508,7 +578,9 @@ static bool evict_step(struct turn *turn, uint16_t shard, bool last_chance)
 	int64_t expire_ms;
 	if (!first_in_line(turn, shard, state->line_first, &place, &first_place, &key))
 		return false;
-	state->line_first = place + 1;
+	struct memory_step *step = memory_step(turn, shard, key);
+	step->record.place = place;
+	turn_on_commit(turn, on_looked_at, step);
 	key_of_cache_place(&store_key, place);
 	turn_delete(turn, shard, key_slice(&store_key));
 	if (!read_head(turn, shard, key, &record, &expire_ms) || record.place != first_place)
@@ -562,14 +634,14 @@ void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 		record->ttl_ms = record->stale_ms = record->error_ms = 0;
 
 	uint16_t shard;
-	struct shard_cache *state = shard_of_key(turn, key, &shard);
+	shard_of_key(turn, key, &shard);
 	struct cache_record before;
 	int64_t expire_ms, keep = keep_ms(record->ttl_ms, record->stale_ms, record->error_ms);
 	bool replaces = read_head(turn, shard, key, &before, &expire_ms);
 	if (keep <= 0) {
 		if (replaces)
 			drop(turn, shard, key, &before);
-		keep_in_memory(turn, state, key, hash_bytes(key), record);
+		put_in_memory(turn, shard, key, record, false);
 		return;
 	}
 	record->flags &= (uint8_t)~CACHE_FORMAT_FLAG_GROUPED;
@@ -591,10 +663,7 @@ void cache_put(struct turn *turn, struct slice key, struct cache_record *record)
 	};
 	key_of_cache(&store_key, turn_secret(turn), key);
 	turn_put(turn, shard, key_slice(&store_key), &value);
-	struct hot_entry *entry = keep_in_memory(turn, state, key, hash_bytes(key), record);
-	/* Coming is no use: the first who came goes first. */
-	if (entry && replaces)
-		entry->facts.queued = state->place_seen;
+	put_in_memory(turn, shard, key, record, replaces);
 	bound_disk(turn, shard);
 }
 

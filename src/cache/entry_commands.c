@@ -50,10 +50,7 @@ void cache_jitter(const struct turn *turn, int64_t jitter_ms, struct cache_recor
 
 static void void_lease(struct turn *turn, struct slice key)
 {
-	uint16_t shard = turn_shard_of(turn, key);
-	lease_void(leases_of(turn, shard), cache_subject(turn, key), !leases_are_near(turn));
-	if (leases_are_near(turn))
-		leases_used(turn);
+	leases_void(turn, turn_shard_of(turn, key), cache_subject(turn, key));
 }
 
 void cache_set_command(struct turn *turn)

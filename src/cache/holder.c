@@ -86,8 +86,7 @@ bool holder_put(
 	record->sequence = note.words[WORD_SEQUENCE];
 	record->delta_ms = now_ms - (int64_t)note.words[WORD_BEGUN_MS];
 	cache_put(turn, key, record);
-	lease_commit(table_of(turn), cache_subject(turn, key), no_purpose, token, now_ms);
-	leases_used(turn);
+	leases_commit(turn, cache_subject(turn, key), no_purpose, token);
 	stats_add(cache_stats(turn), key, STAT_REFRESHES, 1);
 	return true;
 }

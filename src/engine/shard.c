@@ -83,6 +83,16 @@ static void apply(struct engine *engine, struct request *request)
 	request->journey.applied = 0;
 }
 
+/* What the commit brings with it in memory. */
+static void follow(struct turn *turn)
+{
+	struct consequence *consequence;
+	while ((consequence = turn->changes.consequences) != NULL) {
+		turn->changes.consequences = consequence->next;
+		consequence->run(turn, consequence->context);
+	}
+}
+
 /* Some of its events. They are held back like a reply: what a message tells of may have been read,
  * and in an earlier turn. True when none is left. */
 static bool publish(struct engine *engine, uint16_t self, struct request *request)
@@ -257,6 +267,8 @@ static bool run_turn(struct engine *engine, uint16_t self, struct request *reque
 	if (request->journey.record_lsn != 0)
 		apply(engine, request);
 	bool over = !is_paused(request) && request->journey.record_lsn == 0;
+	if (over)
+		follow(&request->turn);
 	request->journey.publishes = over && !publish(engine, self, request);
 	count_time(engine, &engine->ports[self], request);
 	if (!over || request->journey.publishes)

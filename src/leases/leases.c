@@ -155,6 +155,60 @@ void leases_used(struct turn *turn)
 		ask(leases, turn->port);
 }
 
+/* --- what follows from a turn ----------------------------------------------------------------- */
+
+/* A lease that ends with the commit. */
+struct ending {
+	uint16_t shard;
+	struct slice subject;
+	struct slice purpose;
+	struct slice token;
+	int64_t now_ms;
+};
+
+static struct ending *ending_of(struct turn *turn, uint16_t shard, struct slice subject)
+{
+	struct ending *ending = arena_alloc(turn_arena(turn), sizeof(*ending));
+	*ending = (struct ending){
+		.shard = shard,
+		.subject = arena_copy(turn_arena(turn), subject),
+		.now_ms = leases_now_ms(turn),
+	};
+	return ending;
+}
+
+static void on_void(struct turn *turn, void *context)
+{
+	const struct ending *ending = context;
+	/* Who waits is woken on the shard's own thread. */
+	bool near = leases_are_near(turn);
+	lease_void(leases_of(turn, ending->shard), ending->subject, !near);
+	if (near)
+		leases_used(turn);
+}
+
+void leases_void(struct turn *turn, uint16_t shard, struct slice subject)
+{
+	turn_on_commit(turn, on_void, ending_of(turn, shard, subject));
+}
+
+static void on_committed(struct turn *turn, void *context)
+{
+	const struct ending *ending = context;
+	lease_commit(leases_of(turn, ending->shard), ending->subject, ending->purpose,
+		ending->token, ending->now_ms);
+	leases_used(turn);
+}
+
+void leases_commit(
+	struct turn *turn, struct slice subject, struct slice purpose, struct slice token)
+{
+	struct ending *ending = ending_of(turn, turn->shard, subject);
+	ending->purpose = arena_copy(turn_arena(turn), purpose);
+	ending->token = arena_copy(turn_arena(turn), token);
+	turn_on_commit(turn, on_committed, ending);
+}
+
 static void look(struct turn *turn)
 {
 	struct leases *leases = leases_in(turn->engine);

@@ -59,6 +59,14 @@ int64_t leases_now_ms(const struct turn *turn);
 /* After the turn has used its shard's leases: asks to be woken. */
 void leases_used(struct turn *turn);
 
+/* When the turn has been committed: the lease of the subject ends, whoever holds it, and those who
+ * wait are told. The subject is copied. */
+void leases_void(struct turn *turn, uint16_t shard, struct slice subject);
+/* The same of one that the turn has found to be held by this token: it is over because what it was
+ * for is done. On a shard that is near. */
+void leases_commit(
+	struct turn *turn, struct slice subject, struct slice purpose, struct slice token);
+
 /* For whoever asks in this turn. A client that is gone waits for none: its connection has been, or
  * will be, forgotten by this shard (leases_forget_client). */
 struct lease_terms leases_terms(const struct turn *turn, int64_t duration_ms, int64_t wait_ms);

@@ -4,12 +4,10 @@
  * Shard 0 stores the classes, and its turns order their changes. A class that is loaded must not be
  * seen before it is in the log, for the LSN of its record is what replies of its code wait for:
  *
- *   first turn:   check -> TABLE_CLASS is written -> turn_park
- *   parked:       committed: class_publish with the record's LSN -> engine_resume
- *   second turn:  the reply
+ *   turn:         check -> TABLE_CLASS is written -> the reply
+ *   committed:    class_publish with the record's LSN (turn_on_commit)
  *
- * Nothing else of shard 0 runs between the commit and `parked`, so two loads never publish in
- * another order than they were stored in.
+ * Shard 0 is held until then, so two loads never publish in another order than they were stored in.
  *
  * DROP holds all shards: no object can come into being while it looks for one.
  *
@@ -29,12 +27,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* What a load keeps from its first turn to its second. */
-struct class_load {
-	struct objects *objects;
-	struct class_given given;
-};
-
 /* How far a drop has looked for objects of the class. */
 struct class_drop {
 	uint16_t shard;
@@ -48,19 +40,14 @@ static bool next_version(struct turn *turn, bool replaces, struct class_given *g
 static bool check_source(struct turn *turn, struct slice name, struct slice source);
 static void look_at_file(struct turn *turn, struct class_given *given);
 static void store_class(struct turn *turn, const struct class_given *given);
-static void publish(struct request *request);
+static void on_loaded(struct turn *turn, void *context);
+static void on_dropped(struct turn *turn, void *context);
 static void count_class(void *context, const struct class *class);
 static void write_class(void *context, const struct class *class);
 static bool has_no_objects(struct turn *turn, struct slice class_name, struct class_drop *drop);
 
 void do_class_load(struct turn *turn)
 {
-	struct class_load *load = turn->state;
-	if (load) {
-		if (!turn->failed)
-			writer_integer(&turn->writer, (int64_t)load->given.version);
-		return;
-	}
 	uint32_t count = turn->asked->argument_count;
 	/* redis-cli -x gives the source as the last argument. */
 	bool before = count == 5 && slice_is(turn_argument(turn, 3), "replace");
@@ -80,10 +67,10 @@ void do_class_load(struct turn *turn)
 		return;
 	look_at_file(turn, &given);
 	store_class(turn, &given);
-	load = arena_alloc(turn_arena(turn), sizeof(*load));
-	*load = (struct class_load){ objects_on(turn), given };
-	turn->state = load;
-	turn_park(turn, publish);
+	struct class_given *kept = arena_alloc(turn_arena(turn), sizeof(*kept));
+	*kept = given;
+	turn_on_commit(turn, on_loaded, kept);
+	writer_integer(&turn->writer, (int64_t)given.version);
 }
 
 /* Whoever changes the registry holds shard 0, so it has not changed between the two walks. */
@@ -131,7 +118,7 @@ void do_class_drop(struct turn *turn)
 	key_of_class(&key, name);
 	if (turn_look(turn, CLASS_SHARD, key_slice(&key), &value))
 		turn_delete(turn, CLASS_SHARD, key_slice(&key));
-	class_withdraw(objects_registry(objects_on(turn)), name);
+	turn_on_commit(turn, on_dropped, NULL);
 	writer_ok(&turn->writer);
 }
 
@@ -215,15 +202,17 @@ static void store_class(struct turn *turn, const struct class_given *given)
 	turn_put(turn, CLASS_SHARD, key_slice(&key), &value);
 }
 
-/* A commit that was refused (the record does not fit into a segment) has failed the request. */
-static void publish(struct request *request)
+static void on_loaded(struct turn *turn, void *context)
 {
-	struct class_load *load = request->turn.state;
-	struct objects *objects = load->objects;
-	load->given.lsn = request->gate_lsn;
-	if (!request->turn.failed)
-		class_publish(objects_registry(objects), &load->given);
-	engine_resume(objects_engine(objects), objects_port(objects), &request);
+	struct class_given *given = context;
+	given->lsn = turn->gate_lsn;
+	class_publish(objects_registry(objects_on(turn)), given);
+}
+
+static void on_dropped(struct turn *turn, void *context)
+{
+	(void)context;
+	class_withdraw(objects_registry(objects_on(turn)), turn_argument(turn, 2));
 }
 
 static void count_class(void *context, const struct class *class)

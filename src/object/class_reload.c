@@ -2,12 +2,12 @@
  * class_reload: takes classes from the files of class-dir while the server runs: by DO.CLASS
  * RELOAD, and when the server is told by a signal that its files have changed.
  *
- *   files read, checked -> all sound -> stored classes of their names deleted -> committed
- *     -> class_publish of each -> reply
+ *   files read, checked -> all sound -> stored classes of their names deleted -> reply
+ *     -> committed -> class_publish of each
  *
- * As with a load the classes are published between the commit and the second turn, with the LSN
- * that their code's replies wait for. A stored class that gave way is deleted, so that the file is
- * still the one that holds after the next start.
+ * As with a load the classes are published with the commit, and its LSN is what their code's
+ * replies wait for. A stored class that gave way is deleted, so that the file is still the one that
+ * holds after the next start.
  *
  * The command takes every file that differs from the class that holds, since somebody has asked for
  * just that. The signal takes those that came after it: it is also sent to have log files opened
@@ -23,17 +23,11 @@
 #include "object/objects.h"
 #include "request/request.h"
 
-struct class_reload {
-	struct objects *objects;
-	struct class_files files; /* after the first turn those that are taken */
-	int64_t now_ms;
-};
-
 static void reload(struct turn *turn, bool only_later);
 static bool read_files(struct turn *turn, struct class_files *files);
 static bool is_taken(struct objects *objects, const struct class_file *file, bool only_later);
 static void delete_stored(struct turn *turn, struct slice name);
-static void publish(struct request *request);
+static void on_taken(struct turn *turn, void *context);
 static bool check(
 	void *context, struct slice name, struct slice source, char *error, size_t error_size);
 
@@ -86,18 +80,12 @@ static void write_taken(struct turn *turn, const struct class_files *files)
 
 static void reload(struct turn *turn, bool only_later)
 {
-	struct class_reload *reload = turn->state;
-	if (reload) {
-		if (!turn->failed)
-			write_taken(turn, &reload->files);
-		return;
-	}
 	struct class_files files;
 	if (!read_files(turn, &files))
 		return;
-	reload = arena_alloc(turn_arena(turn), sizeof(*reload));
-	*reload = (struct class_reload){ objects_on(turn), files, turn->now_ms };
-	reload->files.count = 0;
+	struct class_files *taken = arena_alloc(turn_arena(turn), sizeof(*taken));
+	*taken = files;
+	taken->count = 0;
 	for (size_t i = 0; i < files.count; i++) {
 		if (!is_taken(objects_on(turn), &files.files[i], only_later))
 			continue;
@@ -107,11 +95,11 @@ static void reload(struct turn *turn, bool only_later)
 		class_release(&class);
 		if (busy)
 			return;
-		reload->files.files[reload->files.count++] = files.files[i];
+		taken->files[taken->count++] = files.files[i];
 		delete_stored(turn, files.files[i].name);
 	}
-	turn->state = reload;
-	turn_park(turn, publish);
+	turn_on_commit(turn, on_taken, taken);
+	write_taken(turn, taken);
 }
 
 /* All of them, or the one that the command names. False: answered with an error. */
@@ -156,18 +144,16 @@ static void delete_stored(struct turn *turn, struct slice name)
 		turn_delete(turn, CLASS_SHARD, key_slice(&key));
 }
 
-static void publish(struct request *request)
+static void on_taken(struct turn *turn, void *context)
 {
-	struct class_reload *reload = request->turn.state;
-	struct objects *objects = reload->objects;
-	for (size_t i = 0; i < reload->files.count && !request->turn.failed; i++) {
-		const struct class_file *file = &reload->files.files[i];
+	const struct class_files *taken = context;
+	for (size_t i = 0; i < taken->count; i++) {
+		const struct class_file *file = &taken->files[i];
 		class_file_publish(
-			file, objects_registry(objects), request->gate_lsn, reload->now_ms);
+			file, objects_registry(objects_on(turn)), turn->gate_lsn, turn->now_ms);
 		logline(LOGLINE_NOTICE, "class %.*s: taken from %.*s", (int)file->name.size,
 			file->name.data, (int)file->path.size, file->path.data);
 	}
-	engine_resume(objects_engine(objects), objects_port(objects), &request);
 }
 
 static bool check(

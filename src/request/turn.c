@@ -179,6 +179,11 @@ bool turn_publish(struct turn *turn, struct slice channel, struct slice message)
 	return true;
 }
 
+void turn_on_commit(struct turn *turn, void (*run)(struct turn *turn, void *context), void *context)
+{
+	changes_follow(&turn->changes, run, context);
+}
+
 size_t turn_reply_bytes_max(const struct turn *turn)
 {
 	uint64_t most = (uint64_t)turn->config->client_output_bytes_max;

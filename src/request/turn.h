@@ -159,6 +159,12 @@ void turn_wait_for_shard(struct turn *turn, uint16_t shard);
  * would take more than LIMIT_EVENT_BYTES: the handler answers that with an error of its own. */
 bool turn_publish(struct turn *turn, struct slice channel, struct slice message);
 
+/* What a turn changes in memory it changes when it has been committed, never before: `run` is
+ * called then, with the turn's shards still held, in the order of these calls; not when the turn
+ * fails. `context` lives in the turn's arena, or as long. */
+void turn_on_commit(
+	struct turn *turn, void (*run)(struct turn *turn, void *context), void *context);
+
 /* Drops the reply so far and answers with an error; the changes will be dropped. */
 void turn_error(struct turn *turn, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

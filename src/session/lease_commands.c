@@ -177,8 +177,7 @@ void session_commit(struct turn *turn)
 	session.record.version++;
 	session.record.updated_ms = turn->now_ms;
 	session_put(&session);
-	lease_commit(leases, session_subject(&session), purpose, token, now_ms);
-	leases_used(turn);
+	leases_commit(turn, session_subject(&session), purpose, token);
 	writer_integer(&turn->writer, (int64_t)session.record.version);
 }
 

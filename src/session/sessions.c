@@ -8,9 +8,8 @@
  * A session's record, its entry in the index of its user and the shard's count are always changed
  * together, in one turn: they agree after any crash.
  *
- * What is in memory (uses, leases) is changed at once, while the turn may still fail. All of that
- * is on the safe side: a use that was not answered lengthens the life, a lease that ended too early
- * is asked for again.
+ * Uses are noted in memory at once, while the turn may still fail. That is on the safe side: a use
+ * that was not answered lengthens the life.
  *
  * Threads: see sessions.h.
  */
@@ -294,9 +293,7 @@ struct slice session_subject(const struct session *session)
 
 static void void_leases(struct session *session)
 {
-	/* Who waits is woken on the shard's own thread. */
-	lease_void(leases_of(session->turn, session->shard), session_subject(session),
-		!leases_are_near(session->turn));
+	leases_void(session->turn, session->shard, session_subject(session));
 }
 
 /* From here on it is stored under this name. */

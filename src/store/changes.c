@@ -78,6 +78,19 @@ void changes_tell(struct changes *changes, struct slice channel, struct slice me
 	changes->writes++;
 }
 
+void changes_follow(
+	struct changes *changes, void (*run)(struct turn *turn, void *context), void *context)
+{
+	struct consequence *consequence = arena_alloc(changes->arena, sizeof(*consequence));
+	*consequence = (struct consequence){ .run = run, .context = context };
+	if (changes->consequences_last)
+		changes->consequences_last->next = consequence;
+	else
+		changes->consequences = consequence;
+	changes->consequences_last = consequence;
+	changes->writes++;
+}
+
 struct changes_mark changes_save(struct changes *changes)
 {
 	changes->marked = changes->count;
@@ -88,6 +101,7 @@ struct changes_mark changes_save(struct changes *changes)
 		.bytes = changes->bytes,
 		.events_last = changes->events_last,
 		.event_bytes = changes->event_bytes,
+		.consequences_last = changes->consequences_last,
 	};
 }
 
@@ -107,6 +121,11 @@ void changes_restore(struct changes *changes, const struct changes_mark *mark)
 		changes->events_last->next = NULL;
 	else
 		changes->events = NULL;
+	changes->consequences_last = mark->consequences_last;
+	if (changes->consequences_last)
+		changes->consequences_last->next = NULL;
+	else
+		changes->consequences = NULL;
 	changes->marked = mark->count;
 	changes->mark++;
 	changes->writes++;

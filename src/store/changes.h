@@ -1,7 +1,7 @@
 /*
- * changes: what one turn has written so far, and the events that tell of it: applied whole or not
- * at all. Later writes of a key replace earlier ones. Belongs to one request; its memory is the
- * request's arena.
+ * changes: what one turn has written so far, the events that tell of it, and what follows from it
+ * in memory: applied whole or not at all. Later writes of a key replace earlier ones. Belongs to
+ * one request; its memory is the request's arena.
  */
 #ifndef STORE_CHANGES_H
 #define STORE_CHANGES_H
@@ -15,6 +15,15 @@ struct event {
 	struct event *next;
 	struct slice channel;
 	struct slice message;
+};
+
+struct turn;
+
+/* What a commit brings with it, beside the data. */
+struct consequence {
+	struct consequence *next;
+	void (*run)(struct turn *turn, void *context);
+	void *context;
 };
 
 struct changes {
@@ -35,8 +44,10 @@ struct changes {
 	uint32_t mark;        /* its number; 0: none was taken */
 	struct event *events; /* in the order they came */
 	struct event *events_last;
-	size_t event_bytes; /* of channels and messages, for limits */
-	uint64_t writes;    /* times that any of this changed */
+	size_t event_bytes;               /* of channels and messages, for limits */
+	struct consequence *consequences; /* in the order they came */
+	struct consequence *consequences_last;
+	uint64_t writes; /* times that any of this changed */
 };
 
 void changes_init(struct changes *changes, struct arena *arena);
@@ -47,6 +58,8 @@ void changes_put(
 void changes_delete(struct changes *changes, uint16_t shard, struct slice key);
 /* Both are copied into the arena. */
 void changes_tell(struct changes *changes, struct slice channel, struct slice message);
+void changes_follow(
+	struct changes *changes, void (*run)(struct turn *turn, void *context), void *context);
 /* What had been written and told at a moment. */
 struct changes_mark {
 	uint32_t count;
@@ -54,6 +67,7 @@ struct changes_mark {
 	size_t bytes;
 	struct event *events_last;
 	size_t event_bytes;
+	struct consequence *consequences_last;
 };
 /* Remembers it, for changes_restore, which forgets everything later and may be called again. To
  * remember costs nothing, to go back takes time in what is forgotten. Marks are used last taken,

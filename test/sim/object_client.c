@@ -443,16 +443,13 @@ static void run_load(struct turn *turn)
 	struct request *request = turn->request;
 	struct watch *watch = state->host->watch;
 	uint64_t version = watch_class_version(watch, state->class) + 1;
-	bool first = request->turn.state == NULL;
-	if (first) {
-		struct buffer source;
-		buffer_init(&source);
-		script_class(&source, state->class, version);
-		request->asked.arguments[3] = arena_copy(&request->arena, buffer_slice(&source));
-		buffer_fini(&source);
-	}
+	struct buffer source;
+	buffer_init(&source);
+	script_class(&source, state->class, version);
+	request->asked.arguments[3] = arena_copy(&request->arena, buffer_slice(&source));
+	buffer_fini(&source);
 	state->real->run(turn);
-	if (!first || request->turn.parked == NULL)
+	if (turn->failed)
 		return;
 	watch_class_loaded(watch, state->class, version, watch_lsn(watch));
 	state->client.depends = watch_lsn(watch);

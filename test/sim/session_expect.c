@@ -211,19 +211,44 @@ struct client_lease *client_lease_of(struct client_host *host, uint32_t number, 
 	return &host->leases[number][purpose];
 }
 
+/* A lease that the turn ends. */
+struct ending {
+	uint16_t shard;
+	uint32_t purpose;
+	struct client_lease lease;
+	const char *wrong;
+};
+
+static void check_over(struct turn *turn, void *context)
+{
+	const struct ending *ending = context;
+	const struct client_lease *lease = &ending->lease;
+	if (lease_holds(leases_table(leases_in(turn->engine), ending->shard),
+		    slice_of(&lease->serial, sizeof(lease->serial)),
+		    slice_text(client_purpose(ending->purpose)), slice_text(lease->token),
+		    leases_clock_ms(leases_in(turn->engine))))
+		wrong("%s", ending->wrong);
+}
+
+/* With the turn's commit it is over. */
+static void expect_over(struct turn *turn, uint16_t shard, const struct client_lease *lease,
+	uint32_t purpose, const char *text)
+{
+	struct ending *ending = arena_alloc(turn->arena, sizeof(*ending));
+	*ending = (struct ending){ shard, purpose, *lease, text };
+	turn_on_commit(turn, check_over, ending);
+}
+
 /* Of a session that is no more. */
-static void end_leases(struct client *client, uint32_t id)
+static void end_leases(struct client *client, struct turn *turn, uint32_t id)
 {
 	struct client_host *host = client->host;
 	uint32_t number = model_now(host->model, id)->number;
-	struct lease_table *table = leases_table(leases_in(host->engine), shard_of(client, id));
+	uint16_t shard = shard_of(client, id);
 	for (uint32_t purpose = 0; purpose < MODEL_PURPOSES; purpose++) {
 		struct client_lease *lease = client_lease_of(host, number, purpose);
 		lease->ended = true;
-		if (lease_holds(table, slice_of(&lease->serial, sizeof(lease->serial)),
-			    slice_text(client_purpose(purpose)), slice_text(lease->token),
-			    leases_clock_ms(leases_in(host->engine))))
-			wrong("a lease outlives its session");
+		expect_over(turn, shard, lease, purpose, "a lease outlives its session");
 	}
 }
 
@@ -259,7 +284,7 @@ static void delete_session(struct client *client, struct turn *turn, uint32_t id
 {
 	struct model_cell next = *model_now(client->host->model, id);
 	int64_t tombstone_ms = turn->config->session_tombstone_s * 1000;
-	end_leases(client, id);
+	end_leases(client, turn, id);
 	next.kind = tombstone_ms ? MODEL_DELETED : MODEL_NONE;
 	next.stands_ms = turn->now_ms + tombstone_ms;
 	next.version = 0;
@@ -742,8 +767,7 @@ void expect_commit(struct client *client, struct turn *turn)
 	say_integer(client, (int64_t)next.version);
 	lease->ended = true;
 	lease->commits++;
-	if (holds(client, turn, lease, client->token))
-		wrong("a token holds after its commit");
+	expect_over(turn, turn->shard, lease, client->purpose, "a token holds after its commit");
 }
 
 void expect_release(struct client *client, struct turn *turn)

@@ -134,6 +134,10 @@ const char *turn_rig_commit(struct turn_rig *rig)
 	rig->effects = request->turn.failed ? 0 : request->turn.changes.count;
 	if (rig->effects > 0)
 		rig->last_lsn++;
+	struct consequence *consequence =
+		request->turn.failed ? NULL : request->turn.changes.consequences;
+	for (; consequence; consequence = consequence->next)
+		consequence->run(&request->turn, consequence->context);
 	for (uint32_t i = 0; i < rig->effects; i++) {
 		const struct effect *effect = &request->turn.changes.effects[i];
 		store_apply(rig->stores[effect->shard], effect, rig->last_lsn);

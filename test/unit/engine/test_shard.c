@@ -814,6 +814,79 @@ static void a_large_change_is_applied_in_stretches_and_seen_whole(void **state)
 	assert_int_equal(slow->gate_lsn, 1); /* one record */
 }
 
+/* What the consequences of the turns below have left. */
+static struct {
+	char told[32];
+	uint16_t shard;
+	bool held;
+	bool applied;
+} after;
+
+static void note_after(struct turn *turn, void *context)
+{
+	struct value value;
+	strcat(after.told, context);
+	after.held = turn->engine->shards[turn->shard].held_by == turn->request;
+	after.applied = store_get(turn->stores[turn->shard], turn_argument(turn, 1), turn->arena,
+		&value, &(uint64_t){ 0 });
+}
+
+/* Two consequences in two turns, and one that is taken back; FAIL as its argument fails it. */
+static void follow(struct turn *turn)
+{
+	uint32_t *runs = turn_state(turn, sizeof(*runs));
+	struct value value = { .type = VALUE_STRING, .data = slice_text("v") };
+	assert_string_equal(after.told, "");
+	turn_put(turn, turn->shard, turn_argument(turn, 1), &value);
+	turn_on_commit(turn, note_after, *runs == 0 ? "first " : "second ");
+	struct changes_mark mark = changes_save(&turn->changes);
+	turn_on_commit(turn, note_after, "forgotten ");
+	changes_restore(&turn->changes, &mark);
+	if (++*runs < 2)
+		turn_continue_here(turn);
+	else if (slice_is(turn_argument(turn, 2), "fail"))
+		turn_error(turn, "ERR no");
+	else
+		writer_ok(&turn->writer);
+}
+
+static const struct command follow_command = {
+	.name = "follow",
+	.arity = 3,
+	.route = ROUTE_KEYS,
+	.flags = COMMAND_WRITE,
+	.key_first = 1,
+	.key_last = 1,
+	.key_step = 1,
+	.run = follow,
+};
+
+static void what_follows_from_a_commit_happens_behind_it_while_the_shard_is_held(void **state)
+{
+	struct fixture *f = *state;
+	memset(&after, 0, sizeof(after));
+	struct engine_ticket *ticket = engine_rig_send_command(
+		&f->rig, 0, &follow_command, "follow", f->keys[0], "well", NULL);
+	while (!ticket->done)
+		assert_true(deliver(f, 0) > 0);
+	assert_answered(ticket, "+OK\r\n");
+	assert_string_equal(after.told, "first second ");
+	assert_true(after.held);
+	assert_true(after.applied);
+}
+
+static void nothing_follows_from_a_turn_that_fails(void **state)
+{
+	struct fixture *f = *state;
+	memset(&after, 0, sizeof(after));
+	struct engine_ticket *ticket = engine_rig_send_command(
+		&f->rig, 0, &follow_command, "follow", f->keys[0], "fail", NULL);
+	while (!ticket->done)
+		assert_true(deliver(f, 0) > 0);
+	assert_answered(ticket, "-ERR no\r\n");
+	assert_string_equal(after.told, "");
+}
+
 static void a_reply_beyond_its_bound_is_an_error_and_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -865,6 +938,9 @@ int main(void)
 		TEST(one_worker, what_reads_for_a_closed_connection_is_not_run),
 		TEST(one_worker, what_pausing_commands_gather_is_bounded),
 		TEST(one_worker, a_large_change_is_applied_in_stretches_and_seen_whole),
+		TEST(one_worker,
+			what_follows_from_a_commit_happens_behind_it_while_the_shard_is_held),
+		TEST(one_worker, nothing_follows_from_a_turn_that_fails),
 		TEST(one_worker, a_reply_beyond_its_bound_is_an_error_and_changes_nothing),
 		cmocka_unit_test(no_order_of_deliveries_makes_a_deadlock_or_shows_half_a_change),
 		cmocka_unit_test(reads_one_after_the_other_never_go_back_in_time),
