@@ -134,9 +134,23 @@ def architecture_names_what_there_is(sources):
     return "".join(f"ARCHITECTURE.md: speaks of {word}\n" for word in offences)
 
 
+def architecture_leads_where_it_says(sources):
+    """Of the chapter of ways: each line names a file and a function that is in it."""
+    chapter = (ROOT / "ARCHITECTURE.md").read_text().split("## Three ways", 1)[1].split("\n## ")[0]
+    steps = re.findall(r"^ ([a-z_]+/[a-z_]+\.c) +([a-z_]+) ", chapter, re.MULTILINE)
+    offences = [] if len(steps) > 30 else ["ARCHITECTURE.md: the three ways have lost their steps\n"]
+    for file, function in steps:
+        path = ROOT / "src" / file
+        defined = rf"^[a-z][a-z_0-9 *]*\b{function}\("
+        if not path.exists() or not re.search(defined, path.read_text(), re.MULTILINE):
+            offences.append(f"ARCHITECTURE.md: no {function} in {file}\n")
+    return "".join(offences)
+
+
 RULES = [each_header_compiles_alone, clang_format_changes_nothing, files_keep_their_size,
          functions_keep_their_size, sources_begin_by_saying_what_they_are, comments_end_at_column_100,
-         comments_name_what_there_is, architecture_names_what_there_is]
+         comments_name_what_there_is, architecture_names_what_there_is,
+         architecture_leads_where_it_says]
 
 
 def main():

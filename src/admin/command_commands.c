@@ -10,6 +10,7 @@
 #include "admin/syntax.h"
 #include "base/glob.h"
 #include "holdfast/limits.h"
+#include "request/command_keys.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -142,8 +143,8 @@ void admin_command_getkeys(struct connection *connection, struct request *reques
 {
 	const struct command_set *set = reply_environment(request)->commands;
 	const struct slice *arguments = request->asked.arguments + 2;
-	int64_t count = (int64_t)request->asked.argument_count - 2;
-	const struct command *command = set->find(arguments, (uint32_t)count);
+	uint32_t count = request->asked.argument_count - 2;
+	const struct command *command = set->find(arguments, count);
 	if (command == NULL) {
 		reply_error(request, ERROR_GETKEYS_UNKNOWN);
 		return;
@@ -152,14 +153,14 @@ void admin_command_getkeys(struct connection *connection, struct request *reques
 		reply_error(request, ERROR_GETKEYS_NONE);
 		return;
 	}
-	if (!command_arity_ok(command, (uint32_t)count)) {
+	if (!command_arity_ok(command, count)) {
 		reply_error(request, ERROR_GETKEYS_ARITY);
 		return;
 	}
-	int64_t last = command->key_last < 0 ? count + command->key_last : command->key_last;
+	struct command_keys keys = command_keys(command, count);
 	struct writer writer = reply_writer(request);
-	writer_array(&writer, (size_t)((last - command->key_first) / command->key_step + 1));
-	for (int64_t i = command->key_first; i <= last; i += command->key_step)
+	writer_array(&writer, keys.count);
+	for (uint32_t i = keys.first; i < keys.end; i += keys.step)
 		writer_bulk(&writer, arguments[i]);
 }
 

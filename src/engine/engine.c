@@ -10,6 +10,7 @@
 #include "engine/room.h"
 #include "engine/shard.h"
 #include "holdfast/limits.h"
+#include "request/command_keys.h"
 #include "request/turn.h"
 
 #include <assert.h>
@@ -44,23 +45,19 @@ static void route_to(struct request *request, const uint64_t *wanted, uint16_t s
 static void route_by_keys(struct engine *engine, struct request *request)
 {
 	const struct command *command = request->asked.command;
-	int last = command->key_last < 0 ? (int)request->asked.argument_count + command->key_last
-					 : command->key_last;
-	int first = command->key_first, step = command->key_step > 0 ? command->key_step : 1;
-	assert(first > 0);
-	assert(last >= first);
-	assert(last < (int)request->asked.argument_count);
+	struct command_keys keys = command_keys(command, request->asked.argument_count);
+	assert(keys.count > 0);
 	bool handles = (command->flags & COMMAND_HANDLES) && engine->handle_slot;
 	uint16_t (*slot)(struct slice) = handles ? engine->handle_slot : hash_slot;
-	if (first == last) {
+	if (keys.count == 1) {
 		request->journey.shards = arena_alloc(&request->arena, sizeof(uint16_t));
 		request->journey.shards[0] =
-			slot(request->asked.arguments[first]) % engine->shard_count;
+			slot(request->asked.arguments[keys.first]) % engine->shard_count;
 		request->journey.shard_count = 1;
 		return;
 	}
 	uint64_t wanted[SHARD_WORDS] = { 0 };
-	for (int i = first; i <= last; i += step) {
+	for (uint32_t i = keys.first; i < keys.end; i += keys.step) {
 		uint16_t shard = slot(request->asked.arguments[i]) % engine->shard_count;
 		wanted[shard / 64] |= UINT64_C(1) << shard % 64;
 	}
@@ -123,7 +120,6 @@ void engine_submit(struct engine *engine, uint16_t self, struct request **taken)
 		route(engine, self, request);
 	request->journey.shards_held = 0;
 	request->journey.releasing = false;
-	changes_init(&request->turn.changes, &request->arena);
 	shard_enter(engine, self, request);
 	shard_run(engine, self);
 }

@@ -212,7 +212,10 @@ static void begin_turn(struct engine *engine, uint16_t self, struct request *req
 {
 	const struct port *port = &engine->ports[self];
 	struct turn *turn = &request->turn;
-	turn->now_ms = is_paused(request) ? turn->now_ms : port->now_ms;
+	if (!is_paused(request)) {
+		changes_init(&turn->changes, turn->arena);
+		turn->now_ms = port->now_ms;
+	}
 	turn->writer = request_writer(request);
 	turn->stores = engine->stores;
 	turn->shard_total = engine->shard_count;
@@ -273,7 +276,6 @@ static bool run_turn(struct engine *engine, uint16_t self, struct request *reque
 	count_time(engine, &engine->ports[self], request);
 	if (!over || request->journey.publishes)
 		return false;
-	changes_init(&request->turn.changes, request->turn.changes.arena);
 	for (uint16_t i = 0; i < request->journey.shard_count; i++)
 		count_overlay(engine, &engine->shards[request->journey.shards[i]]);
 	return true;

@@ -17,6 +17,7 @@
 
 #include "holdfast/limits.h"
 #include "net/net_private.h"
+#include "request/command_keys.h"
 
 #include <stdio.h>
 
@@ -62,7 +63,7 @@ bool admission_refuses(struct connection *connection, const struct request *requ
 bool admission_is_for_several(const struct request *request)
 {
 	const struct command *command = request->asked.command;
-	return command->route != ROUTE_KEYS || command->key_last != command->key_first;
+	return command->route != ROUTE_KEYS || command_has_many_keys(command);
 }
 
 /* What the server as a whole says of a write. */
