@@ -295,15 +295,13 @@ static int lua_sleep(lua_State *L)
 	return lua_yieldk(L, 0, 0, after_sleep);
 }
 
-/* Code and message of `-CODE message\r\n`. */
-static void push_answer(lua_State *L, struct slice reply)
+/* Its code word and its message. */
+static void push_error(lua_State *L, struct slice error)
 {
-	const char *text = reply.data + 1;
-	size_t size = reply.size > 3 ? reply.size - 3 : 0;
-	const char *blank = memchr(text, ' ', size);
-	size_t code = blank ? (size_t)(blank - text) : size;
-	lua_pushlstring(L, text, code);
-	lua_pushlstring(L, blank ? blank + 1 : "", blank ? size - code - 1 : 0);
+	const char *blank = error.size ? memchr(error.data, ' ', error.size) : NULL;
+	size_t code = blank ? (size_t)(blank - error.data) : error.size;
+	lua_pushlstring(L, error.data, code);
+	lua_pushlstring(L, blank ? blank + 1 : "", blank ? error.size - code - 1 : 0);
 }
 
 static int after_object(lua_State *L, int status, lua_KContext context)
@@ -315,7 +313,7 @@ static int after_object(lua_State *L, int status, lua_KContext context)
 		lua_pushfstring(L, "the call to %s.%s took longer than %d ms", lua_tostring(L, 1),
 			lua_tostring(L, 3), (int)LIMIT_CALL_TIMEOUT_MS);
 	} else if (request->turn.failed) {
-		push_answer(L, buffer_slice(&request->reply));
+		push_error(L, request_error(request));
 	} else {
 		int results = api_push_items(L, buffer_slice(&request->reply));
 		wait_forget(call);

@@ -523,6 +523,8 @@ struct call *call_new(struct request *request, enum call_kind kind, const struct
 {
 	struct arena *arena = &request->arena;
 	struct call *call = arena_alloc(arena, sizeof(*call));
+	/* Whoever has its request finds the call by this (call_of). */
+	assert(request->asked.command->flags & COMMAND_CALLS);
 	*call = (struct call){
 		.kind = kind,
 		.request = request,

@@ -55,9 +55,9 @@ static const struct command signal_command = {
 static void on_reloaded(struct request **taken)
 {
 	const struct request *request = *taken;
-	struct slice reply = buffer_slice(&request->reply);
-	if (request->turn.failed && reply.size > 3)
-		logline(LOGLINE_WARNING, "SIGHUP: %.*s", (int)reply.size - 3, reply.data + 1);
+	struct slice error = request_error(request);
+	if (error.size > 0)
+		logline(LOGLINE_WARNING, "SIGHUP: %.*s", (int)error.size, error.data);
 }
 
 void objects_reload_classes(struct objects *objects)

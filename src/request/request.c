@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define ARENA_CHUNK_BYTES  (4 * 1024)
 #define REPLY_KEEP_BYTES   (16 * 1024)
@@ -76,6 +77,17 @@ void request_put(struct request_pool *pool, struct request **taken)
 	};
 	pool->free = request;
 	pool->count++;
+}
+
+struct slice request_error(const struct request *request)
+{
+	struct slice reply = buffer_slice(&request->reply);
+	if (!request->turn.failed || reply.size == 0)
+		return slice_of(NULL, 0);
+	const char *end = memchr(reply.data, '\r', reply.size);
+	assert(reply.data[0] == '-');
+	assert(end);
+	return slice_of(reply.data + 1, (size_t)(end - reply.data) - 1);
 }
 
 void request_list_put(struct request_list *list, struct request *request)

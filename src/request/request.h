@@ -86,6 +86,10 @@ static inline struct writer request_writer(struct request *request)
 	return (struct writer){ .out = &request->reply, .protocol = request->asked.protocol };
 }
 
+/* What a request that has failed was answered with: its code word and message. Empty when it has
+ * not failed. */
+struct slice request_error(const struct request *request);
+
 /* First in, first out, by `next`. */
 struct request_list {
 	struct request *first;

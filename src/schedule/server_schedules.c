@@ -21,6 +21,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stdio.h>
 
 #define CRON_KEY_BYTES 9
 #define HOME_SHARD     0
@@ -269,15 +270,9 @@ static void on_woken(struct request **taken)
 	struct server_schedule *line = request->told_context;
 	line->under_way = false;
 	if (request->turn.failed) {
-		struct slice reply = buffer_slice(&request->reply);
+		struct slice text = request_error(request);
 		char error[LIMIT_ERROR_BYTES];
-		size_t size = 0;
-		for (size_t i = 1; i < reply.size && size + 1 < sizeof(error); i++) {
-			if (reply.data[i] == '\r')
-				break;
-			error[size++] = reply.data[i];
-		}
-		error[size] = '\0';
+		snprintf(error, sizeof(error), "%.*s", (int)text.size, text.data);
 		say(line, error);
 	}
 }

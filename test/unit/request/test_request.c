@@ -166,6 +166,23 @@ static void keeps_a_bounded_number_of_requests(void **state)
 	request_pool_fini(&pool);
 }
 
+static void a_failed_request_tells_its_error_without_marks(void **state)
+{
+	(void)state;
+	struct request_pool pool = { 0 };
+	struct request *request = request_take(&pool);
+	struct writer writer = request_writer(request);
+	writer_ok(&writer);
+	assert_int_equal(request_error(request).size, 0);
+	request->reply.size = 0;
+	request->turn.failed = true;
+	assert_int_equal(request_error(request).size, 0);
+	writer_error(&writer, "%s", "LEASELOST it has ended");
+	assert_true(slice_is(request_error(request), "LEASELOST it has ended"));
+	request_put(&pool, &request);
+	request_pool_fini(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +192,7 @@ int main(void)
 		cmocka_unit_test(a_small_command_reuses_the_memory_of_the_one_before),
 		cmocka_unit_test(gives_the_memory_of_a_large_command_back),
 		cmocka_unit_test(keeps_a_bounded_number_of_requests),
+		cmocka_unit_test(a_failed_request_tells_its_error_without_marks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
