@@ -1,7 +1,7 @@
 /*
- * deadlines: times at which something is to be looked at, the earliest first. Members bring their
- * own links. Of equal times the one of the lower order comes first, so that what happens in one
- * millisecond can have an order too.
+ * deadlines: a binary heap of times, the earliest first. A member remembers its place in the heap,
+ * so that it can be moved and removed; the array of pointers is the heap's own. Of equal times the
+ * one of the lower order comes first, so that what happens in one millisecond has an order too.
  *
  * Threads: whoever may touch the members.
  */
@@ -25,7 +25,7 @@ struct deadlines {
 	size_t capacity;
 };
 
-/* Its members, if any, are left as they are. */
+/* Frees the array. Members are not touched, and must not be removed afterwards. */
 void deadlines_fini(struct deadlines *deadlines);
 /* Sets it, or moves it when it is set. */
 void deadlines_set(

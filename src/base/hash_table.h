@@ -1,10 +1,10 @@
 /*
  * hash_table: a hash table whose members bring their own links, so that one thing can stand in
- * several tables and leave each in constant time. It knows hashes only; whoever looks something up
- * goes through the members of that hash and compares.
+ * several tables and leave each in constant time. It knows hashes, not keys: whoever looks
+ * something up goes through the members of that hash and compares.
  *
- * It grows at once, which for a million members takes some milliseconds: what may be larger wants a
- * table of its own that grows in steps, as the cache's memory has (cache/hot.c).
+ * When it grows it moves all members at once, which for a million takes some milliseconds. What may
+ * be larger needs a table that grows in steps, such as that of the cache's memory (cache/hot.c).
  *
  * Threads: whoever may touch the members.
  */
@@ -36,8 +36,8 @@ void hash_table_fini(struct hash_table *table);
 void hash_table_add(struct hash_table *table, struct hash_node *node, uint64_t hash);
 /* Nothing happens when it is in no table. */
 void hash_table_remove(struct hash_table *table, struct hash_node *node);
-/* Removes the members of this hash that `is_wanted`; they come linked by `next`, the first added
- * first. */
+/* Removes the members of this hash that `is_wanted`. They come linked by `next`, the first added
+ * first, which is the opposite order of hash_table_first. */
 struct hash_node *hash_table_take(struct hash_table *table, uint64_t hash,
 	bool (*is_wanted)(const struct hash_node *node, const void *wanted), const void *wanted);
 
@@ -46,6 +46,7 @@ struct hash_node *hash_table_any(const struct hash_table *table);
 /* The one after it in a walk over all, in no order that means anything; NULL after the last. */
 struct hash_node *hash_table_after(const struct hash_table *table, const struct hash_node *node);
 
+/* The first from this node on with this hash; for the functions below. */
 static inline struct hash_node *hash_table_of_hash(struct hash_node *node, uint64_t hash)
 {
 	while (node && node->hash != hash)

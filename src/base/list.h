@@ -1,9 +1,9 @@
 /*
- * list: a line whose members bring their own links. Joining at either end and leaving from anywhere
- * take constant time. A member that may stand in several lists has a node for each.
+ * list: a doubly linked list whose nodes are part of its members. Joining at either end and leaving
+ * from anywhere take constant time. A member that may stand in several lists has a node for each.
  *
- * What only joins behind and leaves in front needs one link and not two: requests have a list of
- * that kind of their own (request/request.h).
+ * A queue that is only joined behind and left in front needs one link: requests have one of that
+ * kind (request/request.h).
  *
  * Threads: whoever may touch the members.
  */
@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-/* Zeroed: in no list. */
+/* Zeroed before its first list. A lone member is all zeros too: list_has tells. */
 struct list_node {
 	struct list_node *next;
 	struct list_node *previous;

@@ -10,10 +10,10 @@
  * `place` is the beginning of the owner's store keys for members, the incarnation is four bytes,
  * big endian, and members list in byte order. All of a collection lies in one shard.
  *
- * A collection of any size is dropped by one number: the next incarnation begins, and nothing of
- * the earlier ones can be reached any more. What is left of them is swept in bounded steps, by
- * whatever the owner has for that; the record must stand until then, because it knows which
- * incarnations are taken.
+ * A large collection is dropped by one number: the next incarnation begins, and nothing of the
+ * earlier ones can be reached any more. What is left of them is swept in bounded steps, which the
+ * owner calls; the record must stand until then, or its numbers could be given again. A small one
+ * (COLLECTION_CLEAR_EACH) is deleted member by member.
  *
  * All writes are the turn's changes, whole or not at all. Whoever changes a collection writes its
  * head in the same turn.
@@ -25,9 +25,9 @@
 
 #include "request/turn.h"
 
-/* A turn of about a millisecond: what one step of a sweep deletes at the most. */
+/* Members that one step of a sweep deletes at the most: about a millisecond. */
 #define COLLECTION_SWEEP_STEP 512
-/* So many members a clear deletes one by one: each is an effect of the turn's record. */
+/* Up to so many members a clear deletes one by one: each is an effect of the turn's record. */
 #define COLLECTION_CLEAR_EACH 1000
 /* Of a collection's place: a member, or a bound of a walk, has room behind it. */
 #define COLLECTION_PLACE_BYTES_MAX (LIMIT_STORE_KEY_BYTES - 4 - LIMIT_KEY_BYTES - 1)
@@ -37,7 +37,7 @@ struct collection_head {
 	uint64_t count;       /* members */
 	uint64_t bytes;       /* of them and their values */
 	uint32_t incarnation; /* of the members */
-	uint32_t oldest;      /* of those that may still lie about; the same when none do */
+	uint32_t oldest;      /* incarnation that is not swept yet; the same when there is none */
 };
 
 /* Made by its owner for as long as it uses it; everything in it is borrowed. */
@@ -70,7 +70,7 @@ bool collection_clear(const struct collection *collection);
  * ended. */
 bool collection_sweep(const struct collection *collection, struct slice from, struct slice *last);
 
-/* What to walk over; a slice with data NULL is no bound. All that are given hold. */
+/* What to walk over; a slice with data NULL is no bound. All bounds that are given apply. */
 struct collection_range {
 	struct slice start;       /* inclusive */
 	struct slice start_after; /* exclusive */

@@ -6,10 +6,11 @@
  *   engine_open_room(engine, &sessions_room, sessions);
  *   sessions = engine_room(engine, &sessions_room);
  *
- * What it keeps belongs to whom the family says: by shard to whoever holds the shard, by port to
- * the port's thread.
+ * What is kept by shard belongs to whoever holds the shard, what is kept by port to the port's
+ * thread: the family chooses.
  *
- * Threads: rooms are opened and closed while no loop runs.
+ * Threads: rooms are opened and closed while no loop runs. expire and look run in turns, the others
+ * on the thread of their port.
  */
 #ifndef ENGINE_ROOM_H
 #define ENGINE_ROOM_H
@@ -21,18 +22,18 @@ struct turn;
 /* Each function may be NULL. */
 struct room {
 	const char *name;
-	/* In a turn of the key's shard, whose time has come: true if it handled the key, which is
-	 * deleted otherwise. */
+	/* The key's time has come, in a turn of its shard: true if the room handled it; otherwise
+	 * it is deleted. Only rooms that are open for all ports are asked. */
 	bool (*expire)(struct turn *turn, struct slice key);
-	/* After that, in every such turn, whatever was due. */
+	/* At the end of every such turn, even if no key was due. The same rooms. */
 	void (*look)(struct turn *turn);
-	/* The slot of a key of commands with COMMAND_HANDLES; one room has it. */
+	/* The slot of a key of a command with COMMAND_HANDLES. One room at the most has this. */
 	uint16_t (*handle_slot)(struct slice key);
-	/* The rest on the thread of `port`; `kept` is what it keeps there, or else of all. */
-	/* A client that was given leases is gone. */
+	/* `kept` is what the room keeps for the port, or if nothing, what it keeps for all. */
+	/* A client is gone, or sends no more, that holds leases or may still be given some. */
 	void (*client_gone)(void *kept, uint16_t port, uint64_t client);
-	/* The server is stopping: begin nothing new. True while something still runs; with `now` it
-	 * has to end at once. */
+	/* The server is stopping: begin nothing new. True while something still runs; if `now`, all
+	 * of it has to end at once. */
 	bool (*drain)(void *kept, uint16_t port, bool now);
 	/* The loop ends: close its handles. */
 	void (*loop_ends)(void *kept, uint16_t port);
@@ -45,7 +46,7 @@ void engine_open_room_at(struct engine *engine, const struct room *room, uint16_
 void engine_close_room(struct engine *engine, const struct room *room);
 void engine_close_room_at(struct engine *engine, const struct room *room, uint16_t port);
 
-/* Which of the engine's it is; engine->room_count: it has not been opened. */
+/* The room's number; engine->room_count if it is not open. */
 static inline uint16_t engine_find_room(const struct engine *engine, const struct room *room)
 {
 	uint16_t i = 0;
@@ -53,7 +54,7 @@ static inline uint16_t engine_find_room(const struct engine *engine, const struc
 		i++;
 	return i;
 }
-/* What the room keeps; NULL in an engine without. */
+/* What the room keeps; NULL if it is not open. */
 static inline void *engine_room(const struct engine *engine, const struct room *room)
 {
 	uint16_t i = engine_find_room(engine, room);
@@ -66,7 +67,8 @@ static inline void *engine_room_at(
 	return i < engine->room_count ? engine->ports[port].kept[i] : NULL;
 }
 
-/* Tells all rooms, on the port's thread; of an end whoever was opened last first. */
+/* Each tells all rooms, on the port's thread. engine_drain and engine_loop_ends go in the opposite
+ * order of opening. */
 void engine_client_gone(struct engine *engine, uint16_t port, uint64_t client);
 bool engine_drain(struct engine *engine, uint16_t port, bool now);
 void engine_loop_ends(struct engine *engine, uint16_t port);

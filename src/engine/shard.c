@@ -45,7 +45,8 @@ static void count_overlay(struct engine *engine, struct shard *shard)
 	}
 }
 
-/* Whole or not at all: one record in the log, then the overlays. */
+/* Writes the turn's changes as one record of the log, or none. apply puts them into the
+ * overlays. */
 static void commit(struct engine *engine, uint16_t self, struct turn *turn)
 {
 	struct changes *changes = &turn->changes;

@@ -1,10 +1,10 @@
 /*
- * gate_wait: whoever waits at the gate: until all that it depends on is released, or durable. What
- * it waits for is an LSN. Replies of connections stand behind marks of their own (net/), in the
- * order in which they leave; all else begins a gate_wait and is told.
+ * gate_wait: lets its user wait until an LSN is released, or durable, and then calls it back.
+ * Replies of connections stand behind marks of their own (net/order.h), in the order in which they
+ * leave; everything else that waits for an LSN uses a gate_wait.
  *
- * Threads: a struct gate_waits belongs to one thread, but for `wanted_lsn`, by which whoever makes
- * records durable knows that the thread sleeps for one of them.
+ * Threads: a struct gate_waits belongs to one thread, but for `wanted_lsn`: whoever makes records
+ * durable reads there whether to wake that thread.
  */
 #ifndef GATE_GATE_WAIT_H
 #define GATE_GATE_WAIT_H
@@ -16,7 +16,7 @@
 /* One that waits; in the structure of whoever does. */
 struct gate_wait {
 	uint64_t lsn;
-	/* It waits no more. On its thread, not within a turn; it may begin anew. */
+	/* The wait is over. Called on its thread, not within a turn; it may begin a new wait. */
 	void (*told)(struct gate_wait *wait);
 	struct gate_waits *waits; /* NULL: it does not wait */
 	struct gate_wait *previous;
@@ -38,15 +38,15 @@ struct gate_waits {
 	void (*wake)(void *context); /* safe from any thread; NULL: the thread does not sleep */
 	void *context;
 	_Atomic uint64_t wanted_lsn; /* wake when this is durable; 0: do not */
-	struct gate_waits *next;     /* of the gate's */
+	struct gate_waits *next;     /* in the gate's list */
 };
 
-/* Before the gate's threads start. The gate borrows it for its life. */
+/* To be called before the gate's threads start. The gate keeps the pointer for all its life. */
 void gate_waits_init(struct gate_waits *waits, struct gate *gate, enum gate_until until);
 /* Who is to be woken when the thread sleeps. */
 void gate_waits_set_wake(struct gate_waits *waits, void (*wake)(void *context), void *context);
 
-/* It is told by a gate_waits_run, also when its time has come already. It must not wait. */
+/* It must not wait already. It is told by a gate_waits_run, never from within this call. */
 void gate_wait_begin(struct gate_waits *waits, struct gate_wait *wait, uint64_t lsn);
 /* It is not told any more. Nothing happens when it does not wait. */
 void gate_wait_end(struct gate_wait *wait);
@@ -55,12 +55,12 @@ static inline bool gate_wait_is_on(const struct gate_wait *wait)
 	return wait->waits != NULL;
 }
 
-/* Some may be told. */
+/* True if gate_waits_run would tell somebody. */
 bool gate_waits_are_due(const struct gate_waits *waits);
 /* Tells all whose time has come. True when there were any. */
 bool gate_waits_run(struct gate_waits *waits);
-/* The thread is about to sleep, until one of these may be told or `lsn` too is durable (0: there is
- * nothing else). False: that has come meanwhile, and nobody might wake it. */
+/* To be called before the thread sleeps, which is until one of these may be told or `lsn` too is
+ * durable (0: there is nothing else). False: that has come already, and it must not sleep. */
 bool gate_waits_sleep(struct gate_waits *waits, uint64_t lsn);
 /* By whoever has made everything up to `durable` so: wakes the thread if it sleeps for that. */
 void gate_waits_wake(struct gate_waits *waits, uint64_t durable);

@@ -4,7 +4,8 @@
  *
  * A loop has a struct pace: it is told of what the loop's ticks do, and says at the end of each who
  * is to sync. The gate has a struct pace_crowd: it says how many records the log thread gathers
- * before its next step. Neither looks at a clock, a lock or the log: who asks does.
+ * before its next step. Neither reads a clock, takes a lock or looks at the log: the caller does,
+ * and says what it has found.
  *
  * Threads: a struct pace is its loop's own; struct pace_crowd stands under the gate's lock.
  */
@@ -16,7 +17,7 @@
 
 /* Ticks with nothing but writes, after which a loop syncs by itself. */
 #define PACE_WRITE_TICKS 64
-/* Records for which a loop that syncs by itself reads on before it does. */
+/* When so many records wait, a loop that syncs by itself reads on no more. */
 #define PACE_RECORDS_MAX 4096
 /* For how long the log thread gathers, at the most: about the time of a sync. */
 #define PACE_GATHER_US_MAX 150
@@ -24,7 +25,7 @@
 /* --- a loop ----------------------------------------------------------------------------------- */
 
 struct pace {
-	bool appended;         /* something waits for the log that no tick's end has sent there */
+	bool appended;         /* something was, and no end of a tick has passed it on yet */
 	uint32_t write_ticks;  /* since the last read of data, or request of another loop */
 	uint64_t waiting_seen; /* records, when the loop last read on for more of them */
 };
@@ -49,7 +50,7 @@ static inline bool pace_is_due(const struct pace *pace)
 }
 
 enum pace_end {
-	PACE_NOTHING, /* the tick has appended nothing */
+	PACE_NOTHING, /* nothing has been appended, and nothing is held */
 	PACE_READ_ON, /* poll without waiting: whatever comes is synced together with this */
 	PACE_KICK,    /* the log thread syncs */
 	PACE_STEP,    /* the loop syncs by itself */
@@ -57,7 +58,7 @@ enum pace_end {
 
 struct pace_tick {
 	uint64_t waiting; /* records of all loops that are appended and not durable */
-	bool is_held;     /* commands wait to be admitted, perhaps until the log has gone on */
+	bool is_held;     /* connections wait to go on: not admitted, or their slice is over */
 	bool may_step;    /* replies wait for syncs: `durability always` */
 };
 
@@ -67,7 +68,7 @@ enum pace_end pace_end_tick(struct pace *pace, const struct pace_tick *tick);
 /* --- the log thread --------------------------------------------------------------------------- */
 
 struct pace_crowd {
-	uint64_t records;  /* that lately waited at once, slowly forgotten */
+	uint64_t records;  /* that waited at once at the most, lately: slowly forgotten */
 	uint64_t gathered; /* so many are to be there before the next step */
 	bool gathers;      /* the log thread sleeps only until they are */
 };

@@ -1,7 +1,7 @@
 /*
  * leases: see leases.h.
  *
- * Threads: see leases.h. `look_ms` is what other threads may read of a shard's table.
+ * Threads: see leases.h. Of what a shard has here other threads read only `look_ms`.
  */
 #include "leases/leases.h"
 
@@ -26,8 +26,6 @@ struct leases {
 	_Atomic uint32_t waiting[LIMIT_WORKERS]; /* requests parked, by port */
 	_Atomic bool stopping;
 };
-
-static void look(struct turn *turn);
 
 /* --- one that waits --------------------------------------------------------------------------- */
 

@@ -22,7 +22,7 @@ struct gate_mark {
 };
 
 struct order {
-	struct request *first; /* whose replies are to leave, in this order */
+	struct request *first; /* whose replies have not gone to `out`, the oldest first */
 	struct request *last;
 	size_t waiting_bytes;    /* of replies that wait for one in front of them */
 	struct buffer out;       /* replies in order that have not been sent */
@@ -33,7 +33,7 @@ struct order {
 	uint64_t gate_lsn; /* the highest that its replies have waited for */
 };
 
-/* Replies that still stand in it go to the pool. */
+/* Requests that still stand in it go to the pool. */
 void order_fini(struct order *order, struct request_pool *pool);
 /* The request takes its place. */
 void order_append(struct order *order, struct request *request);
@@ -45,9 +45,9 @@ uint64_t order_emit(
 	struct order *order, struct request_pool *pool, uint64_t released, bool is_dropped);
 /* A message that comes in between, behind all that is in `out`; it waits for `lsn`. */
 void order_push(struct order *order, struct slice message, uint64_t lsn, uint64_t released);
-/* The gate has released so much. */
+/* The gate has released all LSNs up to this one. */
 void order_release(struct order *order, uint64_t released);
-/* What was released has been taken out of `out`: so many bytes. */
+/* So many bytes that were released have been sent, and leave `out`. */
 void order_taken(struct order *order, size_t bytes);
 static inline bool order_is_gated(const struct order *order)
 {

@@ -1,7 +1,6 @@
 /*
- * stream: bytes to and from one client's socket, and nothing else: what they mean is for whoever
- * uses the stream. Plain sockets, TCP or unix; what encrypts them can stand behind the same
- * functions.
+ * stream: moves bytes between the server and one client's socket, and does not know what they mean.
+ * Sockets are plain, TCP or unix; TLS can come behind the same functions.
  *
  *   stream_open --> stream_read: `got` ... `ended`    stream_send, stream_send_rest: `sent`
  *     --> stream_close --> `closed`
@@ -20,9 +19,9 @@
 
 struct stream;
 
-/* What its user is told. None is called within a call of this module. */
+/* What its user is told; never from within one of the functions below. */
 struct stream_user {
-	/* Where the next bytes may be put: `got` follows at once. */
+	/* Room for the next read. `got` follows if bytes have come; nothing is kept in it. */
 	void (*room)(struct stream *stream, char **out, size_t *size);
 	void (*got)(struct stream *stream, struct slice bytes);
 	/* 0: the peer sends no more; negative errno: the stream is broken. */
@@ -50,14 +49,14 @@ struct stream {
 	bool sends; /* stream_send_rest has been called, and `sent` has not */
 };
 
-/* Takes the socket, also when it fails: then stream_close is still to be called. `keepalive_s` 0:
- * the kernel asks idle peers nothing. 0 or negative errno. */
+/* Owns the socket from here on, also when it fails: then stream_close is still to be called.
+ * `keepalive_s` 0: the kernel does not ask idle peers. 0 or negative errno. */
 int stream_open(struct stream *stream, struct uv_loop_s *loop, int fd, enum stream_kind kind,
 	int64_t keepalive_s, const struct stream_user *user);
 /* `got` is called whenever bytes come, until stream_pause. 0 or negative errno. */
 int stream_read(struct stream *stream);
 void stream_pause(struct stream *stream);
-/* Sends as much as is taken at once: how many bytes, or negative errno. */
+/* Returns how many bytes the socket has taken at once, or negative errno. */
 ssize_t stream_send(struct stream *stream, struct slice bytes);
 /* Sends what stream_send did not; borrowed until `sent`, one at a time. 0 or negative errno. */
 int stream_send_rest(struct stream *stream, struct slice bytes);

@@ -107,11 +107,9 @@ static void note_error(struct object *object, const char *error, int64_t now_ms)
 		error);
 }
 
-/* What keeps the object's memory from being shown before it is on disk. */
+/* Keeps the object's memory from being shown before it is released. */
 static void note_gate(struct object *object, const struct turn *turn)
 {
-	if (turn->gate_lsn > object->gate_lsn)
-		object->gate_lsn = turn->gate_lsn;
 	if (turn->gate_lsn > object->gate_lsn)
 		object->gate_lsn = turn->gate_lsn;
 }

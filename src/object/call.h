@@ -30,10 +30,10 @@ enum call_kind {
 /* What is done with a call as soon as no turn runs. */
 enum call_action { ACTION_NONE, ACTION_SUBMIT, ACTION_RESUME };
 
-/* Of DO.CALL class id method ... */
+/* Where the method's arguments begin in DO.CALL class id method ... */
 #define CALL_FIRST_ARGUMENT 4
 
-/* Another object that waits for this call, first to last. */
+/* One object in the chain of those that wait for this call. */
 struct call_link {
 	const struct call_link *caller;
 	struct object_name name;
@@ -79,7 +79,8 @@ struct call {
 	struct gate_wait held; /* a fetch that waits at the gate before it begins */
 };
 
-/* The handler of all calls, for every turn of theirs. The turn's state is the call. */
+/* Runs one turn of a call, which is the turn's state. It is the handler of calls that the server
+ * makes; do_call, do_calljson and do_runalarm come to it in every turn. */
 void call_run(struct turn *turn);
 /* A new call of a request whose command is of COMMAND_CALLS, in the request's arena. */
 struct call *call_new(struct request *request, enum call_kind kind, const struct object_name *name,

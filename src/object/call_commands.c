@@ -1,6 +1,6 @@
 /*
- * call_commands: DO.CALL, DO.CALLJSON, DO.RUNALARM, DO.EVICT: each checks what it was given and
- * hands it to the runtime.
+ * call_commands: DO.CALL, DO.CALLJSON, DO.RUNALARM, DO.EVICT. Each checks its arguments; the first
+ * three begin a call (call_run), DO.EVICT drops the instance.
  *
  * Threads: the worker's of the object's shard.
  */

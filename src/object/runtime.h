@@ -1,9 +1,11 @@
 /*
- * runtime: what objects ask of whatever runs the code of classes. lua/ implements it for classes
- * written in Lua (lua/lua_runtime.h); nothing here or in the files beside it knows of Lua.
+ * runtime: the interface between objects and the language that their classes are written in. lua/
+ * implements it for Lua (lua/lua_runtime.h); nothing here or in the files beside it knows of Lua,
+ * but for how the files of classes are called.
  *
- *   load: a class -> a class_state, once for a worker and version ... unload
- *   a call: begin -> run -> (it waits: call.h) run ... -> end     an instance: made in `run`, drop
+ *   a class:      load, once for a worker and version ... unload
+ *   a call:       begin, run, and run again behind each wait (object/wait.h) ... end
+ *   an instance:  is made within run, and removed by drop
  *
  * A runtime runs a method between two waits within one turn of the object's shard. What it may do
  * with the call meanwhile stands in object/call.h, object/wait.h and object/section.h; what it
@@ -30,7 +32,7 @@ struct class_state {
 	const struct runtime *runtime;
 	struct class *class; /* a reference */
 	bool has_alarm;
-	/* the owner's */
+	/* kept by object/ */
 	uint64_t serial;    /* no other state of the worker ever has it */
 	uint32_t instances; /* in memory */
 	struct list idle;   /* objects without a call in them, the longest idle first */
@@ -41,7 +43,7 @@ struct class_state {
 /* How a stretch of a call has ended. */
 enum runtime_end {
 	RUNTIME_DONE,      /* the method has returned: its result is in the turn's reply */
-	RUNTIME_WAITS,     /* call->wait says what for */
+	RUNTIME_WAITS,     /* call->wait says for what */
 	RUNTIME_NO_METHOD, /* the class has none of that name */
 	RUNTIME_FAILED,
 };
@@ -51,7 +53,7 @@ enum runtime_end {
 
 /* Of RUNTIME_FAILED. */
 struct runtime_failure {
-	bool is_soft;                            /* meant so by the class: the instance stays */
+	bool is_soft;                            /* raised on purpose: the instance stays */
 	char error[RUNTIME_ERROR_BYTES];         /* one line, its code word first */
 	char traceback[RUNTIME_TRACEBACK_BYTES]; /* may be empty */
 };

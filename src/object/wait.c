@@ -2,8 +2,8 @@
  * wait: what a call waits for between two of its turns.
  *
  * - sleep: a timer
- * - http.fetch: begins when all that the call had written and read is durable, since what leaves
- *   the server waits at the gate like a reply
+ * - http.fetch: begins when all that the call has written and read is released (gate_released),
+ *   since what leaves the server waits at the gate like a reply
  * - objects.call: a request of the server's own, which comes back by `told`; or the time-out
  * - exclusive by name: its turn in the line (section.c); a timer ends it with the call's life
  *
@@ -325,7 +325,7 @@ static void begin_wait(struct objects *objects, struct call *call)
 			hold_fetch(objects, call);
 		break;
 	case WAIT_OBJECT:
-		/* It depends on what this call has done. */
+		/* Its reply waits for what this call has read and written. */
 		call->wait.request->turn.gate_lsn = call->request->gate_lsn;
 		set_deadline(objects, call);
 		act_later(objects, call, ACTION_SUBMIT);

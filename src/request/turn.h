@@ -1,7 +1,8 @@
 /*
- * turn: one request run to its end on the shards it holds. Handlers see data only through it: reads
- * note what the reply must wait for, writes are collected and become one log record when the
- * handler has returned. An error reply leaves no change. A handler knows of the request only what
+ * turn: one run of a request's handler on the shards it holds. A request may take several turns; a
+ * struct turn is one for all of them. Handlers see data only through it: reads note what the reply
+ * must wait for, writes are collected and become one log record when the handler has returned
+ * without pausing. An error reply leaves no change. A handler knows of the request only what
  * it is asked (turn->asked) and what it has kept from its turns before (turn->state).
  */
 #ifndef REQUEST_TURN_H
@@ -18,7 +19,7 @@ struct config;
 struct engine;
 struct request;
 
-/* In place of the shard of the next turn. */
+/* Values of continue_at, in place of a shard. */
 #define TURN_NOWHERE    (-1)
 #define TURN_EVERYWHERE (-2)
 #define TURN_HERE       (-3) /* the shards that it holds, without giving them back */
@@ -31,9 +32,9 @@ struct turn {
 	struct buffer *reply;
 	void *state; /* the handler's own, from turn to turn */
 	struct changes changes;
-	uint64_t gate_lsn; /* highest among what was read, and written in turns before */
+	uint64_t gate_lsn; /* the highest among what was read, and what earlier turns wrote */
 	bool failed;       /* the reply is an error: the changes will be dropped */
-	bool gave_lease;   /* to the client: somebody is told when that is gone */
+	bool gave_lease;   /* to the client: its leases end when it is gone */
 
 	/* of this one */
 	struct writer writer;
@@ -60,7 +61,7 @@ struct turn {
 	void *turned_context;
 };
 
-/* Of the hashes in store keys. */
+/* The secret that seeds the hashes in store keys. */
 static inline const struct hash_secret *turn_secret(const struct turn *turn)
 {
 	return store_secret(turn->stores[turn->shard]);
@@ -75,7 +76,7 @@ uint16_t turn_shard_of(const struct turn *turn, struct slice id);
 bool turn_get(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* As turn_get without the data (data.size is right): cheap for large values. */
 bool turn_look(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
-/* As turn_get, whether or not its time has come: for what keeps a life of its own. */
+/* As turn_get, also of expired values: for families that manage their ends by themselves. */
 bool turn_peek(struct turn *turn, uint16_t shard, struct slice key, struct value *out);
 /* As turn_peek, of the data only the extent. */
 bool turn_peek_extent(struct turn *turn, uint16_t shard, struct slice key, struct extent extent,
