@@ -96,6 +96,21 @@ size_t number_format_float(char out[NUMBER_FLOAT_TEXT_MAX], long double value)
 	return end;
 }
 
+size_t number_format_double(char out[NUMBER_DOUBLE_TEXT_MAX], double value)
+{
+	if (isnan(value))
+		return (size_t)snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "nan");
+	if (isinf(value))
+		return (size_t)snprintf(out, NUMBER_DOUBLE_TEXT_MAX, value > 0 ? "inf" : "-inf");
+	int size = 0;
+	for (int digits = 15; digits <= 17; digits++) {
+		size = snprintf(out, NUMBER_DOUBLE_TEXT_MAX, "%.*g", digits, value);
+		if (strtod(out, NULL) == value)
+			break;
+	}
+	return (size_t)size;
+}
+
 bool number_parse_size(struct slice text, int64_t *out)
 {
 	static const struct {

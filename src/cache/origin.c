@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "cache/freshness.h"
 #include "cache/holder.h"
 #include "cache/options.h"
@@ -25,7 +26,7 @@
 #include "cache/pauses.h"
 #include "config/config.h"
 #include "fetch/fetch.h"
-#include "object/commands.h"
+#include "object/object_call.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -522,32 +523,57 @@ static void begin_fetch(struct job *job)
 
 /* --- by an object ----------------------------------------------------------------------------- */
 
-/* The method's result as RESP2: a string or number is the value, nil is none. */
-static void read_reply(struct job *job, struct slice reply)
+/* The line that the source's failure is told by. */
+static void note_error(struct job *job, struct slice error)
 {
-	const char *end = memchr(reply.data, '\r', reply.size);
-	job->outcome = FAILED;
-	job->retry_ms = -1;
-	if (end == NULL)
-		return;
-	struct slice line = slice_of(reply.data + 1, (size_t)(end - reply.data) - 1);
-	if (reply.data[0] == '$' && line.data[0] == '-') {
-		job->outcome = ABSENT;
-	} else if (reply.data[0] == '$') {
-		job->outcome = FILLED;
-		size_t at = line.size + 3;
-		buffer_append(&job->value, reply.data + at, reply.size - at - 2);
-	} else if (reply.data[0] == ':' || reply.data[0] == '+') {
-		job->outcome = FILLED;
-		buffer_append(&job->value, line.data, line.size);
-	} else if (reply.data[0] == '-') {
-		snprintf(job->error, sizeof(job->error), "%.*s", (int)line.size, line.data);
-	} else {
-		snprintf(job->error, sizeof(job->error), "its result is no string and no number");
-	}
+	snprintf(job->error, sizeof(job->error), "%.*s", (int)error.size, error.data);
 	for (char *at = job->error; *at; at++) {
 		if (!isprint((unsigned char)*at))
 			*at = '.';
+	}
+}
+
+/* A string or a number is the value, nil is none; booleans are numbers, as RESP2 has them. */
+static void read_result(struct job *job, const struct packed_item *result)
+{
+	char text[NUMBER_DOUBLE_TEXT_MAX];
+	size_t size = 0;
+	job->outcome = FILLED;
+	switch (result->kind) {
+	case PACKED_NIL:
+	case PACKED_NULL:
+		job->outcome = ABSENT;
+		break;
+	case PACKED_STRING:
+		buffer_append(&job->value, result->bytes.data, result->bytes.size);
+		break;
+	case PACKED_FALSE:
+	case PACKED_TRUE:
+		size = number_format_i64(text, result->kind == PACKED_TRUE);
+		break;
+	case PACKED_INTEGER:
+		size = number_format_i64(text, result->integer);
+		break;
+	case PACKED_FLOAT:
+		size = number_format_double(text, result->number);
+		break;
+	case PACKED_TABLE:
+	case PACKED_OBJECT:
+		job->outcome = FAILED;
+		note_error(job, slice_text("its result is no string and no number"));
+	}
+	buffer_append(&job->value, text, size);
+}
+
+static void read_answer(struct job *job, const struct request *request)
+{
+	struct packed_item result;
+	job->retry_ms = -1;
+	if (object_call_result(request, &result)) {
+		read_result(job, &result);
+	} else {
+		job->outcome = FAILED;
+		note_error(job, request_error(request));
 	}
 }
 
@@ -561,7 +587,7 @@ static void on_called(struct request **taken)
 	const struct request *request = *taken;
 	struct job *job = request->told_context;
 	struct engine *engine = job->origins->engine;
-	read_reply(job, buffer_slice(&request->reply));
+	read_answer(job, request);
 	/* Replies of the cache do not wait: what an object told is held back here. */
 	if (request->gate_lsn <= gate_released(engine->gate)) {
 		end_exchange(job);
@@ -571,29 +597,29 @@ static void on_called(struct request **taken)
 	gate_wait_begin(&engine->ports[job->origins->port].waits, &job->held, request->gate_lsn);
 }
 
-static const struct command call_command = {
-	.name = "do.call",
-	.arity = -4,
-	.route = ROUTE_KEYS,
-	.flags = COMMAND_WRITE | COMMAND_CALLS,
-	.key_first = 2,
-	.key_last = 2,
-	.key_step = 1,
-	.run = do_call,
-};
-
 static void begin_call(struct job *job)
 {
 	struct origins *origins = job->origins;
-	const struct slice words[] = { slice_text("do.call"), job->order.class_name, job->order.id,
-		job->order.method, job->order.key };
-	engine_ask(origins->engine, origins->port,
-		&(struct question){ .command = &call_command,
-			.words = words,
-			.word_count = sizeof(words) / sizeof(words[0]),
-			.routed = true,
-			.context = job,
-			.told = on_called });
+	struct object_call call = {
+		.name = { job->order.class_name, job->order.id },
+		.method = job->order.method,
+		.context = job,
+		.told = on_called,
+	};
+	if (!object_call_check(&call.name, call.method, job->error, sizeof(job->error))) {
+		job->outcome = FAILED;
+		job->retry_ms = -1;
+		end_exchange(job);
+		return;
+	}
+	struct buffer arguments;
+	buffer_init(&arguments);
+	packed_add_table(&arguments, 1, 0);
+	packed_add_string(&arguments, job->order.key);
+	call.arguments = buffer_slice(&arguments);
+	struct request *request = object_call_new(origins->engine, origins->port, &call);
+	buffer_fini(&arguments);
+	engine_submit(origins->engine, origins->port, &request);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */

@@ -161,7 +161,7 @@ static int after_method(lua_State *L, int status, lua_KContext context)
 	struct call *call = lua_class_call(L);
 	struct objects *objects = call->objects;
 	struct turn *turn = &call->request->turn;
-	if (call->kind == CALL_OBJECT)
+	if (call->kind == CALL_SERVER)
 		pack_results(L, turn->reply, value_bytes_max(objects));
 	if (call->kind != CALL_CLIENT)
 		return 0;

@@ -22,7 +22,7 @@ struct section;
 
 enum call_kind {
 	CALL_CLIENT, /* DO.CALL: the result becomes a reply */
-	CALL_OBJECT, /* objects.call: the result is packed */
+	CALL_SERVER, /* of the server's own (object_call.h): the results are packed */
 	CALL_JOB,    /* an alarm, a schedule, a wake */
 	CALL_NOW,    /* DO.RUNALARM: a job whose outcome becomes a reply */
 };
@@ -47,8 +47,8 @@ struct call {
 	struct request *request;
 	struct object_name name;
 	struct slice method;
-	struct slice packed;            /* CALL_OBJECT: a table whose items are the arguments */
-	const struct call_link *caller; /* CALL_OBJECT */
+	struct slice packed;            /* CALL_SERVER: a table whose items are the arguments */
+	const struct call_link *caller; /* objects.call */
 	uint64_t lender;                /* the caller's state: it has lent `packed` */
 	struct objects_job *job;        /* CALL_JOB, CALL_NOW */
 	bool as_json;                   /* CALL_CLIENT: the reply is the result as JSON */
@@ -57,7 +57,7 @@ struct call {
 	bool begun; /* has been let in */
 	struct object *object;
 	struct class_state *state;
-	struct circle_wait circle; /* CALL_OBJECT: at the gate of a doomed object */
+	struct circle_wait circle; /* objects.call: at the gate of a doomed object */
 	bool in_circle;            /* of calls that wait for each other: this one is refused */
 	struct arena_mark mark;    /* of the request's arena before the first turn */
 	int64_t begun_ms;          /* objects_steady_ms */

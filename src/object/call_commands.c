@@ -8,14 +8,7 @@
 
 #include "object/call.h"
 #include "object/job.h"
-
-/* True for a name that clients may call. */
-static bool is_public(struct slice method)
-{
-	return method.size > 0 && method.data[0] != '_' &&
-		!slice_equal(method, slice_text("init")) &&
-		!slice_equal(method, slice_text("alarm"));
-}
+#include "object/object_call.h"
 
 static bool read_name(struct turn *turn, struct object_name *out)
 {
@@ -31,17 +24,11 @@ static bool read_name(struct turn *turn, struct object_name *out)
 
 static bool begin_call(struct turn *turn, bool as_json)
 {
-	struct object_name name;
-	if (!read_name(turn, &name))
-		return false;
-	struct slice class_name = name.class_name, method = turn_argument(turn, 3);
-	if (method.size > LIMIT_CLASS_NAME_BYTES) {
-		turn_error(turn, ERROR_METHOD_NAME);
-		return false;
-	}
-	if (!is_public(method)) {
-		turn_error(turn, ERROR_PRIVATE, (int)class_name.size, class_name.data,
-			(int)method.size, method.data);
+	struct object_name name = { turn_argument(turn, 1), turn_argument(turn, 2) };
+	struct slice method = turn_argument(turn, 3);
+	char error[LIMIT_ERROR_BYTES];
+	if (!object_call_check(&name, method, error, sizeof(error))) {
+		turn_error(turn, "%s", error);
 		return false;
 	}
 	call_new(turn->request, CALL_CLIENT, &name, method)->as_json = as_json;

@@ -17,6 +17,7 @@
  * Threads: the worker's. A request that waits for another worker's object comes home by its
  * mailbox.
  */
+#include "object/object_call.h"
 #include "object/objects_private.h"
 
 #include "base/memory.h"
@@ -251,38 +252,24 @@ static const struct call_link *copy_links(struct arena *arena, const struct call
 	return copy;
 }
 
-static const struct command object_call_command = {
-	.name = "objects.call",
-	.arity = -1,
-	.route = ROUTE_KEYS,
-	.flags = COMMAND_WRITE | COMMAND_CALLS,
-	.key_first = 1,
-	.key_last = 1,
-	.run = call_run,
-};
-
 static struct request *new_request(struct objects *objects, struct call *caller,
 	const struct object_name *name, struct slice method, struct slice packed)
 {
-	const struct slice words[] = { slice_text(object_call_command.name), name->id };
-	struct request *request = engine_question(objects->engine, objects->options.port,
-		&(struct question){ .command = &object_call_command,
-			.words = words,
-			.word_count = 2,
-			.routed = true,
+	struct request *request = object_call_new(objects->engine, objects->options.port,
+		&(struct object_call){ .name = *name,
+			.method = method,
+			.arguments = packed,
 			.environment = objects,
 			.context = caller,
 			.told = on_answered });
-	struct arena *arena = &request->arena;
-	struct call *call = call_new(request, CALL_OBJECT, name, method);
-	call->packed = arena_copy(arena, packed);
+	struct call *call = call_of(request);
 	call->lender = caller->state->serial;
 	struct call_link link = {
 		.caller = caller->caller,
 		.name = caller->name,
 		.depth = call_depth(caller),
 	};
-	call->caller = copy_links(arena, &link);
+	call->caller = copy_links(&request->arena, &link);
 	return request;
 }
 

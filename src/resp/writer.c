@@ -19,13 +19,11 @@
 #include <stdlib.h>
 
 #define LENGTH_LINE_MAX (1 + NUMBER_I64_TEXT_MAX + 2)
-#define DOUBLE_TEXT_MAX 32 /* sign, 17 digits, point, exponent; terminator */
 
 static void length_line(struct buffer *out, char type, int64_t value);
 static char *length_line_put(char *at, char type, int64_t value);
 static void text_format(struct buffer *out, const char *format, va_list list)
 	__attribute__((format(printf, 2, 0)));
-static size_t double_format(char out[DOUBLE_TEXT_MAX], double value);
 
 void writer_ok(struct writer *writer)
 {
@@ -139,8 +137,8 @@ void writer_push(struct writer *writer, size_t count)
 
 void writer_double(struct writer *writer, double value)
 {
-	char text[DOUBLE_TEXT_MAX];
-	size_t size = double_format(text, value);
+	char text[NUMBER_DOUBLE_TEXT_MAX];
+	size_t size = number_format_double(text, value);
 	if (writer->protocol < 3) {
 		writer_bulk(writer, slice_of(text, size));
 		return;
@@ -202,20 +200,4 @@ static void text_format(struct buffer *out, const char *format, va_list list)
 	}
 	va_end(again);
 	out->size += (size_t)size;
-}
-
-/* The shortest of the precisions that name every double, and reads back as the same. */
-static size_t double_format(char out[DOUBLE_TEXT_MAX], double value)
-{
-	if (isnan(value))
-		return (size_t)snprintf(out, DOUBLE_TEXT_MAX, "nan");
-	if (isinf(value))
-		return (size_t)snprintf(out, DOUBLE_TEXT_MAX, value > 0 ? "inf" : "-inf");
-	int size = 0;
-	for (int digits = 15; digits <= 17; digits++) {
-		size = snprintf(out, DOUBLE_TEXT_MAX, "%.*g", digits, value);
-		if (strtod(out, NULL) == value)
-			break;
-	}
-	return (size_t)size;
 }

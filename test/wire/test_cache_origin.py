@@ -480,6 +480,8 @@ function Fetcher:get(key)
   if key:find("error") then error("on purpose") end
   if key:find("fail") then fail("TEAPOT", "short and stout") end
   if key:find("number") then return 42 end
+  if key:find("float") then return 0.1 end
+  if key:find("boolean") then return true end
   if key:find("table") then return {1, 2} end
   if key:find("slow") then sleep(200) end
   if key:find("empty") then return "" end
@@ -511,6 +513,8 @@ class Calls(CacheTest):
         self.assertEqual((self.info(key)["ttl-ms"], self.info(key)["stale-ms"]), (60_000, 600_000))
         self.gets("fresh", self.key("empty"), *LONG, *self.how, value="")
         self.gets("fresh", self.key("number"), *LONG, *self.how, value="42")
+        self.gets("fresh", self.key("float"), *LONG, *self.how, value="0.1")
+        self.gets("fresh", self.key("boolean"), *LONG, *self.how, value="1")
         key = self.key("with lives")
         self.gets("fresh", key, 5, 50, *LONG, *self.how)
         self.assertEqual((self.info(key)["ttl-ms"], self.info(key)["stale-ms"]), (5000, 50_000))
@@ -541,6 +545,7 @@ class Calls(CacheTest):
     def test_no_such_class_or_method_is_a_failure(self):
         self.check_failure(self.key(), "CALL", "Nowhere", "one", "get")
         self.check_failure(self.key(), "CALL", self.name, "one", "nothing")
+        self.check_failure(self.key(), "CALL", self.name, "one", "init")
         log = self.server.log()
         self.assertIn("The cache asks the class Nowhere in vain: NOCLASS", log)
         self.assertIn(f"The cache asks the class {self.name} in vain: NOMETHOD", log)
