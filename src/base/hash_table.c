@@ -1,9 +1,10 @@
 /*
  * hash_table: see hash_table.h. Chains from an array of buckets that doubles when there are more
- * members than buckets. Each member knows what points to it, so that leaving needs no search: one
- * who holds thousands of leases fills one chain, and gives each of them back at no more cost than
- * the first. Growth keeps the order within a chain: what a look-up meets first depends on what was
- * added when, not on the seed of the hashes, and a simulated run can be repeated.
+ * members than buckets, and is halved by hash_table_fit. Each member knows what points to it, so
+ * that leaving needs no search: one who holds thousands of leases fills one chain, and gives each
+ * of them back at no more cost than the first. Growing and shrinking keep the order of equal
+ * hashes: what a look-up meets first depends on what was added when, not on the seed of the hashes,
+ * and a simulated run can be repeated.
  *
  * Life: zeroed, added to, emptied by its user, hash_table_fini.
  *
@@ -17,7 +18,7 @@
 
 #define BUCKETS_FIRST 16
 
-static void grow(struct hash_table *table);
+static void resize(struct hash_table *table, size_t bucket_count);
 static struct hash_node *reversed(struct hash_node *node);
 static void link_in(struct hash_table *table, struct hash_node *node);
 static struct hash_node *first_from(const struct hash_table *table, size_t bucket);
@@ -32,7 +33,7 @@ void hash_table_add(struct hash_table *table, struct hash_node *node, uint64_t h
 {
 	assert(node->place == NULL);
 	if (table->count == table->bucket_count)
-		grow(table);
+		resize(table, table->bucket_count ? table->bucket_count * 2 : BUCKETS_FIRST);
 	node->hash = hash;
 	link_in(table, node);
 	table->count++;
@@ -50,6 +51,16 @@ void hash_table_remove(struct hash_table *table, struct hash_node *node)
 	node->next = NULL;
 	node->place = NULL;
 	table->count--;
+}
+
+void hash_table_fit(struct hash_table *table)
+{
+	if (table->count == 0) {
+		memory_free(table->buckets);
+		*table = (struct hash_table){ 0 };
+	} else if (table->bucket_count > BUCKETS_FIRST && table->count < table->bucket_count / 4) {
+		resize(table, table->bucket_count / 2);
+	}
 }
 
 struct hash_node *hash_table_take(struct hash_table *table, uint64_t hash,
@@ -88,10 +99,10 @@ static struct hash_node *first_from(const struct hash_table *table, size_t bucke
 	return bucket < table->bucket_count ? table->buckets[bucket] : NULL;
 }
 
-static void grow(struct hash_table *table)
+static void resize(struct hash_table *table, size_t bucket_count)
 {
 	struct hash_table old = *table;
-	table->bucket_count = old.bucket_count ? old.bucket_count * 2 : BUCKETS_FIRST;
+	table->bucket_count = bucket_count;
 	table->buckets = memory_zeroed(table->bucket_count * sizeof(struct hash_node *));
 	for (size_t i = 0; i < old.bucket_count; i++) {
 		struct hash_node *node = reversed(old.buckets[i]); /* link_in turns it back */

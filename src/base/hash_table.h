@@ -27,7 +27,7 @@ struct hash_node {
 /* Zeroed: empty, without memory. */
 struct hash_table {
 	struct hash_node **buckets;
-	size_t bucket_count; /* a power of two, or 0; it grows and never shrinks */
+	size_t bucket_count; /* a power of two, or 0; hash_table_fit alone makes it smaller */
 	size_t count;
 };
 
@@ -36,6 +36,8 @@ void hash_table_fini(struct hash_table *table);
 void hash_table_add(struct hash_table *table, struct hash_node *node, uint64_t hash);
 /* Nothing happens when it is in no table. */
 void hash_table_remove(struct hash_table *table, struct hash_node *node);
+/* Gives memory back when the table has become much too large for its members; within no walk. */
+void hash_table_fit(struct hash_table *table);
 /* Removes the members of this hash that `is_wanted`. They come linked by `next`, the first added
  * first, which is the opposite order of hash_table_first. */
 struct hash_node *hash_table_take(struct hash_table *table, uint64_t hash,

@@ -13,6 +13,7 @@
 #ifndef NET_CONNECTION_H
 #define NET_CONNECTION_H
 
+#include "base/list.h"
 #include "net/client.h"
 #include "net/order.h"
 #include "net/protocol.h"
@@ -22,14 +23,13 @@ struct arrival;
 struct net;
 struct net_loop;
 
-/* In one of its loop's lists. */
-struct connection_link {
-	struct connection_link *next;
-	struct connection_link **place; /* what points to it; NULL: it is in none */
+/* Where a connection stands with its replies. */
+enum connection_place {
+	CONNECTION_QUIET, /* in no list: it has none to send */
+	CONNECTION_DIRTY, /* some are to be flushed this tick */
+	CONNECTION_GATED, /* all wait for the gate */
+	CONNECTION_PLACES,
 };
-
-/* Which of its loop's lists a connection with unsent replies is in. */
-enum connection_place { CONNECTION_QUIET, CONNECTION_DIRTY, CONNECTION_GATED };
 
 /* Requests that the shards have. */
 struct connection_flight {
@@ -58,20 +58,19 @@ struct connection {
 	struct request *blocked; /* a whole command that may not start now */
 	struct connection_flight flight;
 	bool reading_stopped;
-	struct connection_link input_link; /* of those that go on at the end of a tick */
+	struct list_node in_waiting; /* of its loop */
 
 	/* output */
-	size_t reply_guess;                 /* bytes that a reply is likely to have */
-	struct buffer writing;              /* what the stream has of `order.out` to send */
-	size_t write_left;                  /* of it, when the timer looked last */
-	int64_t write_moved_ms;             /* wall clock, when that had become less */
-	size_t output_counted;              /* what the engine's output_bytes has of it */
-	struct connection_link output_link; /* in the loop's list of `place` */
+	size_t reply_guess;         /* bytes that a reply is likely to have */
+	struct buffer writing;      /* what the stream has of `order.out` to send */
+	size_t write_left;          /* of it, when the timer looked last */
+	int64_t write_moved_ms;     /* wall clock, when that had become less */
+	size_t output_counted;      /* what the engine's output_bytes has of it */
+	struct list_node in_output; /* in the loop's list of `place` */
 	enum connection_place place;
 
 	/* subscriptions */
-	struct subscription *subscriptions_oldest[SUBSCRIPTION_KINDS];
-	struct subscription *subscriptions_newest[SUBSCRIPTION_KINDS];
+	struct list subscriptions[SUBSCRIPTION_KINDS]; /* the oldest first */
 	size_t subscription_bytes;
 };
 

@@ -248,7 +248,7 @@ static bool may_read_on(const struct connection *connection)
 
 static void resume_or_stop_reading(struct connection *connection)
 {
-	bool wanted = may_read_on(connection) && connection->input_link.place == NULL;
+	bool wanted = may_read_on(connection) && !loop_is_waiting(connection->loop, connection);
 	if (connection->closing || wanted == !connection->reading_stopped)
 		return;
 	connection->reading_stopped = !wanted;

@@ -45,127 +45,92 @@ static struct net_loop *loop_of(void *data)
 
 /* --- lists of connections --------------------------------------------------------------------- */
 
-/* A connection in a list knows what points to it, so that it can leave from anywhere. */
-static void link_at(struct connection_link *link, struct connection_link **place)
+static struct connection *first_of(const struct list *list)
 {
-	link->place = place;
-	link->next = *place;
-	if (link->next)
-		link->next->place = &link->next;
-	*place = link;
-}
-
-static void unlink_from(struct connection_link *link)
-{
-	if (link->place == NULL)
-		return;
-	*link->place = link->next;
-	if (link->next)
-		link->next->place = link->place;
-	link->place = NULL;
-}
-
-static struct connection *of_output(struct connection_link *link)
-{
-	return (struct connection *)((char *)link - offsetof(struct connection, output_link));
-}
-
-static struct connection *of_input(struct connection_link *link)
-{
-	return (struct connection *)((char *)link - offsetof(struct connection, input_link));
+	return list->first ? container_of(list->first, struct connection, in_output) : NULL;
 }
 
 static void place_at(
-	struct connection *connection, enum connection_place place, struct connection_link **list)
+	struct net_loop *loop, struct connection *connection, enum connection_place place)
 {
-	unlink_from(&connection->output_link);
+	if (connection->place != CONNECTION_QUIET)
+		list_remove(&loop->output[connection->place], &connection->in_output);
 	connection->place = place;
-	if (list)
-		link_at(&connection->output_link, list);
+	if (place != CONNECTION_QUIET)
+		list_append(&loop->output[place], &connection->in_output);
 }
 
 void loop_mark_dirty(struct net_loop *loop, struct connection *connection)
 {
 	/* A gated one stays where it is: new replies stand behind the ones that wait. */
 	if (connection->place == CONNECTION_QUIET && !connection->closing)
-		place_at(connection, CONNECTION_DIRTY, &loop->dirty);
+		place_at(loop, connection, CONNECTION_DIRTY);
 }
 
 void loop_mark_writable(struct net_loop *loop, struct connection *connection)
 {
 	if (!connection->closing)
-		place_at(connection, CONNECTION_DIRTY, &loop->dirty);
+		place_at(loop, connection, CONNECTION_DIRTY);
+}
+
+bool loop_is_waiting(const struct net_loop *loop, const struct connection *connection)
+{
+	return list_has(&loop->waiting, &connection->in_waiting);
 }
 
 void loop_mark_waiting(struct net_loop *loop, struct connection *connection)
 {
-	if (connection->input_link.place || connection->closing)
+	if (loop_is_waiting(loop, connection) || connection->closing)
 		return;
-	link_at(&connection->input_link, loop->waiting_end);
-	loop->waiting_end = &connection->input_link.next;
+	list_append(&loop->waiting, &connection->in_waiting);
+	loop->waiting_count++;
 	if (connection->blocked == NULL)
 		loop->has_more = true;
 }
 
 static void stop_waiting(struct net_loop *loop, struct connection *connection)
 {
-	if (loop->waiting_end == &connection->input_link.next)
-		loop->waiting_end = connection->input_link.place;
-	unlink_from(&connection->input_link);
+	if (!loop_is_waiting(loop, connection))
+		return;
+	list_remove(&loop->waiting, &connection->in_waiting);
+	loop->waiting_count--;
 }
 
 void loop_forget(struct net_loop *loop, struct connection *connection)
 {
-	place_at(connection, CONNECTION_QUIET, NULL);
+	place_at(loop, connection, CONNECTION_QUIET);
 	stop_waiting(loop, connection);
 }
 
-/* In front of those that wait again. */
-static void put_back(struct net_loop *loop, struct connection_link *list)
-{
-	struct connection_link **end = &list->next;
-	while (*end)
-		end = &(*end)->next;
-	*end = loop->waiting;
-	if (loop->waiting)
-		loop->waiting->place = end;
-	else
-		loop->waiting_end = end;
-	loop->waiting = list;
-	list->place = &loop->waiting;
-	loop->has_more = true;
-}
-
-/* Each that waits goes on once: a slice of a long pipeline, or a command that was not admitted. Or
- * later, when this tick has taken long: see end_burst. */
+/* Each that waits goes on once: a slice of a long pipeline, or a command that was not admitted. Who
+ * waits again stands behind the others. When this tick has taken long, the others go on later: see
+ * end_burst. */
 static void go_on(struct net_loop *loop)
 {
 	const struct port *port = loop->port;
 	bool bounded = port->burst_ns_max > 0;
-	struct connection_link *list = loop->waiting;
-	loop->waiting = NULL;
-	loop->waiting_end = &loop->waiting;
 	loop->has_more = false;
-	if (list)
-		list->place = &list;
-	while (list && !(bounded && port->burst_ns >= port->burst_ns_max)) {
-		struct connection *connection = of_input(list);
+	for (uint32_t left = loop->waiting_count; left > 0 && loop->waiting.first; left--) {
+		if (bounded && port->burst_ns >= port->burst_ns_max) {
+			loop->has_more = true;
+			return;
+		}
+		struct connection *connection =
+			container_of(loop->waiting.first, struct connection, in_waiting);
 		stop_waiting(loop, connection);
 		input_go_on(connection);
 	}
-	if (list)
-		put_back(loop, list);
 }
 
 /* --- the end of a tick ------------------------------------------------------------------------ */
 
 static void flush_dirty(struct net_loop *loop, uint64_t released)
 {
-	while (loop->dirty) {
-		struct connection *connection = of_output(loop->dirty);
-		place_at(connection, CONNECTION_QUIET, NULL);
+	struct connection *connection;
+	while ((connection = first_of(&loop->output[CONNECTION_DIRTY])) != NULL) {
+		place_at(loop, connection, CONNECTION_QUIET);
 		if (output_flush(connection, released))
-			place_at(connection, CONNECTION_GATED, &loop->gated);
+			place_at(loop, connection, CONNECTION_GATED);
 	}
 }
 
@@ -175,8 +140,9 @@ static void release_gated(struct net_loop *loop, uint64_t released)
 	if (released == loop->released_seen)
 		return;
 	loop->released_seen = released;
-	while (loop->gated)
-		place_at(of_output(loop->gated), CONNECTION_DIRTY, &loop->dirty);
+	struct connection *connection;
+	while ((connection = first_of(&loop->output[CONNECTION_GATED])) != NULL)
+		place_at(loop, connection, CONNECTION_DIRTY);
 }
 
 /* Whatever else waited at the gate. The clocks are read for the turns that this begins. */
@@ -195,12 +161,13 @@ static void flush(struct net_loop *loop)
 	struct engine *engine = loop->net->engine;
 	struct gate_waits *waits = &loop->port->waits;
 	uint64_t released;
+	const struct list *gated = &loop->output[CONNECTION_GATED];
 	do {
 		released = gate_released(engine->gate);
 		release_gated(loop, released);
 		tell_waits(loop);
 		flush_dirty(loop, released);
-	} while (!gate_waits_sleep(waits, loop->gated ? released + 1 : 0));
+	} while (!gate_waits_sleep(waits, gated->first ? released + 1 : 0));
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -241,12 +208,12 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct net_loop *loop = loop_of(prepare->data);
 	struct engine *engine = loop->net->engine;
-	if (loop->waiting)
+	if (loop->waiting.first)
 		engine_tick(engine, loop->number);
 	go_on(loop);
 	bool delivers = subscriptions_deliver(loop);
 	tell_waits(loop);
-	bool gathers = gate_end_tick(engine->gate, &loop->port->pace, loop->waiting != NULL);
+	bool gathers = gate_end_tick(engine->gate, &loop->port->pace, loop->waiting.first != NULL);
 	flush(loop);
 	/* What turns have appended since is for the next tick's end to see to. */
 	gathers |= pace_is_due(&loop->port->pace);
@@ -256,7 +223,7 @@ static void on_prepare(uv_prepare_t *prepare)
 		uv_idle_start(&loop->idle, on_idle);
 	else
 		uv_idle_stop(&loop->idle);
-	if (loop->waiting && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
+	if (loop->waiting.first && !uv_is_active((uv_handle_t *)&loop->blocked_timer))
 		uv_timer_start(&loop->blocked_timer, on_blocked_timer, BLOCKED_RETRY_MS, 0);
 }
 
@@ -465,7 +432,6 @@ int loop_open(struct net_loop *loop, struct net *net, uint16_t number)
 	loop->net = net;
 	loop->number = number;
 	loop->port = port;
-	loop->waiting_end = &loop->waiting;
 	figures_open_loop(loop);
 	pthread_mutex_init(&loop->arrivals_lock, NULL);
 	subscriptions_open_loop(loop);

@@ -41,14 +41,13 @@ struct net_loop {
 	uv_timer_t timer;
 	uv_timer_t blocked_timer;
 	uv_thread_t thread;
-	struct command_stats *stats;     /* by command */
-	struct subscribers *subscribers; /* see subscriptions.c */
-	struct connection *clients;      /* under the net's clients lock for others */
-	struct connection *leaving;      /* closed, and with subscriptions left */
-	struct connection_link *dirty;   /* have replies to be flushed this tick */
-	struct connection_link *gated;   /* have replies that all wait for the gate */
-	struct connection_link *waiting; /* go on with their input at the end of a tick */
-	struct connection_link **waiting_end;
+	struct command_stats *stats;           /* by command */
+	struct subscribers *subscribers;       /* see subscriptions.c */
+	struct connection *clients;            /* under the net's clients lock for others */
+	struct connection *leaving;            /* closed, and with subscriptions left */
+	struct list output[CONNECTION_PLACES]; /* connections with replies to send, by place */
+	struct list waiting; /* connections that go on with their input at the end of a tick */
+	uint32_t waiting_count;
 	bool rests;    /* a poll without turns comes first: they have taken long */
 	bool has_more; /* some of those that wait do not wait to be admitted */
 	uint64_t released_seen;
@@ -89,6 +88,7 @@ void loop_mark_dirty(struct net_loop *loop, struct connection *connection);
 void loop_mark_writable(struct net_loop *loop, struct connection *connection);
 /* Goes on with its input at the end of a tick, behind those that wait already. */
 void loop_mark_waiting(struct net_loop *loop, struct connection *connection);
+bool loop_is_waiting(const struct net_loop *loop, const struct connection *connection);
 /* The connection is about to be freed. */
 void loop_forget(struct net_loop *loop, struct connection *connection);
 

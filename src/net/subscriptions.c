@@ -21,6 +21,8 @@
 
 #include "base/glob.h"
 #include "base/hash.h"
+#include "base/hash_table.h"
+#include "base/list.h"
 #include "base/memory.h"
 #include "holdfast/errors.h"
 #include "holdfast/limits.h"
@@ -30,26 +32,13 @@
 
 #include <assert.h>
 
-#define TABLE_SLOTS_FIRST 16
 #define SUBSCRIPTION_COST 256 /* bytes around a name, counted for the limit */
 #define FRAME_KEEP_BYTES  (16 * 1024)
 #define DELIVER_NS_MAX    1000000 /* of messages, between two looks at the sockets */
 
-/* A chained hash table of whatever has an entry as its first member. */
-struct entry {
-	struct entry *next;
-	uint64_t hash;
-};
-
-struct hash_table {
-	struct entry **slots;
-	size_t slot_count; /* 0, or a power of two */
-	size_t count;
-};
-
 /* A channel or a pattern that somebody subscribes to. Under the lock, but for its name. */
 struct topic {
-	struct entry entry;
+	struct hash_node node;
 	struct slice name; /* constant; behind `loops` */
 	struct glob glob;  /* constant; of a pattern */
 	uint32_t subscriber_count;
@@ -58,19 +47,17 @@ struct topic {
 
 /* A topic's subscribers on one loop. */
 struct audience {
-	struct entry entry;
+	struct hash_node node;
 	struct topic *topic; /* which lives as long as it is counted in it */
-	struct subscription *first;
+	struct list subscriptions;
 };
 
 struct subscription {
-	struct entry entry; /* by audience and connection */
+	struct hash_node node; /* by audience and connection */
 	struct audience *audience;
 	struct connection *connection;
-	struct subscription *audience_previous;
-	struct subscription *audience_next;
-	struct subscription *previous; /* of the connection: older */
-	struct subscription *next;
+	struct list_node in_audience;
+	struct list_node in_connection; /* the oldest first */
 	enum subscription_kind kind;
 	size_t target; /* its place among the subscribers' targets, from 1 on; 0: none */
 };
@@ -119,74 +106,20 @@ struct subscribers {
 	_Atomic bool has_mail;
 };
 
-/* --- tables ----------------------------------------------------------------------------------- */
-
-static void table_resize(struct hash_table *table, size_t slot_count)
+static void take_out(struct hash_table *table, struct hash_node *node)
 {
-	struct entry **slots = memory_zeroed(slot_count * sizeof(*slots));
-	for (size_t i = 0; i < table->slot_count; i++) {
-		for (struct entry *entry = table->slots[i], *next; entry; entry = next) {
-			struct entry **slot = &slots[entry->hash & (slot_count - 1)];
-			next = entry->next;
-			entry->next = *slot;
-			*slot = entry;
-		}
-	}
-	memory_free(table->slots);
-	table->slots = slots;
-	table->slot_count = slot_count;
-}
-
-static void table_put(struct hash_table *table, struct entry *entry, uint64_t hash)
-{
-	if (table->count == table->slot_count)
-		table_resize(table, table->slot_count ? table->slot_count * 2 : TABLE_SLOTS_FIRST);
-	struct entry **slot = &table->slots[hash & (table->slot_count - 1)];
-	entry->hash = hash;
-	entry->next = *slot;
-	*slot = entry;
-	table->count++;
-}
-
-static void table_take(struct hash_table *table, struct entry *entry)
-{
-	struct entry **at = &table->slots[entry->hash & (table->slot_count - 1)];
-	while (*at != entry)
-		at = &(*at)->next;
-	*at = entry->next;
-	table->count--;
-	if (table->count == 0) {
-		memory_free(table->slots);
-		*table = (struct hash_table){ 0 };
-	} else if (table->slot_count > TABLE_SLOTS_FIRST && table->count < table->slot_count / 4) {
-		table_resize(table, table->slot_count / 2);
-	}
-}
-
-/* The chain in which an entry of that hash stands. */
-static struct entry *table_chain(const struct hash_table *table, uint64_t hash)
-{
-	return table->count ? table->slots[hash & (table->slot_count - 1)] : NULL;
-}
-
-/* The first entry of all for NULL; in no order. NULL: no more. */
-static struct entry *table_next(const struct hash_table *table, const struct entry *entry)
-{
-	if (entry && entry->next)
-		return entry->next;
-	size_t slot = entry ? (entry->hash & (table->slot_count - 1)) + 1 : 0;
-	while (slot < table->slot_count && table->slots[slot] == NULL)
-		slot++;
-	return slot < table->slot_count ? table->slots[slot] : NULL;
+	hash_table_remove(table, node);
+	hash_table_fit(table);
 }
 
 /* --- the registry, under the lock ------------------------------------------------------------- */
 
 static struct topic *find_topic(const struct hash_table *topics, struct slice name, uint64_t hash)
 {
-	for (struct entry *entry = table_chain(topics, hash); entry; entry = entry->next) {
-		struct topic *topic = (struct topic *)entry;
-		if (entry->hash == hash && slice_equal(topic->name, name))
+	struct hash_node *node = hash_table_first(topics, hash);
+	for (; node; node = hash_table_next(node)) {
+		struct topic *topic = container_of(node, struct topic, node);
+		if (slice_equal(topic->name, name))
 			return topic;
 	}
 	return NULL;
@@ -209,7 +142,7 @@ static struct topic *make_topic(struct hash_table *topics, enum subscription_kin
 	topic->name = slice_of(copy, name.size);
 	if (kind == SUBSCRIPTION_PATTERN)
 		glob_init(&topic->glob, topic->name, false);
-	table_put(topics, &topic->entry, hash);
+	hash_table_add(topics, &topic->node, hash);
 	return topic;
 }
 
@@ -248,7 +181,7 @@ static void count_out(struct net_loop *loop, enum subscription_kind kind, struct
 	topic->loops[loop->number]--;
 	bool forgotten = topic->subscriber_count == 0;
 	if (forgotten) {
-		table_take(topics, &topic->entry);
+		take_out(topics, &topic->node);
 		if (kind == SUBSCRIPTION_PATTERN)
 			net->subscriptions->pattern_bytes -= cost_of(kind, topic->name);
 	}
@@ -277,8 +210,9 @@ static uint64_t find_reached(struct net *net, struct slice channel, bool *reache
 	const struct topic *topic = find_topic(channels, channel, hash);
 	if (topic)
 		count += count_reached(topic, reached, net->loop_count);
-	for (struct entry *entry = NULL; (entry = table_next(patterns, entry)) != NULL;) {
-		topic = (const struct topic *)entry;
+	const struct hash_node *node = hash_table_any(patterns);
+	for (; node; node = hash_table_after(patterns, node)) {
+		topic = container_of(node, struct topic, node);
 		if (glob_matches(&topic->glob, channel))
 			count += count_reached(topic, reached, net->loop_count);
 	}
@@ -296,10 +230,10 @@ static uint64_t hash_of_pair(const struct audience *audience, const struct conne
 
 static struct audience *find_audience(const struct hash_table *audiences, struct slice name)
 {
-	uint64_t hash = hash_bytes(name);
-	for (struct entry *entry = table_chain(audiences, hash); entry; entry = entry->next) {
-		struct audience *audience = (struct audience *)entry;
-		if (entry->hash == hash && slice_equal(audience->topic->name, name))
+	struct hash_node *node = hash_table_first(audiences, hash_bytes(name));
+	for (; node; node = hash_table_next(node)) {
+		struct audience *audience = container_of(node, struct audience, node);
+		if (slice_equal(audience->topic->name, name))
 			return audience;
 	}
 	return NULL;
@@ -309,50 +243,13 @@ static struct subscription *find_subscription(const struct subscribers *subscrib
 	const struct audience *audience, const struct connection *connection)
 {
 	uint64_t hash = hash_of_pair(audience, connection);
-	struct entry *entry = table_chain(&subscribers->subscriptions, hash);
-	for (; entry; entry = entry->next) {
-		struct subscription *subscription = (struct subscription *)entry;
+	struct hash_node *node = hash_table_first(&subscribers->subscriptions, hash);
+	for (; node; node = hash_table_next(node)) {
+		struct subscription *subscription = container_of(node, struct subscription, node);
 		if (subscription->audience == audience && subscription->connection == connection)
 			return subscription;
 	}
 	return NULL;
-}
-
-static void link_subscription(struct subscription *subscription)
-{
-	struct audience *audience = subscription->audience;
-	struct connection *connection = subscription->connection;
-	enum subscription_kind kind = subscription->kind;
-	subscription->audience_next = audience->first;
-	if (audience->first)
-		audience->first->audience_previous = subscription;
-	audience->first = subscription;
-	subscription->previous = connection->subscriptions_newest[kind];
-	if (subscription->previous)
-		subscription->previous->next = subscription;
-	else
-		connection->subscriptions_oldest[kind] = subscription;
-	connection->subscriptions_newest[kind] = subscription;
-}
-
-static void unlink_subscription(struct subscription *subscription)
-{
-	struct connection *connection = subscription->connection;
-	enum subscription_kind kind = subscription->kind;
-	if (subscription->audience_next)
-		subscription->audience_next->audience_previous = subscription->audience_previous;
-	if (subscription->audience_previous)
-		subscription->audience_previous->audience_next = subscription->audience_next;
-	else
-		subscription->audience->first = subscription->audience_next;
-	if (subscription->next)
-		subscription->next->previous = subscription->previous;
-	else
-		connection->subscriptions_newest[kind] = subscription->previous;
-	if (subscription->previous)
-		subscription->previous->next = subscription->next;
-	else
-		connection->subscriptions_oldest[kind] = subscription->next;
 }
 
 /* Whether all patterns, these too, are few enough. */
@@ -415,15 +312,16 @@ void subscriptions_add(
 	if (audience == NULL) {
 		audience = memory_zeroed(sizeof(*audience));
 		audience->topic = topic;
-		table_put(&subscribers->audiences[kind], &audience->entry, hash);
+		hash_table_add(&subscribers->audiences[kind], &audience->node, hash);
 	}
 	struct subscription *subscription = memory_zeroed(sizeof(*subscription));
 	subscription->audience = audience;
 	subscription->connection = connection;
 	subscription->kind = kind;
-	table_put(&subscribers->subscriptions, &subscription->entry,
+	hash_table_add(&subscribers->subscriptions, &subscription->node,
 		hash_of_pair(audience, connection));
-	link_subscription(subscription);
+	list_prepend(&audience->subscriptions, &subscription->in_audience);
+	list_append(&connection->subscriptions[kind], &subscription->in_connection);
 	count_bytes(connection, (int64_t)cost_of(kind, name));
 	connection->client.shared_subscriptions[kind]++;
 }
@@ -440,11 +338,12 @@ static void remove_one(struct net_loop *loop, struct subscription *subscription)
 	connection->client.shared_subscriptions[kind]--;
 	if (subscription->target)
 		subscribers->targets[subscription->target - 1] = NULL;
-	unlink_subscription(subscription);
-	table_take(&subscribers->subscriptions, &subscription->entry);
+	list_remove(&audience->subscriptions, &subscription->in_audience);
+	list_remove(&connection->subscriptions[kind], &subscription->in_connection);
+	take_out(&subscribers->subscriptions, &subscription->node);
 	memory_free(subscription);
-	if (audience->first == NULL) {
-		table_take(&subscribers->audiences[kind], &audience->entry);
+	if (audience->subscriptions.first == NULL) {
+		take_out(&subscribers->audiences[kind], &audience->node);
 		memory_free(audience);
 	}
 	count_out(loop, kind, topic);
@@ -462,10 +361,17 @@ void subscriptions_remove(
 		remove_one(loop, subscription);
 }
 
+static struct subscription *oldest_of(
+	const struct connection *connection, enum subscription_kind kind)
+{
+	struct list_node *first = connection->subscriptions[kind].first;
+	return first ? container_of(first, struct subscription, in_connection) : NULL;
+}
+
 bool subscriptions_oldest(
 	const struct connection *connection, enum subscription_kind kind, struct slice *name)
 {
-	const struct subscription *oldest = connection->subscriptions_oldest[kind];
+	const struct subscription *oldest = oldest_of(connection, kind);
 	if (oldest)
 		*name = oldest->audience->topic->name;
 	return oldest != NULL;
@@ -483,10 +389,11 @@ uint32_t subscriptions_count(const struct connection *connection)
 bool subscriptions_drop(struct connection *connection, size_t most)
 {
 	for (int kind = 0; kind < SUBSCRIPTION_KINDS; kind++) {
-		for (; connection->subscriptions_oldest[kind]; most--) {
+		struct subscription *oldest;
+		for (; (oldest = oldest_of(connection, kind)) != NULL; most--) {
 			if (most == 0)
 				return false;
-			remove_one(connection->loop, connection->subscriptions_oldest[kind]);
+			remove_one(connection->loop, oldest);
 		}
 	}
 	return true;
@@ -600,13 +507,15 @@ static void write_frame(
 
 static void add_targets(struct subscribers *subscribers, const struct audience *audience)
 {
-	struct subscription *subscription = audience->first;
-	for (; subscription; subscription = subscription->audience_next) {
+	const struct list_node *node = audience->subscriptions.first;
+	for (; node; node = node->next) {
 		if (subscribers->target_count == subscribers->target_capacity) {
 			subscribers->target_capacity = subscribers->target_capacity * 2 + 16;
 			subscribers->targets = memory_resize(subscribers->targets,
 				subscribers->target_capacity * sizeof(*subscribers->targets));
 		}
+		struct subscription *subscription =
+			container_of(node, struct subscription, in_audience);
 		subscribers->targets[subscribers->target_count++] = subscription;
 		subscription->target = subscribers->target_count;
 	}
@@ -620,9 +529,10 @@ static void find_targets(struct subscribers *subscribers, const struct message *
 	subscribers->has_targets = true;
 	if (audience)
 		add_targets(subscribers, audience);
-	struct entry *entry = NULL;
-	while ((entry = table_next(&audiences[SUBSCRIPTION_PATTERN], entry)) != NULL) {
-		audience = (const struct audience *)entry;
+	const struct hash_table *patterns = &audiences[SUBSCRIPTION_PATTERN];
+	const struct hash_node *node = hash_table_any(patterns);
+	for (; node; node = hash_table_after(patterns, node)) {
+		audience = container_of(node, struct audience, node);
 		if (glob_matches(&audience->topic->glob, message->channel))
 			add_targets(subscribers, audience);
 	}
@@ -728,8 +638,9 @@ void subscriptions_each_channel(
 	bool more = true;
 	const struct hash_table *channels = &net->subscriptions->topics[SUBSCRIPTION_CHANNEL];
 	pthread_mutex_lock(&net->subscriptions->lock);
-	for (struct entry *entry = NULL; more && (entry = table_next(channels, entry)) != NULL;)
-		more = each(context, ((const struct topic *)entry)->name);
+	const struct hash_node *node = hash_table_any(channels);
+	for (; more && node; node = hash_table_after(channels, node))
+		more = each(context, container_of(node, struct topic, node)->name);
 	pthread_mutex_unlock(&net->subscriptions->lock);
 }
 

@@ -84,6 +84,8 @@ static void finds_what_is_in_it_and_nothing_else(void **state)
 			hash_table_remove(&table, &member->node);
 			member->added = 0;
 		}
+		if (random_below(&random, 20) == 0)
+			hash_table_fit(&table);
 		check_hash(&table, members, random_hash(&random));
 		if (step % 100 == 0)
 			check_walk(&table, members);
@@ -95,6 +97,25 @@ static void finds_what_is_in_it_and_nothing_else(void **state)
 		check_walk(&table, members);
 	}
 	hash_table_fini(&table);
+}
+
+static void gives_memory_back_that_it_does_not_need(void **state)
+{
+	static struct member members[MEMBERS];
+	struct hash_table table = { 0 };
+	for (uint64_t i = 0; i < MEMBERS; i++)
+		hash_table_add(&table, &members[i].node, i);
+	size_t most = table.bucket_count;
+	for (uint64_t i = 1; i < MEMBERS; i++) {
+		hash_table_remove(&table, &members[i].node);
+		hash_table_fit(&table);
+	}
+	assert_true(most >= MEMBERS);
+	assert_true(table.bucket_count < MEMBERS / 8);
+	assert_ptr_equal(hash_table_first(&table, 0), &members[0].node);
+	hash_table_remove(&table, &members[0].node);
+	hash_table_fit(&table);
+	assert_null(table.buckets);
 }
 
 static bool is_even(const struct hash_node *node, const void *wanted)
@@ -126,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_is_in_it_and_nothing_else),
+		cmocka_unit_test(gives_memory_back_that_it_does_not_need),
 		cmocka_unit_test(takes_those_that_are_wanted_in_their_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
