@@ -20,6 +20,7 @@
  */
 #include "fetch/fetch.h"
 
+#include "base/list.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "config/fetch_allow.h"
@@ -37,21 +38,20 @@
 #include <uv.h>
 
 #define IDLE_CONNECTIONS_MAX 32 /* kept open for the next fetch */
-
-/* Of a ring; a list is a ring with one link that stands for nobody. */
-struct link {
-	struct link *previous;
-	struct link *next;
-};
+/* Where a pointer has come through libuv or libcurl. */
+#define FETCHER_MAGIC  0x66746372u
+#define EXCHANGE_MAGIC 0x66746578u
+#define WATCH_MAGIC    0x66747774u
 
 struct fetcher {
+	uint32_t magic;
 	uv_loop_t *loop;
 	struct config *config;
 	CURLM *multi;
 	uv_timer_t begin_timer; /* runs when there may be room for what is in line */
 	uv_timer_t curl_timer;  /* when libcurl wants to be called */
-	struct link waiting;    /* in the order of their starts */
-	struct link running;
+	struct list waiting;    /* exchanges, in the order of their starts */
+	struct list running;
 	uint32_t running_count;
 	uint32_t open_handles; /* not closed yet by the loop */
 	bool is_closed;
@@ -67,7 +67,8 @@ enum stop {
 };
 
 struct fetch_exchange {
-	struct link link;
+	uint32_t magic;
+	struct list_node in_list; /* of those that wait, then of those that run */
 	struct fetcher *fetcher;
 	struct fetch *fetch;
 	uv_timer_t deadline;
@@ -92,10 +93,32 @@ struct fetch_exchange {
 
 /* A socket of libcurl's on the loop. */
 struct watch {
+	uint32_t magic;
 	uv_poll_t poll;
 	struct fetcher *fetcher;
 	curl_socket_t socket;
 };
+
+static struct fetcher *fetcher_of(void *data)
+{
+	struct fetcher *fetcher = data;
+	assert(fetcher->magic == FETCHER_MAGIC);
+	return fetcher;
+}
+
+static struct fetch_exchange *exchange_of(void *data)
+{
+	struct fetch_exchange *exchange = data;
+	assert(exchange->magic == EXCHANGE_MAGIC);
+	return exchange;
+}
+
+static struct watch *watch_of(void *data)
+{
+	struct watch *watch = data;
+	assert(watch->magic == WATCH_MAGIC);
+	return watch;
+}
 
 static void global_init(void);
 static void open_timer(struct fetcher *fetcher, uv_timer_t *timer, void *data);
@@ -113,8 +136,6 @@ static void on_timer_closed(uv_handle_t *handle);
 static int on_socket_wish(
 	CURL *easy, curl_socket_t socket, int wish, void *context, void *socket_context);
 static int on_timer_wish(CURLM *multi, long timeout_ms, void *context);
-static void link_in(struct link *list, struct link *link);
-static void link_out(struct link *link);
 static void fail(struct fetch *fetch, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -123,10 +144,9 @@ struct fetcher *fetcher_new(struct uv_loop_s *loop, struct config *config)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, global_init);
 	struct fetcher *fetcher = memory_zeroed(sizeof(*fetcher));
+	fetcher->magic = FETCHER_MAGIC;
 	fetcher->loop = loop;
 	fetcher->config = config;
-	fetcher->waiting = (struct link){ &fetcher->waiting, &fetcher->waiting };
-	fetcher->running = (struct link){ &fetcher->running, &fetcher->running };
 	open_timer(fetcher, &fetcher->begin_timer, fetcher);
 	open_timer(fetcher, &fetcher->curl_timer, fetcher);
 	fetcher->multi = curl_multi_init();
@@ -146,6 +166,7 @@ void fetcher_start(struct fetcher *fetcher, struct fetch *fetch)
 	assert(fetch->timeout_ms >= 1);
 	assert(fetch->timeout_ms <= LIMIT_FETCH_TIMEOUT_MS);
 	struct fetch_exchange *exchange = memory_zeroed(sizeof(*exchange));
+	exchange->magic = EXCHANGE_MAGIC;
 	exchange->fetcher = fetcher;
 	exchange->fetch = fetch;
 	exchange->body_bytes_max = fetcher->config->fetch_bytes_max;
@@ -160,7 +181,7 @@ void fetcher_start(struct fetcher *fetcher, struct fetch *fetch)
 	uv_update_time(fetcher->loop);
 	open_timer(fetcher, &exchange->deadline, exchange);
 	uv_timer_start(&exchange->deadline, on_deadline, (uint64_t)fetch->timeout_ms, 0);
-	link_in(&fetcher->waiting, &exchange->link);
+	list_append(&fetcher->waiting, &exchange->in_list);
 	uv_timer_start(&fetcher->begin_timer, on_begin, 0, 0);
 }
 
@@ -177,10 +198,12 @@ void fetcher_close(struct fetcher *fetcher)
 {
 	assert(!fetcher->is_closed);
 	fetcher->is_closed = true;
-	struct link *lists[] = { &fetcher->waiting, &fetcher->running };
+	const struct list *lists[] = { &fetcher->waiting, &fetcher->running };
 	for (size_t i = 0; i < 2; i++) {
-		while (lists[i]->next != lists[i])
-			fetcher_cancel(fetcher, ((struct fetch_exchange *)lists[i]->next)->fetch);
+		while (lists[i]->first)
+			fetcher_cancel(fetcher,
+				container_of(lists[i]->first, struct fetch_exchange, in_list)
+					->fetch);
 	}
 	uv_close((uv_handle_t *)&fetcher->begin_timer, on_timer_closed);
 	uv_close((uv_handle_t *)&fetcher->curl_timer, on_timer_closed);
@@ -226,12 +249,12 @@ static void open_timer(struct fetcher *fetcher, uv_timer_t *timer, void *data)
 
 static void on_begin(uv_timer_t *timer)
 {
-	struct fetcher *fetcher = timer->data;
-	while (fetcher->waiting.next != &fetcher->waiting &&
+	struct fetcher *fetcher = fetcher_of(timer->data);
+	while (fetcher->waiting.first != NULL &&
 		fetcher->running_count < fetcher->config->fetch_concurrency) {
-		struct fetch_exchange *exchange = (struct fetch_exchange *)fetcher->waiting.next;
-		link_out(&exchange->link);
-		link_in(&fetcher->running, &exchange->link);
+		struct fetch_exchange *exchange =
+			container_of(list_take(&fetcher->waiting), struct fetch_exchange, in_list);
+		list_append(&fetcher->running, &exchange->in_list);
 		exchange->is_running = true;
 		fetcher->running_count++;
 		char error[sizeof(exchange->fetch->error)];
@@ -338,7 +361,7 @@ static void set_options(struct fetch_exchange *exchange)
 static curl_socket_t on_open_socket(
 	void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct fetch_exchange *exchange = context;
+	struct fetch_exchange *exchange = exchange_of(context);
 	if (!exchange->any_address && !fetch_address_is_public(&address->addr)) {
 		exchange->stop = STOP_ADDRESS;
 		return CURL_SOCKET_BAD;
@@ -349,7 +372,7 @@ static curl_socket_t on_open_socket(
 
 static int on_connected(void *context, char *address, char *own_address, int port, int own_port)
 {
-	struct fetch_exchange *exchange = context;
+	struct fetch_exchange *exchange = exchange_of(context);
 	struct sockaddr_in ipv4 = { .sin_family = AF_INET };
 	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
 	(void)own_address;
@@ -369,7 +392,7 @@ static int on_connected(void *context, char *address, char *own_address, int por
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
-	struct fetch_exchange *exchange = context;
+	struct fetch_exchange *exchange = exchange_of(context);
 	size_t total = size * count;
 	exchange->header_bytes += total;
 	if (exchange->header_bytes > LIMIT_FETCH_HEADER_BYTES) {
@@ -409,7 +432,7 @@ static enum fetch_coding_state add_to_body(struct fetch_exchange *exchange, stru
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
-	struct fetch_exchange *exchange = context;
+	struct fetch_exchange *exchange = exchange_of(context);
 	size_t total = size * count;
 	exchange->coding_state = add_to_body(exchange, slice_of(bytes, total));
 	if (exchange->coding_state == FETCH_CODING_GOOD)
@@ -542,10 +565,10 @@ static void settle_finished(struct fetcher *fetcher)
 	CURLMsg *message;
 	int left;
 	while ((message = curl_multi_info_read(fetcher->multi, &left))) {
-		struct fetch_exchange *exchange = NULL;
+		void *exchange = NULL;
 		assert(message->msg == CURLMSG_DONE);
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-		settle_hop(exchange, message->data.result);
+		settle_hop(exchange_of(exchange), message->data.result);
 	}
 }
 
@@ -565,7 +588,7 @@ static void end_hop(struct fetch_exchange *exchange)
 
 static void on_deadline(uv_timer_t *timer)
 {
-	struct fetch_exchange *exchange = timer->data;
+	struct fetch_exchange *exchange = exchange_of(timer->data);
 	struct fetch *fetch = exchange->fetch;
 	long long timeout_ms = fetch->timeout_ms;
 	if (exchange->is_running)
@@ -590,9 +613,10 @@ static void retire(struct fetch_exchange *exchange)
 	struct fetcher *fetcher = exchange->fetcher;
 	end_hop(exchange);
 	fetch_target_fini(&exchange->target);
-	link_out(&exchange->link);
+	list_remove(
+		exchange->is_running ? &fetcher->running : &fetcher->waiting, &exchange->in_list);
 	fetcher->running_count -= exchange->is_running;
-	if (fetcher->waiting.next != &fetcher->waiting && !fetcher->is_closed)
+	if (fetcher->waiting.first != NULL && !fetcher->is_closed)
 		uv_timer_start(&fetcher->begin_timer, on_begin, 0, 0);
 	exchange->fetch->exchange = NULL;
 	exchange->fetch = NULL;
@@ -601,14 +625,14 @@ static void retire(struct fetch_exchange *exchange)
 
 static void on_exchange_closed(uv_handle_t *handle)
 {
-	struct fetch_exchange *exchange = handle->data;
+	struct fetch_exchange *exchange = exchange_of(handle->data);
 	exchange->fetcher->open_handles--;
 	memory_free(exchange);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	struct fetcher *fetcher = handle->data;
+	struct fetcher *fetcher = fetcher_of(handle->data);
 	fetcher->open_handles--;
 }
 
@@ -616,7 +640,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 static void on_watch_event(uv_poll_t *poll, int status, int events)
 {
-	struct watch *watch = poll->data;
+	struct watch *watch = watch_of(poll->data);
 	struct fetcher *fetcher = watch->fetcher;
 	int happened = status < 0 ? CURL_CSELECT_ERR : 0;
 	int running;
@@ -628,7 +652,7 @@ static void on_watch_event(uv_poll_t *poll, int status, int events)
 
 static void on_watch_closed(uv_handle_t *handle)
 {
-	struct watch *watch = handle->data;
+	struct watch *watch = watch_of(handle->data);
 	watch->fetcher->open_handles--;
 	memory_free(watch);
 }
@@ -636,7 +660,7 @@ static void on_watch_closed(uv_handle_t *handle)
 static int on_socket_wish(
 	CURL *easy, curl_socket_t socket, int wish, void *context, void *socket_context)
 {
-	struct fetcher *fetcher = context;
+	struct fetcher *fetcher = fetcher_of(context);
 	struct watch *watch = socket_context;
 	(void)easy;
 	if (wish == CURL_POLL_REMOVE) {
@@ -652,6 +676,7 @@ static int on_socket_wish(
 			memory_free(watch);
 			return 0;
 		}
+		watch->magic = WATCH_MAGIC;
 		watch->poll.data = watch;
 		watch->fetcher = fetcher;
 		watch->socket = socket;
@@ -666,7 +691,7 @@ static int on_socket_wish(
 
 static void on_curl_due(uv_timer_t *timer)
 {
-	struct fetcher *fetcher = timer->data;
+	struct fetcher *fetcher = fetcher_of(timer->data);
 	int running;
 	curl_multi_socket_action(fetcher->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	settle_finished(fetcher);
@@ -675,7 +700,7 @@ static void on_curl_due(uv_timer_t *timer)
 /* Never calls back at once, since libcurl is not entered twice. */
 static int on_timer_wish(CURLM *multi, long timeout_ms, void *context)
 {
-	struct fetcher *fetcher = context;
+	struct fetcher *fetcher = fetcher_of(context);
 	(void)multi;
 	if (timeout_ms < 0)
 		uv_timer_stop(&fetcher->curl_timer);
@@ -685,20 +710,6 @@ static int on_timer_wish(CURLM *multi, long timeout_ms, void *context)
 }
 
 /* --- small things ----------------------------------------------------------------------------- */
-
-static void link_in(struct link *list, struct link *link)
-{
-	link->previous = list->previous;
-	link->next = list;
-	link->previous->next = link;
-	list->previous = link;
-}
-
-static void link_out(struct link *link)
-{
-	link->previous->next = link->next;
-	link->next->previous = link->previous;
-}
 
 /* `format` begins with the code word. Bytes that others sent become printable. */
 static void fail(struct fetch *fetch, const char *format, ...)
