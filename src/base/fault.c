@@ -17,18 +17,28 @@ void fault_set_hook(void (*hook)(void))
 	fault_hook = hook;
 }
 
+__attribute__((noreturn)) static void end(const char *format, va_list list, const char *then)
+{
+	char text[512];
+	vsnprintf(text, sizeof(text), format, list);
+	logline(LOGLINE_WARNING, "FATAL: %s. %s", text, then);
+	abort();
+}
+
 void fault(const char *format, ...)
 {
 	if (fault_hook)
 		fault_hook();
-	char text[512];
 	va_list list;
 	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	logline(LOGLINE_WARNING,
-		"FATAL: %s. Nothing that depended on it was confirmed; a restart "
-		"recovers what reached the disk.",
-		text);
-	abort();
+	end(format, list,
+		"Nothing that depended on it was confirmed; a restart recovers what reached the "
+		"disk.");
+}
+
+void fault_of_data(const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	end(format, list, "A restart finds the same; what is whole is in the latest backup.");
 }

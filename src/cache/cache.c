@@ -13,7 +13,6 @@
  */
 #include "cache/cache.h"
 
-#include "base/fault.h"
 #include "base/hash.h"
 #include "base/logline.h"
 #include "base/memory.h"
@@ -25,6 +24,7 @@
 #include "config/config.h"
 #include "engine/room.h"
 #include "leases/leases.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -120,10 +120,17 @@ struct slice cache_subject(struct turn *turn, struct slice key)
 
 /* --- sums ------------------------------------------------------------------------------------- */
 
-static void decode_sums(struct slice bytes, struct cache_sums *out)
+_Noreturn static void damaged_sums(uint16_t shard, struct slice key)
+{
+	damaged("a sum of the cache", shard, key);
+}
+
+static void decode_sums(
+	uint16_t shard, struct slice key, struct slice bytes, struct cache_sums *out)
 {
 	uint64_t numbers[CACHE_FORMAT_SUMS_BYTES / sizeof(uint64_t)];
-	assert(bytes.size == sizeof(numbers));
+	if (bytes.size != sizeof(numbers))
+		damaged_sums(shard, key);
 	memcpy(numbers, bytes.data, sizeof(numbers));
 	*out = (struct cache_sums){ le64toh(numbers[0]), le64toh(numbers[1]), le64toh(numbers[2]),
 		le64toh(numbers[3]), le64toh(numbers[4]) };
@@ -137,7 +144,7 @@ static bool read_sums(struct turn *turn, uint16_t shard, struct slice group, str
 	*out = (struct cache_sums){ .next_place = 1 };
 	if (!turn_peek(turn, shard, key_slice(&key), &value))
 		return false;
-	decode_sums(value.data, out);
+	decode_sums(shard, key_slice(&key), value.data, out);
 	return true;
 }
 
@@ -200,10 +207,16 @@ static void add_to_sums(struct turn *turn, uint16_t shard, struct slice group, s
 {
 	struct cache_sums sums;
 	bool is_new = !read_sums(turn, shard, group, &sums);
-	assert(sign > 0 || sums.entries > 0);
+	uint64_t size = size_of(key, record);
+	bool lasts = record->flags & CACHE_FORMAT_FLAG_LASTING;
+	if (sign < 0 && (sums.entries == 0 || sums.bytes < size || sums.lasting < lasts)) {
+		struct key sums_key;
+		key_of_cache_sums(&sums_key, group);
+		damaged_sums(shard, key_slice(&sums_key));
+	}
 	sums.entries += (uint64_t)(int64_t)sign;
-	sums.bytes += (uint64_t)((int64_t)size_of(key, record) * sign);
-	if (record->flags & CACHE_FORMAT_FLAG_LASTING)
+	sums.bytes += (uint64_t)((int64_t)size * sign);
+	if (lasts)
 		sums.lasting += (uint64_t)(int64_t)sign;
 	if (group.size == 0 && sign > 0 && record->sequence > sums.sequence)
 		sums.sequence = record->sequence;
@@ -256,7 +269,7 @@ static bool read_extent(struct turn *turn, uint16_t shard, struct slice key, siz
 	}
 	if (left_out)
 		return read_extent(turn, shard, key, SIZE_MAX, out, expire_ms);
-	fault("an entry of the cache is damaged");
+	damaged("an entry of the cache", shard, key_slice(&store_key));
 }
 
 /* All but the data of a large value. */
@@ -548,9 +561,12 @@ static bool first_in_line(struct turn *turn, uint16_t shard, uint64_t from, uint
 	key_of_table_end(&end, TABLE_CACHE_LINE);
 	cursor_open(&cursor, turn->stores[shard], &turn->changes, turn_arena(turn),
 		key_slice(&start), key_slice(&end), false);
-	bool found = cursor_next(&cursor, &store_key, &value) &&
-		key_parse_cache_place(store_key, place) && value.data.size > sizeof(*first_place);
+	bool found = cursor_next(&cursor, &store_key, &value);
 	if (found) {
+		if (!key_parse_cache_place(store_key, place) ||
+			value.data.size <= sizeof(*first_place) ||
+			value.data.size > sizeof(*first_place) + LIMIT_KEY_BYTES)
+			damaged("a place in the line of the cache", shard, store_key);
 		memcpy(first_place, value.data.data, sizeof(*first_place));
 		*first_place = le64toh(*first_place);
 		*key = arena_copy(turn_arena(turn),
@@ -707,12 +723,16 @@ static bool expire(struct turn *turn, struct slice store_key)
 	struct slice key;
 	struct cache_record record;
 	int64_t expire_ms;
-	if (key_parse_cache_mark(store_key, &kind, &key)) {
+	if (store_key.data[0] == TABLE_CACHE_MARK) {
+		if (!key_parse_cache_mark(store_key, &kind, &key))
+			damaged("the key of an invalidation of the cache", turn->shard, store_key);
 		marks_forget(cache_marks(turn), kind, key);
 		return false;
 	}
-	if (!key_parse_cache(store_key, &hash, &key))
+	if (store_key.data[0] != TABLE_CACHE)
 		return false;
+	if (!key_parse_cache(store_key, &hash, &key))
+		damaged("the key of an entry of the cache", turn->shard, store_key);
 	if (read_head(turn, turn->shard, key, &record, &expire_ms) && expire_ms <= turn->now_ms)
 		drop(turn, turn->shard, key, &record);
 	return true;
@@ -778,7 +798,7 @@ static void load_marks(struct cache *cache, struct store *store)
 		uint64_t numbers[2];
 		if (!key_parse_cache_mark(store_key, &kind, &name) ||
 			value.data.size != sizeof(numbers))
-			fault("an invalidation of the cache is damaged");
+			damaged("an invalidation of the cache", 0, store_key);
 		memcpy(numbers, value.data.data, sizeof(numbers));
 		struct mark mark = { le64toh(numbers[0]), le64toh(numbers[1]) };
 		marks_restore(cache->marks, kind, name, &mark);
@@ -805,7 +825,7 @@ static void load_sums(struct cache *cache, uint16_t number)
 	cursor_open(&cursor, cache->engine->stores[number], NULL, &arena, key_slice(&start),
 		key_slice(&end), false);
 	while (cursor_next(&cursor, &store_key, &value)) {
-		decode_sums(value.data, &sums);
+		decode_sums(number, store_key, value.data, &sums);
 		if (store_key.size == 1)
 			shard->place_seen = sums.next_place;
 		struct mark seen = { .hard = sums.sequence };

@@ -33,7 +33,8 @@ static void put_rest(struct key *out, size_t at, struct slice rest)
 
 void key_of_cache(struct key *out, const struct hash_secret *secret, struct slice key)
 {
-	assert(key.size > 0 && key.size <= LIMIT_KEY_BYTES);
+	assert(key.size > 0);
+	assert(key.size <= LIMIT_KEY_BYTES);
 	out->bytes[0] = TABLE_CACHE;
 	put_number(out, 1, key_hash(secret, key), CACHE_FORMAT_HASH_BYTES);
 	put_rest(out, ENTRY_AT, key);
@@ -41,7 +42,8 @@ void key_of_cache(struct key *out, const struct hash_secret *secret, struct slic
 
 bool key_parse_cache(struct slice store_key, uint64_t *hash, struct slice *key)
 {
-	if (store_key.size <= ENTRY_AT || store_key.data[0] != TABLE_CACHE)
+	if (store_key.size <= ENTRY_AT || store_key.size > ENTRY_AT + LIMIT_KEY_BYTES ||
+		store_key.data[0] != TABLE_CACHE)
 		return false;
 	*hash = get_number(store_key, 1, CACHE_FORMAT_HASH_BYTES);
 	*key = slice_of(store_key.data + ENTRY_AT, store_key.size - ENTRY_AT);
@@ -73,7 +75,8 @@ void key_of_cache_mark(struct key *out, uint8_t kind, struct slice name)
 
 bool key_parse_cache_mark(struct slice store_key, uint8_t *kind, struct slice *name)
 {
-	if (store_key.size < 2 || store_key.data[0] != TABLE_CACHE_MARK ||
+	if (store_key.size < 2 || store_key.size > 2 + LIMIT_KEY_BYTES ||
+		store_key.data[0] != TABLE_CACHE_MARK ||
 		(uint8_t)store_key.data[1] >= CACHE_FORMAT_MARK_KINDS)
 		return false;
 	*kind = (uint8_t)store_key.data[1];
@@ -89,7 +92,8 @@ void key_of_cache_sums(struct key *out, struct slice group)
 
 bool key_parse_cache_sums(struct slice store_key, struct slice *group)
 {
-	if (store_key.size < 1 || store_key.data[0] != TABLE_CACHE_SUMS)
+	if (store_key.size < 1 || store_key.size > 1 + LIMIT_CACHE_GROUP_BYTES ||
+		store_key.data[0] != TABLE_CACHE_SUMS)
 		return false;
 	*group = slice_of(store_key.data + 1, store_key.size - 1);
 	return true;

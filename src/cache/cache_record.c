@@ -23,7 +23,8 @@ struct slice cache_record_encode(const struct cache_record *record, struct arena
 	size_t size = CACHE_FORMAT_HEADER_BYTES + record->tags.size + record->etag.size +
 		record->last_modified.size + record->value.size;
 	char *bytes = arena_alloc(arena, size);
-	assert(record->etag.size <= UINT16_MAX && record->last_modified.size <= UINT16_MAX);
+	assert(record->etag.size <= UINT16_MAX);
+	assert(record->last_modified.size <= UINT16_MAX);
 	bytes[0] = (char)record->flags;
 	bytes[1] = (char)record->tag_count;
 	little_put_16(bytes + 2, (uint16_t)record->etag.size);
@@ -100,7 +101,8 @@ struct slice cache_tags_pack(const struct slice *tags, uint32_t count, struct ar
 		size += 1 + tags[i].size;
 	char *bytes = arena_alloc(arena, size), *at = bytes;
 	for (uint32_t i = 0; i < count; i++) {
-		assert(tags[i].size > 0 && tags[i].size <= LIMIT_CACHE_TAG_BYTES);
+		assert(tags[i].size > 0);
+		assert(tags[i].size <= LIMIT_CACHE_TAG_BYTES);
 		*at++ = (char)tags[i].size;
 		at = put_bytes(at, tags[i]);
 	}

@@ -172,7 +172,8 @@ struct slice marks_prefix(struct marks *marks, struct slice name)
 
 struct mark marks_add(struct marks *marks, uint8_t kind, struct slice name, bool soft)
 {
-	assert(name.size > 0 && name.size <= LIMIT_KEY_BYTES);
+	assert(name.size > 0);
+	assert(name.size <= LIMIT_KEY_BYTES);
 	pthread_rwlock_wrlock(&marks->lock);
 	struct named_mark *named = take(marks, kind, name);
 	uint64_t number = marks->latest + 1;

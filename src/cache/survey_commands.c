@@ -12,6 +12,7 @@
 #include "cache/cache_key.h"
 #include "cache/options.h"
 #include "request/scan.h"
+#include "store/damage.h"
 
 #include <stdlib.h>
 
@@ -67,9 +68,12 @@ static void look_at_sums(struct turn *turn, struct survey *survey)
 	key_of_table_end(&end, TABLE_CACHE_SUMS);
 	cursor_open(&cursor, turn->stores[turn->shard], &turn->changes, turn_arena(turn),
 		key_slice(&start), key_slice(&end), false);
-	while (cursor_next(&cursor, &store_key, &value) && key_parse_cache_sums(store_key, &group))
+	while (cursor_next(&cursor, &store_key, &value)) {
+		if (!key_parse_cache_sums(store_key, &group))
+			damaged("the key of a sum of the cache", turn->shard, store_key);
 		if (group.size > 0 && slice_starts_with(group, survey->prefix))
 			names_add(&found, turn_arena(turn), group);
+	}
 	cursor_close(&cursor);
 	for (size_t i = 0; i < found.count; i++) {
 		struct cache_sums sums;
@@ -213,10 +217,13 @@ static bool scan_parse(struct turn *turn, struct entry_scan *scan)
 }
 
 /* Whether it may be served at all; its use is not counted as one. */
-static bool is_there(struct turn *turn, struct slice key, const struct value *value)
+static bool is_there(
+	struct turn *turn, struct slice store_key, struct slice key, const struct value *value)
 {
 	struct cache_record record;
-	if (value->expire_ms <= turn->now_ms || !cache_record_decode(value->data, &record))
+	if (!cache_record_decode(value->data, &record))
+		damaged("an entry of the cache", turn->shard, store_key);
+	if (value->expire_ms <= turn->now_ms)
 		return false;
 	struct mark mark = marks_of(cache_marks(turn), key, record.tags);
 	return mark.hard <= record.sequence && !(record.flags & CACHE_FORMAT_FLAG_ABSENT);
@@ -225,9 +232,8 @@ static bool is_there(struct turn *turn, struct slice key, const struct value *va
 static int64_t scan_each(void *context, struct turn *turn, struct slice store_key, struct slice key,
 	const struct value *value)
 {
-	(void)store_key;
 	struct entry_scan *scan = context;
-	if (slice_starts_with(key, scan->prefix) && is_there(turn, key, value))
+	if (slice_starts_with(key, scan->prefix) && is_there(turn, store_key, key, value))
 		names_add(&scan->found, turn_arena(turn), key);
 	return 1 + (int64_t)(value->data.size / SCAN_BYTES_PER_ENTRY);
 }

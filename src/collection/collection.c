@@ -11,6 +11,7 @@
 #include "collection/collection.h"
 
 #include "holdfast/limits.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
@@ -20,6 +21,8 @@ static bool look(const struct collection *collection, struct slice store_key, st
 static bool is_same(const struct collection *collection, struct slice store_key,
 	const struct value *old, const struct value *value);
 static void delete_each(const struct collection *collection);
+_Noreturn static void damaged_head(const struct collection *collection);
+static void take_bytes(const struct collection *collection, size_t size);
 static void delete_all(const struct collection *collection, const struct slice *keys, size_t count);
 
 void collection_key(struct key *place, uint32_t incarnation, struct slice member)
@@ -55,7 +58,7 @@ bool collection_put(
 	if (replaces && is_same(collection, key_slice(&key), &old, value))
 		return false;
 	if (replaces) {
-		head->bytes -= old.data.size;
+		take_bytes(collection, old.data.size);
 	} else {
 		head->count++;
 		head->bytes += member.size;
@@ -76,7 +79,7 @@ bool collection_delete(const struct collection *collection, struct slice member)
 	if (!look(collection, key_slice(&key), &old))
 		return false;
 	head->count--;
-	head->bytes -= member.size + old.data.size;
+	take_bytes(collection, member.size + old.data.size);
 	turn_delete(collection->turn, collection->shard, key_slice(&key));
 	return true;
 }
@@ -86,7 +89,8 @@ bool collection_clear(const struct collection *collection)
 	struct collection_head *head = collection->head;
 	bool is_large = head->count > COLLECTION_CLEAR_EACH;
 	if (is_large) {
-		assert(head->incarnation < UINT32_MAX);
+		if (head->incarnation == UINT32_MAX)
+			damaged_head(collection);
 		head->incarnation++;
 	} else {
 		delete_each(collection);
@@ -156,6 +160,21 @@ static bool is_same(const struct collection *collection, struct slice store_key,
 	return found.data.data && slice_equal(found.data, value->data);
 }
 
+/* The head is counted on by everything: it has to say what stands there. */
+_Noreturn static void damaged_head(const struct collection *collection)
+{
+	struct key key;
+	key_of(collection, collection->head->incarnation, slice_of("", 0), &key);
+	damaged("the head of a collection", collection->shard, key_slice(&key));
+}
+
+static void take_bytes(const struct collection *collection, size_t size)
+{
+	if (collection->head->bytes < size)
+		damaged_head(collection);
+	collection->head->bytes -= size;
+}
+
 static void delete_each(const struct collection *collection)
 {
 	struct slice keys[COLLECTION_CLEAR_EACH], member;
@@ -167,7 +186,11 @@ static void delete_each(const struct collection *collection)
 		keys[count++] = arena_copy(turn_arena(collection->turn),
 			slice_of(member.data - walk.member_offset,
 				member.size + walk.member_offset));
+	bool is_over = count == COLLECTION_CLEAR_EACH || !walk.is_open ||
+		!collection_walk_next(&walk, &member, &value);
 	collection_walk_close(&walk);
+	if (!is_over || count != collection->head->count)
+		damaged_head(collection);
 	delete_all(collection, keys, count);
 }
 

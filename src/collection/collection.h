@@ -89,6 +89,7 @@ struct collection_walk {
 	bool is_open;
 	bool pauses;
 	struct turn *turn;
+	uint16_t shard;
 	struct key last; /* the member handed out, when it pauses */
 };
 void collection_walk_open(struct collection_walk *walk, const struct collection *collection,

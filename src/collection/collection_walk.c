@@ -13,6 +13,7 @@
 #include "collection/collection.h"
 
 #include "holdfast/limits.h"
+#include "store/damage.h"
 
 #define BOUND_BYTES_MAX (LIMIT_KEY_BYTES + 1)
 
@@ -30,6 +31,7 @@ void collection_walk_open(struct collection_walk *walk, const struct collection 
 {
 	struct turn *turn = collection->turn;
 	walk->turn = turn;
+	walk->shard = collection->shard;
 	walk->last.size = 0;
 	walk->is_open = collection->head->count > 0 && make_bounds(walk, collection, range);
 	if (!walk->is_open)
@@ -47,6 +49,8 @@ bool collection_walk_next(struct collection_walk *walk, struct slice *member, st
 		return false;
 	*member = slice_of(
 		store_key.data + walk->member_offset, store_key.size - walk->member_offset);
+	if (member->size == 0 || member->size > LIMIT_KEY_BYTES)
+		damaged("the key of a collection's member", walk->shard, store_key);
 	if (walk->pauses) {
 		walk->last.size = 0;
 		append(&walk->last, *member);

@@ -276,8 +276,11 @@ static bool write_next(struct checkpoint *checkpoint)
 				"What is full is map-size: start the server with a larger one");
 		return false;
 	}
-	if (result < 0)
+	if (result < 0) {
+		if (result == -EBADMSG)
+			fault_of_data("the data file is damaged: it takes no checkpoint");
 		fault("writing the checkpoint failed: %s", strerror(-result));
+	}
 	gate_set_store_full(engine->gate, false);
 	checkpoint->retry_at_ns = 0;
 	for (uint16_t i = checkpoint->written; i < end; i++) {

@@ -71,7 +71,8 @@ const char *json_name_skip(const char *at, const char *end, struct slice *name, 
 	const char *behind = json_string_skip(at, end, escaped);
 	*name = slice_of(at + 1, (size_t)(behind - at) - 2);
 	at = json_space_skip(behind, end);
-	assert(at < end && *at == ':');
+	assert(at < end);
+	assert(*at == ':');
 	at = json_space_skip(at + 1, end);
 	assert(at < end);
 	return at;

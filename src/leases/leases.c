@@ -75,7 +75,8 @@ void lease_wait_init(struct lease_wait *wait, struct turn *turn)
 void lease_wait_begin(struct turn *turn, struct lease_wait *wait)
 {
 	struct shard_leases *shard = &wait->leases->shards[wait->shard];
-	assert(turn->shard == wait->shard && turn->port == wait->port);
+	assert(turn->shard == wait->shard);
+	assert(turn->port == wait->port);
 	wait->told = false;
 	list_prepend(&shard->waits, &wait->in_shard);
 	atomic_fetch_add(&wait->leases->waiting[wait->port], 1);

@@ -292,7 +292,8 @@ static struct collected collect(lua_State *L, struct storage *storage,
 	bound_arena(L, arena);
 	storage_walk(&walk, storage, range);
 	while (found.count < limit && found.count <= LIMIT_LIST_KEYS &&
-		sandbox_charge_on(L, CHARGE_KEY) && collection_walk_next(&walk, &key, &value)) {
+		sandbox_charge_on(L, CHARGE_KEY) &&
+		storage_walk_next(storage, &walk, &key, &value)) {
 		size_t more = sizeof(struct listed) + key.size;
 		if (was_too_large(&value) || !arena_has_room(arena, more)) {
 			found.bytes_missing = more + value.data.size;

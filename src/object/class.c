@@ -18,8 +18,10 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "holdfast/object_format.h"
+#include "object/commands.h"
 #include "object/object_key.h"
 #include "object/packed.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
@@ -165,13 +167,10 @@ void class_load_stored(struct class_registry *registry, struct store *store)
 	while (cursor_next(&cursor, &key, &value)) {
 		struct slice name = slice_of(key.data + 1, key.size - 1);
 		struct class_given given;
-		bool sound = object_class_name_ok(name) && read_stored(value.data, &given);
+		if (!object_class_name_ok(name) || !read_stored(value.data, &given))
+			damaged("a stored class", CLASS_SHARD, key);
 		given.name = name;
-		if (sound)
-			class_publish(registry, &given);
-		else
-			logline(LOGLINE_WARNING, "a stored class is damaged and was left out: %.*s",
-				(int)name.size, name.data);
+		class_publish(registry, &given);
 	}
 	cursor_close(&cursor);
 	arena_fini(&arena);
@@ -181,7 +180,8 @@ void class_digest(struct slice source, struct class_digest *out)
 {
 	unsigned size = 0;
 	int done = EVP_Digest(source.data, source.size, out->bytes, &size, EVP_sha256(), NULL);
-	assert(done == 1 && size == sizeof(out->bytes));
+	assert(done == 1);
+	assert(size == sizeof(out->bytes));
 }
 
 static struct slice name_of(const struct class *class)

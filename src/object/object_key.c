@@ -189,7 +189,8 @@ static void add_class(struct key *key, struct slice class_name)
 
 static void add_sized_id(struct key *key, struct slice id)
 {
-	assert(id.size > 0 && id.size <= LIMIT_KEY_BYTES);
+	assert(id.size > 0);
+	assert(id.size <= LIMIT_KEY_BYTES);
 	add_number(key, id.size, 2);
 	add_bytes(key, id);
 }

@@ -18,12 +18,14 @@
  */
 #include "object/storage.h"
 
-#include "base/fault.h"
+#include "object/packed.h"
 #include "object/storage_private.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
 static void clear(struct storage *storage, bool keep_alarm);
+static void check_value(struct storage *storage, struct slice key, const struct value *value);
 
 void storage_open(struct storage *storage, struct turn *turn, const struct object_name *name)
 {
@@ -39,8 +41,7 @@ void storage_open(struct storage *storage, struct turn *turn, const struct objec
 	if (!storage->is_stored)
 		return;
 	if (!record_decode(value.data, &storage->stored))
-		fault("the record of an object of class %.*s is damaged",
-			(int)name->class_name.size, name->class_name.data);
+		damaged("the record of an object", storage->shard, key_slice(&key));
 	int64_t expire_ms = storage->stored.expire_ms;
 	storage->ended = expire_ms != 0 && expire_ms <= turn->now_ms;
 	if (!storage->ended)
@@ -81,7 +82,10 @@ void storage_close(struct storage *storage)
 bool storage_get(struct storage *storage, struct slice key, struct value *out)
 {
 	struct collection values = storage_values(storage);
-	return collection_get(&values, key, out);
+	bool found = collection_get(&values, key, out);
+	if (found)
+		check_value(storage, key, out);
+	return found;
 }
 
 void storage_put(struct storage *storage, struct slice key, const struct value *value)
@@ -108,6 +112,15 @@ void storage_walk(
 {
 	struct collection values = storage_values(storage);
 	collection_walk_open(walk, &values, range);
+}
+
+bool storage_walk_next(struct storage *storage, struct collection_walk *walk, struct slice *key,
+	struct value *value)
+{
+	bool found = collection_walk_next(walk, key, value);
+	if (found)
+		check_value(storage, *key, value);
+	return found;
 }
 
 uint64_t storage_delete_all(struct storage *storage, bool keep_alarm)
@@ -161,6 +174,21 @@ static void clear(struct storage *storage, bool keep_alarm)
 		return;
 	storage_clear_due(storage);
 	storage->record.created_ms = 0;
+}
+
+/* Whoever reads a packed value trusts that it is whole. Data that was not asked for is not there to
+ * be looked at. */
+static void check_value(struct storage *storage, struct slice key, const struct value *value)
+{
+	bool is_whole = value->type == VALUE_BYTES ||
+		(value->type == VALUE_PACKED &&
+			(value->data.data == NULL || packed_is_whole(value->data)));
+	if (is_whole)
+		return;
+	struct key store_key;
+	key_of_values(&store_key, &storage->name);
+	collection_key(&store_key, storage->record.values.incarnation, key);
+	damaged("a value of an object", storage->shard, key_slice(&store_key));
 }
 
 static void place_of_values(struct key *out, const void *owner)

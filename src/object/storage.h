@@ -48,9 +48,11 @@ bool storage_delete(struct storage *storage, struct slice key);
  * deleted one by one: a new incarnation begins and the old is swept bit by bit. */
 uint64_t storage_delete_all(struct storage *storage, bool keep_alarm);
 
-/* Opens a walk over keys and values: the rest is collection_walk's. */
+/* Opens a walk over keys and values; but for storage_walk_next the rest is collection_walk's. */
 void storage_walk(struct collection_walk *walk, struct storage *storage,
 	const struct collection_range *range);
+bool storage_walk_next(struct storage *storage, struct collection_walk *walk, struct slice *key,
+	struct value *value);
 
 /* The alarm. A time of the past is now. */
 void storage_set_alarm(struct storage *storage, int64_t at_ms);

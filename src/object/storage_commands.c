@@ -124,7 +124,7 @@ static bool show_some(struct turn *turn, struct visit *visit, struct storage *st
 	struct turn_mark mark = turn_mark(turn);
 	bool more = true;
 	while (!turn_reply_is_full(turn) && !turn_pauses(turn)) {
-		more = visit->shown < limit && collection_walk_next(&walk, &key, &value);
+		more = visit->shown < limit && storage_walk_next(storage, &walk, &key, &value);
 		if (!more)
 			break;
 		visit->shown++;

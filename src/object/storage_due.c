@@ -12,11 +12,11 @@
  *
  * Threads: the shard's worker, or whoever holds the shard.
  */
-#include "base/fault.h"
 #include "holdfast/object_format.h"
 #include "object/objects.h"
 #include "object/packed.h"
 #include "object/storage_private.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
@@ -27,7 +27,8 @@
 
 static void file_life(struct storage *storage, int64_t at_ms);
 static struct slice schedule_encode(struct arena *arena, const struct schedule *schedule);
-static void schedule_decode(struct slice bytes, struct schedule *out);
+static void schedule_decode(
+	struct storage *storage, struct slice key, struct slice bytes, struct schedule *out);
 static uint32_t gather_schedules(struct storage *storage, struct schedule **out);
 
 static int64_t not_past(const struct storage *storage, int64_t at_ms)
@@ -120,7 +121,8 @@ void storage_retry_alarm(
 
 void storage_expire(struct storage *storage, int64_t life_ms, bool sliding)
 {
-	assert(life_ms > 0 && life_ms <= LIMIT_LIFE_S * 1000);
+	assert(life_ms > 0);
+	assert(life_ms <= LIMIT_LIFE_S * 1000);
 	storage_begin(storage);
 	struct object_record *record = &storage->record;
 	record->expire_ms = storage->turn->now_ms + life_ms;
@@ -157,7 +159,8 @@ void storage_touch(struct storage *storage)
 
 bool storage_set_schedule(struct storage *storage, const struct schedule *schedule)
 {
-	assert(schedule->name.size > 0 && schedule->name.size <= LIMIT_SCHEDULE_NAME_BYTES);
+	assert(schedule->name.size > 0);
+	assert(schedule->name.size <= LIMIT_SCHEDULE_NAME_BYTES);
 	if (!storage_delete_schedule(storage, schedule->name) &&
 		storage->record.schedules >= LIMIT_SCHEDULES)
 		return false;
@@ -187,7 +190,7 @@ bool storage_get_schedule(struct storage *storage, struct slice name, struct sch
 	key_of_schedule(&key, &storage->name, name);
 	if (!turn_get(storage->turn, storage->shard, key_slice(&key), &value))
 		return false;
-	schedule_decode(value.data, out);
+	schedule_decode(storage, key_slice(&key), value.data, out);
 	out->name = name;
 	return true;
 }
@@ -341,7 +344,9 @@ static bool take_integer(struct slice *rest, int64_t *out)
 	return true;
 }
 
-static void schedule_decode(struct slice bytes, struct schedule *out)
+/* Its key is for the word about damage alone. */
+static void schedule_decode(
+	struct storage *storage, struct slice key, struct slice bytes, struct schedule *out)
 {
 	struct packed_item table;
 	int64_t tries = 0;
@@ -350,9 +355,11 @@ static void schedule_decode(struct slice bytes, struct schedule *out)
 		take_bytes(&bytes, &out->cron) && take_integer(&bytes, &out->every_ms) &&
 		take_bytes(&bytes, &out->method) && take_bytes(&bytes, &out->argument) &&
 		take_integer(&bytes, &out->next_ms) && take_integer(&bytes, &out->due_ms) &&
-		take_integer(&bytes, &tries) && bytes.size == 0 && tries <= UINT32_MAX;
+		take_integer(&bytes, &tries) && bytes.size == 0 && tries <= UINT32_MAX &&
+		(out->cron.size > 0 || out->every_ms > 0) &&
+		(out->argument.size == 0 || packed_is_whole(out->argument));
 	if (!whole)
-		fault("a schedule of an object is damaged");
+		damaged("a schedule of an object", storage->shard, key);
 	out->tries = (uint32_t)tries;
 }
 
@@ -375,13 +382,25 @@ static uint32_t gather_schedules(struct storage *storage, struct schedule **out)
 	struct value value;
 	cursor_open(&cursor, turn->stores[storage->shard], &turn->changes, arena, key_slice(&start),
 		key_slice(&end), false);
-	while (count < most && cursor_next(&cursor, &key, &value)) {
-		struct schedule *schedule = &schedules[count++];
-		schedule_decode(value.data, schedule);
+	bool is_over = true;
+	while (cursor_next(&cursor, &key, &value)) {
+		is_over = count < most;
+		if (!is_over)
+			break;
 		struct slice name = slice_of(key.data + start.size, key.size - start.size);
+		if (name.size == 0 || name.size > LIMIT_SCHEDULE_NAME_BYTES)
+			damaged("the key of a schedule", storage->shard, key);
+		struct schedule *schedule = &schedules[count++];
+		schedule_decode(storage, key, value.data, schedule);
 		schedule->name = arena_copy(arena, name);
 	}
 	cursor_close(&cursor);
+	/* The record says how many there are. */
+	if (!is_over || count < most) {
+		struct key record;
+		key_of_object(&record, &storage->name);
+		damaged("the record of an object", storage->shard, key_slice(&record));
+	}
 	*out = schedules;
 	return count;
 }

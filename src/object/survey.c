@@ -15,7 +15,7 @@
  */
 #include "object/survey.h"
 
-#include "base/fault.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
@@ -81,11 +81,12 @@ bool survey_next_object(struct survey *survey, struct slice class_name, struct s
 	struct value value;
 	struct object_record record;
 	while (survey_next(survey, &key, &value)) {
+		if (!key_parse_object(key, class_name, id))
+			damaged("the key of an object", survey->turn->shard, key);
 		if (!record_decode(value.data, &record))
-			fault("the record of an object of class %.*s is damaged",
-				(int)class_name.size, class_name.data);
+			damaged("the record of an object", survey->turn->shard, key);
 		bool ended = record.expire_ms != 0 && record.expire_ms <= survey->turn->now_ms;
-		if (record_exists(&record) && !ended && key_parse_object(key, class_name, id))
+		if (record_exists(&record) && !ended)
 			return true;
 	}
 	return false;

@@ -21,6 +21,7 @@
 #include "object/objects.h"
 #include "object/packed.h"
 #include "object/survey.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
@@ -513,11 +514,14 @@ static void alarms_range(struct alarms_walk *walk, struct slice class_name)
 }
 
 /* False for what the server does by itself: ends of lives, sweeps. */
-static bool parse_run(const struct alarms_walk *walk, struct slice key, struct due *out)
+static bool parse_run(
+	struct turn *turn, const struct alarms_walk *walk, struct slice key, struct due *out)
 {
 	bool parsed = walk->failed ? key_parse_failed(key, out) : key_parse_due(key, out);
-	return parsed &&
-		(out->kind == DUE_ALARM || out->kind == DUE_SCHEDULE || out->kind == DUE_WAKE);
+	if (!parsed)
+		damaged(walk->failed ? "the key of a run given up" : "the key of a due entry",
+			turn->shard, key);
+	return out->kind == DUE_ALARM || out->kind == DUE_SCHEDULE || out->kind == DUE_WAKE;
 }
 
 /* False when the entry is void: the object has ended. */
@@ -547,31 +551,31 @@ static bool describe_due(struct turn *turn, const struct due *due, const struct 
 }
 
 /* The value: a table of error, runs that failed, scheduled time, time when it was given up. */
-static void describe_failed(
-	const struct due *due, const struct value *value, struct alarm_detail *out)
+static bool decode_failed(struct slice rest, struct alarm_detail *out)
 {
-	struct slice rest = value->data;
 	struct packed_item table, items[4];
-	*out = (struct alarm_detail){ .scheduled_ms = due->at_ms, .failed_ms = due->at_ms };
+	*out = (struct alarm_detail){ 0 };
 	if (!packed_take(&rest, &table) || table.kind != PACKED_TABLE || table.items != 4)
-		return;
+		return false;
 	for (int i = 0; i < 4; i++)
-		if (!packed_take(&rest, &items[i]))
-			return;
+		if (!packed_take(&rest, &items[i]) ||
+			items[i].kind != (i == 0 ? PACKED_STRING : PACKED_INTEGER))
+			return false;
 	out->error = items[0].bytes;
 	out->tries = items[1].integer - 1; /* all but the first were retries */
 	out->scheduled_ms = items[2].integer;
 	out->failed_ms = items[3].integer;
+	return rest.size == 0;
 }
 
 /* Copies what the page keeps of an entry; NULL: the entry is void. */
 static struct alarm_detail *describe(struct turn *turn, const struct alarms_walk *walk,
-	const struct due *due, const struct value *value)
+	struct slice key, const struct due *due, const struct value *value)
 {
 	struct alarm_detail detail;
-	if (walk->failed)
-		describe_failed(due, value, &detail);
-	else if (!describe_due(turn, due, value, &detail))
+	if (walk->failed && !decode_failed(value->data, &detail))
+		damaged("a run given up", turn->shard, key);
+	if (!walk->failed && !describe_due(turn, due, value, &detail))
 		return NULL;
 	struct alarm_detail *kept = arena_alloc(turn_arena(turn), sizeof(*kept));
 	*kept = detail;
@@ -592,11 +596,11 @@ static bool gather_alarms(struct turn *turn, struct slice class_name, struct ala
 	while (!full && survey_next(&survey, &key, &value)) {
 		struct due due;
 		full = !page_admits(&walk->page, key);
-		if (full || !parse_run(walk, key, &due) ||
+		if (full || !parse_run(turn, walk, key, &due) ||
 			!slice_equal(due.object.class_name, class_name))
 			continue;
 		survey_charge(&survey, SURVEY_LOOKUP_COST);
-		struct alarm_detail *detail = describe(turn, walk, &due, &value);
+		struct alarm_detail *detail = describe(turn, walk, key, &due, &value);
 		if (detail)
 			page_add(&walk->page, arena_copy(turn_arena(turn), key), detail);
 	}
@@ -613,8 +617,8 @@ static void write_alarm(
 	const struct alarm_detail *detail = entry->detail;
 	struct writer *writer = &turn->writer;
 	struct due due;
-	bool parsed = parse_run(walk, entry->key, &due);
-	assert(parsed);
+	bool is_run = parse_run(turn, walk, entry->key, &due);
+	assert(is_run);
 	writer_map(writer, 7);
 	write_bytes(writer, "id", due.object.id);
 	write_bytes(writer, "kind", slice_text(kinds[due.kind]));

@@ -212,7 +212,7 @@ static bool write_values(struct export *export, struct turn *turn, struct storag
 	storage_walk(&walk, storage, &range);
 	struct turn_mark mark = turn_mark(turn);
 	while (export->fits && !turn_pauses(turn)) {
-		more = collection_walk_next(&walk, &key, &value);
+		more = storage_walk_next(storage, &walk, &key, &value);
 		if (!more)
 			break;
 		separate(export);

@@ -25,6 +25,7 @@
 #include "base/memory.h"
 #include "schedule/scheduler_private.h"
 #include "schedule/server_schedules.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
@@ -211,8 +212,7 @@ static void take_job(struct due_shard *shard, struct slice key)
 	struct scheduled_job *job = memory_zeroed(sizeof(*job) + key.size);
 	memcpy(job + 1, key.data, key.size);
 	job->key = slice_of(job + 1, key.size);
-	bool parsed = key_parse_due(job->key, &job->job.due);
-	assert(parsed);
+	scheduler_parse_due(shard, job->key, &job->job.due);
 	job->job.ended = on_ended;
 	job->job.context = job;
 	job->scheduler = scheduler;
@@ -275,6 +275,12 @@ void scheduler_look_at(struct due_shard *shard, int64_t at_ms)
 		stand_at(shard, at_ms < 0 ? 0 : at_ms, slice_of(NULL, 0));
 }
 
+void scheduler_parse_due(const struct due_shard *shard, struct slice key, struct due *out)
+{
+	if (!key_parse_due(key, out))
+		damaged("the key of a due entry", shard->number, key);
+}
+
 static void run_scan(struct turn *turn)
 {
 	static const char end[] = { TABLE_DUE + 1 };
@@ -296,7 +302,8 @@ static void run_scan(struct turn *turn)
 	stand_at(shard, INT64_MAX, slice_of(NULL, 0));
 	scheduler_read_mark(turn, shard);
 	while (cursor_next(&cursor, &key, &value)) {
-		if (!key_parse_due(key, &due) || scheduler_is_running(scheduler, key))
+		scheduler_parse_due(shard, key, &due);
+		if (scheduler_is_running(scheduler, key))
 			continue;
 		if (due.at_ms > turn->now_ms || !has_slot(scheduler)) {
 			stand_at(shard, due.at_ms, key);

@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "schedule/scheduler_private.h"
 #include "schedule/server_schedules.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -105,8 +106,11 @@ void scheduler_read_mark(struct turn *turn, struct due_shard *shard)
 	if (shard->is_marked)
 		return;
 	shard->is_marked = true;
-	if (turn_get(turn, shard->number, mark_key(), &value) && value.data.size == sizeof(mark))
+	if (turn_get(turn, shard->number, mark_key(), &value)) {
+		if (value.data.size != sizeof(mark))
+			damaged("what time it was", shard->number, mark_key());
 		memcpy(&mark, value.data.data, sizeof(mark));
+	}
 	shard->mark_ms = (int64_t)le64toh(mark);
 	if (shard->mark_ms > turn->now_ms + TOLERANCE_MS)
 		look_from_now(shard, turn->now_ms);
@@ -175,14 +179,13 @@ static void follow_alarm(struct storage *storage, int64_t now_ms)
 				storage, DUE_ALARM, record->alarm_due_ms, slice_of(NULL, 0)));
 }
 
-static void look_at(struct turn *turn, struct slice key)
+static void look_at(struct turn *turn, const struct due_shard *shard, struct slice key)
 {
 	struct storage storage;
 	struct schedule schedule;
 	struct due due;
 	int64_t now_ms = turn->now_ms;
-	if (!key_parse_due(key, &due))
-		return;
+	scheduler_parse_due(shard, key, &due);
 	storage_open(&storage, turn, &due.object);
 	switch (due.kind) {
 	case DUE_ALARM:
@@ -241,7 +244,7 @@ static void run_look(struct turn *turn)
 	uint32_t done = 0;
 	for (; done < count && turn->changes.bytes < CHANGED_BYTES; done++) {
 		if (!scheduler_is_running(shard->scheduler, keys[done]))
-			look_at(turn, keys[done]);
+			look_at(turn, shard, keys[done]);
 	}
 	memory_free(shard->look_from);
 	shard->look_from = NULL;

@@ -75,6 +75,8 @@ void scheduler_look_at(struct due_shard *shard, int64_t at_ms);
 /* The scheduler's own job; NULL for somebody else's. */
 struct scheduled_job *scheduler_own(const struct objects_job *job);
 
+/* Of an entry of the index: what its key says. */
+void scheduler_parse_due(const struct due_shard *shard, struct slice key, struct due *out);
 bool scheduler_is_running(struct scheduler *scheduler, struct slice key);
 
 /* scheduler_clock.c: in each run, before anything is begun. */

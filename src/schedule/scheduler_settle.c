@@ -18,6 +18,7 @@
 #include "object/report.h"
 #include "schedule/scheduler.h"
 #include "schedule/scheduler_private.h"
+#include "store/damage.h"
 
 #include <assert.h>
 
@@ -181,6 +182,8 @@ static bool begin_wake(struct storage *storage, struct objects_job *job)
 	if (!record_exists(&storage->record) ||
 		!turn_get(storage->turn, storage->shard, key_slice(&key), &value))
 		return false;
+	if (value.data.size > 0 && !packed_is_whole(value.data))
+		damaged("a wake of an object", storage->shard, key_slice(&key));
 	own_words(job, job->due.name, value.data);
 	job->scheduled_ms = job->due.at_ms;
 	job->tries = 0;

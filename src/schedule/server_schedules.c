@@ -18,6 +18,7 @@
 #include "base/logline.h"
 #include "base/memory.h"
 #include "object/commands.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -160,11 +161,12 @@ static struct slice key_of_line(uint64_t hash, char out[CRON_KEY_BYTES])
 	return slice_of(out, CRON_KEY_BYTES);
 }
 
-static uint64_t number_in(struct slice bytes)
+static uint64_t number_in(struct slice key, struct slice bytes)
 {
-	uint64_t number = 0;
-	if (bytes.size == sizeof(number))
-		memcpy(&number, bytes.data, sizeof(number));
+	uint64_t number;
+	if (bytes.size != sizeof(number))
+		damaged("when a line of schedules ran last", HOME_SHARD, key);
+	memcpy(&number, bytes.data, sizeof(number));
 	return le64toh(number);
 }
 
@@ -206,11 +208,12 @@ static void run_read(struct turn *turn)
 	forget_others(turn, schedules);
 	for (uint32_t i = 0; i < schedules->count; i++) {
 		struct server_schedule *line = &schedules->lines[i];
-		char key[CRON_KEY_BYTES];
+		char bytes[CRON_KEY_BYTES];
+		struct slice key = key_of_line(line->hash, bytes);
 		struct value value;
 		int64_t last_ms = turn->now_ms;
-		if (turn_get(turn, HOME_SHARD, key_of_line(line->hash, key), &value))
-			last_ms = (int64_t)number_in(value.data);
+		if (turn_get(turn, HOME_SHARD, key, &value))
+			last_ms = (int64_t)number_in(key, value.data);
 		else
 			put_now(turn, line);
 		/* The clock may have been set back since. */

@@ -27,6 +27,16 @@
 
 static const char mask_prefix[] = "holdfast successor";
 
+static bool take_name(struct slice bytes, struct session_name *out);
+
+bool session_name_ok(const struct session_name *name)
+{
+	if (name->form == SESSION_FORMAT_HASHED)
+		return name->bytes.size == SESSION_DIGEST_BYTES;
+	return name->form == SESSION_FORMAT_PLAIN && name->bytes.size > 0 &&
+		name->bytes.size <= LIMIT_KEY_BYTES;
+}
+
 static size_t key_add_name(struct key *out, size_t at, const struct session_name *name)
 {
 	out->bytes[at] = (char)name->form;
@@ -158,7 +168,8 @@ bool session_id_is_made(struct slice id)
 void session_mask(struct slice old_id, struct slice id, char *out)
 {
 	unsigned char digest[SESSION_DIGEST_BYTES];
-	assert(id.size == SESSION_DIGEST_BYTES && old_id.size <= LIMIT_KEY_BYTES);
+	assert(id.size == SESSION_DIGEST_BYTES);
+	assert(old_id.size <= LIMIT_KEY_BYTES);
 	unsigned char text[sizeof(mask_prefix) - 1 + LIMIT_KEY_BYTES];
 	memcpy(text, mask_prefix, sizeof(mask_prefix) - 1);
 	memcpy(text + sizeof(mask_prefix) - 1, old_id.data, old_id.size);
@@ -184,14 +195,13 @@ bool key_parse_session(struct slice key, uint64_t *hash, struct session_name *ou
 	*hash = 0;
 	for (int i = 0; i < SESSION_FORMAT_HASH_BYTES; i++)
 		*hash = *hash << 8 | (unsigned char)key.data[1 + i];
-	out->form = (uint8_t)key.data[at];
-	out->bytes = slice_of(key.data + at + 1, key.size - at - 1);
-	return true;
+	return take_name(slice_of(key.data + at, key.size - at), out);
 }
 
 void key_of_user(struct key *out, struct slice user)
 {
-	assert(user.size > 0 && user.size <= LIMIT_USER_BYTES);
+	assert(user.size > 0);
+	assert(user.size <= LIMIT_USER_BYTES);
 	out->bytes[0] = TABLE_SESSION_USER;
 	out->bytes[1] = (char)(user.size >> 8);
 	out->bytes[2] = (char)user.size;
@@ -205,15 +215,23 @@ void key_of_user_session(struct key *out, struct slice user, const struct sessio
 	out->size = key_add_name(out, out->size, name);
 }
 
-struct session_name key_parse_user_session(struct slice key, size_t size)
+bool key_parse_user_session(struct slice key, size_t size, struct session_name *out)
 {
-	assert(key.size > size + 1);
-	return (struct session_name){ (uint8_t)key.data[size],
-		slice_of(key.data + size + 1, key.size - size - 1) };
+	return key.size > size && take_name(slice_of(key.data + size, key.size - size), out);
 }
 
 void key_of_session_count(struct key *out)
 {
 	out->bytes[0] = TABLE_SESSION_COUNT;
 	out->size = 1;
+}
+
+/* A name stands at the end of keys, behind its form. */
+static bool take_name(struct slice bytes, struct session_name *out)
+{
+	if (bytes.size < 2)
+		return false;
+	out->form = (uint8_t)bytes.data[0];
+	out->bytes = slice_of(bytes.data + 1, bytes.size - 1);
+	return session_name_ok(out);
 }

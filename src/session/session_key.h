@@ -43,6 +43,8 @@ uint16_t session_slot(struct slice id_or_handle);
 struct slice session_id_new(uint16_t shard, uint16_t shard_total, struct arena *arena);
 /* Whether the text could be one of them. */
 bool session_id_is_made(struct slice id);
+/* Whether a name that was read is one: of a known form, and of its size. */
+bool session_name_ok(const struct session_name *name);
 /* `id` XORed with SHA-256 of the old id: only who has one of them can tell the other. Both of
  * SESSION_DIGEST_BYTES; works in both directions. */
 void session_mask(struct slice old_id, struct slice id, char *out);
@@ -50,12 +52,13 @@ void session_mask(struct slice old_id, struct slice id, char *out);
 /* `secret` is store_secret's. */
 void key_of_session(
 	struct key *out, const struct hash_secret *secret, const struct session_name *name);
+/* Those that parse are false for what is no key of a session. */
 bool key_parse_session(struct slice key, uint64_t *hash, struct session_name *out);
 void key_of_user_session(struct key *out, struct slice user, const struct session_name *name);
 /* All sessions of a user stand behind this one. */
 void key_of_user(struct key *out, struct slice user);
 /* The name in a key that starts with the `size` bytes of key_of_user. */
-struct session_name key_parse_user_session(struct slice key, size_t size);
+bool key_parse_user_session(struct slice key, size_t size, struct session_name *out);
 void key_of_session_count(struct key *out);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "config/config.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <string.h>
@@ -107,8 +108,8 @@ static void look_at(struct turn *turn, struct slice key)
 	struct session_name name;
 	struct value value;
 	uint64_t key_hash_of;
-	bool parsed = key_parse_session(key, &key_hash_of, &name);
-	assert(parsed);
+	if (!key_parse_session(key, &key_hash_of, &name))
+		damaged("the key of a session", turn->shard, key);
 	if (!session_read(&session, &name, SESSION_HEAD_BYTES, &value) ||
 		value.expire_ms > turn->now_ms)
 		return;

@@ -83,7 +83,7 @@ static bool decode_session(struct slice bytes, struct session_record *out)
 		return false;
 	const char *at = bytes.data;
 	size_t user_size = little_get_16(at + 2);
-	if (bytes.size < SESSION_FORMAT_HEADER_BYTES + user_size)
+	if (user_size > LIMIT_USER_BYTES || bytes.size < SESSION_FORMAT_HEADER_BYTES + user_size)
 		return false;
 	out->boot = little_get_32(at + 4);
 	out->serial = little_get_64(at + 8);
@@ -109,13 +109,13 @@ static bool decode_rotated(struct slice bytes, struct session_record *out)
 	out->grace_end_ms = (int64_t)little_get_64(bytes.data + 8);
 	out->successor.form = (uint8_t)bytes.data[16];
 	out->successor.bytes = rest;
-	if (out->successor.form == SESSION_FORMAT_PLAIN)
-		return true;
-	if (out->successor.form != SESSION_FORMAT_HASHED || rest.size != 2 * SESSION_DIGEST_BYTES)
-		return false;
-	out->successor.bytes.size = SESSION_DIGEST_BYTES;
-	out->masked_id = slice_of(rest.data + SESSION_DIGEST_BYTES, SESSION_DIGEST_BYTES);
-	return true;
+	if (out->successor.form == SESSION_FORMAT_HASHED) {
+		if (rest.size != 2 * SESSION_DIGEST_BYTES)
+			return false;
+		out->successor.bytes.size = SESSION_DIGEST_BYTES;
+		out->masked_id = slice_of(rest.data + SESSION_DIGEST_BYTES, SESSION_DIGEST_BYTES);
+	}
+	return session_name_ok(&out->successor);
 }
 
 static bool decode_ended(struct slice bytes, struct session_record *out)

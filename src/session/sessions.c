@@ -15,12 +15,12 @@
  */
 #include "session/sessions_private.h"
 
-#include "base/fault.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "config/config.h"
 #include "engine/room.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -44,7 +44,7 @@ bool session_read(
 	if (!session->is_stored)
 		return false;
 	if (!session_record_decode(value->data, &session->record))
-		fault("the record of a session is damaged");
+		damaged("the record of a session", session->shard, key_slice(&key));
 	return true;
 }
 
@@ -147,7 +147,8 @@ static bool find(struct session *session, struct turn *turn, struct slice id, si
 	uint8_t form = turn->config->session_hashing ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
 	uint8_t other = form == SESSION_FORMAT_PLAIN ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
 	struct session_name name = session_name_of(id, form, turn_arena(turn));
-	assert(id.size > 0 && id.size <= LIMIT_KEY_BYTES);
+	assert(id.size > 0);
+	assert(id.size <= LIMIT_KEY_BYTES);
 	prepare(session, turn, turn_shard_of(turn, id));
 	session->fresh = name;
 	if (session_read(session, &name, most, &value))
@@ -252,13 +253,16 @@ uint64_t session_count(struct turn *turn, uint16_t shard)
 {
 	struct key key;
 	struct value value;
-	uint64_t count;
+	uint64_t count = 0;
 	key_of_session_count(&key);
 	if (!turn_peek(turn, shard, key_slice(&key), &value))
 		return 0;
-	assert(value.data.size == sizeof(count));
-	memcpy(&count, value.data.data, sizeof(count));
-	return le64toh(count);
+	if (value.data.size == sizeof(count))
+		memcpy(&count, value.data.data, sizeof(count));
+	count = le64toh(count);
+	if (value.data.size != sizeof(count) || (int64_t)count < 0)
+		damaged("the count of sessions", shard, key_slice(&key));
+	return count;
 }
 
 static void count_add(struct session *session, int64_t more)
@@ -266,13 +270,14 @@ static void count_add(struct session *session, int64_t more)
 	struct turn *turn = session->turn;
 	struct key key;
 	uint64_t count = session_count(turn, session->shard) + (uint64_t)more;
-	assert((int64_t)count >= 0);
+	key_of_session_count(&key);
+	if ((int64_t)count < 0)
+		damaged("the count of sessions", session->shard, key_slice(&key));
 	count = htole64(count);
 	struct value value = {
 		.type = VALUE_NUMBER,
 		.data = arena_copy(turn_arena(turn), slice_of(&count, sizeof(count))),
 	};
-	key_of_session_count(&key);
 	turn_put(turn, session->shard, key_slice(&key), &value);
 }
 
@@ -342,7 +347,8 @@ void session_put(struct session *session)
 	struct session_record *record = &session->record;
 	struct shard_sessions *shard = shard_sessions_of(turn, session->shard);
 	bool is_new = !session->is_stored;
-	assert(session->state == SESSION_LIVE && record->ttl_ms > 0);
+	assert(session->state == SESSION_LIVE);
+	assert(record->ttl_ms > 0);
 	assert(session->is_whole || is_new);
 	if (!slice_equal(record->user, session->user_before))
 		index_remove(session);
@@ -444,7 +450,8 @@ void session_rotate(struct session *session, struct slice old_id, struct slice i
 	uint8_t form = turn->config->session_hashing ? SESSION_FORMAT_HASHED : SESSION_FORMAT_PLAIN;
 	struct session_name name = session_name_of(id, form, turn_arena(turn));
 	struct slice shown = session_shown(session);
-	assert(session->state == SESSION_LIVE && turn_shard_of(turn, id) == session->shard);
+	assert(session->state == SESSION_LIVE);
+	assert(turn_shard_of(turn, id) == session->shard);
 	index_remove(session);
 	leave_forward(session, old_id, id, &name, grace_ms);
 	take_name(session, &name);
@@ -506,7 +513,9 @@ static size_t gather(struct turn *turn, struct user_walk *walk, struct slice use
 		/* The walk may stand at one that has been met. */
 		if (slice_equal(key, walk->after))
 			continue;
-		struct session_name name = key_parse_user_session(key, start.size);
+		struct session_name name;
+		if (!key_parse_user_session(key, start.size, &name))
+			damaged("the key of a user's session", walk->shard, key);
 		name.bytes = arena_copy(arena, name.bytes);
 		names[count++] = (struct gathered){ place_of(turn, &name), name };
 		if (count == most)

@@ -14,6 +14,7 @@
 #include "gate/gate.h"
 #include "request/scan.h"
 #include "session/options.h"
+#include "store/damage.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -238,8 +239,8 @@ static int64_t scan_each(void *context, struct turn *turn, struct slice key, str
 	struct session session;
 	struct session_name name;
 	uint64_t hash;
-	bool parsed = key_parse_session(key, &hash, &name);
-	assert(parsed);
+	if (!key_parse_session(key, &hash, &name))
+		damaged("the key of a session", turn->shard, key);
 	name.bytes = arena_copy(turn_arena(turn), name.bytes);
 	if (session_open_named(&session, turn, turn->shard, &name) && is_wanted(scan, &session))
 		add_to_list(&scan->found, &session);

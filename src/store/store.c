@@ -26,6 +26,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "holdfast/store_format.h"
+#include "store/damage.h"
 #include "store/store_layers.h"
 
 #include <assert.h>
@@ -60,7 +61,7 @@ struct store {
 };
 
 static bool read_generation(struct slice data, uint32_t *out);
-static int read_generations(struct store *store);
+static bool read_generations(struct store *store, struct key *wrong);
 static void note_generation(struct store *store, const struct effect *effect, uint64_t lsn);
 static size_t resolve(struct store *store, struct overlay *overlay, struct overlay *beneath,
 	struct sums *sums, size_t most);
@@ -81,10 +82,10 @@ int store_open(struct store **out, struct tree *tree, uint16_t shard)
 	store->layers.shard = shard;
 	store->layers.active = overlay_new();
 	store->last_lsn = tree_lsn(tree, shard);
-	error = read_generations(store);
-	if (error) {
+	struct key wrong;
+	if (!read_generations(store, &wrong)) {
 		store_close(&store);
-		return error;
+		return -EBADMSG;
 	}
 	for (unsigned db = 0; db < LIMIT_DATABASES; db++)
 		store->generations[db].current = store->generations[db].in_tree;
@@ -259,8 +260,12 @@ void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expi
 		tree_count(layers->view, db, keys, expiring);
 	int64_t more_keys = store->frozen_sums.keys[db] + store->active_sums.keys[db];
 	int64_t more_expiring = store->frozen_sums.expiring[db] + store->active_sums.expiring[db];
-	assert((int64_t)*keys + more_keys >= 0);
-	assert((int64_t)*expiring + more_expiring >= 0);
+	/* What the tree has counted comes from the disk. */
+	if ((int64_t)*keys < -more_keys || (int64_t)*expiring < -more_expiring) {
+		struct key key;
+		key_of_namespace(&key, db);
+		damaged("the count of a database's keys", layers->shard, key_slice(&key));
+	}
 	*keys += (uint64_t)more_keys;
 	*expiring += (uint64_t)more_expiring;
 }
@@ -308,7 +313,9 @@ struct overlay *store_thaw(struct store *store)
 	store->layers.frozen = NULL;
 	store->frozen_sums = (struct sums){ 0 };
 	tree_view_renew(store->layers.view);
-	read_generations(store);
+	struct key wrong;
+	if (!read_generations(store, &wrong))
+		damaged("the generation of a database", store->layers.shard, key_slice(&wrong));
 	overlay_free(&store->later);
 	store->walk.filed_ms = 0;
 	store->walk.key_size = 0;
@@ -341,21 +348,20 @@ static bool read_generation(struct slice data, uint32_t *out)
 	return number <= UINT32_MAX;
 }
 
-static int read_generations(struct store *store)
+/* False when one of them is damaged: that of the key `*wrong`. */
+static bool read_generations(struct store *store, struct key *wrong)
 {
 	struct arena arena;
 	arena_init(&arena, 256);
-	int result = 0;
-	for (unsigned db = 0; db < LIMIT_DATABASES && result == 0; db++) {
-		struct key key;
+	bool is_read = true;
+	for (unsigned db = 0; db < LIMIT_DATABASES && is_read; db++) {
 		struct value value;
-		key_of_namespace(&key, (uint8_t)db);
-		bool found = tree_get(store->layers.view, key_slice(&key), &arena, &value);
-		if (found && !read_generation(value.data, &store->generations[db].in_tree))
-			result = -EBADMSG;
+		key_of_namespace(wrong, (uint8_t)db);
+		bool found = tree_get(store->layers.view, key_slice(wrong), &arena, &value);
+		is_read = !found || read_generation(value.data, &store->generations[db].in_tree);
 	}
 	arena_fini(&arena);
-	return result;
+	return is_read;
 }
 
 /* Entries of the new generation may already stand there, and those of the old one have no share any

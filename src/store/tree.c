@@ -31,6 +31,7 @@
 #include "store/tree_value.h"
 
 #include "base/disk.h"
+#include "base/fault.h"
 #include "base/logline.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -174,9 +175,9 @@ void tree_note_dead(struct tree *tree, uint16_t shard, const struct tree_record 
 	tree->has_dead[shard] = has_dead;
 }
 
-void tree_set_commit_fault(struct tree *tree, int (*fault)(void *context), void *context)
+void tree_set_commit_fault(struct tree *tree, int (*run)(void *context), void *context)
 {
-	tree->commit_fault = fault;
+	tree->commit_fault = run;
 	tree->commit_fault_context = context;
 }
 
@@ -305,9 +306,9 @@ _Noreturn void tree_fail(const struct tree *tree, uint16_t shard, int error)
 {
 	const char *path = "?";
 	mdb_env_get_path(tree->env, &path);
-	logline(LOGLINE_WARNING, "shard %u cannot be read from data file %s: %s. Stopping.", shard,
-		path, error == -EBADMSG ? "it is damaged" : strerror(-error));
-	abort();
+	if (error == -EBADMSG)
+		fault_of_data("shard %u of the data file %s is damaged", shard, path);
+	fault("reading shard %u of the data file %s failed: %s", shard, path, strerror(-error));
 }
 
 int tree_record_load(struct tree *tree, MDB_txn *txn, uint16_t shard, struct tree_record *out)
@@ -362,9 +363,7 @@ int tree_record_store(
 static void on_lmdb_assertion(MDB_env *env, const char *message)
 {
 	(void)env;
-	logline(LOGLINE_WARNING, "the data file is damaged, or LMDB failed: %s. Stopping.",
-		message);
-	abort();
+	fault_of_data("the data file is damaged, or LMDB failed: %s", message);
 }
 
 /* One attempt; without an environment when it fails. */

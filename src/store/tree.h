@@ -100,6 +100,6 @@ int tree_checkpoint_commit(struct tree_checkpoint **checkpoint);
 void tree_checkpoint_abort(struct tree_checkpoint **checkpoint);
 
 /* Called, when set, in place of the disk's answer just before a commit: a simulation fails it. */
-void tree_set_commit_fault(struct tree *tree, int (*fault)(void *context), void *context);
+void tree_set_commit_fault(struct tree *tree, int (*run)(void *context), void *context);
 
 #endif

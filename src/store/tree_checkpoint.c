@@ -117,11 +117,13 @@ int tree_checkpoint_shard(struct tree_checkpoint *checkpoint, uint16_t shard,
 	assert(shard < tree->shards);
 	struct writer *writer = memory_zeroed(sizeof *writer);
 	int rc = tree_record_load(tree, checkpoint->txn, shard, &writer->record);
+	if (rc == 0 && lsn < writer->record.lsn)
+		rc = tree_damaged("shard %u has record %llu, of %llu that there are", shard,
+			(unsigned long long)writer->record.lsn, (unsigned long long)lsn);
 	if (rc == 0)
 		rc = tree_error(
 			mdb_cursor_open(checkpoint->txn, tree->shard_dbi[shard], &writer->cursor));
 	if (rc == 0) {
-		assert(lsn >= writer->record.lsn);
 		tree_layers_init(&writer->layers, writer->cursor);
 		buffer_init(&writer->payload);
 		rc = write_shard(writer, frozen, now_ms);
@@ -183,7 +185,8 @@ static int counted_in(
 	*dead = false;
 	if (!key_parse_string(key, &string))
 		return 0;
-	assert(string.db < STORE_FORMAT_DATABASES);
+	if (string.db >= STORE_FORMAT_DATABASES)
+		return tree_damaged("a key is of database %u", string.db);
 	struct tree_database *database = &writer->record.databases[string.db];
 	/* A new generation is written before its first key. */
 	if (string.generation > database->generation)
@@ -209,13 +212,14 @@ static int count(struct writer *writer, struct slice key, int keys, int expiring
 
 static int start_generation(struct writer *writer, const struct overlay_entry *entry)
 {
-	assert(!entry->deleted);
-	assert(entry->key.size == 2);
-	assert(entry->data.size == sizeof(uint64_t));
+	if (entry->deleted || entry->key.size != 2 || entry->data.size != sizeof(uint64_t))
+		return tree_damaged("the generation of a database has a key of %zu and %zu bytes",
+			entry->key.size, entry->data.size);
 	uint8_t db = (uint8_t)entry->key.data[1];
 	uint64_t generation = tree_read_u64(entry->data.data);
-	assert(db < STORE_FORMAT_DATABASES);
-	assert(generation <= UINT32_MAX);
+	if (db >= STORE_FORMAT_DATABASES || generation > UINT32_MAX)
+		return tree_damaged(
+			"database %u is of generation %llu", db, (unsigned long long)generation);
 	struct tree_database *database = &writer->record.databases[db];
 	if (generation < database->generation)
 		return tree_damaged("a database goes back to a generation gone by");
@@ -358,11 +362,13 @@ static int refile(struct writer *writer, struct slice key, struct tree_value *va
 	return rc < 0 ? rc : file_in_index(writer, key, value->filed_ms);
 }
 
-static void keep_key(struct writer *writer, struct slice key)
+static int keep_key(struct writer *writer, struct slice key)
 {
-	assert(key.size <= sizeof writer->key.bytes);
+	if (key.size > sizeof writer->key.bytes)
+		return tree_damaged("a key has %zu bytes", key.size);
 	memcpy(writer->key.bytes, key.data, key.size);
 	writer->key.size = key.size;
+	return 0;
 }
 
 /* Entries of the index that are due at `now_ms`: those whose key lives on move to where it ends;
@@ -381,7 +387,9 @@ static int refile_due(struct writer *writer, int64_t now_ms)
 			return rc == -ENOENT ? 0 : rc;
 		if (filed_ms > now_ms)
 			return 0;
-		keep_key(writer, key);
+		rc = keep_key(writer, key);
+		if (rc < 0)
+			return rc;
 		key = key_slice(&writer->key);
 		tree_index_key_make(&position, filed_ms, key);
 		struct tree_value value;
@@ -415,8 +423,9 @@ static int clear_dead(struct writer *writer, struct tree_database *database, uin
 		database->oldest = dead ? string.generation : database->generation;
 		if (!dead)
 			return 0;
-		keep_key(writer, writer->layers.key);
-		rc = erase(writer, key_slice(&writer->key));
+		rc = keep_key(writer, writer->layers.key);
+		if (rc == 0)
+			rc = erase(writer, key_slice(&writer->key));
 		if (rc < 0)
 			return rc;
 		(*left)--;

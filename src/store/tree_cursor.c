@@ -111,6 +111,8 @@ static bool moved(struct tree_cursor *cursor, int rc, struct slice *key_out)
 {
 	if (rc == -ENOENT)
 		return false;
+	if (rc == 0 && cursor->layers.key.size > LIMIT_STORE_KEY_BYTES)
+		rc = tree_damaged("a key has %zu bytes", cursor->layers.key.size);
 	if (rc < 0)
 		tree_fail(cursor->view->tree, cursor->view->shard, rc);
 	*key_out = cursor->layers.key;

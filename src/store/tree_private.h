@@ -53,7 +53,7 @@ struct tree_view {
 int tree_error(int code);
 /* Says what is damaged and returns -EBADMSG. */
 int tree_damaged(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Where a caller cannot be told of an error: says it and aborts. */
+/* Where a caller cannot be told of an error: a fault. */
 _Noreturn void tree_fail(const struct tree *tree, uint16_t shard, int error);
 
 /* Notes whether the shard has keys of generations gone by. */

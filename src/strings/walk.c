@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "holdfast/limits.h"
 #include "request/scan.h"
+#include "store/damage.h"
 #include "strings/options.h"
 #include "strings/place.h"
 
@@ -221,8 +222,8 @@ static bool stretch_next(
 	struct value value;
 	if (!cursor_next(&stretch->cursor, &key, &value))
 		return false;
-	bool parsed = key_parse_string(key, out);
-	assert(parsed);
+	if (!key_parse_string(key, out) || out->name.size > LIMIT_KEY_BYTES)
+		damaged("the key of a string", turn->shard, key);
 	*live = value_is_live(&value, turn->now_ms);
 	return true;
 }

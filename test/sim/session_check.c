@@ -112,7 +112,9 @@ static void check_entry(struct check *check, struct slice key)
 {
 	size_t user_size = (size_t)(uint8_t)key.data[1] << 8 | (uint8_t)key.data[2];
 	struct slice user = slice_of(key.data + 3, user_size);
-	struct session_name name = key_parse_user_session(key, 3 + user_size);
+	struct session_name name;
+	if (!key_parse_user_session(key, 3 + user_size, &name))
+		wrong("a key of the index is damaged");
 	uint32_t id = find(check, &name);
 	const struct model_cell *cell = model_now(check->host->model, id);
 	if (!check->seen[id] || cell->kind != MODEL_SESSION || cell->form != name.form ||

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "object/object_key.h"
 #include "object/packed.h"
+#include "support/fault_text.h"
 #include "support/turn_rig.h"
 
 #include <pthread.h>
@@ -244,7 +245,7 @@ static void count(void *context, const struct class *class)
 	*classes += 1;
 }
 
-static void stored_classes_are_loaded_and_damaged_ones_left_out(void **state)
+static void stored_classes_are_loaded(void **state)
 {
 	struct class_registry *registry = *state;
 	struct turn_rig *rig = memory_alloc(sizeof(*rig));
@@ -256,11 +257,7 @@ static void stored_classes_are_loaded_and_damaged_ones_left_out(void **state)
 	store_class(rig, "Large", 2, slice_of(large, LIMIT_CLASS_SOURCE_BYTES), none);
 	turn_rig_checkpoint(rig);
 	store_class(rig, "Counter", 41, slice_text("return 1"), slice_of(digest, sizeof(digest)));
-	store_class(rig, "not a name", 1, slice_text("return 1"), none);
 	store_class(rig, "Unknown", 2, slice_text("return 2"), slice_of("", 0));
-	store(rig, "Damaged", slice_text("\x06\x03\x00\x03"));
-	store(rig, "Other", slice_text("\x03\x02"));
-
 	class_load_stored(registry, rig->stores[0]);
 	size_t classes = 0;
 	class_each(registry, count, &classes);
@@ -286,6 +283,41 @@ static void stored_classes_are_loaded_and_damaged_ones_left_out(void **state)
 	memory_free(rig);
 }
 
+struct loading {
+	struct class_registry *registry;
+	struct turn_rig *rig;
+};
+
+static void load_stored(void *context)
+{
+	const struct loading *loading = context;
+	class_load_stored(loading->registry, loading->rig->stores[0]);
+}
+
+static void a_damaged_class_is_a_fault(void **state)
+{
+	static const struct {
+		const char *name, *packed;
+	} damages[] = {
+		{ "not a name", "\x06\x03\x00\x03\x02\x03\x02\x05\x00" },
+		{ "Damaged", "\x06\x03\x00\x03" },
+		{ "Other", "\x03\x02" },
+	};
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		struct loading loading = { *state, memory_alloc(sizeof(*loading.rig)) };
+		char words[128];
+		turn_rig_init(loading.rig, 1);
+		store(loading.rig, damages[i].name, slice_text(damages[i].packed));
+		snprintf(words, sizeof(words),
+			"a stored class is damaged: shard 0, table 7, key of %zu bytes "
+			"\"\\x07%s\"",
+			1 + strlen(damages[i].name), damages[i].name);
+		assert_fault(load_stored, &loading, words);
+		turn_rig_fini(loading.rig);
+		memory_free(loading.rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,8 +330,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_are_compared_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			others_find_whole_classes_while_one_publishes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			stored_classes_are_loaded_and_damaged_ones_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stored_classes_are_loaded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_class_is_a_fault, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "object/storage.h"
 
 #include "base/random.h"
+#include "object/packed.h"
 #include "storage_fixture.h"
 
 #define SCHEDULES_MAX 6
@@ -223,10 +224,23 @@ static struct slice any_value(void)
 	return slice_of(world->filler + below(3), size);
 }
 
+/* A whole one: a string. */
+static struct slice any_packed(void)
+{
+	struct buffer packed;
+	buffer_init(&packed);
+	packed_add_string(&packed, any_value());
+	struct slice bytes = arena_copy(&world->arena, buffer_slice(&packed));
+	buffer_fini(&packed);
+	return bytes;
+}
+
 static void op_put(struct storage *storage, struct model *model)
 {
 	struct slice key = known_key(model);
-	struct value value = { .type = below(2) ? VALUE_BYTES : VALUE_PACKED, .data = any_value() };
+	struct value value = { .type = VALUE_BYTES, .data = any_value() };
+	if (below(2))
+		value = (struct value){ .type = VALUE_PACKED, .data = any_packed() };
 	storage_put(storage, key, &value);
 	model_put(model, key, value.data, value.type);
 }
@@ -459,9 +473,9 @@ static void op_schedule(struct storage *storage, struct model *model)
 		*own = (struct schedule){
 			.name = world->names[number],
 			.cron = below(2) ? slice_text("*/5 * * * *") : slice_of("", 0),
-			.every_ms = (int64_t)below(100000),
+			.every_ms = 1 + (int64_t)below(100000),
 			.method = slice_text("poll"),
-			.argument = below(2) ? any_value() : slice_of("", 0),
+			.argument = below(2) ? any_packed() : slice_of("", 0),
 			.next_ms = any_time(),
 			.due_ms = any_time(),
 			.tries = (uint32_t)below(7),

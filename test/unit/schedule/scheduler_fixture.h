@@ -28,6 +28,7 @@
 #define BENCH_WORKERS_MAX 2
 #define BENCH_RUNS_MAX    8192
 #define BENCH_CLASS       "Thing"
+#define BENCH_WORDS       "\5\5words" /* a packed string */
 #define ROUNDS_AT_ONCE    100000
 
 /* What was seen of a run when it began. */
@@ -384,7 +385,7 @@ static void bench_run_set_schedule(struct turn *turn)
 		.next_ms = bench_number(turn, 5),
 		.due_ms = bench_number(turn, 5),
 		.method = turn_argument(turn, 6),
-		.argument = slice_text("packed"),
+		.argument = slice_text(BENCH_WORDS),
 	};
 	storage_open(&storage, turn, &name);
 	storage_set_schedule(&storage, &schedule);

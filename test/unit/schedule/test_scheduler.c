@@ -239,12 +239,12 @@ static void a_wake_runs_once_with_its_arguments(void **state)
 {
 	struct bench *bench = *state;
 	struct bench_failed failed;
-	send_wake(bench, "a", "words");
+	send_wake(bench, "a", BENCH_WORDS);
 	bench_advance(bench, 1000000);
 	assert_int_equal(bench->run_count, 1);
 	assert_int_equal(bench->runs[0].kind, DUE_WAKE);
 	assert_string_equal(bench->runs[0].method, "poll");
-	assert_string_equal(bench->runs[0].argument, "words");
+	assert_string_equal(bench->runs[0].argument, BENCH_WORDS);
 	assert_int_equal(bench_due_entries(bench), 0);
 	assert_int_equal(bench_failed(bench, &failed), 0);
 }
@@ -254,7 +254,7 @@ static void a_wake_that_fails_is_not_tried_again(void **state)
 	struct bench *bench = *state;
 	struct bench_failed failed;
 	bench->handler = bench_fail_always;
-	send_wake(bench, "a", "words");
+	send_wake(bench, "a", BENCH_WORDS);
 	bench_advance(bench, 1000000);
 	assert_int_equal(bench->run_count, 1);
 	assert_int_equal(bench_due_entries(bench), 0);
@@ -267,13 +267,13 @@ static void a_wake_waits_for_its_class(void **state)
 {
 	struct bench *bench = *state;
 	bench->class_missing = true;
-	send_wake(bench, "a", "words");
+	send_wake(bench, "a", BENCH_WORDS);
 	bench_advance(bench, 150000);
 	assert_int_equal(bench->run_count, 3);
 	bench->class_missing = false;
 	bench_advance(bench, 60000);
 	assert_int_equal(bench->run_count, 4);
-	assert_string_equal(bench->runs[3].argument, "words");
+	assert_string_equal(bench->runs[3].argument, BENCH_WORDS);
 	assert_int_equal(bench_due_entries(bench), 0);
 }
 
@@ -523,7 +523,7 @@ static void what_runs_at_a_crash_runs_again(void **state)
 	bench->waiting = true;
 	bench_alarm(bench, "a", bench->rig.now_ms);
 	bench_schedule(bench, "b", "", 60000, bench->rig.now_ms);
-	send_wake(bench, "c", "words");
+	send_wake(bench, "c", BENCH_WORDS);
 	bench_settle(bench);
 	assert_int_equal(bench->under_way, 3);
 	bench_close(bench, true);

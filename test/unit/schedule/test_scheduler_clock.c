@@ -137,7 +137,7 @@ static void a_wake_that_waits_for_its_class_does_not_wait_for_another_day(void *
 	packed_add_table(&packed, 0, 0);
 	buffer_append(&packed, "", 1);
 	bench_do(bench, &bench_file, "a", bench_text(kind, DUE_WAKE),
-		bench_text(at, bench->rig.now_ms), "tick", "packed");
+		bench_text(at, bench->rig.now_ms), "tick", BENCH_WORDS);
 	buffer_fini(&packed);
 	bench_settle(bench);
 	assert_int_equal(bench->run_count, 1);

@@ -263,7 +263,7 @@ static void a_schedule_keeps_its_beat(void **state)
 		assert_int_equal(bench->runs[i].at_ms, start_ms + 1000 * (i + 1));
 		assert_int_equal(bench->runs[i].scheduled_ms, bench->runs[i].at_ms);
 		assert_string_equal(bench->runs[i].method, "tick");
-		assert_string_equal(bench->runs[i].argument, "packed");
+		assert_string_equal(bench->runs[i].argument, BENCH_WORDS);
 	}
 	assert_int_equal(bench_due_entries(bench), 1);
 }
