@@ -85,7 +85,7 @@ void admin_info(struct turn *turn)
 	}
 	if (walks(walk->wanted)) {
 		if (!store_settle(turn->stores[turn->shard], LIMIT_TURN_STEPS)) {
-			turn_continue(turn, turn->shard);
+			turn_walks(turn, true);
 			return;
 		}
 		add_families(turn, &walk->info);
@@ -94,10 +94,8 @@ void admin_info(struct turn *turn)
 		const struct environment *environment = request->environment;
 		if (turn->shard < environment->engine->worker_count && objects_on(turn))
 			objects_add_totals(objects_on(turn), &walk->info.objects);
-		if (turn->shard + 1 < turn->shard_total) {
-			turn_continue(turn, turn->shard + 1);
+		if (turn_walks(turn, false))
 			return;
-		}
 	}
 	struct buffer text;
 	buffer_init(&text);

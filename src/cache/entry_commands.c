@@ -246,13 +246,8 @@ void cache_info_command(struct turn *turn)
 static void invalidate_key(struct turn *turn, struct slice key, bool soft)
 {
 	struct cache_record record;
-	uint16_t shard = turn_shard_of(turn, key);
-	if (!cache_key_check(turn, key))
+	if (!cache_key_check(turn, key) || turn_goes_to(turn, turn_shard_of(turn, key)))
 		return;
-	if (shard != turn->shard) {
-		turn_continue(turn, shard);
-		return;
-	}
 	if (!soft) {
 		cache_remove(turn, key);
 	} else if (cache_read(turn, key, &record)) {
@@ -275,10 +270,8 @@ static void invalidate_many(struct turn *turn, uint8_t kind, struct slice name, 
 			(int)most);
 		return;
 	}
-	if (turn->shard != 0) {
-		turn_continue(turn, 0);
+	if (turn_goes_to(turn, 0))
 		return;
-	}
 	cache_invalidate(turn, kind, name, soft);
 	stats_add(cache_stats(turn), slice_of(NULL, 0), STAT_INVALIDATIONS, 1);
 	writer_ok(&turn->writer);

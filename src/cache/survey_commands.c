@@ -165,15 +165,12 @@ void cache_stats_command(struct turn *turn)
 		survey->sums.lasting += sums.lasting;
 	}
 	survey->memory_bytes += cache_memory_bytes(turn, turn->shard);
-	if (turn->shard + 1 < turn->shard_total) {
-		turn_continue(turn, turn->shard + 1);
+	if (turn_walks(turn, false))
 		return;
-	}
-	if (!survey->lists) {
+	if (survey->lists)
+		write_groups(turn, &survey->groups);
+	else
 		write_survey(turn, survey);
-		return;
-	}
-	write_groups(turn, &survey->groups);
 }
 
 /* --- SCAN ------------------------------------------------------------------------------------- */

@@ -2,8 +2,7 @@
  * survey: walking over many objects, so much in a turn that nobody else waits long, and gathering
  * the first of what several shards list.
  *
- *   a turn:   survey_open -> survey_next ... -> survey_close --(true)--> turn_continue, same shard
- *                                                          '--(false)--> turn_continue, next shard
+ *   a turn:   survey_open -> survey_next ... -> survey_close -> turn_walks, with what it returned
  *
  * Threads: the turn's; a range and a page lie in the request's arena and travel with it.
  */

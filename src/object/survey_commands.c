@@ -32,14 +32,8 @@
 /* Of an argument, in errors. */
 #define SHOWN_BYTES_MAX 128
 
-/* Where a walk is: a shard, and what is left to be read of it. */
-struct stand {
-	int32_t shard; /* -1: not begun */
-	struct survey_range range;
-};
-
 struct objects_walk {
-	struct stand stand;
+	struct survey_range range; /* what is left to be read of the shard */
 	struct slice prefix;
 	struct slice start_after;
 	uint32_t limit;
@@ -47,7 +41,7 @@ struct objects_walk {
 };
 
 struct info_walk {
-	struct stand stand;
+	struct survey_range range;
 	uint64_t objects;
 	struct objects_figures figures;
 	struct objects *workers[LIMIT_WORKERS]; /* whose figures are in the sum */
@@ -55,7 +49,7 @@ struct info_walk {
 };
 
 struct alarms_walk {
-	struct stand stand;
+	struct survey_range range;
 	bool failed; /* the runs given up */
 	uint32_t limit;
 	struct page page;
@@ -70,7 +64,7 @@ struct alarm_detail {
 };
 
 struct wake_walk {
-	struct stand stand;
+	struct survey_range range;
 	struct slice prefix;
 	struct slice method;
 	struct slice arguments; /* packed */
@@ -81,8 +75,6 @@ struct wake_walk {
 static bool class_argument(struct turn *turn, struct slice *out);
 static bool parse_limit(struct turn *turn, struct slice text, uint32_t max, uint32_t *out);
 static bool parse_prefix(struct turn *turn, struct slice text, struct slice *out);
-static bool arrived(struct turn *turn, struct stand *stand);
-static bool go_on(struct turn *turn, bool more_here);
 static struct objects_walk *objects_walk_new(struct turn *turn);
 static bool gather_objects(struct turn *turn, struct slice class_name, struct objects_walk *walk);
 static void info_of_object(struct turn *turn, struct slice class_name, struct slice id);
@@ -101,7 +93,7 @@ void do_objects(struct turn *turn)
 	struct objects_walk *walk = turn->state;
 	if (!walk && !(walk = objects_walk_new(turn)))
 		return;
-	if (go_on(turn, gather_objects(turn, class_name, walk)))
+	if (turn_walks(turn, gather_objects(turn, class_name, walk)))
 		return;
 	writer_array(&turn->writer, walk->page.count);
 	for (uint32_t i = 0; i < walk->page.count; i++)
@@ -130,7 +122,7 @@ void do_alarms(struct turn *turn)
 	struct alarms_walk *walk = turn->state;
 	if (!walk && !(walk = alarms_walk_new(turn)))
 		return;
-	if (!go_on(turn, gather_alarms(turn, class_name, walk)))
+	if (!turn_walks(turn, gather_alarms(turn, class_name, walk)))
 		write_alarms(turn, walk);
 }
 
@@ -148,7 +140,7 @@ void do_wake(struct turn *turn)
 	}
 	/* What earlier turns wrote has been committed: their memory is free. */
 	arena_rewind(turn_arena(turn), walk->mark);
-	if (!go_on(turn, send_wakes(turn, class_name, walk)))
+	if (!turn_walks(turn, send_wakes(turn, class_name, walk)))
 		writer_integer(&turn->writer, (int64_t)walk->sent);
 }
 
@@ -187,27 +179,6 @@ static bool parse_prefix(struct turn *turn, struct slice text, struct slice *out
 		return false;
 	}
 	*out = text;
-	return true;
-}
-
-/* True in the first turn on a shard: the range is to be set. */
-static bool arrived(struct turn *turn, struct stand *stand)
-{
-	if (stand->shard == turn->shard)
-		return false;
-	stand->shard = turn->shard;
-	return true;
-}
-
-/* False: this was the last turn. */
-static bool go_on(struct turn *turn, bool more_here)
-{
-	if (more_here)
-		turn_continue(turn, turn->shard);
-	else if (turn->shard + 1 < turn->shard_total)
-		turn_continue(turn, turn->shard + 1);
-	else
-		return false;
 	return true;
 }
 
@@ -258,7 +229,6 @@ static struct objects_walk *objects_walk_new(struct turn *turn)
 {
 	struct objects_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 	uint32_t count = turn->asked->argument_count;
-	walk->stand.shard = -1;
 	walk->prefix = walk->start_after = slice_of(NULL, 0);
 	walk->limit = OBJECTS_LIMIT_DEFAULT;
 	for (uint32_t i = 2; i < count; i += 2) {
@@ -276,10 +246,9 @@ static bool gather_objects(struct turn *turn, struct slice class_name, struct ob
 	struct survey survey;
 	struct slice id;
 	bool full = false;
-	if (arrived(turn, &walk->stand))
-		survey_range_objects(
-			&walk->stand.range, class_name, walk->prefix, walk->start_after);
-	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	if (turn_arrives(turn))
+		survey_range_objects(&walk->range, class_name, walk->prefix, walk->start_after);
+	survey_open(&survey, turn, turn->shard, &walk->range);
 	while (!full && survey_next_object(&survey, class_name, &id)) {
 		full = !page_admits(&walk->page, id);
 		if (!full)
@@ -352,11 +321,8 @@ static void info_of_object(struct turn *turn, struct slice class_name, struct sl
 		turn_error(turn, ERROR_ID);
 		return;
 	}
-	uint16_t shard = turn_shard_of(turn, id);
-	if (shard != turn->shard) {
-		turn_continue(turn, shard);
+	if (turn_goes_to(turn, turn_shard_of(turn, id)))
 		return;
-	}
 	storage_open(&storage, turn, &name);
 	struct object_record record = storage.record;
 	struct failing failing = failing_of(&storage);
@@ -416,9 +382,9 @@ static bool count_objects(struct turn *turn, struct slice class_name, struct inf
 {
 	struct survey survey;
 	struct slice id, none = { NULL, 0 };
-	if (arrived(turn, &walk->stand))
-		survey_range_objects(&walk->stand.range, class_name, none, none);
-	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	if (turn_arrives(turn))
+		survey_range_objects(&walk->range, class_name, none, none);
+	survey_open(&survey, turn, turn->shard, &walk->range);
 	while (survey_next_object(&survey, class_name, &id))
 		walk->objects++;
 	return survey_close(&survey);
@@ -447,16 +413,10 @@ static void write_version(struct turn *turn, struct slice class_name)
 
 static void info_of_class(struct turn *turn, struct slice class_name)
 {
-	struct info_walk *walk = turn->state;
+	struct info_walk *walk = turn_state(turn, sizeof(*walk));
 	struct writer *writer = &turn->writer;
-	if (!walk) {
-		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-		memset(walk, 0, sizeof(*walk));
-		walk->stand.shard = -1;
-		turn->state = walk;
-	}
 	add_figures(turn, class_name, walk);
-	if (go_on(turn, count_objects(turn, class_name, walk)))
+	if (turn_walks(turn, count_objects(turn, class_name, walk)))
 		return;
 	writer_map(writer, 12);
 	write_count(writer, "objects", walk->objects);
@@ -478,7 +438,6 @@ static struct alarms_walk *alarms_walk_new(struct turn *turn)
 {
 	struct alarms_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 	uint32_t count = turn->asked->argument_count;
-	walk->stand.shard = -1;
 	walk->failed = false;
 	walk->limit = ALARMS_LIMIT_DEFAULT;
 	for (uint32_t i = 2; i < count; i++) {
@@ -503,7 +462,7 @@ static struct alarms_walk *alarms_walk_new(struct turn *turn)
  * first. */
 static void alarms_range(struct alarms_walk *walk, struct slice class_name)
 {
-	struct survey_range *range = &walk->stand.range;
+	struct survey_range *range = &walk->range;
 	range->reverse = walk->failed;
 	if (walk->failed)
 		key_of_class_failed(&range->start, class_name);
@@ -590,9 +549,9 @@ static bool gather_alarms(struct turn *turn, struct slice class_name, struct ala
 	struct slice key;
 	struct value value;
 	bool full = false;
-	if (arrived(turn, &walk->stand))
+	if (turn_arrives(turn))
 		alarms_range(walk, class_name);
-	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	survey_open(&survey, turn, turn->shard, &walk->range);
 	while (!full && survey_next(&survey, &key, &value)) {
 		struct due due;
 		full = !page_admits(&walk->page, key);
@@ -686,7 +645,6 @@ static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_nam
 {
 	uint32_t count = turn->asked->argument_count, at = 3;
 	struct wake_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-	walk->stand.shard = -1;
 	walk->prefix = slice_of(NULL, 0);
 	walk->method = turn_argument(turn, 2);
 	walk->sent = 0;
@@ -741,10 +699,9 @@ static bool send_wakes(struct turn *turn, struct slice class_name, struct wake_w
 	struct survey survey;
 	struct slice ids[WAKES_PER_TURN];
 	uint32_t count = 0;
-	if (arrived(turn, &walk->stand))
-		survey_range_objects(
-			&walk->stand.range, class_name, walk->prefix, slice_of(NULL, 0));
-	survey_open(&survey, turn, turn->shard, &walk->stand.range);
+	if (turn_arrives(turn))
+		survey_range_objects(&walk->range, class_name, walk->prefix, slice_of(NULL, 0));
+	survey_open(&survey, turn, turn->shard, &walk->range);
 	size_t most = 1 + LIMIT_TURN_BYTES / (1 + walk->arguments.size);
 	if (most > WAKES_PER_TURN)
 		most = WAKES_PER_TURN;

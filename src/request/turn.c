@@ -100,6 +100,30 @@ void turn_continue_everywhere(struct turn *turn)
 	turn->continue_at = TURN_EVERYWHERE;
 }
 
+bool turn_goes_to(struct turn *turn, uint16_t shard)
+{
+	if (turn->shard == shard)
+		return false;
+	turn_continue(turn, shard);
+	return true;
+}
+
+bool turn_walks(struct turn *turn, bool more_here)
+{
+	assert(turn->walked < turn->shard_total);
+	turn->walk_stays = more_here;
+	if (more_here) {
+		turn_continue(turn, turn->shard);
+		return true;
+	}
+	if (++turn->walked == turn->shard_total) {
+		turn->walked = 0;
+		return false;
+	}
+	turn_continue(turn, (uint16_t)((turn->shard + 1) % turn->shard_total));
+	return true;
+}
+
 void *turn_state(struct turn *turn, size_t size)
 {
 	if (turn->state == NULL) {

@@ -35,6 +35,8 @@ struct turn {
 	uint64_t gate_lsn; /* the highest among what was read, and what earlier turns wrote */
 	bool failed;       /* the reply is an error: the changes will be dropped */
 	bool gave_lease;   /* to the client: its leases end when it is gone */
+	bool walk_stays;   /* see turn_arrives */
+	uint16_t walked;   /* shards that turn_walks has left behind */
 
 	/* of this one */
 	struct writer writer;
@@ -89,6 +91,18 @@ void turn_delete(struct turn *turn, uint16_t shard, struct slice key);
  * ROUTE_ANY), or with all shards, with the reply and turn->state as they are. */
 void turn_continue(struct turn *turn, uint16_t shard);
 void turn_continue_everywhere(struct turn *turn);
+/* For what happens on one shard: true when the turn runs on another, and the handler again on that
+ * one. */
+bool turn_goes_to(struct turn *turn, uint16_t shard);
+/* A walk over all shards, in one or more turns on each, round from the one where it begins: the end
+ * of every turn of it. True when another follows: on the same shard if there is `more_here`, else
+ * on the next. False when that was the last one: the reply is due. */
+bool turn_walks(struct turn *turn, bool more_here);
+/* Of a walk: nothing has been done on this shard yet; until turn_walks is told of more here. */
+static inline bool turn_arrives(const struct turn *turn)
+{
+	return !turn->walk_stays;
+}
 /* The handler's own memory from turn to turn of one request: zeroed in the first. */
 void *turn_state(struct turn *turn, size_t size);
 /* Any route: the turn pauses, because it would keep its thread for long, and the handler runs again

@@ -169,10 +169,7 @@ static bool is_in_place(struct turn *turn, const struct session_options *options
 		return false;
 	}
 	uint16_t shard = options->id.size > 0 ? turn_shard_of(turn, options->id) : turn->shard;
-	if (everywhere || shard == turn->shard)
-		return true;
-	turn_continue(turn, shard);
-	return false;
+	return everywhere || !turn_goes_to(turn, shard);
 }
 
 /* Where a session without an id of its own is to lie. */

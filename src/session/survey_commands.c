@@ -275,16 +275,9 @@ void session_scan(struct turn *turn)
 
 void session_count_command(struct turn *turn)
 {
-	uint64_t *total = turn->state;
-	if (total == NULL) {
-		total = arena_alloc(turn_arena(turn), sizeof(*total));
-		*total = 0;
-		turn->state = total;
-	}
+	uint64_t *total = turn_state(turn, sizeof(*total));
 	*total += session_count(turn, turn->shard);
 	turn_wait_for_shard(turn, turn->shard);
-	if (turn->shard + 1 < turn->shard_total)
-		turn_continue(turn, turn->shard + 1);
-	else
+	if (!turn_walks(turn, false))
 		writer_integer(&turn->writer, (int64_t)*total);
 }

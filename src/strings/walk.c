@@ -59,11 +59,6 @@ struct key_scan {
 	bool any_type;    /* no type asked for, or the only one there is */
 };
 
-struct random_walk {
-	uint16_t shards_left;
-	uint64_t hash;
-};
-
 /* A stretch of one database on one shard, as store keys. */
 struct stretch {
 	struct key start;
@@ -131,50 +126,36 @@ void keys_keys(struct turn *turn)
 void keys_randomkey(struct turn *turn)
 {
 	static _Thread_local uint64_t calls;
-	struct random_walk *walk = turn->state;
-	if (!walk) {
+	uint64_t *hash = turn->state;
+	if (!hash) {
 		struct random random;
 		random_seed(&random, turn->asked->started_ns + (++calls << 32));
-		walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-		walk->shards_left = turn->shard_total;
-		walk->hash = random_below(&random, HASH_END);
-		turn->state = walk;
-		uint16_t shard = (uint16_t)random_below(&random, turn->shard_total);
-		if (shard != turn->shard) {
-			turn_continue(turn, shard);
+		hash = turn_state(turn, sizeof(*hash));
+		*hash = random_below(&random, HASH_END);
+		if (turn_goes_to(turn, (uint16_t)random_below(&random, turn->shard_total)))
 			return;
-		}
 	}
 	if (turn_makes_order(turn, turn->shard, TABLE_STRING))
 		return;
-	if (random_in(turn, walk->hash, HASH_END) || random_in(turn, 0, walk->hash))
+	if (random_in(turn, *hash, HASH_END) || random_in(turn, 0, *hash))
 		return;
-	if (--walk->shards_left > 0)
-		turn_continue(turn, (uint16_t)((turn->shard + 1) % turn->shard_total));
-	else
+	if (!turn_walks(turn, false))
 		writer_null(&turn->writer);
 }
 
 void keys_dbsize(struct turn *turn)
 {
-	uint64_t *total = turn->state;
-	if (!total) {
-		total = arena_alloc(turn_arena(turn), sizeof(*total));
-		*total = 0;
-		turn->state = total;
-	}
+	uint64_t *total = turn_state(turn, sizeof(*total));
 	uint64_t keys, expiring;
 	struct store *store = turn->stores[turn->shard];
 	if (!store_settle(store, LIMIT_TURN_STEPS)) {
-		turn_continue(turn, turn->shard);
+		turn_walks(turn, true);
 		return;
 	}
 	store_count(store, turn->asked->db, &keys, &expiring);
 	turn_wait_for_shard(turn, turn->shard);
 	*total += keys;
-	if (turn->shard + 1 < turn->shard_total)
-		turn_continue(turn, turn->shard + 1);
-	else
+	if (!turn_walks(turn, false))
 		writer_integer(&turn->writer, (int64_t)*total);
 }
 

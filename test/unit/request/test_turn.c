@@ -408,6 +408,49 @@ static void a_walk_goes_from_shard_to_shard_with_one_reply(void **state)
 	assert_int_equal(seen.shard, SHARDS - 1);
 }
 
+/* Goes to shard 2 and walks from there, in three turns on each shard. */
+static void walk_round(struct turn *turn)
+{
+	int *rounds = turn->state;
+	if (rounds == NULL) {
+		rounds = turn_state(turn, sizeof(*rounds));
+		if (turn_goes_to(turn, 2))
+			return;
+	}
+	assert_false(turn_goes_to(turn, turn->shard));
+	if (turn_arrives(turn)) {
+		writer_integer(&turn->writer, turn->shard);
+		*rounds = 0;
+	}
+	if (!turn_walks(turn, ++*rounds < 3))
+		writer_ok(&turn->writer);
+}
+
+static void a_walk_goes_round_from_where_it_begins_and_stays_while_there_is_more(void **state)
+{
+	struct engine_ticket *ticket = run_routed(*state, walk_round, ROUTE_WALK);
+	assert_string_equal(ticket->reply, ":2\r\n:3\r\n:0\r\n:1\r\n+OK\r\n");
+}
+
+/* Pauses once on each shard before it has done anything there. */
+static void pause_then_walk(struct turn *turn)
+{
+	uint16_t *behind = turn_state(turn, sizeof(*behind));
+	assert_true(turn_arrives(turn));
+	if (*behind == turn->shard) {
+		++*behind;
+		turn_continue_here(turn);
+	} else if (!turn_walks(turn, false)) {
+		writer_integer(&turn->writer, *behind);
+	}
+}
+
+static void a_pause_is_no_step_of_a_walk(void **state)
+{
+	struct engine_ticket *ticket = run_routed(*state, pause_then_walk, ROUTE_WALK);
+	assert_string_equal(ticket->reply, ":4\r\n");
+}
+
 /* Reads something long again and again, and writes in between: what is read goes, what was written
  * stays. */
 static void read_and_write_by_turns(struct turn *turn)
@@ -495,6 +538,8 @@ int main(void)
 		TEST(a_turn_without_changes_writes_nothing),
 		TEST(a_change_larger_than_a_segment_is_refused_whole),
 		TEST(a_walk_goes_from_shard_to_shard_with_one_reply),
+		TEST(a_walk_goes_round_from_where_it_begins_and_stays_while_there_is_more),
+		TEST(a_pause_is_no_step_of_a_walk),
 		TEST(going_back_keeps_what_was_written_since),
 		TEST(pauses_when_it_has_read_much),
 		TEST(finds_the_shard_by_the_slot_of_the_id),
