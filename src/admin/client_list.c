@@ -10,9 +10,11 @@
 #include "admin/reply.h"
 #include "base/number.h"
 #include "net/connection.h"
+#include "request/options.h"
 
 /* Which connections are meant; what is zero matches all. */
 struct filter {
+	struct request *request; /* that asks */
 	uint64_t *ids;
 	uint32_t id_count;
 	const struct slice *address;
@@ -43,8 +45,8 @@ static void append_line(struct buffer *out, struct connection *connection,
 	const struct connection *self, int64_t now_ms);
 static bool list_one(void *context, struct connection *connection);
 static bool read_list_filter(struct request *request, struct filter *filter);
-static bool read_kill_filter(struct request *request, struct filter *filter);
-static bool read_type(struct request *request, struct slice type, struct filter *filter);
+static bool read_kill_filter(struct filter *filter);
+static bool read_type(struct slice type, struct filter *filter);
 static int64_t kill_matching(
 	struct connection *self, struct request *request, const struct filter *filter);
 
@@ -62,7 +64,7 @@ void admin_client_info(struct connection *connection, struct request *request)
 void admin_client_list(struct connection *connection, struct request *request)
 {
 	struct environment *environment = reply_environment(request);
-	struct filter filter = { 0 };
+	struct filter filter = { .request = request };
 	if (!read_list_filter(request, &filter))
 		return;
 	struct listing listing = {
@@ -79,7 +81,7 @@ void admin_client_list(struct connection *connection, struct request *request)
  * with the number of connections. */
 void admin_client_kill(struct connection *connection, struct request *request)
 {
-	struct filter filter = { 0 };
+	struct filter filter = { .request = request };
 	if (request->asked.argument_count == 3) {
 		filter.address = &request->asked.arguments[2];
 		if (kill_matching(connection, request, &filter))
@@ -88,7 +90,7 @@ void admin_client_kill(struct connection *connection, struct request *request)
 			reply_error(request, ERROR_NO_SUCH_CLIENT);
 		return;
 	}
-	if (read_kill_filter(request, &filter))
+	if (read_kill_filter(&filter))
 		reply_integer(request, kill_matching(connection, request, &filter));
 }
 
@@ -196,7 +198,7 @@ static bool read_list_filter(struct request *request, struct filter *filter)
 	if (count == 2)
 		return true;
 	if (count == 4 && slice_is(arguments[2], "TYPE"))
-		return read_type(request, arguments[3], filter);
+		return read_type(arguments[3], filter);
 	if (count < 4 || !slice_is(arguments[2], "ID")) {
 		reply_error(request, ERROR_SYNTAX);
 		return false;
@@ -211,62 +213,107 @@ static bool read_list_filter(struct request *request, struct filter *filter)
 	return true;
 }
 
-/* CLIENT KILL filter value [filter value ...] */
-static bool read_kill_filter(struct request *request, struct filter *filter)
+static bool read_id(struct options *options)
 {
-	const struct slice *arguments = request->asked.arguments;
-	filter->skip_self = true;
-	for (uint32_t i = 2; i < request->asked.argument_count; i += 2) {
-		struct slice name = arguments[i], value = { 0 };
-		bool has_value = i + 1 < request->asked.argument_count;
-		if (has_value)
-			value = arguments[i + 1];
-		int64_t id;
-		if (has_value && slice_is(name, "ID")) {
-			if (!reply_read_integer(request, i + 1, &id, ERROR_CLIENT_ID_POSITIVE))
-				return false;
-			if (id < 1) {
-				reply_error(request, ERROR_CLIENT_ID_POSITIVE);
-				return false;
-			}
-			filter->ids = arena_alloc(&request->arena, sizeof(*filter->ids));
-			filter->ids[0] = (uint64_t)id;
-			filter->id_count = 1;
-		} else if (has_value && slice_is(name, "MAXAGE")) {
-			if (!reply_read_integer(
-				    request, i + 1, &filter->age_s_least, ERROR_MAXAGE_INTEGER))
-				return false;
-			if (filter->age_s_least < 1) {
-				reply_error(request, ERROR_MAXAGE_POSITIVE);
-				return false;
-			}
-		} else if (has_value && slice_is(name, "TYPE")) {
-			if (!read_type(request, value, filter))
-				return false;
-		} else if (has_value && slice_is(name, "ADDR")) {
-			filter->address = &arguments[i + 1];
-		} else if (has_value && slice_is(name, "LADDR")) {
-			filter->local_address = &arguments[i + 1];
-		} else if (has_value && slice_is(name, "USER")) {
-			if (!slice_equal(value, slice_text("default"))) {
-				reply_error(request, ERROR_NO_SUCH_USER, reply_shown(value),
-					value.data);
-				return false;
-			}
-		} else if (slice_is(name, "SKIPME") && slice_is(value, "YES")) {
-			filter->skip_self = true;
-		} else if (slice_is(name, "SKIPME") && slice_is(value, "NO")) {
-			filter->skip_self = false;
-		} else {
-			reply_error(request, ERROR_SYNTAX);
-			return false;
-		}
+	struct filter *filter = options->out;
+	int64_t id;
+	if (!reply_read_integer(filter->request, options->at++, &id, ERROR_CLIENT_ID_POSITIVE))
+		return false;
+	if (id < 1) {
+		reply_error(filter->request, ERROR_CLIENT_ID_POSITIVE);
+		return false;
 	}
+	filter->ids = arena_alloc(&filter->request->arena, sizeof(*filter->ids));
+	filter->ids[0] = (uint64_t)id;
+	filter->id_count = 1;
 	return true;
 }
 
+static bool read_age(struct options *options)
+{
+	struct filter *filter = options->out;
+	if (!reply_read_integer(
+		    filter->request, options->at++, &filter->age_s_least, ERROR_MAXAGE_INTEGER))
+		return false;
+	if (filter->age_s_least >= 1)
+		return true;
+	reply_error(filter->request, ERROR_MAXAGE_POSITIVE);
+	return false;
+}
+
+static bool read_kind(struct options *options)
+{
+	return read_type(options_value(options), options->out);
+}
+
+static bool read_address(struct options *options)
+{
+	struct filter *filter = options->out;
+	filter->address = &options->asked->arguments[options->at++];
+	return true;
+}
+
+static bool read_local_address(struct options *options)
+{
+	struct filter *filter = options->out;
+	filter->local_address = &options->asked->arguments[options->at++];
+	return true;
+}
+
+static bool read_user(struct options *options)
+{
+	struct filter *filter = options->out;
+	struct slice user = options_value(options);
+	if (slice_equal(user, slice_text("default")))
+		return true;
+	reply_error(filter->request, ERROR_NO_SUCH_USER, reply_shown(user), user.data);
+	return false;
+}
+
+static bool read_skip(struct options *options)
+{
+	struct filter *filter = options->out;
+	struct slice answer = options_value(options);
+	filter->skip_self = slice_is(answer, "YES");
+	if (filter->skip_self || slice_is(answer, "NO"))
+		return true;
+	reply_error(filter->request, ERROR_SYNTAX);
+	return false;
+}
+
+static void say_syntax(struct options *options, bool is_short)
+{
+	struct filter *filter = options->out;
+	reply_error(filter->request, ERROR_SYNTAX);
+}
+
+static const struct option kill_rows[] = {
+	{ "id", OPTION_ANY, 0, 1, read_id },
+	{ "maxage", OPTION_ANY, 0, 1, read_age },
+	{ "type", OPTION_ANY, 0, 1, read_kind },
+	{ "addr", OPTION_ANY, 0, 1, read_address },
+	{ "laddr", OPTION_ANY, 0, 1, read_local_address },
+	{ "user", OPTION_ANY, 0, 1, read_user },
+	{ "skipme", OPTION_ANY, 0, 1, read_skip },
+};
+
+static const struct option_table kill_table = {
+	.rows = kill_rows,
+	.count = sizeof(kill_rows) / sizeof(kill_rows[0]),
+	.repeats = true,
+	.misfit = say_syntax,
+};
+
+/* CLIENT KILL filter value [filter value ...] */
+static bool read_kill_filter(struct filter *filter)
+{
+	struct options options = { .asked = &filter->request->asked, .out = filter, .at = 2 };
+	filter->skip_self = true;
+	return options_read(&options, &kill_table, OPTION_ANY);
+}
+
 /* Redis's types; every connection here is a normal one or a subscriber. */
-static bool read_type(struct request *request, struct slice type, struct filter *filter)
+static bool read_type(struct slice type, struct filter *filter)
 {
 	static const char *const others[] = { "master", "replica", "slave" };
 	filter->none = false;
@@ -279,6 +326,6 @@ static bool read_type(struct request *request, struct slice type, struct filter 
 		if (slice_is(type, others[i]))
 			return true;
 	}
-	reply_error(request, ERROR_CLIENT_TYPE, reply_shown(type), type.data);
+	reply_error(filter->request, ERROR_CLIENT_TYPE, reply_shown(type), type.data);
 	return false;
 }

@@ -12,10 +12,12 @@
 #include "admin/reply.h"
 #include "base/number.h"
 #include "net/connection.h"
+#include "request/options.h"
 
 #include <limits.h>
 
 struct hello {
+	struct request *request;
 	int64_t protocol; /* 0: leave it */
 	const struct slice *user;
 	const struct slice *password;
@@ -133,34 +135,53 @@ void admin_reset(struct connection *connection, struct request *request)
 	writer_simple(&writer, "RESET");
 }
 
+static bool read_auth(struct options *options)
+{
+	struct hello *hello = options->out;
+	hello->user = &options->asked->arguments[options->at++];
+	hello->password = &options->asked->arguments[options->at++];
+	return true;
+}
+
+static bool read_name(struct options *options)
+{
+	struct hello *hello = options->out;
+	hello->name = &options->asked->arguments[options->at++];
+	return client_accept_text(hello->request, *hello->name, slice_text("Client names"));
+}
+
+static void say_option(struct options *options, bool is_short)
+{
+	struct hello *hello = options->out;
+	struct slice word = options_value(options);
+	reply_error(hello->request, ERROR_HELLO_OPTION, reply_shown(word), word.data);
+}
+
+static const struct option hello_rows[] = {
+	{ "auth", OPTION_ANY, 0, 2, read_auth },
+	{ "setname", OPTION_ANY, 0, 1, read_name },
+};
+
+static const struct option_table hello_table = {
+	.rows = hello_rows,
+	.count = sizeof(hello_rows) / sizeof(hello_rows[0]),
+	.repeats = true,
+	.misfit = say_option,
+};
+
 /* HELLO [version [AUTH user password] [SETNAME name]]. False: answered with an error. */
 static bool read_hello(struct request *request, struct hello *hello)
 {
-	const struct slice *arguments = request->asked.arguments;
+	struct options options = { .asked = &request->asked, .out = hello, .at = 2 };
 	uint32_t count = request->asked.argument_count;
+	hello->request = request;
 	if (count > 1 && !reply_read_integer(request, 1, &hello->protocol, ERROR_HELLO_VERSION))
 		return false;
 	if (count > 1 && hello->protocol != 2 && hello->protocol != 3) {
 		reply_error(request, ERROR_NOPROTO);
 		return false;
 	}
-	for (uint32_t i = 2; i < count; i++) {
-		uint32_t more = count - 1 - i;
-		if (slice_is(arguments[i], "AUTH") && more >= 2) {
-			hello->user = &arguments[i + 1];
-			hello->password = &arguments[i + 2];
-			i += 2;
-		} else if (slice_is(arguments[i], "SETNAME") && more >= 1) {
-			hello->name = &arguments[++i];
-			if (!client_accept_text(request, *hello->name, slice_text("Client names")))
-				return false;
-		} else {
-			reply_error(request, ERROR_HELLO_OPTION, reply_shown(arguments[i]),
-				arguments[i].data);
-			return false;
-		}
-	}
-	return true;
+	return options_read(&options, &hello_table, OPTION_ANY);
 }
 
 static void write_hello(struct connection *connection, struct request *request)

@@ -10,6 +10,7 @@
 #include "admin/reply.h"
 #include "base/number.h"
 #include "net/connection.h"
+#include "request/options.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -104,22 +105,35 @@ void admin_lastsave(struct connection *connection, struct request *request)
 	reply_integer(request, last_ms / 1000);
 }
 
+/* They ask for nothing that a shutdown here does not do. */
+static const struct option shutdown_rows[] = {
+	{ "save", OPTION_ANY, 0, 0, NULL },
+	{ "nosave", OPTION_ANY, 0, 0, NULL },
+	{ "now", OPTION_ANY, 0, 0, NULL },
+	{ "force", OPTION_ANY, 0, 0, NULL },
+};
+
+static void say_no_shutdown(struct options *options, bool is_short)
+{
+	bool abort =
+		slice_is(options_value(options), "ABORT") && options->asked->argument_count == 2;
+	reply_error(options->out, "%s", abort ? ERROR_NO_SHUTDOWN : ERROR_SYNTAX);
+}
+
+static const struct option_table shutdown_table = {
+	.rows = shutdown_rows,
+	.count = sizeof(shutdown_rows) / sizeof(shutdown_rows[0]),
+	.repeats = true,
+	.misfit = say_no_shutdown,
+};
+
 /* Not answered: the connection's end is the answer, as in Redis. */
 void admin_shutdown(struct connection *connection, struct request *request)
 {
-	static const char *const accepted[] = { "SAVE", "NOSAVE", "NOW", "FORCE" };
 	struct environment *environment = reply_environment(request);
-	for (uint32_t i = 1; i < request->asked.argument_count; i++) {
-		bool known = false;
-		for (size_t a = 0; a < sizeof(accepted) / sizeof(accepted[0]); a++)
-			known = known || slice_is(request->asked.arguments[i], accepted[a]);
-		if (known)
-			continue;
-		bool abort = slice_is(request->asked.arguments[i], "ABORT") &&
-			request->asked.argument_count == 2;
-		reply_error(request, "%s", abort ? ERROR_NO_SHUTDOWN : ERROR_SYNTAX);
+	struct options options = { .asked = &request->asked, .out = request, .at = 1 };
+	if (!options_read(&options, &shutdown_table, OPTION_ANY))
 		return;
-	}
 	connection_close_after_reply(connection);
 	environment->shutdown(environment);
 }

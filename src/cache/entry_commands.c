@@ -14,6 +14,7 @@
 #include "cache/options.h"
 #include "cache/origin.h"
 #include "leases/leases.h"
+#include "request/options.h"
 
 /* Of CACHE.INFO. */
 #define ENTRY_FIELDS  8
@@ -280,11 +281,10 @@ static void invalidate_many(struct turn *turn, uint8_t kind, struct slice name, 
 void cache_invalidate_command(struct turn *turn)
 {
 	struct slice what = turn_argument(turn, 1), name = turn_argument(turn, 2);
-	uint32_t count = turn->asked->argument_count;
-	bool soft = count >= 4 && slice_is(turn_argument(turn, 3), "soft");
-	if (count > (soft ? 4 : 3))
-		turn_syntax_error(turn, soft ? 4 : 3);
-	else if (slice_is(what, "tag"))
+	bool soft;
+	if (!options_flag(turn, 3, "soft", &soft))
+		return;
+	if (slice_is(what, "tag"))
 		invalidate_many(turn, CACHE_FORMAT_MARK_TAG, name, soft);
 	else if (slice_is(what, "prefix"))
 		invalidate_many(turn, CACHE_FORMAT_MARK_PREFIX, name, soft);

@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "cache/cache_key.h"
 #include "cache/options.h"
+#include "request/options.h"
 #include "request/scan.h"
 #include "store/damage.h"
 
@@ -181,34 +182,51 @@ struct entry_scan {
 	struct names found;
 };
 
+enum scan_option {
+	SCAN_OPTION_COUNT = 1 << 0,
+	SCAN_OPTION_PREFIX = 1 << 1,
+};
+
+static bool read_count(struct options *options)
+{
+	struct entry_scan *scan = options->out;
+	if (number_parse_i64(options_value(options), &scan->scan.left) && scan->scan.left >= 1 &&
+		scan->scan.left <= LIMIT_CACHE_SCAN)
+		return true;
+	turn_error(options->turn, ERROR_CACHE_COUNT, LIMIT_CACHE_SCAN);
+	return false;
+}
+
+static bool read_prefix(struct options *options)
+{
+	struct entry_scan *scan = options->out;
+	scan->prefix = options_value(options);
+	return true;
+}
+
+static const struct option scan_rows[] = {
+	{ "count", SCAN_OPTION_COUNT, 0, 1, read_count },
+	{ "prefix", SCAN_OPTION_PREFIX, 0, 1, read_prefix },
+};
+
+static const struct option_table scan_table = {
+	.rows = scan_rows,
+	.count = sizeof(scan_rows) / sizeof(scan_rows[0]),
+	.misfit = options_say_where,
+};
+
 static bool scan_parse(struct turn *turn, struct entry_scan *scan)
 {
 	uint64_t cursor;
-	uint32_t arguments = turn->asked->argument_count;
-	bool given[2] = { false, false }; /* PREFIX, COUNT */
+	struct options options = options_from(turn, 2, scan);
 	*scan = (struct entry_scan){ .prefix = slice_of(NULL, 0) };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
 		turn_error(turn, ERROR_INVALID_CURSOR);
 		return false;
 	}
 	scan_init(&scan->scan, turn, cursor);
-	for (uint32_t i = 2; i < arguments; i += 2) {
-		struct slice word = turn_argument(turn, i);
-		bool counts = slice_is(word, "count");
-		bool known = counts || slice_is(word, "prefix");
-		if (i + 1 == arguments || !known || given[counts]) {
-			turn_syntax_error(turn, known && i + 1 == arguments ? arguments : i);
-			return false;
-		}
-		given[counts] = true;
-		if (!counts) {
-			scan->prefix = turn_argument(turn, i + 1);
-		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->scan.left) ||
-			scan->scan.left < 1 || scan->scan.left > LIMIT_CACHE_SCAN) {
-			turn_error(turn, ERROR_CACHE_COUNT, LIMIT_CACHE_SCAN);
-			return false;
-		}
-	}
+	if (!options_read(&options, &scan_table, SCAN_OPTION_COUNT | SCAN_OPTION_PREFIX))
+		return false;
 	stats_add(cache_stats(turn), scan->prefix, STAT_SCANS, 1);
 	return true;
 }

@@ -19,13 +19,13 @@
 #include "config/config.h"
 #include "object/objects.h"
 #include "object/packed.h"
+#include "request/options.h"
 
 #define FIRST 3 /* argument behind class and id */
 
 static uint32_t count_of(const struct turn *turn);
 static bool check_keys(struct turn *turn, uint32_t step);
 static bool check_sizes(struct turn *turn);
-static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool *out);
 static bool parse_list(struct turn *turn, struct collection_range *range, uint64_t *limit);
 static bool parse_alarm(struct turn *turn, int64_t *at_ms);
 static bool parse_life(struct turn *turn, int64_t *life_ms);
@@ -174,7 +174,7 @@ void do_deleteall(struct turn *turn)
 {
 	struct storage storage;
 	bool keep_alarm;
-	if (!parse_flag(turn, FIRST, "KEEPALARM", &keep_alarm) ||
+	if (!options_flag(turn, FIRST, "KEEPALARM", &keep_alarm) ||
 		turn_makes_order(turn, turn->shard, TABLE_PART) ||
 		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
 		return;
@@ -223,7 +223,7 @@ void do_expire(struct turn *turn)
 	struct storage storage;
 	int64_t life_ms;
 	bool sliding;
-	if (!parse_life(turn, &life_ms) || !parse_flag(turn, FIRST + 1, "TOUCH", &sliding) ||
+	if (!parse_life(turn, &life_ms) || !options_flag(turn, FIRST + 1, "TOUCH", &sliding) ||
 		!objects_enter(turn, 1, OBJECTS_READ, &storage))
 		return;
 	bool exists = record_exists(&storage.record);
@@ -298,84 +298,97 @@ static bool check_sizes(struct turn *turn)
 	return true;
 }
 
-/* Nothing from `index` on, or that one word. */
-static bool parse_flag(struct turn *turn, uint32_t index, const char *word, bool *out)
-{
-	*out = count_of(turn) > index && slice_is(turn_argument(turn, index), word);
-	if (*out)
-		index++;
-	if (count_of(turn) == index)
-		return true;
-	turn_syntax_error(turn, index);
-	return false;
-}
+enum list_option {
+	LIST_OPTION_START = 1 << 0,
+	LIST_OPTION_STARTAFTER = 1 << 1,
+	LIST_OPTION_END = 1 << 2,
+	LIST_OPTION_PREFIX = 1 << 3,
+	LIST_OPTION_LIMIT = 1 << 4,
+	LIST_OPTION_REVERSE = 1 << 5,
+	LIST_OPTION_KEYS = 1 << 6,
+	LIST_OPTION_ALL = (1 << 7) - 1,
+};
 
-/* Where the bound of this name goes; NULL: it names none. */
-static struct slice *bound_named(struct collection_range *range, struct slice word)
-{
-	if (slice_is(word, "START"))
-		return &range->start;
-	if (slice_is(word, "STARTAFTER"))
-		return &range->start_after;
-	if (slice_is(word, "END"))
-		return &range->end;
-	return slice_is(word, "PREFIX") ? &range->prefix : NULL;
-}
+/* Of DO.LIST. */
+struct list_options {
+	struct collection_range *range;
+	uint64_t limit;
+};
 
 /* An empty bound is one all the same. */
-static struct slice bound_of(struct slice argument)
+static bool read_bound(struct options *options, struct slice *out)
 {
-	return argument.size > 0 ? argument : slice_of("", 0);
-}
-
-static bool *flag_named(struct collection_range *range, struct slice word)
-{
-	if (slice_is(word, "REVERSE"))
-		return &range->reverse;
-	return slice_is(word, "KEYS") ? &range->without_data : NULL;
-}
-
-static bool parse_limit(struct turn *turn, struct slice text, uint64_t *out)
-{
-	int64_t limit;
-	if (!number_parse_i64(text, &limit) || limit <= 0) {
-		turn_error(turn, ERROR_LIMIT);
-		return false;
-	}
-	*out = (uint64_t)limit;
+	struct slice bound = options_value(options);
+	*out = bound.size > 0 ? bound : slice_of("", 0);
 	return true;
 }
 
-/* The options of DO.LIST in any order, each once at most. */
+static bool read_start(struct options *options)
+{
+	struct list_options *list = options->out;
+	return read_bound(options, &list->range->start);
+}
+
+static bool read_start_after(struct options *options)
+{
+	struct list_options *list = options->out;
+	return read_bound(options, &list->range->start_after);
+}
+
+static bool read_end(struct options *options)
+{
+	struct list_options *list = options->out;
+	return read_bound(options, &list->range->end);
+}
+
+static bool read_prefix(struct options *options)
+{
+	struct list_options *list = options->out;
+	return read_bound(options, &list->range->prefix);
+}
+
+static bool read_limit(struct options *options)
+{
+	struct list_options *list = options->out;
+	int64_t limit;
+	if (!number_parse_i64(options_value(options), &limit) || limit <= 0) {
+		turn_error(options->turn, ERROR_LIMIT);
+		return false;
+	}
+	list->limit = (uint64_t)limit;
+	return true;
+}
+
+static const struct option list_rows[] = {
+	{ "start", LIST_OPTION_START, 0, 1, read_start },
+	{ "startafter", LIST_OPTION_STARTAFTER, 0, 1, read_start_after },
+	{ "end", LIST_OPTION_END, 0, 1, read_end },
+	{ "prefix", LIST_OPTION_PREFIX, 0, 1, read_prefix },
+	{ "limit", LIST_OPTION_LIMIT, 0, 1, read_limit },
+	{ "reverse", LIST_OPTION_REVERSE, 0, 0, NULL },
+	{ "keys", LIST_OPTION_KEYS, 0, 0, NULL },
+};
+
+static const struct option_table list_table = {
+	.rows = list_rows,
+	.count = sizeof(list_rows) / sizeof(list_rows[0]),
+	.misfit = options_say_where,
+};
+
 static bool parse_list(struct turn *turn, struct collection_range *range, uint64_t *limit)
 {
+	struct list_options list = { .range = range, .limit = UINT64_MAX };
+	struct options options = options_from(turn, FIRST, &list);
 	*range = (struct collection_range){ 0 };
-	*limit = 0;
-	for (uint32_t i = FIRST; i < count_of(turn); i++) {
-		struct slice word = turn_argument(turn, i);
-		struct slice *bound = bound_named(range, word);
-		bool *flag = flag_named(range, word);
-		bool valued = bound || slice_is(word, "LIMIT");
-		bool ends = valued && i + 1 == count_of(turn);
-		bool repeated = (bound && bound->data) || (flag && *flag) ||
-			(!bound && !flag && *limit > 0);
-		if ((!valued && !flag) || repeated || ends) {
-			turn_syntax_error(turn, ends ? count_of(turn) : i);
-			return false;
-		}
-		if (flag)
-			*flag = true;
-		else if (bound)
-			*bound = bound_of(turn_argument(turn, ++i));
-		else if (!parse_limit(turn, turn_argument(turn, ++i), limit))
-			return false;
-	}
+	if (!options_read(&options, &list_table, LIST_OPTION_ALL))
+		return false;
+	range->reverse = options.given & LIST_OPTION_REVERSE;
+	range->without_data = options.given & LIST_OPTION_KEYS;
+	*limit = list.limit;
 	if (range->start.data && range->start_after.data) {
 		turn_error(turn, ERROR_RANGE_START);
 		return false;
 	}
-	if (*limit == 0)
-		*limit = UINT64_MAX;
 	return true;
 }
 

@@ -21,6 +21,7 @@
 #include "object/objects.h"
 #include "object/packed.h"
 #include "object/survey.h"
+#include "request/options.h"
 #include "store/damage.h"
 
 #include <assert.h>
@@ -205,36 +206,46 @@ static void write_bytes(struct writer *writer, const char *name, struct slice by
 
 /* --- DO.OBJECTS ------------------------------------------------------------------------------- */
 
-/* One word with its value. False: answered with an error. */
-static bool objects_option(struct turn *turn, struct objects_walk *walk, uint32_t at)
+static bool read_objects_limit(struct options *options)
 {
-	struct slice word = turn_argument(turn, at);
-	bool limits = slice_is(word, "limit"), has_prefix = slice_is(word, "prefix");
-	if (!limits && !has_prefix && !slice_is(word, "startafter")) {
-		turn_syntax_error(turn, at);
-		return false;
-	}
-	if (at + 1 == turn->asked->argument_count) {
-		turn_syntax_error(turn, at + 1);
-		return false;
-	}
-	struct slice value = turn_argument(turn, at + 1);
-	if (limits)
-		return parse_limit(turn, value, LIMIT_OBJECTS_PAGE, &walk->limit);
-	return parse_prefix(turn, value, has_prefix ? &walk->prefix : &walk->start_after);
+	struct objects_walk *walk = options->out;
+	return parse_limit(options->turn, options_value(options), LIMIT_OBJECTS_PAGE, &walk->limit);
 }
+
+static bool read_prefix(struct options *options)
+{
+	struct objects_walk *walk = options->out;
+	return parse_prefix(options->turn, options_value(options), &walk->prefix);
+}
+
+static bool read_start_after(struct options *options)
+{
+	struct objects_walk *walk = options->out;
+	return parse_prefix(options->turn, options_value(options), &walk->start_after);
+}
+
+static const struct option objects_rows[] = {
+	{ "limit", OPTION_ANY, 0, 1, read_objects_limit },
+	{ "prefix", OPTION_ANY, 0, 1, read_prefix },
+	{ "startafter", OPTION_ANY, 0, 1, read_start_after },
+};
+
+static const struct option_table objects_table = {
+	.rows = objects_rows,
+	.count = sizeof(objects_rows) / sizeof(objects_rows[0]),
+	.repeats = true,
+	.misfit = options_say_where,
+};
 
 /* NULL: answered with an error. */
 static struct objects_walk *objects_walk_new(struct turn *turn)
 {
 	struct objects_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-	uint32_t count = turn->asked->argument_count;
+	struct options options = options_from(turn, 2, walk);
 	walk->prefix = walk->start_after = slice_of(NULL, 0);
 	walk->limit = OBJECTS_LIMIT_DEFAULT;
-	for (uint32_t i = 2; i < count; i += 2) {
-		if (!objects_option(turn, walk, i))
-			return NULL;
-	}
+	if (!options_read(&options, &objects_table, OPTION_ANY))
+		return NULL;
 	page_init(&walk->page, turn_arena(turn), walk->limit, false);
 	turn->state = walk;
 	return walk;
@@ -433,26 +444,38 @@ static void info_of_class(struct turn *turn, struct slice class_name)
 
 /* --- DO.ALARMS -------------------------------------------------------------------------------- */
 
+static bool read_alarms_limit(struct options *options)
+{
+	struct alarms_walk *walk = options->out;
+	return parse_limit(options->turn, options_value(options), LIMIT_ALARMS_PAGE, &walk->limit);
+}
+
+enum alarms_option {
+	ALARMS_OPTION_LIMIT = 1 << 0,
+	ALARMS_OPTION_FAILED = 1 << 1,
+};
+
+static const struct option alarms_rows[] = {
+	{ "limit", ALARMS_OPTION_LIMIT, 0, 1, read_alarms_limit },
+	{ "failed", ALARMS_OPTION_FAILED, 0, 0, NULL },
+};
+
+static const struct option_table alarms_table = {
+	.rows = alarms_rows,
+	.count = sizeof(alarms_rows) / sizeof(alarms_rows[0]),
+	.repeats = true,
+	.misfit = options_say_where,
+};
+
 /* NULL: answered with an error. */
 static struct alarms_walk *alarms_walk_new(struct turn *turn)
 {
 	struct alarms_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
-	uint32_t count = turn->asked->argument_count;
-	walk->failed = false;
+	struct options options = options_from(turn, 2, walk);
 	walk->limit = ALARMS_LIMIT_DEFAULT;
-	for (uint32_t i = 2; i < count; i++) {
-		struct slice word = turn_argument(turn, i);
-		if (slice_is(word, "failed")) {
-			walk->failed = true;
-		} else if (slice_is(word, "limit") && i + 1 < count) {
-			if (!parse_limit(turn, turn_argument(turn, ++i), LIMIT_ALARMS_PAGE,
-				    &walk->limit))
-				return NULL;
-		} else {
-			turn_syntax_error(turn, slice_is(word, "limit") ? count : i);
-			return NULL;
-		}
-	}
+	if (!options_read(&options, &alarms_table, ALARMS_OPTION_LIMIT | ALARMS_OPTION_FAILED))
+		return NULL;
+	walk->failed = options.given & ALARMS_OPTION_FAILED;
 	page_init(&walk->page, turn_arena(turn), walk->limit, walk->failed);
 	turn->state = walk;
 	return walk;
@@ -607,6 +630,22 @@ static void write_alarms(struct turn *turn, const struct alarms_walk *walk)
 
 /* --- DO.WAKE ---------------------------------------------------------------------------------- */
 
+static bool read_wake_prefix(struct options *options)
+{
+	struct wake_walk *walk = options->out;
+	return parse_prefix(options->turn, options_value(options), &walk->prefix);
+}
+
+/* In front of ARGS, which takes all the rest. */
+static const struct option wake_row = { "prefix", OPTION_ANY, 0, 1, read_wake_prefix };
+
+static const struct option_table wake_table = {
+	.rows = &wake_row,
+	.count = 1,
+	.leads = true,
+	.misfit = options_say_where,
+};
+
 /* What can be known of a method without the class's code: that clients may call one of this name.
  */
 static bool check_method(struct turn *turn, struct slice class_name, struct slice method)
@@ -643,7 +682,7 @@ static struct slice pack_arguments(struct turn *turn, uint32_t first)
 /* NULL: answered with an error. */
 static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_name)
 {
-	uint32_t count = turn->asked->argument_count, at = 3;
+	uint32_t count = turn->asked->argument_count;
 	struct wake_walk *walk = arena_alloc(turn_arena(turn), sizeof(*walk));
 	walk->prefix = slice_of(NULL, 0);
 	walk->method = turn_argument(turn, 2);
@@ -651,20 +690,14 @@ static struct wake_walk *wake_walk_new(struct turn *turn, struct slice class_nam
 	if (!check_method(turn, class_name, walk->method) ||
 		!objects_has_method(turn, class_name, walk->method))
 		return NULL;
-	if (at < count && slice_is(turn_argument(turn, at), "prefix")) {
-		if (at + 1 == count) {
-			turn_syntax_error(turn, count);
-			return NULL;
-		}
-		if (!parse_prefix(turn, turn_argument(turn, at + 1), &walk->prefix))
-			return NULL;
-		at += 2;
-	}
-	if (at < count && !slice_is(turn_argument(turn, at), "args")) {
-		turn_syntax_error(turn, at);
+	struct options options = options_from(turn, 3, walk);
+	if (!options_read(&options, &wake_table, OPTION_ANY))
+		return NULL;
+	if (options.at < count && !slice_is(turn_argument(turn, options.at), "args")) {
+		turn_syntax_error(turn, options.at);
 		return NULL;
 	}
-	walk->arguments = pack_arguments(turn, at < count ? at + 1 : count);
+	walk->arguments = pack_arguments(turn, options.at < count ? options.at + 1 : count);
 	walk->mark = arena_mark(turn_arena(turn));
 	turn->state = walk;
 	return walk;

@@ -36,6 +36,7 @@
 #include "config/config.h"
 #include "object/objects.h"
 #include "object/transfer_text.h"
+#include "request/options.h"
 
 /* jansson's macro; src/json has a function of the name. */
 #undef json_is_object
@@ -144,14 +145,11 @@ void do_export(struct turn *turn)
 
 void do_import(struct turn *turn)
 {
-	uint32_t count = turn->asked->argument_count;
-	bool replace = count > 4 && slice_is(turn_argument(turn, 4), "replace");
+	bool replace;
 	struct import *import = turn_state(turn, sizeof(*import));
 	struct storage storage;
-	if (count > (replace ? 5 : 4)) {
-		turn_syntax_error(turn, replace ? 5 : 4);
+	if (!options_flag(turn, 4, "replace", &replace))
 		return;
-	}
 	import->turn = turn;
 	import->text = turn_argument(turn, 3);
 	bool begins = !import->entered;

@@ -59,7 +59,7 @@ static void write_told(struct turn *turn, const struct session *session)
 /* Whether the caller has read what the session's data are now, or does not care. */
 static bool is_current(const struct lease_call *call, const struct session *session)
 {
-	return !(call->options.given & OPTION_IFVERSION) ||
+	return !(call->options.given & SESSION_OPTION_IFVERSION) ||
 		call->options.version == session->record.version;
 }
 
@@ -123,10 +123,11 @@ void session_lease(struct turn *turn)
 		call = arena_alloc(turn_arena(turn), sizeof(*call));
 		if (!session_id_check(turn, id) ||
 			!session_purpose_check(turn, turn_argument(turn, 2)) ||
-			!session_options_parse(turn, 3, OPTION_MS | OPTION_WAIT | OPTION_IFVERSION,
+			!session_options_parse(turn, 3,
+				SESSION_OPTION_MS | SESSION_OPTION_WAIT | SESSION_OPTION_IFVERSION,
 				&call->options))
 			return;
-		if (!(call->options.given & OPTION_MS))
+		if (!(call->options.given & SESSION_OPTION_MS))
 			call->options.lease_ms = LEASE_MS_DEFAULT;
 		lease_wait_init(&call->wait, turn);
 		turn->state = call;

@@ -1,5 +1,5 @@
 /*
- * options: see options.h. One row an option: its word, whether a value follows, how it is read.
+ * options: see options.h, and request/options.h for the rows.
  *
  * Threads: any.
  */
@@ -7,21 +7,15 @@
 
 #include "base/number.h"
 #include "config/config.h"
+#include "request/options.h"
 #include "json/json.h"
 
-struct option {
-	const char *word;
-	enum session_option bit;
-	/* Reads the value behind the word; NULL: none follows. False: answered with an error. */
-	bool (*read)(struct turn *turn, struct slice value, struct session_options *out);
-};
-
-static bool read_life(
-	struct turn *turn, struct slice value, const char *what, int64_t least_s, int64_t *out_ms)
+static bool read_life(struct options *options, const char *what, int64_t least_s, int64_t *out_ms)
 {
 	int64_t life_s;
-	if (!number_parse_i64(value, &life_s) || life_s < least_s || life_s > LIMIT_LIFE_S) {
-		turn_error(turn, ERROR_SESSION_LIFE, what, (long long)least_s,
+	if (!number_parse_i64(options_value(options), &life_s) || life_s < least_s ||
+		life_s > LIMIT_LIFE_S) {
+		turn_error(options->turn, ERROR_SESSION_LIFE, what, (long long)least_s,
 			(long long)LIMIT_LIFE_S);
 		return false;
 	}
@@ -29,131 +23,125 @@ static bool read_life(
 	return true;
 }
 
-static bool read_ttl(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_ttl(struct options *options)
 {
-	return read_life(turn, value, "TTL", 1, &out->ttl_ms);
+	struct session_options *out = options->out;
+	return read_life(options, "TTL", 1, &out->ttl_ms);
 }
 
-static bool read_absolute(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_absolute(struct options *options)
 {
-	return read_life(turn, value, "ABSOLUTE", 1, &out->absolute_ms);
+	struct session_options *out = options->out;
+	return read_life(options, "ABSOLUTE", 1, &out->absolute_ms);
 }
 
-static bool read_grace(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_grace(struct options *options)
 {
-	return read_life(turn, value, "GRACE", 0, &out->grace_ms);
+	struct session_options *out = options->out;
+	return read_life(options, "GRACE", 0, &out->grace_ms);
 }
 
 /* Empty: of nobody. */
-static bool read_user(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_user(struct options *options)
 {
-	out->user = value;
-	return value.size == 0 || session_user_check(turn, value);
+	struct session_options *out = options->out;
+	out->user = options_value(options);
+	return out->user.size == 0 || session_user_check(options->turn, out->user);
 }
 
-static bool read_data(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_data(struct options *options)
 {
-	out->data = value;
-	return session_json_check(turn, value);
+	struct session_options *out = options->out;
+	out->data = options_value(options);
+	return session_json_check(options->turn, out->data);
 }
 
-static bool read_id(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_id(struct options *options)
 {
-	out->id = value;
-	return session_id_check(turn, value) && session_new_id_check(turn, value);
+	struct session_options *out = options->out;
+	out->id = options_value(options);
+	return session_id_check(options->turn, out->id) &&
+		session_new_id_check(options->turn, out->id);
 }
 
-static bool read_version(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_version(struct options *options)
 {
+	struct session_options *out = options->out;
 	int64_t version;
-	if (!number_parse_i64(value, &version) || version < 0) {
-		turn_error(turn, ERROR_SESSION_NUMBER);
+	if (!number_parse_i64(options_value(options), &version) || version < 0) {
+		turn_error(options->turn, ERROR_SESSION_NUMBER);
 		return false;
 	}
 	out->version = (uint64_t)version;
 	return true;
 }
 
-static bool read_maxper(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_maxper(struct options *options)
 {
+	struct session_options *out = options->out;
 	int64_t most;
-	if (!number_parse_i64(value, &most) || most < 1 || most > LIMIT_SESSIONS_PER_USER) {
-		turn_error(turn, ERROR_SESSION_MAXPER, LIMIT_SESSIONS_PER_USER);
+	if (!number_parse_i64(options_value(options), &most) || most < 1 ||
+		most > LIMIT_SESSIONS_PER_USER) {
+		turn_error(options->turn, ERROR_SESSION_MAXPER, LIMIT_SESSIONS_PER_USER);
 		return false;
 	}
 	out->per_user_max = (uint32_t)most;
 	return true;
 }
 
-static bool read_ms(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_ms(struct options *options)
 {
-	if (number_parse_i64(value, &out->lease_ms) && out->lease_ms >= 1 &&
+	struct session_options *out = options->out;
+	if (number_parse_i64(options_value(options), &out->lease_ms) && out->lease_ms >= 1 &&
 		out->lease_ms <= LIMIT_LEASE_MS)
 		return true;
-	turn_error(turn, ERROR_LEASE_MS, LIMIT_LEASE_MS);
+	turn_error(options->turn, ERROR_LEASE_MS, LIMIT_LEASE_MS);
 	return false;
 }
 
-static bool read_wait(struct turn *turn, struct slice value, struct session_options *out)
+static bool read_wait(struct options *options)
 {
-	if (number_parse_i64(value, &out->wait_ms) && out->wait_ms >= 0 &&
+	struct session_options *out = options->out;
+	if (number_parse_i64(options_value(options), &out->wait_ms) && out->wait_ms >= 0 &&
 		out->wait_ms <= LIMIT_LEASE_WAIT_MS)
 		return true;
-	turn_error(turn, ERROR_LEASE_WAIT, LIMIT_LEASE_WAIT_MS);
+	turn_error(options->turn, ERROR_LEASE_WAIT, LIMIT_LEASE_WAIT_MS);
 	return false;
 }
 
-static const struct option options[] = {
-	{ "ttl", OPTION_TTL, read_ttl },
-	{ "absolute", OPTION_ABSOLUTE, read_absolute },
-	{ "user", OPTION_USER, read_user },
-	{ "nx", OPTION_NX, NULL },
-	{ "xx", OPTION_XX, NULL },
-	{ "ifversion", OPTION_IFVERSION, read_version },
-	{ "deep", OPTION_DEEP, NULL },
-	{ "data", OPTION_DATA, read_data },
-	{ "id", OPTION_ID, read_id },
-	{ "maxper", OPTION_MAXPER, read_maxper },
-	{ "reject", OPTION_REJECT, NULL },
-	{ "notouch", OPTION_NOTOUCH, NULL },
-	{ "data", OPTION_ONLY_DATA, NULL },
-	{ "grace", OPTION_GRACE, read_grace },
-	{ "ms", OPTION_MS, read_ms },
-	{ "wait", OPTION_WAIT, read_wait },
+static const struct option rows[] = {
+	{ "ttl", SESSION_OPTION_TTL, 0, 1, read_ttl },
+	{ "absolute", SESSION_OPTION_ABSOLUTE, 0, 1, read_absolute },
+	{ "user", SESSION_OPTION_USER, 0, 1, read_user },
+	{ "nx", SESSION_OPTION_NX, SESSION_OPTION_XX, 0, NULL },
+	{ "xx", SESSION_OPTION_XX, SESSION_OPTION_NX, 0, NULL },
+	{ "ifversion", SESSION_OPTION_IFVERSION, 0, 1, read_version },
+	{ "deep", SESSION_OPTION_DEEP, 0, 0, NULL },
+	{ "data", SESSION_OPTION_DATA, 0, 1, read_data },
+	{ "id", SESSION_OPTION_ID, 0, 1, read_id },
+	{ "maxper", SESSION_OPTION_MAXPER, 0, 1, read_maxper },
+	{ "reject", SESSION_OPTION_REJECT, 0, 0, NULL },
+	{ "notouch", SESSION_OPTION_NOTOUCH, 0, 0, NULL },
+	{ "data", SESSION_OPTION_ONLY_DATA, 0, 0, NULL },
+	{ "grace", SESSION_OPTION_GRACE, 0, 1, read_grace },
+	{ "ms", SESSION_OPTION_MS, 0, 1, read_ms },
+	{ "wait", SESSION_OPTION_WAIT, 0, 1, read_wait },
 };
 
-static const struct option *find_option(struct slice word, uint32_t allowed)
-{
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if ((options[i].bit & allowed) && slice_is(word, options[i].word))
-			return &options[i];
-	return NULL;
-}
-
-/* By this one: itself, and of NX and XX the other. */
-static uint32_t excluded(const struct option *option)
-{
-	const uint32_t conditions = OPTION_NX | OPTION_XX;
-	return option->bit & conditions ? conditions : option->bit;
-}
+static const struct option_table table = {
+	.rows = rows,
+	.count = sizeof(rows) / sizeof(rows[0]),
+	.misfit = options_say_where,
+};
 
 bool session_options_parse(
 	struct turn *turn, uint32_t first, uint32_t allowed, struct session_options *out)
 {
-	uint32_t count = turn->asked->argument_count;
+	struct options options = options_from(turn, first, out);
 	*out = (struct session_options){ 0 };
-	for (uint32_t i = first; i < count; i++) {
-		const struct option *option = find_option(turn_argument(turn, i), allowed);
-		bool valued = option && option->read;
-		if (!option || (out->given & excluded(option)) || (valued && i + 1 == count)) {
-			turn_syntax_error(turn, valued && i + 1 == count ? count : i);
-			return false;
-		}
-		out->given |= option->bit;
-		if (valued && !option->read(turn, turn_argument(turn, ++i), out))
-			return false;
-	}
-	return true;
+	bool good = options_read(&options, &table, allowed);
+	out->given = options.given;
+	return good;
 }
 
 bool session_id_check(struct turn *turn, struct slice id)

@@ -8,22 +8,22 @@
 #include "session/sessions.h"
 
 enum session_option {
-	OPTION_TTL = 1 << 0,
-	OPTION_ABSOLUTE = 1 << 1,
-	OPTION_USER = 1 << 2,
-	OPTION_NX = 1 << 3,
-	OPTION_XX = 1 << 4,
-	OPTION_IFVERSION = 1 << 5,
-	OPTION_DEEP = 1 << 6,
-	OPTION_DATA = 1 << 7, /* with a value */
-	OPTION_ID = 1 << 8,
-	OPTION_MAXPER = 1 << 9,
-	OPTION_REJECT = 1 << 10,
-	OPTION_NOTOUCH = 1 << 11,
-	OPTION_ONLY_DATA = 1 << 12, /* DATA without a value */
-	OPTION_GRACE = 1 << 13,
-	OPTION_MS = 1 << 14,
-	OPTION_WAIT = 1 << 15,
+	SESSION_OPTION_TTL = 1 << 0,
+	SESSION_OPTION_ABSOLUTE = 1 << 1,
+	SESSION_OPTION_USER = 1 << 2,
+	SESSION_OPTION_NX = 1 << 3,
+	SESSION_OPTION_XX = 1 << 4,
+	SESSION_OPTION_IFVERSION = 1 << 5,
+	SESSION_OPTION_DEEP = 1 << 6,
+	SESSION_OPTION_DATA = 1 << 7, /* with a value */
+	SESSION_OPTION_ID = 1 << 8,
+	SESSION_OPTION_MAXPER = 1 << 9,
+	SESSION_OPTION_REJECT = 1 << 10,
+	SESSION_OPTION_NOTOUCH = 1 << 11,
+	SESSION_OPTION_ONLY_DATA = 1 << 12, /* DATA without a value */
+	SESSION_OPTION_GRACE = 1 << 13,
+	SESSION_OPTION_MS = 1 << 14,
+	SESSION_OPTION_WAIT = 1 << 15,
 };
 
 struct session_options {

@@ -57,11 +57,11 @@ static bool set_life(struct session *session, const struct session_options *opti
 	struct session_record *record = &session->record;
 	int64_t absolute_ms = options->absolute_ms;
 	bool is_new = record->ttl_ms == 0;
-	if (options->given & OPTION_TTL)
+	if (options->given & SESSION_OPTION_TTL)
 		record->ttl_ms = options->ttl_ms;
 	else if (is_new)
 		record->ttl_ms = config->session_ttl_s * 1000;
-	if (is_new && !(options->given & OPTION_ABSOLUTE))
+	if (is_new && !(options->given & SESSION_OPTION_ABSOLUTE))
 		absolute_ms = config->session_absolute_s * 1000;
 	/* Once there it may come nearer, and never goes away. */
 	int64_t end_ms = record->created_ms + absolute_ms;
@@ -145,7 +145,7 @@ static bool bound_user(
 		return false;
 	if (user->count < options->per_user_max)
 		return true;
-	if (options->given & OPTION_REJECT) {
+	if (options->given & SESSION_OPTION_REJECT) {
 		turn_error(turn, ERROR_SESSIONS_MAX, user->count);
 		return false;
 	}
@@ -164,7 +164,7 @@ static bool bound_user(
 static bool is_in_place(struct turn *turn, const struct session_options *options)
 {
 	bool everywhere = turn->shard_count == turn->shard_total;
-	if ((options->given & OPTION_MAXPER) && !everywhere) {
+	if ((options->given & SESSION_OPTION_MAXPER) && !everywhere) {
 		turn_continue_everywhere(turn);
 		return false;
 	}
@@ -192,12 +192,14 @@ void session_create(struct turn *turn)
 	struct session_options options;
 	struct session session;
 	if (!session_options_parse(turn, 1,
-		    OPTION_USER | OPTION_DATA | OPTION_TTL | OPTION_ABSOLUTE | OPTION_ID |
-			    OPTION_MAXPER | OPTION_REJECT,
+		    SESSION_OPTION_USER | SESSION_OPTION_DATA | SESSION_OPTION_TTL |
+			    SESSION_OPTION_ABSOLUTE | SESSION_OPTION_ID | SESSION_OPTION_MAXPER |
+			    SESSION_OPTION_REJECT,
 		    &options))
 		return;
-	bool bounded = options.given & OPTION_MAXPER;
-	if ((bounded && options.user.size == 0) || (!bounded && (options.given & OPTION_REJECT))) {
+	bool bounded = options.given & SESSION_OPTION_MAXPER;
+	if ((bounded && options.user.size == 0) ||
+		(!bounded && (options.given & SESSION_OPTION_REJECT))) {
 		turn_error(turn, ERROR_SESSION_MAXPER, LIMIT_SESSIONS_PER_USER);
 		return;
 	}
@@ -221,7 +223,7 @@ void session_create(struct turn *turn)
 static bool version_is(const struct session *session, const struct session_options *options)
 {
 	uint64_t version = session->state == SESSION_LIVE ? session->record.version : 0;
-	if (!(options->given & OPTION_IFVERSION) || options->version == version)
+	if (!(options->given & SESSION_OPTION_IFVERSION) || options->version == version)
 		return true;
 	turn_error(session->turn, ERROR_SESSION_VERSION, (unsigned long long)version);
 	return false;
@@ -241,8 +243,8 @@ void session_set(struct turn *turn)
 	struct session session = { 0 };
 	if (!session_json_check(turn, turn_argument(turn, 2)) ||
 		!session_options_parse(turn, 3,
-			OPTION_TTL | OPTION_ABSOLUTE | OPTION_USER | OPTION_NX | OPTION_XX |
-				OPTION_IFVERSION,
+			SESSION_OPTION_TTL | SESSION_OPTION_ABSOLUTE | SESSION_OPTION_USER |
+				SESSION_OPTION_NX | SESSION_OPTION_XX | SESSION_OPTION_IFVERSION,
 			&options))
 		return;
 	options.data = turn_argument(turn, 2);
@@ -250,11 +252,11 @@ void session_set(struct turn *turn)
 	if (turn->failed)
 		return;
 	if (session.state == SESSION_GONE ||
-		(session.state == SESSION_ENDED && !(options.given & OPTION_NX))) {
+		(session.state == SESSION_ENDED && !(options.given & SESSION_OPTION_NX))) {
 		session_refuse(&session);
 		return;
 	}
-	if (options.given & (live ? OPTION_NX : OPTION_XX)) {
+	if (options.given & (live ? SESSION_OPTION_NX : SESSION_OPTION_XX)) {
 		writer_null(&turn->writer);
 		return;
 	}
@@ -266,7 +268,7 @@ void session_set(struct turn *turn)
 		return;
 	}
 	session.record.data = options.data;
-	if (options.given & OPTION_USER)
+	if (options.given & SESSION_OPTION_USER)
 		session.record.user = options.user;
 	if (set_life(&session, &options))
 		write_change(&session);
@@ -301,8 +303,9 @@ void session_update(struct turn *turn)
 	struct session session = { 0 };
 	struct slice json = turn_argument(turn, 2);
 	if (!session_json_check(turn, json) || !session_object_check(turn, json, "the change") ||
-		!session_options_parse(
-			turn, 3, OPTION_DEEP | OPTION_TTL | OPTION_IFVERSION, &options))
+		!session_options_parse(turn, 3,
+			SESSION_OPTION_DEEP | SESSION_OPTION_TTL | SESSION_OPTION_IFVERSION,
+			&options))
 		return;
 	bool live = open_argument(&session, turn, 1);
 	if (turn->failed)
@@ -317,7 +320,7 @@ void session_update(struct turn *turn)
 		writer_null(&turn->writer);
 		return;
 	}
-	if (session_merge(&session, json, options.given & OPTION_DEEP) &&
+	if (session_merge(&session, json, options.given & SESSION_OPTION_DEEP) &&
 		set_life(&session, &options))
 		write_change(&session);
 }
@@ -335,7 +338,8 @@ void session_get(struct turn *turn)
 	struct session_options options;
 	struct session session;
 	struct writer *writer = &turn->writer;
-	if (!session_options_parse(turn, 2, OPTION_NOTOUCH | OPTION_ONLY_DATA, &options))
+	if (!session_options_parse(
+		    turn, 2, SESSION_OPTION_NOTOUCH | SESSION_OPTION_ONLY_DATA, &options))
 		return;
 	if (!open_argument(&session, turn, 1)) {
 		if (!turn->failed)
@@ -343,9 +347,9 @@ void session_get(struct turn *turn)
 		return;
 	}
 	const struct session_record *record = &session.record;
-	if (!(options.given & OPTION_NOTOUCH))
+	if (!(options.given & SESSION_OPTION_NOTOUCH))
 		session_touch(&session);
-	if (options.given & OPTION_ONLY_DATA) {
+	if (options.given & SESSION_OPTION_ONLY_DATA) {
 		writer_bulk(writer, record->data);
 		return;
 	}
@@ -388,12 +392,13 @@ void session_touch_command(struct turn *turn)
 {
 	struct session_options options;
 	struct session session;
-	if (!session_options_parse(turn, 2, OPTION_TTL, &options))
+	if (!session_options_parse(turn, 2, SESSION_OPTION_TTL, &options))
 		return;
 	bool live = open_argument(&session, turn, 1);
 	if (turn->failed)
 		return;
-	if (live && (options.given & OPTION_TTL) && options.ttl_ms != session.record.ttl_ms) {
+	if (live && (options.given & SESSION_OPTION_TTL) &&
+		options.ttl_ms != session.record.ttl_ms) {
 		session.record.ttl_ms = options.ttl_ms;
 		session_put(&session);
 	} else if (live) {
@@ -462,7 +467,8 @@ void session_rotate_command(struct turn *turn)
 	struct session_options options;
 	struct session session;
 	struct slice id = turn_argument(turn, 1);
-	if (!session_options_parse(turn, 2, OPTION_GRACE, &options) || !session_id_check(turn, id))
+	if (!session_options_parse(turn, 2, SESSION_OPTION_GRACE, &options) ||
+		!session_id_check(turn, id))
 		return;
 	if (!session_open_shown(&session, turn, id)) {
 		writer_null(&turn->writer);

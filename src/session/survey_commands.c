@@ -12,6 +12,7 @@
 
 #include "base/number.h"
 #include "gate/gate.h"
+#include "request/options.h"
 #include "request/scan.h"
 #include "session/options.h"
 #include "store/damage.h"
@@ -195,33 +196,47 @@ struct session_scan {
 	struct listing found;
 };
 
+static bool read_count(struct options *options)
+{
+	struct session_scan *scan = options->out;
+	if (number_parse_i64(options_value(options), &scan->scan.left) && scan->scan.left >= 1 &&
+		scan->scan.left <= LIMIT_SESSION_SCAN)
+		return true;
+	turn_error(options->turn, ERROR_SESSION_COUNT, LIMIT_SESSION_SCAN);
+	return false;
+}
+
+static bool read_user(struct options *options)
+{
+	struct session_scan *scan = options->out;
+	scan->user = options_value(options);
+	scan->any_user = false;
+	return true;
+}
+
+static const struct option scan_rows[] = {
+	{ "count", OPTION_ANY, 0, 1, read_count },
+	{ "user", OPTION_ANY, 0, 1, read_user },
+};
+
+static const struct option_table scan_table = {
+	.rows = scan_rows,
+	.count = sizeof(scan_rows) / sizeof(scan_rows[0]),
+	.repeats = true,
+	.misfit = options_say_where,
+};
+
 static bool scan_parse(struct turn *turn, struct session_scan *scan)
 {
 	uint64_t cursor;
-	uint32_t count = turn->asked->argument_count;
 	*scan = (struct session_scan){ .any_user = true };
 	if (!number_parse_u64(turn_argument(turn, 1), &cursor) || cursor >> 53) {
 		turn_error(turn, ERROR_INVALID_CURSOR);
 		return false;
 	}
 	scan_init(&scan->scan, turn, cursor);
-	for (uint32_t i = 2; i < count; i += 2) {
-		struct slice word = turn_argument(turn, i);
-		bool known = slice_is(word, "count") || slice_is(word, "user");
-		if (i + 1 == count || !known) {
-			turn_syntax_error(turn, known ? count : i);
-			return false;
-		}
-		if (slice_is(word, "user")) {
-			scan->user = turn_argument(turn, i + 1);
-			scan->any_user = false;
-		} else if (!number_parse_i64(turn_argument(turn, i + 1), &scan->scan.left) ||
-			scan->scan.left < 1 || scan->scan.left > LIMIT_SESSION_SCAN) {
-			turn_error(turn, ERROR_SESSION_COUNT, LIMIT_SESSION_SCAN);
-			return false;
-		}
-	}
-	return true;
+	struct options options = options_from(turn, 2, scan);
+	return options_read(&options, &scan_table, OPTION_ANY);
 }
 
 static bool is_wanted(const struct session_scan *scan, const struct session *session)

@@ -15,37 +15,38 @@
 #include "strings/options.h"
 #include "strings/place.h"
 
-struct conditions {
-	bool nx;
-	bool xx;
-	bool gt;
-	bool lt;
+enum expire_option {
+	EXPIRE_OPTION_NX = 1 << 0,
+	EXPIRE_OPTION_XX = 1 << 1,
+	EXPIRE_OPTION_GT = 1 << 2,
+	EXPIRE_OPTION_LT = 1 << 3,
+	EXPIRE_OPTION_ALL = (1 << 4) - 1,
 };
 
-static void expire(struct turn *turn, enum option_time time, const char *command);
-static bool conditions_parse(struct turn *turn, uint32_t first, struct conditions *out);
-static bool conditions_hold(const struct conditions *conditions, int64_t old_ms, int64_t new_ms);
-static bool moment_of(struct turn *turn, enum option_time time, int64_t amount, int64_t *out);
+static void expire(struct turn *turn, uint32_t time, const char *command);
+static bool conditions_parse(struct turn *turn, uint32_t first, uint32_t *out);
+static bool conditions_hold(uint32_t conditions, int64_t old_ms, int64_t new_ms);
+static bool moment_of(struct turn *turn, uint32_t time, int64_t amount, int64_t *out);
 static void write_life(struct turn *turn, bool from_now, int64_t unit_ms);
 
 void keys_expire(struct turn *turn)
 {
-	expire(turn, TIME_EX, "expire");
+	expire(turn, STRING_OPTION_EX, "expire");
 }
 
 void keys_pexpire(struct turn *turn)
 {
-	expire(turn, TIME_PX, "pexpire");
+	expire(turn, STRING_OPTION_PX, "pexpire");
 }
 
 void keys_expireat(struct turn *turn)
 {
-	expire(turn, TIME_EXAT, "expireat");
+	expire(turn, STRING_OPTION_EXAT, "expireat");
 }
 
 void keys_pexpireat(struct turn *turn)
 {
-	expire(turn, TIME_PXAT, "pexpireat");
+	expire(turn, STRING_OPTION_PXAT, "pexpireat");
 }
 
 void keys_ttl(struct turn *turn)
@@ -80,11 +81,11 @@ void keys_persist(struct turn *turn)
 	writer_integer(&turn->writer, mortal);
 }
 
-static void expire(struct turn *turn, enum option_time time, const char *command)
+static void expire(struct turn *turn, uint32_t time, const char *command)
 {
 	struct place place;
 	struct value value;
-	struct conditions conditions;
+	uint32_t conditions;
 	int64_t amount, moment_ms;
 	if (!place_of_argument(turn, 1, &place) || !conditions_parse(turn, 3, &conditions) ||
 		!options_integer(turn, 2, &amount))
@@ -94,7 +95,7 @@ static void expire(struct turn *turn, enum option_time time, const char *command
 		return;
 	}
 	bool moves = place_get(turn, &place, &value) &&
-		conditions_hold(&conditions, value.expire_ms, moment_ms);
+		conditions_hold(conditions, value.expire_ms, moment_ms);
 	if (moves && moment_ms <= turn->now_ms)
 		place_delete(turn, &place);
 	else if (moves)
@@ -102,54 +103,63 @@ static void expire(struct turn *turn, enum option_time time, const char *command
 	writer_integer(&turn->writer, moves);
 }
 
-static bool conditions_parse(struct turn *turn, uint32_t first, struct conditions *out)
+static void say_unsupported(struct options *options, bool is_short)
 {
-	*out = (struct conditions){ 0 };
-	for (uint32_t i = first; i < turn->asked->argument_count; i++) {
-		struct slice word = turn_argument(turn, i);
-		if (slice_is(word, "nx"))
-			out->nx = true;
-		else if (slice_is(word, "xx"))
-			out->xx = true;
-		else if (slice_is(word, "gt"))
-			out->gt = true;
-		else if (slice_is(word, "lt"))
-			out->lt = true;
-		else {
-			turn_error(turn, ERROR_EXPIRE_OPTION, (int)word.size, word.data);
-			return false;
-		}
-	}
-	if (out->nx && (out->xx || out->gt || out->lt)) {
+	struct slice word = options_value(options);
+	turn_error(options->turn, ERROR_EXPIRE_OPTION, (int)word.size, word.data);
+}
+
+static const struct option rows[] = {
+	{ "nx", EXPIRE_OPTION_NX, 0, 0, NULL },
+	{ "xx", EXPIRE_OPTION_XX, 0, 0, NULL },
+	{ "gt", EXPIRE_OPTION_GT, 0, 0, NULL },
+	{ "lt", EXPIRE_OPTION_LT, 0, 0, NULL },
+};
+
+static const struct option_table table = {
+	.rows = rows,
+	.count = sizeof(rows) / sizeof(rows[0]),
+	.repeats = true,
+	.misfit = say_unsupported,
+};
+
+/* What contradicts each other has texts of its own, and is judged when all words are known. */
+static bool conditions_parse(struct turn *turn, uint32_t first, uint32_t *out)
+{
+	struct options options = options_from(turn, first, NULL);
+	if (!options_read(&options, &table, EXPIRE_OPTION_ALL))
+		return false;
+	*out = options.given;
+	if ((*out & EXPIRE_OPTION_NX) && *out != EXPIRE_OPTION_NX) {
 		turn_error(turn, ERROR_EXPIRE_NX);
 		return false;
 	}
-	if (out->gt && out->lt) {
+	if ((*out & EXPIRE_OPTION_GT) && (*out & EXPIRE_OPTION_LT)) {
 		turn_error(turn, ERROR_EXPIRE_GT_LT);
 		return false;
 	}
 	return true;
 }
 
-static bool conditions_hold(const struct conditions *conditions, int64_t old_ms, int64_t new_ms)
+static bool conditions_hold(uint32_t conditions, int64_t old_ms, int64_t new_ms)
 {
 	bool endless = old_ms == 0;
-	if (conditions->nx && !endless)
+	if ((conditions & EXPIRE_OPTION_NX) && !endless)
 		return false;
-	if (conditions->xx && endless)
+	if ((conditions & EXPIRE_OPTION_XX) && endless)
 		return false;
-	if (conditions->gt && (endless || new_ms <= old_ms))
+	if ((conditions & EXPIRE_OPTION_GT) && (endless || new_ms <= old_ms))
 		return false;
-	if (conditions->lt && !endless && new_ms >= old_ms)
+	if ((conditions & EXPIRE_OPTION_LT) && !endless && new_ms >= old_ms)
 		return false;
 	return true;
 }
 
 /* Unlike the options of SET, these amounts may be zero or negative. */
-static bool moment_of(struct turn *turn, enum option_time time, int64_t amount, int64_t *out)
+static bool moment_of(struct turn *turn, uint32_t time, int64_t amount, int64_t *out)
 {
-	bool in_seconds = time == TIME_EX || time == TIME_EXAT;
-	bool from_now = time == TIME_EX || time == TIME_PX;
+	bool in_seconds = string_options_in_seconds(time);
+	bool from_now = string_options_from_now(time);
 	return !(in_seconds && __builtin_mul_overflow(amount, 1000, &amount)) &&
 		!__builtin_add_overflow(amount, from_now ? turn->now_ms : 0, out);
 }

@@ -70,25 +70,37 @@ void keys_renamenx(struct turn *turn)
 	rename_key(turn, true);
 }
 
+enum copy_option {
+	COPY_OPTION_REPLACE = 1 << 0,
+	COPY_OPTION_DB = 1 << 1,
+};
+
+static bool read_database(struct options *options)
+{
+	return string_options_database(options->turn, options->at++, options->out);
+}
+
+static const struct option copy_rows[] = {
+	{ "replace", COPY_OPTION_REPLACE, 0, 0, NULL },
+	{ "db", COPY_OPTION_DB, 0, 1, read_database },
+};
+
+static const struct option_table copy_table = {
+	.rows = copy_rows,
+	.count = sizeof(copy_rows) / sizeof(copy_rows[0]),
+	.repeats = true,
+	.misfit = options_say_syntax,
+};
+
 void keys_copy(struct turn *turn)
 {
 	struct place from, to;
 	struct value value, old;
 	uint8_t db = turn->asked->db;
-	bool replace = false;
-	uint32_t count = turn->asked->argument_count;
-	for (uint32_t i = 3; i < count; i++) {
-		struct slice word = turn_argument(turn, i);
-		if (slice_is(word, "replace"))
-			replace = true;
-		else if (slice_is(word, "db") && i + 1 < count) {
-			if (!options_database(turn, ++i, &db))
-				return;
-		} else {
-			turn_error(turn, ERROR_SYNTAX);
-			return;
-		}
-	}
+	struct options options = options_from(turn, 3, &db);
+	if (!options_read(&options, &copy_table, COPY_OPTION_REPLACE | COPY_OPTION_DB))
+		return;
+	bool replace = options.given & COPY_OPTION_REPLACE;
 	if (db == turn->asked->db && slice_equal(turn_argument(turn, 1), turn_argument(turn, 2))) {
 		turn_error(turn, ERROR_SAME_OBJECT);
 		return;
@@ -106,7 +118,7 @@ void keys_move(struct turn *turn)
 	struct place from, to;
 	struct value value, old;
 	uint8_t db;
-	if (!options_database(turn, 2, &db))
+	if (!string_options_database(turn, 2, &db))
 		return;
 	if (db == turn->asked->db) {
 		turn_error(turn, ERROR_SAME_OBJECT);
@@ -163,24 +175,33 @@ void keys_object_refcount(struct turn *turn)
 		writer_integer(&turn->writer, 1);
 }
 
-/* What the key would occupy in the overlay. A string has no parts to sample. */
+/* A string has no parts to sample. */
+static bool read_samples(struct options *options)
+{
+	int64_t samples;
+	if (!options_integer(options->turn, options->at++, &samples))
+		return false;
+	if (samples < 0)
+		turn_error(options->turn, ERROR_SYNTAX);
+	return samples >= 0;
+}
+
+static const struct option usage_row = { "samples", OPTION_ANY, 0, 1, read_samples };
+
+static const struct option_table usage_table = {
+	.rows = &usage_row,
+	.count = 1,
+	.repeats = true,
+	.misfit = options_say_syntax,
+};
+
+/* What the key would occupy in the overlay. */
 void keys_memory_usage(struct turn *turn)
 {
 	struct value value;
-	uint32_t count = turn->asked->argument_count;
-	for (uint32_t i = 3; i < count; i += 2) {
-		int64_t samples;
-		if (!slice_is(turn_argument(turn, i), "samples") || i + 1 == count) {
-			turn_error(turn, ERROR_SYNTAX);
-			return;
-		}
-		if (!options_integer(turn, i + 1, &samples))
-			return;
-		if (samples < 0) {
-			turn_error(turn, ERROR_SYNTAX);
-			return;
-		}
-	}
+	struct options options = options_from(turn, 3, NULL);
+	if (!options_read(&options, &usage_table, OPTION_ANY))
+		return;
 	if (find_object(turn, &value))
 		writer_integer(&turn->writer,
 			(int64_t)(sizeof(struct overlay_entry) + KEY_STRING_PREFIX_BYTES +

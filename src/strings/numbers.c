@@ -10,7 +10,7 @@
 #include "strings/strings.h"
 
 #include "base/number.h"
-#include "strings/options.h"
+#include "request/options.h"
 #include "strings/place.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /*
- * options: see options.h.
+ * options: see options.h, and request/options.h for the rows.
  *
  * What excludes what follows Redis 7.2 (parseExtendedStringArgumentsOrReply): an option may be said
  * twice, and then the last one holds; NX excludes XX; KEEPTTL, PERSIST and the four kinds of time
@@ -14,44 +14,58 @@
 
 #include <limits.h>
 
-static bool option_flag(struct options *options, enum option_family family, struct slice word);
-static enum option_time option_time_named(struct slice word);
+/* Against each other: these, and a time in each of its kinds. */
+#define LIVES (STRING_OPTION_TIMES | STRING_OPTION_KEEPTTL | STRING_OPTION_PERSIST)
 
-bool options_parse(
-	struct turn *turn, uint32_t first, enum option_family family, struct options *out)
+static bool read_amount(struct options *options)
 {
-	*out = (struct options){ .time = TIME_NONE };
-	uint32_t count = turn->asked->argument_count;
-	for (uint32_t i = first; i < count; i++) {
-		struct slice word = turn_argument(turn, i);
-		if (option_flag(out, family, word))
-			continue;
-		enum option_time time = option_time_named(word);
-		bool free = !out->keep_ttl && !out->persist &&
-			(out->time == TIME_NONE || out->time == time);
-		if (time == TIME_NONE || !free || i + 1 == count) {
-			turn_error(turn, ERROR_SYNTAX);
-			return false;
-		}
-		out->time = time;
-		out->amount = turn_argument(turn, ++i);
-	}
+	struct string_options *out = options->out;
+	out->amount = options_value(options);
 	return true;
 }
 
-bool options_expire_ms(struct turn *turn, enum option_time time, struct slice amount,
-	const char *command, int64_t *out)
+static const struct option rows[] = {
+	{ "ex", STRING_OPTION_EX, LIVES & ~STRING_OPTION_EX, 1, read_amount },
+	{ "px", STRING_OPTION_PX, LIVES & ~STRING_OPTION_PX, 1, read_amount },
+	{ "nx", STRING_OPTION_NX, STRING_OPTION_XX, 0, NULL },
+	{ "xx", STRING_OPTION_XX, STRING_OPTION_NX, 0, NULL },
+	{ "get", STRING_OPTION_GET, 0, 0, NULL },
+	{ "keepttl", STRING_OPTION_KEEPTTL, LIVES & ~STRING_OPTION_KEEPTTL, 0, NULL },
+	{ "persist", STRING_OPTION_PERSIST, LIVES & ~STRING_OPTION_PERSIST, 0, NULL },
+	{ "exat", STRING_OPTION_EXAT, LIVES & ~STRING_OPTION_EXAT, 1, read_amount },
+	{ "pxat", STRING_OPTION_PXAT, LIVES & ~STRING_OPTION_PXAT, 1, read_amount },
+};
+
+static const struct option_table table = {
+	.rows = rows,
+	.count = sizeof(rows) / sizeof(rows[0]),
+	.repeats = true,
+	.misfit = options_say_syntax,
+};
+
+bool string_options_parse(
+	struct turn *turn, uint32_t first, uint32_t allowed, struct string_options *out)
+{
+	struct options options = options_from(turn, first, out);
+	*out = (struct string_options){ 0 };
+	bool good = options_read(&options, &table, allowed);
+	out->given = options.given;
+	return good;
+}
+
+bool string_options_expire_ms(
+	struct turn *turn, uint32_t given, struct slice amount, const char *command, int64_t *out)
 {
 	*out = 0;
-	if (time == TIME_NONE)
+	if (!(given & STRING_OPTION_TIMES))
 		return true;
 	int64_t moment;
 	if (!number_parse_i64(amount, &moment)) {
 		turn_error(turn, ERROR_NOT_INTEGER);
 		return false;
 	}
-	bool in_seconds = time == TIME_EX || time == TIME_EXAT;
-	bool from_now = time == TIME_EX || time == TIME_PX;
+	bool in_seconds = string_options_in_seconds(given);
+	bool from_now = string_options_from_now(given);
 	if (moment <= 0 || (in_seconds && __builtin_mul_overflow(moment, 1000, &moment)) ||
 		(from_now && __builtin_add_overflow(moment, turn->now_ms, &moment))) {
 		turn_error(turn, ERROR_INVALID_EXPIRE, command);
@@ -61,15 +75,7 @@ bool options_expire_ms(struct turn *turn, enum option_time time, struct slice am
 	return true;
 }
 
-bool options_integer(struct turn *turn, uint32_t index, int64_t *out)
-{
-	if (number_parse_i64(turn_argument(turn, index), out))
-		return true;
-	turn_error(turn, ERROR_NOT_INTEGER);
-	return false;
-}
-
-bool options_database(struct turn *turn, uint32_t index, uint8_t *out)
+bool string_options_database(struct turn *turn, uint32_t index, uint8_t *out)
 {
 	int64_t number;
 	if (!options_integer(turn, index, &number))
@@ -84,33 +90,4 @@ bool options_database(struct turn *turn, uint32_t index, uint8_t *out)
 	}
 	*out = (uint8_t)number;
 	return true;
-}
-
-static bool option_flag(struct options *options, enum option_family family, struct slice word)
-{
-	bool set = family == OPTIONS_SET;
-	if (set && slice_is(word, "nx") && !options->xx)
-		return options->nx = true;
-	if (set && slice_is(word, "xx") && !options->nx)
-		return options->xx = true;
-	if (set && slice_is(word, "get"))
-		return options->get = true;
-	if (set && slice_is(word, "keepttl") && options->time == TIME_NONE)
-		return options->keep_ttl = true;
-	if (!set && slice_is(word, "persist") && options->time == TIME_NONE)
-		return options->persist = true;
-	return false;
-}
-
-static enum option_time option_time_named(struct slice word)
-{
-	if (slice_is(word, "ex"))
-		return TIME_EX;
-	if (slice_is(word, "px"))
-		return TIME_PX;
-	if (slice_is(word, "exat"))
-		return TIME_EXAT;
-	if (slice_is(word, "pxat"))
-		return TIME_PXAT;
-	return TIME_NONE;
 }

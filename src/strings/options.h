@@ -5,36 +5,50 @@
 #ifndef STRINGS_OPTIONS_H
 #define STRINGS_OPTIONS_H
 
-#include "request/turn.h"
+#include "request/options.h"
 
-enum option_family { OPTIONS_SET, OPTIONS_GETEX };
-
-/* How a time is given: a span from now or a moment since 1970, in seconds or milliseconds. */
-enum option_time { TIME_NONE, TIME_EX, TIME_PX, TIME_EXAT, TIME_PXAT };
-
-struct options {
-	bool nx;
-	bool xx;
-	bool get;
-	bool keep_ttl;
-	bool persist;
-	enum option_time time;
-	struct slice amount; /* of time, as the client wrote it */
+enum string_option {
+	STRING_OPTION_NX = 1 << 0,
+	STRING_OPTION_XX = 1 << 1,
+	STRING_OPTION_GET = 1 << 2,
+	STRING_OPTION_KEEPTTL = 1 << 3,
+	STRING_OPTION_PERSIST = 1 << 4,
+	/* How a time is given: a span from now or a moment since 1970, in seconds or
+	   milliseconds. */
+	STRING_OPTION_EX = 1 << 5,
+	STRING_OPTION_PX = 1 << 6,
+	STRING_OPTION_EXAT = 1 << 7,
+	STRING_OPTION_PXAT = 1 << 8,
+	STRING_OPTION_TIMES =
+		STRING_OPTION_EX | STRING_OPTION_PX | STRING_OPTION_EXAT | STRING_OPTION_PXAT,
 };
 
-/* Reads the options from argument `first` on. False when they contradict each other or are unknown:
- * the reply then is the error. */
-bool options_parse(
-	struct turn *turn, uint32_t first, enum option_family family, struct options *out);
+struct string_options {
+	uint32_t given;      /* of enum string_option */
+	struct slice amount; /* of the time that is given, as the client wrote it */
+};
 
-/* The moment in milliseconds since 1970 that `amount` names. False when it is no integer, not
- * positive or beyond 63 bits: the reply then is the error, which names `command`. TIME_NONE: 0. */
-bool options_expire_ms(struct turn *turn, enum option_time time, struct slice amount,
-	const char *command, int64_t *out);
+/* Reads the options from argument `first` on; `allowed` of enum string_option. False when they
+ * contradict each other or are unknown: the reply then is the error. */
+bool string_options_parse(
+	struct turn *turn, uint32_t first, uint32_t allowed, struct string_options *out);
 
-/* Argument `index` as a 64-bit integer. False otherwise: the reply then is the error. */
-bool options_integer(struct turn *turn, uint32_t index, int64_t *out);
-/* Argument `index` as the number of a database. Likewise. */
-bool options_database(struct turn *turn, uint32_t index, uint8_t *out);
+/* The moment in milliseconds since 1970 that `amount` names; 0 without one of STRING_OPTION_TIMES
+ * in `given`. False when it is no integer, not positive or beyond 63 bits: the reply then is the
+ * error, which names `command`. */
+bool string_options_expire_ms(
+	struct turn *turn, uint32_t given, struct slice amount, const char *command, int64_t *out);
+/* The time is in seconds; and from now on. */
+static inline bool string_options_in_seconds(uint32_t given)
+{
+	return given & (STRING_OPTION_EX | STRING_OPTION_EXAT);
+}
+static inline bool string_options_from_now(uint32_t given)
+{
+	return given & (STRING_OPTION_EX | STRING_OPTION_PX);
+}
+
+/* Argument `index` as the number of a database. False: answered with the error. */
+bool string_options_database(struct turn *turn, uint32_t index, uint8_t *out);
 
 #endif

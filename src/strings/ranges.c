@@ -9,7 +9,7 @@
 #include "strings/strings.h"
 
 #include "config/config.h"
-#include "strings/options.h"
+#include "request/options.h"
 #include "strings/place.h"
 
 static bool length_allowed(struct turn *turn, uint64_t offset, uint64_t size);

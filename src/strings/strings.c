@@ -15,9 +15,13 @@
 #include "strings/options.h"
 #include "strings/place.h"
 
-static void set_for(struct turn *turn, enum option_time time, const char *command);
+#define SET_OPTIONS                                                                                \
+	(STRING_OPTION_NX | STRING_OPTION_XX | STRING_OPTION_GET | STRING_OPTION_KEEPTTL |         \
+		STRING_OPTION_TIMES)
+
+static void set_for(struct turn *turn, uint32_t time, const char *command);
 static void set_with_options(
-	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms);
+	struct turn *turn, const struct place *place, uint32_t given, int64_t expire_ms);
 static void write_value_or_null(struct turn *turn, bool found, const struct value *value);
 static bool put_pairs(struct turn *turn, struct progress *put);
 
@@ -46,7 +50,7 @@ void strings_get(struct turn *turn)
 void strings_set(struct turn *turn)
 {
 	struct place place;
-	struct options options;
+	struct string_options options;
 	int64_t expire_ms;
 	if (!place_of_argument(turn, 1, &place))
 		return;
@@ -55,19 +59,19 @@ void strings_set(struct turn *turn)
 		writer_ok(&turn->writer);
 		return;
 	}
-	if (options_parse(turn, 3, OPTIONS_SET, &options) &&
-		options_expire_ms(turn, options.time, options.amount, "set", &expire_ms))
-		set_with_options(turn, &place, &options, expire_ms);
+	if (string_options_parse(turn, 3, SET_OPTIONS, &options) &&
+		string_options_expire_ms(turn, options.given, options.amount, "set", &expire_ms))
+		set_with_options(turn, &place, options.given, expire_ms);
 }
 
 void strings_setex(struct turn *turn)
 {
-	set_for(turn, TIME_EX, "setex");
+	set_for(turn, STRING_OPTION_EX, "setex");
 }
 
 void strings_psetex(struct turn *turn)
 {
-	set_for(turn, TIME_PX, "psetex");
+	set_for(turn, STRING_OPTION_PX, "psetex");
 }
 
 void strings_setnx(struct turn *turn)
@@ -107,20 +111,21 @@ void strings_getdel(struct turn *turn)
 void strings_getex(struct turn *turn)
 {
 	struct place place;
-	struct options options;
+	struct string_options options;
 	struct value value;
 	int64_t expire_ms;
-	if (!place_of_argument(turn, 1, &place) || !options_parse(turn, 2, OPTIONS_GETEX, &options))
+	if (!place_of_argument(turn, 1, &place) ||
+		!string_options_parse(
+			turn, 2, STRING_OPTION_TIMES | STRING_OPTION_PERSIST, &options))
 		return;
 	if (!place_get(turn, &place, &value)) {
 		writer_null(&turn->writer);
 		return;
 	}
-	if (!options_expire_ms(turn, options.time, options.amount, "getex", &expire_ms))
+	if (!string_options_expire_ms(turn, options.given, options.amount, "getex", &expire_ms))
 		return;
 	writer_bulk(&turn->writer, value.data);
-	bool wants_change = options.persist || options.time != TIME_NONE;
-	if (wants_change && expire_ms != value.expire_ms)
+	if (options.given && expire_ms != value.expire_ms)
 		place_put_as(turn, &place, value.type, value.data, expire_ms);
 }
 
@@ -179,29 +184,29 @@ void strings_msetnx(struct turn *turn)
 }
 
 /* SETEX and PSETEX: key, amount of time, value. */
-static void set_for(struct turn *turn, enum option_time time, const char *command)
+static void set_for(struct turn *turn, uint32_t time, const char *command)
 {
 	struct place place;
 	int64_t expire_ms;
 	if (!place_of_argument(turn, 1, &place) ||
-		!options_expire_ms(turn, time, turn_argument(turn, 2), command, &expire_ms))
+		!string_options_expire_ms(turn, time, turn_argument(turn, 2), command, &expire_ms))
 		return;
 	place_put(turn, &place, turn_argument(turn, 3), expire_ms);
 	writer_ok(&turn->writer);
 }
 
 static void set_with_options(
-	struct turn *turn, const struct place *place, struct options *options, int64_t expire_ms)
+	struct turn *turn, const struct place *place, uint32_t given, int64_t expire_ms)
 {
 	struct value old;
 	bool found = false;
-	if (options->get)
+	if (given & STRING_OPTION_GET)
 		found = place_get(turn, place, &old);
-	else if (options->nx || options->xx || options->keep_ttl)
+	else if (given & (STRING_OPTION_NX | STRING_OPTION_XX | STRING_OPTION_KEEPTTL))
 		found = place_look(turn, place, &old);
 
-	bool refused = (options->nx && found) || (options->xx && !found);
-	if (options->get)
+	bool refused = given & (found ? STRING_OPTION_NX : STRING_OPTION_XX);
+	if (given & STRING_OPTION_GET)
 		write_value_or_null(turn, found, &old);
 	else if (refused)
 		writer_null(&turn->writer);
@@ -209,7 +214,7 @@ static void set_with_options(
 		writer_ok(&turn->writer);
 	if (refused)
 		return;
-	if (options->keep_ttl && found)
+	if ((given & STRING_OPTION_KEEPTTL) && found)
 		expire_ms = old.expire_ms;
 	place_put(turn, place, turn_argument(turn, 2), expire_ms);
 }

@@ -18,9 +18,9 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "holdfast/limits.h"
+#include "request/options.h"
 #include "request/scan.h"
 #include "store/damage.h"
-#include "strings/options.h"
 #include "strings/place.h"
 
 #include <assert.h>
@@ -301,31 +301,49 @@ static bool scan_set_pattern(struct turn *turn, struct key_scan *scan, struct sl
 	return false;
 }
 
+static bool read_count(struct options *options)
+{
+	struct key_scan *scan = options->out;
+	int64_t keys;
+	if (!options_integer(options->turn, options->at++, &keys))
+		return false;
+	if (keys < 1) {
+		turn_error(options->turn, ERROR_SYNTAX);
+		return false;
+	}
+	scan->scan.left = keys < SCAN_COUNT_MAX ? keys : SCAN_COUNT_MAX;
+	return true;
+}
+
+static bool read_match(struct options *options)
+{
+	return scan_set_pattern(options->turn, options->out, options_value(options));
+}
+
+static bool read_type(struct options *options)
+{
+	struct key_scan *scan = options->out;
+	scan->any_type = slice_is(options_value(options), "string");
+	return true;
+}
+
+static const struct option scan_rows[] = {
+	{ "count", OPTION_ANY, 0, 1, read_count },
+	{ "match", OPTION_ANY, 0, 1, read_match },
+	{ "type", OPTION_ANY, 0, 1, read_type },
+};
+
+static const struct option_table scan_table = {
+	.rows = scan_rows,
+	.count = sizeof(scan_rows) / sizeof(scan_rows[0]),
+	.repeats = true,
+	.misfit = options_say_syntax,
+};
+
 static bool scan_parse_options(struct turn *turn, struct key_scan *scan)
 {
-	uint32_t count = turn->asked->argument_count;
-	for (uint32_t i = 2; i < count; i += 2) {
-		struct slice word = turn_argument(turn, i);
-		int64_t keys;
-		if (i + 1 < count && slice_is(word, "count")) {
-			if (!options_integer(turn, i + 1, &keys))
-				return false;
-			if (keys < 1) {
-				turn_error(turn, ERROR_SYNTAX);
-				return false;
-			}
-			scan->scan.left = keys < SCAN_COUNT_MAX ? keys : SCAN_COUNT_MAX;
-		} else if (i + 1 < count && slice_is(word, "match")) {
-			if (!scan_set_pattern(turn, scan, turn_argument(turn, i + 1)))
-				return false;
-		} else if (i + 1 < count && slice_is(word, "type")) {
-			scan->any_type = slice_is(turn_argument(turn, i + 1), "string");
-		} else {
-			turn_error(turn, ERROR_SYNTAX);
-			return false;
-		}
-	}
-	return true;
+	struct options options = options_from(turn, 2, scan);
+	return options_read(&options, &scan_table, OPTION_ANY);
 }
 
 static int64_t scan_each(void *context, struct turn *turn, struct slice key, struct slice name,
