@@ -1,13 +1,18 @@
 /*
  * disk: the kernel's file system behind the seam of disk.h.
+ *
+ * Direct writes are O_DIRECT, which some file systems refuse when it is asked for and others when
+ * something is written: then the file goes on through the page cache.
  */
 #include "base/disk.h"
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,11 +25,17 @@
 struct system_file {
 	struct disk_file file;
 	int fd;
+	bool is_direct; /* it is only written, by blocks */
 };
+
+static struct system_file *system_of(struct disk_file *file)
+{
+	return (struct system_file *)file;
+}
 
 static int fd_of(struct disk_file *file)
 {
-	return ((struct system_file *)file)->fd;
+	return system_of(file)->fd;
 }
 
 /* A quota that is used up and a file as large as it may be are a full disk too. */
@@ -92,13 +103,38 @@ static void system_close(struct disk_file *file)
 	memory_free(file);
 }
 
+static void set_direct(struct disk_file *file, bool is_direct)
+{
+	int flags = fcntl(fd_of(file), F_GETFL);
+	int wanted = is_direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+	(void)fcntl(fd_of(file), F_SETFL, wanted);
+}
+
+static void system_go_direct(struct disk_file *file)
+{
+	system_of(file)->is_direct = true;
+	set_direct(file, true);
+}
+
+static bool is_whole_blocks(const void *bytes, size_t size, uint64_t offset)
+{
+	return ((uintptr_t)bytes | size | offset) % DISK_BLOCK_BYTES == 0;
+}
+
 static int system_write(struct disk_file *file, const void *bytes, size_t size, uint64_t offset)
 {
 	const char *next = bytes;
+	bool may_be_refused = system_of(file)->is_direct;
+	assert(!may_be_refused || is_whole_blocks(bytes, size, offset));
 	while (size) {
 		ssize_t written = pwrite(fd_of(file), next, size, (off_t)offset);
 		if (written < 0 && errno == EINTR)
 			continue;
+		if (written < 0 && errno == EINVAL && may_be_refused) {
+			may_be_refused = false;
+			set_direct(file, false);
+			continue;
+		}
 		if (written < 0)
 			return failed();
 		next += written;
@@ -111,6 +147,7 @@ static int system_write(struct disk_file *file, const void *bytes, size_t size, 
 static ssize_t system_read(struct disk_file *file, void *out, size_t size, uint64_t offset)
 {
 	size_t total = 0;
+	assert(!system_of(file)->is_direct);
 	while (total < size) {
 		ssize_t got = pread(
 			fd_of(file), (char *)out + total, size - total, (off_t)(offset + total));
@@ -135,8 +172,9 @@ static int system_allocate(struct disk_file *file, uint64_t size)
 	/* Written zeros, not fallocate's unwritten extents: those would make every later sync
 	 * change metadata, at several times its cost. Synced as it grows: a flush of anything else
 	 * would have to wait for all of it at the end. */
-	char *zeros = memory_zeroed(ZERO_BYTES);
+	char *zeros = memory_aligned(DISK_BLOCK_BYTES, ZERO_BYTES);
 	int result = 0;
+	memset(zeros, 0, ZERO_BYTES);
 	for (uint64_t at = 0; at < size && result == 0; at += ZERO_BYTES) {
 		uint64_t left = size - at;
 		result = system_write(file, zeros, left < ZERO_BYTES ? left : ZERO_BYTES, at);
@@ -187,6 +225,7 @@ struct disk *disk_system(void)
 		.read = system_read,
 		.sync = system_sync,
 		.allocate = system_allocate,
+		.go_direct = system_go_direct,
 		.size = system_size,
 		.largest = system_largest,
 		.room = system_room,

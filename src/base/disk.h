@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Of what is written directly: a multiple of the units of all disks and file systems. */
+#define DISK_BLOCK_BYTES 4096
+
 struct disk;
 struct disk_file;
 
@@ -33,6 +36,7 @@ struct disk_operations {
 	ssize_t (*read)(struct disk_file *, void *out, size_t size, uint64_t offset);
 	int (*sync)(struct disk_file *);
 	int (*allocate)(struct disk_file *, uint64_t size);
+	void (*go_direct)(struct disk_file *);
 	int (*size)(struct disk_file *, uint64_t *out);
 	uint64_t (*largest)(struct disk *);
 	uint64_t (*room)(struct disk *, const char *directory);
@@ -107,6 +111,14 @@ static inline int disk_sync(struct disk_file *file)
 static inline int disk_allocate(struct disk_file *file, uint64_t size)
 {
 	return file->disk->operations->allocate(file, size);
+}
+
+/* From now on writes go to the disk past the kernel's memory, which spares a copy and makes a sync
+ * cheaper. Each is of whole blocks, at a whole block, from memory that is aligned as one; the file
+ * is not read any more. Where the file system knows no such way, nothing changes. */
+static inline void disk_go_direct(struct disk_file *file)
+{
+	file->disk->operations->go_direct(file);
 }
 
 static inline int disk_size(struct disk_file *file, uint64_t *out)

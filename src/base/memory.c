@@ -53,6 +53,14 @@ void *memory_resize(void *memory, size_t size)
 	return with_large_pages(check(realloc(memory, size ? size : 1), size), size);
 }
 
+void *memory_aligned(size_t alignment, size_t size)
+{
+	void *memory = NULL;
+	if (posix_memalign(&memory, alignment, size) != 0)
+		memory = NULL;
+	return with_large_pages(check(memory, size), size);
+}
+
 char *memory_copy_text(const char *text)
 {
 	size_t size = strlen(text) + 1;

@@ -12,6 +12,9 @@ void *memory_alloc(size_t size);
 /* Zeroed bytes. */
 void *memory_zeroed(size_t size);
 void *memory_resize(void *memory, size_t size);
+/* Uninitialised bytes at a multiple of `alignment`, a power of two; freed as all others, and not
+ * resized. */
+void *memory_aligned(size_t alignment, size_t size);
 char *memory_copy_text(const char *text);
 void memory_free(void *memory);
 

@@ -103,6 +103,8 @@ static void start_batch(struct gate *gate)
 	}
 	batch->next = NULL;
 	batch->batch.first_lsn = gate->next_lsn;
+	log_batch_place(
+		&batch->batch, gate->last ? log_batch_end(&gate->last->batch) : gate->taken_end);
 	if (gate->last)
 		gate->last->next = batch;
 	else
@@ -207,6 +209,7 @@ static struct gate_batch *take_batch(struct gate *gate)
 		gate->first = batch->next;
 		if (gate->first == NULL)
 			gate->last = NULL;
+		gate->taken_end = log_batch_end(&batch->batch);
 	}
 	pthread_mutex_unlock(&gate->lock);
 	return batch;

@@ -31,6 +31,7 @@ struct gate {
 	struct gate_batch *first; /* oldest waiting */
 	struct gate_batch *last;  /* collecting */
 	struct gate_batch *spare;
+	size_t taken_end; /* log_batch_end of the one that was taken last */
 	uint64_t next_lsn;
 	size_t pending_bytes;
 	uint64_t pending_records;

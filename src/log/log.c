@@ -30,6 +30,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "log/batch.h"
 #include "log/recovery.h"
 #include "log/segment.h"
 
@@ -444,6 +445,7 @@ static int make_spare(struct log *log, uint64_t bytes, struct segment **out)
 	char *path = segment_path(log->directory, number);
 	int result = disk_open(disk, path, DISK_OPEN_CREATE, &file);
 	if (result == 0) {
+		disk_go_direct(file);
 		result = disk_allocate(file, bytes);
 		if (result == 0)
 			result = disk_sync(file);
@@ -489,6 +491,7 @@ static int activate_spare(struct log *log, size_t bytes)
 		return -EAGAIN;
 	}
 	int result = log_sync(log);
+	disk_go_direct(spare->file);
 	spare->sequence = ++log->sequence_last;
 	spare->first_lsn = log->next_lsn;
 	spare->last_lsn = log->next_lsn - 1;
@@ -513,7 +516,7 @@ static int write_batch(struct log *log, struct log_batch *batch)
 		.records_bytes = batch->size,
 		.records = batch->count,
 	};
-	char *records = batch->memory + LOG_BATCH_HEADROOM;
+	char *records = batch_move(batch, log->tail_bytes % LOG_BLOCK_BYTES);
 	segment_batch_seal(segment, &header, records);
 	char *start = records - LOG_BATCH_HEADER_BYTES - log->tail_bytes;
 	memcpy(start, log->tail, log->tail_bytes);

@@ -30,9 +30,11 @@ struct log_options {
 		replayed; /* called between batches, with the context of `replay`; or NULL */
 };
 
-/* A batch being collected: an allocation that starts with room for what log_write puts in front. */
+/* A batch being collected. Its memory is laid out so that log_write can write it from where it is,
+ * see batch.c. */
 struct log_batch {
 	char *memory;
+	size_t place;       /* in its first block on disk, if it comes to stand where it should */
 	size_t size;        /* bytes of records */
 	size_t capacity;    /* bytes of records that fit */
 	uint64_t first_lsn; /* of its first record; set by whoever numbers the records */
@@ -71,6 +73,11 @@ void log_batch_init(struct log_batch *batch);
 void log_batch_fini(struct log_batch *batch);
 /* Empties it; keeps the memory unless it is more than `keep_bytes`. */
 void log_batch_clear(struct log_batch *batch, size_t keep_bytes);
+/* An empty batch that will probably be written behind one whose log_batch_end was `place`; 0: first
+ * in a segment. Not needed, but where it is wrong the batch is copied when it is written. */
+void log_batch_place(struct log_batch *batch, size_t place);
+/* Where the batch will end in its last block, should it be written as it is. */
+size_t log_batch_end(const struct log_batch *batch);
 /* Appends one record. */
 void log_batch_add(struct log_batch *batch, const struct effect *effects, size_t count);
 /* Bytes of records that one batch may hold: what fits in an empty segment of the largest size. */

@@ -77,6 +77,7 @@ struct sim_file {
 	struct disk_file file;
 	struct node *node;
 	uint64_t life;
+	bool is_direct;
 };
 
 static const struct disk_operations sim_operations;
@@ -509,6 +510,8 @@ static int sim_write(struct disk_file *file, const void *bytes, size_t size, uin
 	struct sim_disk *sim = sim_of(file->disk);
 	struct node *node;
 	bool partial;
+	if (((struct sim_file *)file)->is_direct)
+		assert(((uintptr_t)bytes | size | offset) % DISK_BLOCK_BYTES == 0);
 	int result = file_begin(file, &node, &partial);
 	if (result && !partial)
 		return result;
@@ -535,6 +538,7 @@ static ssize_t sim_read(struct disk_file *file, void *out, size_t size, uint64_t
 {
 	struct node *node;
 	bool partial;
+	assert(!((struct sim_file *)file)->is_direct);
 	int result = file_begin(file, &node, &partial);
 	if (result)
 		return result;
@@ -608,6 +612,11 @@ static int sim_allocate(struct disk_file *file, uint64_t size)
 	return result ? result : grown;
 }
 
+static void sim_go_direct(struct disk_file *file)
+{
+	((struct sim_file *)file)->is_direct = true;
+}
+
 static int sim_size(struct disk_file *file, uint64_t *out)
 {
 	struct node *node;
@@ -642,5 +651,6 @@ static const struct disk_operations sim_operations = {
 	.read = sim_read,
 	.sync = sim_sync,
 	.allocate = sim_allocate,
+	.go_direct = sim_go_direct,
 	.size = sim_size,
 };

@@ -3,6 +3,7 @@
  * written is read back, and errors come as negative errnos.
  */
 #include "base/disk.h"
+#include "base/memory.h"
 #include "base/random.h"
 
 #include <setjmp.h>
@@ -121,6 +122,34 @@ static void equals_an_array_under_random_writes_and_reads(void **state)
 	disk_close(&file);
 }
 
+static void what_is_written_directly_is_read_by_who_opens_the_file(void **state)
+{
+	struct directory *directory = *state;
+	struct disk_file *file = create(directory->a);
+	char *bytes = memory_aligned(DISK_BLOCK_BYTES, 8 * DISK_BLOCK_BYTES);
+	char *read = memory_alloc(8 * DISK_BLOCK_BYTES);
+	memset(bytes, 'a', 8 * DISK_BLOCK_BYTES);
+	disk_go_direct(file);
+	assert_int_equal(disk_allocate(file, 8 * DISK_BLOCK_BYTES), 0);
+	assert_int_equal(disk_write(file, bytes, 3 * DISK_BLOCK_BYTES, DISK_BLOCK_BYTES), 0);
+	assert_int_equal(disk_sync(file), 0);
+	disk_close(&file);
+	assert_int_equal(disk_open(disk_system(), directory->a, DISK_OPEN_EXISTING, &file), 0);
+	assert_int_equal(disk_read(file, read, 8 * DISK_BLOCK_BYTES, 0), 8 * DISK_BLOCK_BYTES);
+	for (size_t i = 0; i < 8 * DISK_BLOCK_BYTES; i++)
+		assert_int_equal(read[i], i / DISK_BLOCK_BYTES - 1 < 3 ? 'a' : 0);
+	/* What has been read may be written directly afterwards. */
+	disk_go_direct(file);
+	assert_int_equal(disk_write(file, bytes, DISK_BLOCK_BYTES, 0), 0);
+	disk_close(&file);
+	assert_int_equal(disk_open(disk_system(), directory->a, DISK_OPEN_EXISTING, &file), 0);
+	assert_int_equal(disk_read(file, read, DISK_BLOCK_BYTES, 0), DISK_BLOCK_BYTES);
+	assert_memory_equal(read, bytes, DISK_BLOCK_BYTES);
+	disk_close(&file);
+	memory_free(bytes);
+	memory_free(read);
+}
+
 static void allocated_bytes_are_written_zeros(void **state)
 {
 	struct directory *directory = *state;
@@ -237,6 +266,7 @@ int main(void)
 		TEST(opens_only_what_is_there_and_creates_only_what_is_not),
 		TEST(files_are_for_their_owner_only),
 		TEST(equals_an_array_under_random_writes_and_reads),
+		TEST(what_is_written_directly_is_read_by_who_opens_the_file),
 		TEST(allocated_bytes_are_written_zeros),
 		TEST(lists_plain_files_only),
 		TEST(renames_over_and_removes),

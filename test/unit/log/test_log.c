@@ -443,6 +443,35 @@ static void gives_memory_back_when_a_batch_was_large(void **state)
 	assert_int_equal(fixture->batch.count, 1);
 }
 
+/* Whether the batch was written from where it had been collected. */
+static bool stays_in_place(struct fixture *fixture, size_t place, size_t value_bytes)
+{
+	log_batch_clear(&fixture->batch, SIZE_MAX);
+	log_batch_place(&fixture->batch, place);
+	collect(fixture, 3, value_bytes);
+	assert_int_equal(log_write(fixture->log, &fixture->batch), 0);
+	return fixture->batch.place == place;
+}
+
+static void a_batch_is_written_from_its_place_or_from_any_other(void **state)
+{
+	struct fixture *fixture = *state;
+	static const size_t sizes[] = { 8, 500, 1000, 1360, 12 };
+	assert_int_equal(open_log(fixture, 0), 0);
+	assert_true(stays_in_place(fixture, 0, 100));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t end = log_batch_end(&fixture->batch);
+		assert_true(stays_in_place(fixture, end, sizes[i]));
+		end = log_batch_end(&fixture->batch);
+		assert_false(stays_in_place(fixture, (end + 8) % LOG_BLOCK_BYTES, sizes[i]));
+		end = log_batch_end(&fixture->batch);
+		assert_false(stays_in_place(fixture, (end + 4000) % LOG_BLOCK_BYTES, sizes[i]));
+	}
+	assert_int_equal(log_sync(fixture->log), 0);
+	assert_int_equal(open_log(fixture, 0), 0);
+	assert_int_equal(fixture->replayed_last, 3 + 9 * sizeof(sizes) / sizeof(sizes[0]));
+}
+
 struct keeper {
 	struct log *log;
 	_Atomic uint64_t durable;
@@ -560,6 +589,7 @@ int main(void)
 		ON_BOTH_DISKS(ends_with_the_error_of_the_replay),
 		ON_BOTH_DISKS(ignores_files_that_are_not_segments),
 		ON_BOTH_DISKS(gives_memory_back_when_a_batch_was_large),
+		ON_BOTH_DISKS(a_batch_is_written_from_its_place_or_from_any_other),
 		SYSTEM(is_prepared_and_recycled_by_another_thread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
