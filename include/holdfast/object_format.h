@@ -39,10 +39,10 @@
  * Example: { "a", x = -1.5 } is 06 01 01  05 01 61  05 01 78  04 00 00 00 00 00 00 F8 BF.
  *
  *
- * STORE KEYS of objects. An object's lie in the shard of its id (CRC16 of the id, or of its hash
- * tag, modulo 16,384, modulo the shards). Numbers in keys are big endian; times are milliseconds
- * since 1970-01-01 UTC. A class is 1 to 64 letters, digits and underscores, a letter first; id and
- * storage key are 1 to 2,048 bytes of any kind, a schedule's name has at most 64.
+ * STORE KEYS of objects. An object's lie in the shard of its id (store_format.h). Numbers in keys
+ * are big endian; times are milliseconds since 1970-01-01 UTC. A class is 1 to 64 letters, digits
+ * and underscores, a letter first; id and storage key are 1 to 2,048 bytes of any kind, a
+ * schedule's name has at most 64.
  *
  *   03 | class | 00 | id                                       the record: type 5
  *   04 | class | 00 | id size 2 | id | 01 | name               a schedule: type 4

@@ -4,8 +4,8 @@
  *
  *
  * STORE KEYS of sessions. A session and what belongs to it lie in one shard: that of the id by
- * which it was created (CRC16 of the id, or of its hash tag, modulo 16,384, modulo the shards). Ids
- * that the server makes lie where they are to lie. Numbers in keys are big endian.
+ * which it was created (store_format.h). Ids that the server makes lie where they are to lie.
+ * Numbers in keys are big endian.
  *
  *   09 | hash 5 | form 1 | name             what is known of an id: type 6
  *   0a | user size 2 | user | form 1 | name a live session of a user: type 3, empty

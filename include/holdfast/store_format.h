@@ -11,6 +11,9 @@
  * Numbers inside LMDB keys are big endian, so that byte order is number order; numbers inside
  * values are little endian. All times are milliseconds since 1970-01-01 UTC, signed.
  *
+ * The shard of a key, id or object id is slot * shards / 16,384, rounded down; its slot is CRC16 of
+ * it, or of its hash tag, modulo 16,384 (Redis Cluster's specification).
+ *
  *
  * META
  *
@@ -90,7 +93,7 @@
 #define HOLDFAST_STORE_FORMAT_H
 
 #define STORE_FORMAT_MAGIC   "holdfast" /* 8 bytes, no terminator */
-#define STORE_FORMAT_VERSION 2          /* raised when an older program would misread */
+#define STORE_FORMAT_VERSION 3          /* raised when an older program would misread */
 
 #define STORE_FORMAT_META_NAME    "meta"
 #define STORE_FORMAT_META_KEY     "format"

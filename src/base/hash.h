@@ -47,4 +47,17 @@ uint64_t hash_checksum(struct slice bytes, uint64_t seed);
  * not empty, modulo 16,384: the slot of Redis Cluster's specification. */
 uint16_t hash_slot(struct slice id);
 
+/* A shard is a range of slots next to each other, all of about the same length: so a shard can be
+ * named in a line, and moved as a whole. `shards` is 1 to HASH_SLOTS. */
+static inline uint16_t hash_shard_of(uint16_t slot, uint16_t shards)
+{
+	return (uint16_t)((uint32_t)slot * shards / HASH_SLOTS);
+}
+
+/* The first slot of the shard; of `shards` itself: HASH_SLOTS. */
+static inline uint16_t hash_first_slot(uint16_t shard, uint16_t shards)
+{
+	return (uint16_t)(((uint32_t)shard * HASH_SLOTS + shards - 1) / shards);
+}
+
 #endif

@@ -404,7 +404,8 @@ static void end_exchange(struct job *job)
 	judge(job);
 	engine_ask(origins->engine, origins->port,
 		&(struct question){ .command = &settle_command,
-			.shard = hash_slot(job->order.key) % origins->engine->shard_count,
+			.shard = hash_shard_of(
+				hash_slot(job->order.key), origins->engine->shard_count),
 			.state = job,
 			.told = on_settled });
 }

@@ -51,14 +51,15 @@ static void route_by_keys(struct engine *engine, struct request *request)
 	uint16_t (*slot)(struct slice) = handles ? engine->handle_slot : hash_slot;
 	if (keys.count == 1) {
 		request->journey.shards = arena_alloc(&request->arena, sizeof(uint16_t));
-		request->journey.shards[0] =
-			slot(request->asked.arguments[keys.first]) % engine->shard_count;
+		request->journey.shards[0] = hash_shard_of(
+			slot(request->asked.arguments[keys.first]), engine->shard_count);
 		request->journey.shard_count = 1;
 		return;
 	}
 	uint64_t wanted[SHARD_WORDS] = { 0 };
 	for (uint32_t i = keys.first; i < keys.end; i += keys.step) {
-		uint16_t shard = slot(request->asked.arguments[i]) % engine->shard_count;
+		uint16_t shard =
+			hash_shard_of(slot(request->asked.arguments[i]), engine->shard_count);
 		wanted[shard / 64] |= UINT64_C(1) << shard % 64;
 	}
 	route_to(request, wanted, engine->shard_count);

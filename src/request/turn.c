@@ -18,7 +18,7 @@
 
 uint16_t turn_shard_of(const struct turn *turn, struct slice id)
 {
-	return hash_slot(id) % turn->shard_total;
+	return hash_shard_of(hash_slot(id), turn->shard_total);
 }
 
 /* True when `key` has a value, expired or not. `arena` and `extent` as in store_get_extent. */

@@ -69,7 +69,7 @@ static inline const struct hash_secret *turn_secret(const struct turn *turn)
 	return store_secret(turn->stores[turn->shard]);
 }
 
-/* The shard of a key or id: its slot modulo the shard count. */
+/* The shard of a key or id. */
 uint16_t turn_shard_of(const struct turn *turn, struct slice id);
 
 /* True when the key has a live value: this turn's changes first, then the store. Data is valid

@@ -23,7 +23,7 @@
 
 #define HANDLE_PREFIX       "handle:"
 #define HANDLE_PREFIX_BYTES 7
-#define HANDLE_DIGITS_AT    12 /* behind the shard and its colon */
+#define HANDLE_DIGITS_AT    12 /* behind the slot and its colon */
 
 static const char mask_prefix[] = "holdfast successor";
 
@@ -66,10 +66,10 @@ static int digit_of(char letter)
 	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
-/* The shard in a handle; -1: it is none. */
-static int handle_shard(struct slice text)
+/* The slot in a handle; -1: it is none. */
+static int handle_slot(struct slice text)
 {
-	int shard = 0;
+	int slot = 0;
 	if (text.size != SESSION_HANDLE_BYTES || text.data[HANDLE_DIGITS_AT - 1] != ':' ||
 		memcmp(text.data, HANDLE_PREFIX, HANDLE_PREFIX_BYTES) != 0)
 		return -1;
@@ -77,19 +77,19 @@ static int handle_shard(struct slice text)
 		int digit = digit_of(text.data[HANDLE_PREFIX_BYTES + i]);
 		if (digit < 0)
 			return -1;
-		shard = shard * 16 + digit;
+		slot = slot * 16 + digit;
 	}
-	return shard < LIMIT_SHARDS ? shard : -1;
+	return slot < HASH_SLOTS ? slot : -1;
 }
 
 bool session_is_handle(struct slice text)
 {
-	return handle_shard(text) >= 0;
+	return handle_slot(text) >= 0;
 }
 
 bool session_name_of_handle(struct slice text, struct arena *arena, struct session_name *out)
 {
-	if (handle_shard(text) < 0)
+	if (handle_slot(text) < 0)
 		return false;
 	char *digest = arena_alloc(arena, SESSION_DIGEST_BYTES);
 	for (int i = 0; i < SESSION_DIGEST_BYTES; i++) {
@@ -104,14 +104,13 @@ bool session_name_of_handle(struct slice text, struct arena *arena, struct sessi
 	return true;
 }
 
-struct slice session_name_shown(
-	const struct session_name *name, uint16_t shard, struct arena *arena)
+struct slice session_name_shown(const struct session_name *name, uint16_t slot, struct arena *arena)
 {
 	if (name->form == SESSION_FORMAT_PLAIN)
 		return name->bytes;
 	assert(name->bytes.size == SESSION_DIGEST_BYTES);
 	char *text = arena_alloc(arena, SESSION_HANDLE_BYTES + 1);
-	snprintf(text, SESSION_HANDLE_BYTES + 1, HANDLE_PREFIX "%04x:", shard);
+	snprintf(text, SESSION_HANDLE_BYTES + 1, HANDLE_PREFIX "%04x:", slot);
 	for (int i = 0; i < SESSION_DIGEST_BYTES; i++)
 		snprintf(text + HANDLE_DIGITS_AT + 2 * i, 3, "%02x",
 			(unsigned char)name->bytes.data[i]);
@@ -120,9 +119,8 @@ struct slice session_name_shown(
 
 uint16_t session_slot(struct slice id_or_handle)
 {
-	/* A shard's number is a slot of that shard: both count modulo the shards. */
-	int shard = handle_shard(id_or_handle);
-	return shard >= 0 ? (uint16_t)shard : hash_slot(id_or_handle);
+	int slot = handle_slot(id_or_handle);
+	return slot >= 0 ? (uint16_t)slot : hash_slot(id_or_handle);
 }
 
 static void encode_id(const unsigned char *random, char *out)
@@ -143,7 +141,7 @@ struct slice session_id_new(uint16_t shard, uint16_t shard_total, struct arena *
 	random_entropy(random, sizeof(random));
 	for (;;) {
 		encode_id(random, text);
-		if (hash_slot(id) % shard_total == shard)
+		if (hash_shard_of(hash_slot(id), shard_total) == shard)
 			return id;
 		for (int i = SESSION_ID_RANDOM - 1; ++random[i] == 0;)
 			i--;

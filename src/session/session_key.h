@@ -4,7 +4,7 @@
  *
  * A name is what is stored of an id: the id itself, or its SHA-256 (session-id-hashing). What lists
  * show of a hashed one is a handle, "handle:SSSS:" and 64 hexadecimal digits, where SSSS is the
- * number of the shard: a handle cannot be used as an id, but names the session to who may end it.
+ * first slot of its shard: it cannot be used as an id, but names the session to who may end it.
  */
 #ifndef SESSION_SESSION_KEY_H
 #define SESSION_SESSION_KEY_H
@@ -31,11 +31,11 @@ struct session_name session_name_of(struct slice id, uint8_t form, struct arena 
 bool session_is_handle(struct slice text);
 /* False: the text is no handle. */
 bool session_name_of_handle(struct slice text, struct arena *arena, struct session_name *out);
-/* What lists show: the id or the handle; in the arena when it is one. */
+/* What lists show: the id, or the handle with a slot of the session's shard, in the arena. */
 struct slice session_name_shown(
-	const struct session_name *name, uint16_t shard, struct arena *arena);
+	const struct session_name *name, uint16_t slot, struct arena *arena);
 
-/* A slot whose shard is that of an id or of a handle; for engine->handle_slot. */
+/* The slot of an id, or the one in a handle; for engine->handle_slot. */
 uint16_t session_slot(struct slice id_or_handle);
 
 /* A new id that lies in this shard, in the arena: 192 random bits less those that name the shard.

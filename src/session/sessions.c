@@ -179,7 +179,7 @@ static bool find_shown(struct session *session, struct turn *turn, struct slice 
 	struct value value;
 	if (!session_name_of_handle(text, turn_arena(turn), &name))
 		return find(session, turn, text, most);
-	prepare(session, turn, session_slot(text) % turn->shard_total);
+	prepare(session, turn, hash_shard_of(session_slot(text), turn->shard_total));
 	return session_read(session, &name, most, &value) &&
 		settle(session, &value, slice_of(NULL, 0));
 }
@@ -288,7 +288,9 @@ static void publish(struct session *session, const char *event)
 
 struct slice session_shown(const struct session *session)
 {
-	return session_name_shown(&session->name, session->shard, turn_arena(session->turn));
+	return session_name_shown(&session->name,
+		hash_first_slot(session->shard, session->turn->shard_total),
+		turn_arena(session->turn));
 }
 
 struct slice session_subject(const struct session *session)

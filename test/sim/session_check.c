@@ -35,7 +35,7 @@ static uint32_t find(const struct check *check, const struct session_name *name)
 	if (id == MODEL_NO_ID)
 		wrong("a key of an id that nobody knows");
 	struct slice text = check->host->model->ids[id].text;
-	if (hash_slot(text) % check->host->engine->shard_count != check->shard)
+	if (hash_shard_of(hash_slot(text), check->host->engine->shard_count) != check->shard)
 		wrong("%s lies on shard %u", text_of(check, id), check->shard);
 	return id;
 }

@@ -71,8 +71,7 @@ static void add_id(struct client *client, struct request *request, uint32_t id)
 	struct slice text = host->model->ids[id].text;
 	if (client->shown) {
 		struct session_name name = model_name(host->model, id, SESSION_FORMAT_HASHED);
-		uint16_t shard = hash_slot(text) % host->engine->shard_count;
-		text = session_name_shown(&name, shard, &request->arena);
+		text = session_name_shown(&name, hash_slot(text), &request->arena);
 	}
 	add(request, text);
 }

@@ -82,7 +82,7 @@ static uint8_t form_of(const struct turn *turn)
 static uint16_t shard_of(const struct client *client, uint32_t id)
 {
 	const struct client_host *host = client->host;
-	return hash_slot(host->model->ids[id].text) % host->engine->shard_count;
+	return hash_shard_of(hash_slot(host->model->ids[id].text), host->engine->shard_count);
 }
 
 static struct model_found open_id(struct client *client, struct turn *turn, uint32_t id)
@@ -123,7 +123,8 @@ static struct slice shown_of(struct client *client, struct turn *turn, uint32_t 
 {
 	struct session_name name =
 		model_name(client->host->model, id, model_now(client->host->model, id)->form);
-	return session_name_shown(&name, shard_of(client, id), turn_arena(turn));
+	return session_name_shown(
+		&name, hash_first_slot(shard_of(client, id), turn->shard_total), turn_arena(turn));
 }
 
 /* --- what is written -------------------------------------------------------------------------- */

@@ -214,9 +214,10 @@ static void take_scanned(struct request **taken)
 	for (uint32_t i = 0; i < sim->model->count; i++) {
 		const struct model_cell *cell = model_now(sim->model, i);
 		struct session_name name = model_name(sim->model, i, cell->form);
-		struct slice text = session_name_shown(&name,
-			hash_slot(sim->model->ids[i].text) % sim->world.rig.engine->shard_count,
-			&request->arena);
+		uint16_t shards = sim->world.rig.engine->shard_count;
+		uint16_t shard = hash_shard_of(hash_slot(sim->model->ids[i].text), shards);
+		struct slice text =
+			session_name_shown(&name, hash_first_slot(shard, shards), &request->arena);
 		char line[128];
 		snprintf(line, sizeof(line), "\r\n$%zu\r\n%.*s\r\n", text.size, (int)text.size,
 			text.data);

@@ -241,7 +241,7 @@ const char *engine_rig_key(
 	assert(shard < shards);
 	for (uint32_t i = 0;; i++) {
 		snprintf(out, ENGINE_RIG_KEY_BYTES, "key%u.%u", n, i);
-		if (hash_slot(slice_text(out)) % shards == shard)
+		if (hash_shard_of(hash_slot(slice_text(out)), shards) == shard)
 			return out;
 	}
 }

@@ -37,7 +37,7 @@ def shard_of(identity, shards=16):
         crc ^= byte << 8
         for _ in range(8):
             crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc % 16384 % shards
+    return crc % 16384 * shards // 16384
 
 
 # Stores and returns a value of each type.

@@ -6,6 +6,7 @@ import contextlib
 import harness
 import resp
 
+SLOTS = 16384
 SHARDS = 16  # the server's default
 GONE = "SESSIONGONE the session of this id was deleted"
 OVER = "SESSIONGONE the session of this id has ended"
@@ -13,8 +14,13 @@ LOST = "LEASELOST the token holds no lease: it has ended, or is of another sessi
 
 
 def shard_of(identity):
-    """As Redis Cluster computes the slot, for ids without a hash tag."""
-    return binascii.crc_hqx(resp.to_bytes(identity), 0) % 16384 % SHARDS
+    """From the slot as Redis Cluster computes it, for ids without a hash tag."""
+    return binascii.crc_hqx(resp.to_bytes(identity), 0) % SLOTS * SHARDS // SLOTS
+
+
+def first_slot_of(identity):
+    """Of the shard in which the id lies."""
+    return shard_of(identity) * SLOTS // SHARDS
 
 
 def pairs(flat):

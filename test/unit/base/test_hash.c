@@ -31,6 +31,29 @@ static void slots_are_those_of_redis_cluster(void **state)
 	assert_int_equal(slot(""), 0);
 }
 
+static void a_shard_is_a_range_of_slots(void **state)
+{
+	static const uint16_t counts[] = { 1, 2, 3, 16, 100, 1000, HASH_SLOTS };
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		uint16_t shards = counts[i], last = 0;
+		assert_int_equal(hash_first_slot(0, shards), 0);
+		assert_int_equal(hash_first_slot(shards, shards), HASH_SLOTS);
+		for (uint16_t at = 0; at < HASH_SLOTS; at++) {
+			uint16_t shard = hash_shard_of(at, shards);
+			assert_true(shard < shards);
+			assert_true(at >= hash_first_slot(shard, shards));
+			assert_true(at < hash_first_slot((uint16_t)(shard + 1), shards));
+			assert_true(shard == last || shard == last + 1);
+			last = shard;
+		}
+		assert_int_equal(last, shards - 1);
+	}
+	/* None has more than one slot more than another. */
+	assert_int_equal(hash_first_slot(1, 16), 1024);
+	assert_int_equal(hash_first_slot(1, 3), 5462);
+	assert_int_equal(hash_first_slot(2, 3), 10923);
+}
+
 static void only_the_tag_is_hashed(void **state)
 {
 	assert_int_equal(slot("{user1000}.following"), slot("{user1000}.followers"));
@@ -209,6 +232,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(slots_are_those_of_redis_cluster),
 		cmocka_unit_test(only_the_tag_is_hashed),
 		cmocka_unit_test(without_a_whole_tag_the_id_is_hashed),
+		cmocka_unit_test(a_shard_is_a_range_of_slots),
 		cmocka_unit_test(slots_stay_below_their_number),
 		cmocka_unit_test(is_siphash_1_3),
 		cmocka_unit_test(depends_on_every_byte_and_on_the_seed),

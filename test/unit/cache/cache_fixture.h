@@ -371,7 +371,7 @@ static inline void audit_entries(struct world *world, uint16_t shard, struct aud
 	while (cursor_next(&cursor, &store_key, &value)) {
 		assert_true(key_parse_cache(store_key, &hash, &key));
 		assert_true(cache_record_decode(value.data, &record));
-		assert_int_equal(hash_slot(key) % SHARDS, shard);
+		assert_int_equal(hash_shard_of(hash_slot(key), SHARDS), shard);
 		assert_true(value.expire_ms > record.filled_ms);
 		assert_true(value.expire_ms <= record.filled_ms + LIMIT_CACHE_AGE_MS);
 		size_t size = key.size + value.data.size;

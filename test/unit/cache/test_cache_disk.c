@@ -29,8 +29,8 @@ static bool is_stored(struct world *world, const char *key)
 	int64_t expire_ms;
 	struct slice name = slice_text(key);
 	arena_init(&arena, 1024);
-	bool stored =
-		stored_record(world, hash_slot(name) % SHARDS, name, &arena, &record, &expire_ms);
+	bool stored = stored_record(
+		world, hash_shard_of(hash_slot(name), SHARDS), name, &arena, &record, &expire_ms);
 	arena_fini(&arena);
 	return stored;
 }
@@ -43,7 +43,7 @@ static const char *key_of(struct world *world, int number)
 	char *out = keys[next++ % 8];
 	for (int i = 0;; i++) {
 		snprintf(out, ENGINE_RIG_KEY_BYTES, "k%06d.%03d", number, i);
-		if (hash_slot(slice_text(out)) % SHARDS == 0)
+		if (hash_shard_of(hash_slot(slice_text(out)), SHARDS) == 0)
 			return out;
 	}
 }
@@ -253,7 +253,7 @@ static void groups_beyond_the_limit_count_in_all_only(void **state)
 	for (int i = 0; made < LIMIT_CACHE_GROUPS + 50; i++) {
 		char key[32];
 		snprintf(key, sizeof(key), "g%d:x", i);
-		if (hash_slot(slice_text(key)) % SHARDS != 0)
+		if (hash_shard_of(hash_slot(slice_text(key)), SHARDS) != 0)
 			continue;
 		made++;
 		ask(world, "cache.set %s v", key);
@@ -290,7 +290,7 @@ static void a_group_without_entries_leaves_room_for_another(void **state)
 		}
 	}
 	ask(world, "cache.set last:x v");
-	audit_shard(world, hash_slot(slice_text("last:x")) % SHARDS, &found);
+	audit_shard(world, hash_shard_of(hash_slot(slice_text("last:x")), SHARDS), &found);
 	bool seen = false;
 	for (size_t i = 0; i < found.group_count; i++)
 		seen |= strcmp(found.groups[i].name, "last:") == 0;

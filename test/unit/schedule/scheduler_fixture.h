@@ -180,7 +180,8 @@ static void bench_start(struct objects *objects, struct objects_job *job)
 	call->job = job;
 	engine_ask(objects->engine, objects->options.port,
 		&(struct question){ .command = &bench_call_command,
-			.shard = hash_slot(job->due.object.id) % objects->engine->shard_count,
+			.shard = hash_shard_of(
+				hash_slot(job->due.object.id), objects->engine->shard_count),
 			.state = call,
 			.told = bench_on_told });
 }

@@ -53,8 +53,8 @@ static void new_ids_lie_in_their_shard(void **state)
 			uint16_t shard = (uint16_t)(n % totals[i]);
 			struct slice id = session_id_new(shard, totals[i], &arena);
 			assert_int_equal(id.size, SESSION_ID_BYTES);
-			assert_int_equal(hash_slot(id) % totals[i], shard);
-			assert_int_equal(session_slot(id) % totals[i], shard);
+			assert_int_equal(hash_shard_of(hash_slot(id), totals[i]), shard);
+			assert_int_equal(hash_shard_of(session_slot(id), totals[i]), shard);
 			for (size_t at = 0; at < id.size; at++)
 				assert_non_null(memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
 						       "qrstuvwxyz0123456789-_",
@@ -93,7 +93,7 @@ static void new_ids_are_distinct_and_every_letter_varies(void **state)
 	free(ids);
 }
 
-static void a_handle_shows_a_hashed_name_and_its_shard(void **state)
+static void a_handle_shows_a_hashed_name_and_its_slot(void **state)
 {
 	/* SHA-256 of "abc", from FIPS 180. */
 	struct session_name name = hashed("abc"), back;
@@ -120,14 +120,14 @@ static void what_is_no_handle_is_an_id(void **state)
 		text[at] = text[at] == ':' ? ';' : 'G';
 		struct slice other = slice_of(text, sizeof(text));
 		assert_false(session_name_of_handle(other, &arena, &back));
-		if (at < 12) /* the shard cannot be read */
+		if (at < 12) /* the slot cannot be read */
 			assert_int_equal(session_slot(other), hash_slot(other));
 	}
 	for (size_t size = 0; size < shown.size; size++)
 		assert_false(session_name_of_handle(slice_of(shown.data, size), &arena, &back));
-	shown = session_name_shown(&name, LIMIT_SHARDS - 1, &arena);
+	shown = session_name_shown(&name, HASH_SLOTS - 1, &arena);
 	assert_true(session_name_of_handle(shown, &arena, &back));
-	shown = session_name_shown(&name, LIMIT_SHARDS, &arena);
+	shown = session_name_shown(&name, HASH_SLOTS, &arena);
 	assert_false(session_name_of_handle(shown, &arena, &back));
 }
 
@@ -224,7 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(new_ids_lie_in_their_shard),
 		test(new_ids_are_distinct_and_every_letter_varies),
-		test(a_handle_shows_a_hashed_name_and_its_shard),
+		test(a_handle_shows_a_hashed_name_and_its_slot),
 		test(what_is_no_handle_is_an_id),
 		test(a_mask_undoes_itself),
 		test(keys_are_as_documented),

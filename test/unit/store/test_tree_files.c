@@ -64,8 +64,8 @@ static void other_formats_are_refused_and_named(void **state)
 {
 	struct fixture *f = *state;
 	close_tree(f);
-	check_version(f, 1, "its format is version 1, this program knows version 2 only");
-	check_version(f, 3, "its format is version 3, this program knows version 2 only");
+	check_version(f, 2, "its format is version 2, this program knows version 3 only");
+	check_version(f, 4, "its format is version 4, this program knows version 3 only");
 }
 
 static void the_secret_is_kept_with_the_data(void **state)
