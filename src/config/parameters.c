@@ -244,9 +244,10 @@ const struct parameter parameters[] = {
 		.least = 1,
 		.most = 86400,
 		.unit = "seconds",
-		.initial = "60",
+		.initial = "600",
 		.at_run_time = true,
-		.text = "A checkpoint starts at the latest so long after the one before." },
+		.text = "A checkpoint starts at the latest so long after the one before; after a "
+			"minute when nothing has been written for ten seconds." },
 	{ .name = "checkpoint-log-size",
 		.kind = PARAMETER_SIZE,
 		.field = FIELD(checkpoint_log_bytes),

@@ -5,6 +5,8 @@
  *
  * A transaction takes shards until it has some megabytes, then the next one begins: one for all
  * would hand the disk everything at once, and each sync of the log would have to wait behind it.
+ * Between two, all shards look at the new tree: LMDB uses a freed page again when no view is left
+ * that is as old, so otherwise each checkpoint would add its size to the file.
  * Each shard's LSN is in the transaction of its data, so a crash in between leaves every shard
  * right.
  *
@@ -32,6 +34,9 @@
 #define QUIET_OVERLAY_BYTES (16u << 20)
 #define KEPT_FREE_BYTES     (128u << 20)
 #define RETRY_NS            500000000u /* after a full disk */
+#define NS_PER_S            UINT64_C(1000000000)
+#define QUIET_NS            (10 * NS_PER_S)
+#define QUIET_AGE_NS        (60 * NS_PER_S)
 #define LOOK_MS             20         /* how often the thread looks at the limits */
 #define NICENESS            10         /* of the thread: workers come first */
 #define TRANSACTION_BYTES   (4u << 20) /* of overlays, about */
@@ -57,6 +62,8 @@ struct checkpoint {
 	struct gate_wait durable; /* of what was frozen, before the transaction begins */
 	uint64_t begun_ns;
 	uint64_t begun_bytes; /* the log's, when the last checkpoint began */
+	uint64_t seen_lsn;    /* the last record, */
+	uint64_t seen_ns;     /* and since when there has been no other */
 	uint64_t retry_at_ns;
 	uint64_t keys;
 
@@ -145,10 +152,18 @@ static void run_thaw(struct turn *turn)
 	frozen->overlay = store_thaw(turn->stores[turn->shard]);
 }
 
+static void run_renew(struct turn *turn)
+{
+	store_renew(turn->stores[turn->shard]);
+}
+
 static const struct command freeze_command = {
 	.name = "freeze", .route = ROUTE_KEYS, .run = run_freeze
 };
 static const struct command thaw_command = { .name = "thaw", .route = ROUTE_KEYS, .run = run_thaw };
+static const struct command renew_command = {
+	.name = "renew", .route = ROUTE_KEYS, .run = run_renew
+};
 
 static void on_asked(struct request **request)
 {
@@ -171,7 +186,23 @@ static void ask_shard(struct checkpoint *checkpoint, uint16_t shard, const struc
 
 /* --- the states ------------------------------------------------------------------------------- */
 
-static bool is_due(const struct checkpoint *checkpoint)
+/* Of keys that are spread over the tree, a checkpoint writes a page for each few: the fewer
+ * checkpoints, the less is written for the same. So age is a reason late, or when nothing has been
+ * written for a while: then there is time for it, and what it frees is memory. */
+static bool is_old(struct checkpoint *checkpoint)
+{
+	const struct engine *engine = checkpoint->engine;
+	uint64_t appended = gate_appended(engine->gate), now = clock_monotonic_ns(engine->clock);
+	if (appended != checkpoint->seen_lsn) {
+		checkpoint->seen_lsn = appended;
+		checkpoint->seen_ns = now;
+	}
+	uint64_t age = now - checkpoint->begun_ns;
+	return age >= (uint64_t)engine->config->checkpoint_interval_s * NS_PER_S ||
+		(age >= QUIET_AGE_NS && now - checkpoint->seen_ns >= QUIET_NS);
+}
+
+static bool is_due(struct checkpoint *checkpoint)
 {
 	const struct engine *engine = checkpoint->engine;
 	const struct config *config = engine->config;
@@ -192,8 +223,7 @@ static bool is_due(const struct checkpoint *checkpoint)
 		return true;
 	if (stats.bytes - checkpoint->begun_bytes > (uint64_t)config->checkpoint_log_bytes)
 		return true;
-	uint64_t age = clock_monotonic_ns(engine->clock) - checkpoint->begun_ns;
-	return age / 1000000000u >= (uint64_t)config->checkpoint_interval_s;
+	return is_old(checkpoint);
 }
 
 static bool begin(struct checkpoint *checkpoint)
@@ -265,7 +295,7 @@ static bool write_next(struct checkpoint *checkpoint)
 {
 	struct engine *engine = checkpoint->engine;
 	uint16_t end;
-	if (clock_monotonic_ns(engine->clock) < checkpoint->retry_at_ns)
+	if (checkpoint->waiting || clock_monotonic_ns(engine->clock) < checkpoint->retry_at_ns)
 		return false;
 	int result = write_some(checkpoint, checkpoint->written, &end);
 	if (result == -ENOSPC || result == -EDQUOT) {
@@ -283,10 +313,12 @@ static bool write_next(struct checkpoint *checkpoint)
 	}
 	gate_set_store_full(engine->gate, false);
 	checkpoint->retry_at_ns = 0;
-	for (uint16_t i = checkpoint->written; i < end; i++) {
+	for (uint16_t i = checkpoint->written; i < end; i++)
 		checkpoint->keys +=
 			overlay_count(store_frozen(engine->stores[i], &(uint64_t){ 0 }));
-		ask_shard(checkpoint, i, &thaw_command);
+	for (uint16_t i = 0; i < engine->shard_count; i++) {
+		bool is_written = i >= checkpoint->written && i < end;
+		ask_shard(checkpoint, i, is_written ? &thaw_command : &renew_command);
 	}
 	checkpoint->written = end;
 	if (end == engine->shard_count)

@@ -294,8 +294,11 @@ void store_freeze(struct store *store, uint64_t lsn)
 	store->frozen_sums = store->active_sums;
 	store->active_sums = (struct sums){ 0 };
 	store->frozen_lsn = lsn;
-	/* The same data, without holding on to pages that other shards' part of the last checkpoint
-	 * has freed: the next one can use them. */
+	store_renew(store);
+}
+
+void store_renew(struct store *store)
+{
 	tree_view_renew(store->layers.view);
 }
 

@@ -71,6 +71,9 @@ const struct overlay *store_frozen(const struct store *store, uint64_t *lsn);
 /* After the checkpoint's commit: renews the view and hands back the frozen overlay, to be freed
  * where it does not hurt. */
 struct overlay *store_thaw(struct store *store);
+/* Looks at the newest tree, in which this shard's data is as before: the pages that other shards'
+ * part of a checkpoint has freed can be used again when nobody looks at the former one. */
+void store_renew(struct store *store);
 
 /* Keys that have fallen due: up to `max` store keys whose value has expired at `now_ms`, into
  * `keys` (allocated in `arena`). Returns how many; 0 when nothing more is due. A key is not handed

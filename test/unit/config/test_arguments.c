@@ -293,7 +293,7 @@ static void help_says_what_is_allowed(void **state)
 	config_write_help(&help);
 	buffer_append(&help, "", 1);
 	assert_non_null(strstr(help.data,
-		"so long after the one before. [between 1 and 86400 inclusive (seconds)]\n"));
+		"nothing has been written for ten seconds. [between 1 and 86400 inclusive (seconds)]\n"));
 	assert_non_null(strstr(help.data,
 		"[auto or between 16mb and 1tb inclusive; auto is 1/4 of the memory that the process "
 		"may use, at most 512mb]\n"));

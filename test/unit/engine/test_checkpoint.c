@@ -338,8 +338,10 @@ static void a_large_checkpoint_is_several_transactions_and_right_between_them(vo
 	fill_shards(rig, 'b');
 	freeze(rig);
 	rig->commits = 0;
-	for (int i = 0; rig->commits < 2 && i < 20; i++)
+	for (int i = 0; rig->commits < 2 && i < 20; i++) {
 		step(rig);
+		engine_rig_deliver(rig);
+	}
 	assert_int_equal(rig->commits, 2);
 	assert_true(tree_lsn(rig->engine->tree, 0) > tree_lsn(rig->engine->tree, SHARDS - 1));
 	assert_shards_filled(rig, 'b');
@@ -350,6 +352,39 @@ static void a_large_checkpoint_is_several_transactions_and_right_between_them(vo
 	assert_shards_filled(rig, 'b');
 }
 
+static void a_transaction_begins_when_all_shards_look_at_the_one_before(void **state)
+{
+	struct engine_rig *rig = *state;
+	rig->config.overlay_bytes_max = 1 << 30;
+	fill_shards(rig, 'a');
+	freeze(rig);
+	rig->commits = 0;
+	assert_true(commit(rig));
+	for (int i = 0; i < 5; i++)
+		step(rig);
+	assert_int_equal(rig->commits, 1);
+	engine_rig_deliver(rig);
+	assert_true(commit(rig));
+	assert_int_equal(rig->commits, 2);
+}
+
+/* Pages that one transaction frees serve the next but one. */
+static void the_file_does_not_grow_by_each_checkpoint(void **state)
+{
+	struct engine_rig *rig = *state;
+	rig->config.overlay_bytes_max = 1 << 30;
+	uint64_t once = 0;
+	for (int round = 0; round < 8; round++) {
+		fill_shards(rig, (char)('a' + round));
+		engine_rig_checkpoint(rig);
+		if (round == 0)
+			once = tree_bytes(rig->engine->tree);
+	}
+	assert_shards_filled(rig, 'h');
+	/* Beside the data: what one transaction writes, and what the last two have freed. */
+	assert_true(tree_bytes(rig->engine->tree) < once * 9 / 4);
+}
+
 static void a_disk_that_is_full_between_two_transactions_is_waited_for(void **state)
 {
 	struct engine_rig *rig = *state;
@@ -357,8 +392,10 @@ static void a_disk_that_is_full_between_two_transactions_is_waited_for(void **st
 	fill_shards(rig, 'a');
 	freeze(rig);
 	assert_true(commit(rig));
+	engine_rig_deliver(rig);
 	rig->commit_error = -ENOSPC;
-	assert_false(commit(rig));
+	commit(rig);
+	assert_false(step(rig));
 	assert_int_equal(engine_admission(rig->engine), GATE_FULL);
 	assert_shards_filled(rig, 'a');
 	rig->commit_error = 0;
@@ -462,6 +499,39 @@ static void age_starts_one_when_something_was_written(void **state)
 	rig->now_ms += 59000;
 	assert_false(step(rig));
 	rig->now_ms += 1000;
+	assert_true(step(rig));
+	assert_true(stats_of(rig).running);
+}
+
+static void quiet_starts_one_after_a_minute(void **state)
+{
+	struct engine_rig *rig = *state;
+	rig->config.checkpoint_interval_s = 600;
+	engine_rig_checkpoint(rig);
+	for (int second = 0; second < 120; second++) {
+		write_everywhere(rig, "v");
+		engine_rig_settle(rig);
+		assert_false(step(rig));
+		rig->now_ms += 1000;
+	}
+	rig->now_ms += 8000;
+	assert_false(step(rig));
+	rig->now_ms += 1000;
+	assert_true(step(rig));
+	assert_true(stats_of(rig).running);
+}
+
+static void what_is_written_now_and_then_waits_for_the_interval(void **state)
+{
+	struct engine_rig *rig = *state;
+	rig->config.checkpoint_interval_s = 600;
+	engine_rig_checkpoint(rig);
+	for (int second = 0; second < 600; second += 5) {
+		write_everywhere(rig, "v");
+		engine_rig_settle(rig);
+		assert_false(step(rig));
+		rig->now_ms += 5000;
+	}
 	assert_true(step(rig));
 	assert_true(stats_of(rig).running);
 }
@@ -598,11 +668,15 @@ int main(void)
 		TEST(the_thaw_gives_the_memory_back),
 		TEST(the_log_is_recycled_afterwards),
 		TEST(a_large_checkpoint_is_several_transactions_and_right_between_them),
+		TEST(a_transaction_begins_when_all_shards_look_at_the_one_before),
+		TEST(the_file_does_not_grow_by_each_checkpoint),
 		TEST(a_disk_that_is_full_between_two_transactions_is_waited_for),
 		TEST(a_crash_at_any_state_loses_nothing),
 		TEST(a_commit_without_room_is_tried_again_and_writes_are_refused_meanwhile),
 		TEST(a_crash_while_the_disk_is_full_loses_nothing),
 		TEST(age_starts_one_when_something_was_written),
+		TEST(quiet_starts_one_after_a_minute),
+		TEST(what_is_written_now_and_then_waits_for_the_interval),
 		TEST(full_overlays_start_one),
 		TEST(a_long_log_starts_one),
 		TEST(a_disk_without_room_for_more_log_starts_one),
