@@ -32,7 +32,7 @@ static int tear_down(void **state)
 }
 
 /* Entries of a table on a shard, or of the prefix that `start` is. */
-static size_t count_from(struct turn *turn, uint16_t shard, struct slice prefix)
+static inline size_t count_from(struct turn *turn, uint16_t shard, struct slice prefix)
 {
 	struct key end = { .size = prefix.size };
 	memcpy(end.bytes, prefix.data, prefix.size);
@@ -50,7 +50,7 @@ static size_t count_from(struct turn *turn, uint16_t shard, struct slice prefix)
 	return count;
 }
 
-static size_t count_table(struct turn *turn, enum table table)
+static inline size_t count_table(struct turn *turn, enum table table)
 {
 	char prefix = (char)table;
 	size_t count = 0;
@@ -59,7 +59,7 @@ static size_t count_table(struct turn *turn, enum table table)
 	return count;
 }
 
-static bool is_due(struct turn *turn, const struct object_name *name, enum due_kind kind,
+static inline bool is_due(struct turn *turn, const struct object_name *name, enum due_kind kind,
 	int64_t at_ms, struct slice part)
 {
 	struct due due = { .kind = kind, .at_ms = at_ms, .object = *name, .name = part };

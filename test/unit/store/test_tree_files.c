@@ -1,6 +1,8 @@
 /*
  * Opening the data file: what is kept over a restart, and what is refused without being changed.
  */
+#include "store/store.h"
+#include "support/fault_text.h"
 #include "tree_fixture.h"
 
 static void keeps_its_data_and_shard_count_over_a_restart(void **state)
@@ -95,6 +97,70 @@ static void a_record_that_contradicts_itself_is_refused(void **state)
 	assert_int_equal(try_open(f, error, sizeof error), -EBADMSG);
 	change_meta(f, "shard-0001", 8, &(uint64_t){ 0 }, sizeof(uint64_t));
 	assert_int_equal(try_open(f, error, sizeof error), -EBADMSG);
+}
+
+static int shard_checkpoint(struct fixture *f, uint64_t lsn)
+{
+	struct tree_checkpoint *checkpoint;
+	assert_int_equal(tree_checkpoint_begin(f->tree, &checkpoint), 0);
+	int rc = tree_checkpoint_shard(checkpoint, f->shard, f->overlay, lsn, f->now_ms);
+	tree_checkpoint_abort(&checkpoint);
+	return rc;
+}
+
+static void a_record_of_what_is_yet_to_come_takes_no_checkpoint(void **state)
+{
+	struct fixture *f = *state;
+	put(f, slice_text("\020key"), 0, 10, 1);
+	settle(f);
+	assert_int_equal(shard_checkpoint(f, f->lsn), 0);
+	assert_int_equal(shard_checkpoint(f, f->lsn - 1), -EBADMSG);
+}
+
+static void what_can_be_no_generation_takes_no_checkpoint(void **state)
+{
+	static const struct slice keys[] = { { "\1\0", 2 }, { "\1\0", 2 }, { "\1", 1 },
+		{ "\1\377", 2 } };
+	static const struct slice values[] = { { "\0\0\0\0\1\0\0\0", 8 }, { "\1", 1 },
+		{ "\1\0\0\0\0\0\0\0", 8 }, { "\1\0\0\0\0\0\0\0", 8 } };
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		struct effect effect = { .kind = EFFECT_PUT,
+			.type = VALUE_NUMBER,
+			.shard = f->shard,
+			.key = keys[i],
+			.value = values[i] };
+		overlay_apply(f->overlay, &effect, ++f->lsn);
+		assert_int_equal(shard_checkpoint(f, f->lsn), -EBADMSG);
+		overlay_free(&f->overlay);
+		f->overlay = overlay_new();
+	}
+}
+
+static void count_keys(void *context)
+{
+	uint64_t keys, expiring;
+	store_count(context, 0, &keys, &expiring);
+}
+
+static void fewer_keys_than_there_are_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	struct key key;
+	struct store *store;
+	string_key(&key, f, 0, 1);
+	put(f, key_slice(&key), 0, 10, 1);
+	settle(f);
+	close_tree(f);
+	/* How many keys database 0 has. */
+	change_meta(f, "shard-0001", 32, &(uint64_t){ 0 }, sizeof(uint64_t));
+	open_tree(f);
+	assert_int_equal(store_open(&store, f->tree, f->shard), 0);
+	struct effect effect = { .kind = EFFECT_DELETE, .shard = f->shard, .key = key_slice(&key) };
+	store_apply(store, &effect, f->lsn + 1);
+	assert_fault(count_keys, store,
+		"the count of a database's keys is damaged: shard 1, table 1, key of 2 bytes");
+	store_close(&store);
 }
 
 static void a_file_that_is_not_a_tree_is_refused(void **state)
@@ -237,6 +303,9 @@ int main(void)
 		TEST(other_formats_are_refused_and_named),
 		TEST(the_secret_is_kept_with_the_data),
 		TEST(a_record_that_contradicts_itself_is_refused),
+		TEST(a_record_of_what_is_yet_to_come_takes_no_checkpoint),
+		TEST(what_can_be_no_generation_takes_no_checkpoint),
+		TEST(fewer_keys_than_there_are_is_a_fault),
 		TEST(a_file_that_is_not_a_tree_is_refused),
 		TEST(a_file_cut_short_is_refused_and_left_as_it_is),
 		TEST(a_file_that_lacks_a_page_in_use_is_refused),

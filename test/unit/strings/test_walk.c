@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "store/key.h"
+#include "support/damage.h"
 #include "support/turn_rig.h"
 
 #include <setjmp.h>
@@ -262,6 +263,20 @@ static void random_keys_come_from_everywhere(void **state)
 		assert_true(given[i] > 0);
 }
 
+static void pick_key(void *context)
+{
+	turn_rig_run(context, keys_randomkey, "RANDOMKEY", NULL);
+}
+
+static void a_damaged_key_is_a_fault(void **state)
+{
+	struct turn_rig *rig = *state;
+	const char *said = "the key of a string is damaged: shard 0, table 2, key of 8 bytes";
+	damage_put(rig->stores[0], 0, slice_of("\2\0\0\0\0\0\0\1", 8), VALUE_STRING, 0,
+		slice_text("v"));
+	assert_fault(pick_key, rig, said);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +297,7 @@ int main(void)
 			listings_leave_out_other_databases_and_generations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			random_keys_come_from_everywhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_key_is_a_fault, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
