@@ -67,7 +67,8 @@ const char *json_value_skip(const char *at, const char *end)
 
 const char *json_name_skip(const char *at, const char *end, struct slice *name, bool *escaped)
 {
-	assert(at < end && *at == '"');
+	assert(at < end);
+	assert(*at == '"');
 	const char *behind = json_string_skip(at, end, escaped);
 	*name = slice_of(at + 1, (size_t)(behind - at) - 2);
 	at = json_space_skip(behind, end);

@@ -18,6 +18,8 @@
  */
 #include "request/scan.h"
 
+#include "store/damage.h"
+
 #include <assert.h>
 
 #define HASH_BYTES  (KEY_HASH_BITS / 8)
@@ -126,12 +128,14 @@ static void put_behind(struct key *out, struct slice prefix)
 	out->bytes[out->size - 1]++;
 }
 
-static uint64_t hash_in(struct slice prefix, struct slice key)
+static uint64_t hash_in(const struct walk *walk, struct slice key)
 {
 	uint64_t hash = 0;
-	assert(key.size >= prefix.size + HASH_BYTES);
+	size_t at = walk->prefix.size;
+	if (key.size < at + HASH_BYTES)
+		damaged("the key of something named", walk->turn->shard, key);
 	for (size_t i = 0; i < HASH_BYTES; i++)
-		hash = hash << 8 | (unsigned char)key.data[prefix.size + i];
+		hash = hash << 8 | (unsigned char)key.data[at + i];
 	return hash;
 }
 
@@ -221,7 +225,7 @@ static void walk_plainly(struct walk *walk)
 		walk->rests = walk->cursor.rests;
 		if (walk->rests)
 			break;
-		uint64_t hash = more ? hash_in(walk->prefix, key) : HASH_END;
+		uint64_t hash = more ? hash_in(walk, key) : HASH_END;
 		if (walk->met_count && hash != scan->hash) {
 			give_met(walk);
 			if (more && scan->left <= 0) {
@@ -268,7 +272,7 @@ static void walk_crowd(struct walk *walk)
 		open_at_hash(walk);
 	for (int looked = 0; !paused && cursor_next(&walk->cursor, &met.key, &met.value);
 		looked++) {
-		if (hash_in(walk->prefix, met.key) != scan->hash)
+		if (hash_in(walk, met.key) != scan->hash)
 			break;
 		if (scan->after.data && slice_equal(met.key, scan->after))
 			continue;
