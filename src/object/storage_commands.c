@@ -174,7 +174,7 @@ void do_deleteall(struct turn *turn)
 {
 	struct storage storage;
 	bool keep_alarm;
-	if (!options_flag(turn, FIRST, "KEEPALARM", &keep_alarm) ||
+	if (!options_flag(turn, FIRST, "keepalarm", &keep_alarm) ||
 		turn_makes_order(turn, turn->shard, TABLE_PART) ||
 		!objects_enter(turn, 1, OBJECTS_WRITE, &storage))
 		return;
@@ -223,7 +223,7 @@ void do_expire(struct turn *turn)
 	struct storage storage;
 	int64_t life_ms;
 	bool sliding;
-	if (!parse_life(turn, &life_ms) || !options_flag(turn, FIRST + 1, "TOUCH", &sliding) ||
+	if (!parse_life(turn, &life_ms) || !options_flag(turn, FIRST + 1, "touch", &sliding) ||
 		!objects_enter(turn, 1, OBJECTS_READ, &storage))
 		return;
 	bool exists = record_exists(&storage.record);

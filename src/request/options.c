@@ -12,6 +12,8 @@
 
 #include "base/number.h"
 
+#include <assert.h>
+
 /* What slice_is says, without a call: bit 5 is the case of a letter. */
 static bool is_word(struct slice given, const char *word)
 {
@@ -26,6 +28,7 @@ static const struct option *find(
 {
 	for (uint32_t i = 0; i < table->count; i++) {
 		const struct option *row = &table->rows[i];
+		assert(row->word[0] >= 'a'); /* see is_word */
 		if ((row->bit & allowed) && is_word(word, row->word))
 			return row;
 	}

@@ -26,7 +26,7 @@ struct options {
 #define OPTION_ANY 1u
 
 struct option {
-	const char *word;  /* lower case letters; in two rows if no command allows both of them */
+	const char *word;  /* lower case letters; in two rows if no command allows both */
 	uint32_t bit;      /* of the family's enum */
 	uint32_t excludes; /* the bits of others that may not stand in front of it */
 	uint32_t values;   /* that follow, at the least */
@@ -72,8 +72,8 @@ static inline uint32_t options_left(const struct options *options)
 	return options->asked->argument_count - options->at;
 }
 
-/* The only option of a command: nothing from argument `index` on, or that one word. False: answered
- * with an error that says where. */
+/* The only option of a command: nothing from argument `index` on, or that one word, in lower case
+ * here. False: answered with an error that says where. */
 bool options_flag(struct turn *turn, uint32_t index, const char *word, bool *out);
 
 /* Argument `index` as a 64-bit integer. False: answered with Redis's error. */

@@ -48,7 +48,7 @@ static const char *key_of(int first, char out[ENGINE_RIG_KEY_BYTES])
 {
 	for (int i = first;; i++) {
 		snprintf(out, ENGINE_RIG_KEY_BYTES, "group:%d", i);
-		if (hash_slot(slice_text(out)) % SHARDS == 0)
+		if (hash_shard_of(hash_slot(slice_text(out)), SHARDS) == 0)
 			return out;
 	}
 }
