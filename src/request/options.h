@@ -30,7 +30,7 @@ struct option {
 	uint32_t bit;      /* of the family's enum */
 	uint32_t excludes; /* the bits of others that may not stand in front of it */
 	uint32_t values;   /* that follow, at the least */
-	/* Takes the values by options_value. NULL: the bit is all. False: answered with an error. */
+	/* Takes the values by options_value; NULL: none. False: answered with an error. */
 	bool (*read)(struct options *options);
 };
 
