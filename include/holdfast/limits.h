@@ -54,7 +54,7 @@
 #define LIMIT_TURN_BYTES ((size_t)1 << 20)
 
 /* Steps of one turn before the thread does something else: keys of a command with many, entries
- * that are settled for a count of keys. Each may be a look-up in the tree. */
+ * that a count of keys looks up. Each may be a look-up in the tree. */
 #define LIMIT_TURN_STEPS 4096
 
 /* Entries of an overlay that one turn puts in order: some milliseconds. */

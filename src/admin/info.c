@@ -84,7 +84,7 @@ void admin_info(struct turn *turn)
 		turn->state = walk;
 	}
 	if (walks(walk->wanted)) {
-		if (!store_settle(turn->stores[turn->shard], LIMIT_TURN_STEPS)) {
+		if (!store_resolve(turn->stores[turn->shard], LIMIT_TURN_STEPS)) {
 			turn_walks(turn, true);
 			return;
 		}

@@ -1,10 +1,10 @@
 /*
  * origin: see origin.h.
  *
- * An order's way: line -> running (a fetch, or a call of the server's own) -> settling (a turn of
+ * An order's way: line -> running (a fetch, or a call of the server's own) -> storing (a turn of
  * the key's shard) -> freed. Where it is in the store is read in the turn that orders, what comes
- * of it is written in the turn that settles; between them it knows nothing but its token, which may
- * be void by then.
+ * of it is written in the turn that stores it; between them it knows nothing but its token, which
+ * may be void by then.
  *
  * What fails is left alone: the key for itself (pauses.h), and its source, a `cache-origin` line or
  * a class, when that cannot be reached or most of it fails (origin_source.h).
@@ -224,8 +224,6 @@ bool origin_look(struct turn *turn, struct slice key, struct origin_look *out)
 	return true;
 }
 
-/* --- settling --------------------------------------------------------------------------------- */
-
 /* Of a value that an object gave. */
 static void called_lives(
 	const struct job *job, const struct cache_record *before, struct cache_record *record)
@@ -318,7 +316,7 @@ static struct cache_record record_of(struct turn *turn, const struct job *job, b
 	return record;
 }
 
-static void settle(struct turn *turn)
+static void store_answer(struct turn *turn)
 {
 	struct job *job = turn->state;
 	struct slice key = job->order.key, token = job->order.token;
@@ -338,12 +336,12 @@ static void settle(struct turn *turn)
 		(uint64_t)(turn->now_ms > job->begun_ms ? turn->now_ms - job->begun_ms : 0));
 }
 
-static const struct command settle_command = {
+static const struct command store_command = {
 	.name = "store what an origin answered",
 	.arity = -1,
 	.route = ROUTE_KEYS,
 	.flags = COMMAND_WRITE | COMMAND_RELAXED,
-	.run = settle,
+	.run = store_answer,
 };
 
 static struct lane *lane_of(const struct job *job)
@@ -359,7 +357,7 @@ static void unlink_running(struct job *job)
 	job->source->running--;
 }
 
-static void on_settled(struct request **request)
+static void on_stored(struct request **request)
 {
 	struct job *job = (*request)->turn.state;
 	struct origins *origins = job->origins;
@@ -403,11 +401,11 @@ static void end_exchange(struct job *job)
 	struct origins *origins = job->origins;
 	judge(job);
 	engine_ask(origins->engine, origins->port,
-		&(struct question){ .command = &settle_command,
+		&(struct question){ .command = &store_command,
 			.shard = hash_shard_of(
 				hash_slot(job->order.key), origins->engine->shard_count),
 			.state = job,
-			.told = on_settled });
+			.told = on_stored });
 }
 
 /* --- by HTTP ---------------------------------------------------------------------------------- */
@@ -479,7 +477,7 @@ static void on_fetched(struct fetch *fetch)
 	end_exchange(job);
 }
 
-/* The exchange ends before the lease does, so that its failure is settled and the source paused
+/* The exchange ends before the lease does, so that its failure is stored and the source paused
  * when the lease would go to the next who waits, who would have it asked again. */
 static int64_t time_left_ms(const struct job *job)
 {

@@ -535,7 +535,7 @@ static bool follow(struct fetch_exchange *exchange, int status, const char *loca
 	return begun;
 }
 
-static void settle_hop(struct fetch_exchange *exchange, CURLcode result)
+static void take_answer(struct fetch_exchange *exchange, CURLcode result)
 {
 	struct fetch *fetch = exchange->fetch;
 	long status = 0;
@@ -560,7 +560,7 @@ static void settle_hop(struct fetch_exchange *exchange, CURLcode result)
 	finish(exchange);
 }
 
-static void settle_finished(struct fetcher *fetcher)
+static void take_finished(struct fetcher *fetcher)
 {
 	CURLMsg *message;
 	int left;
@@ -568,7 +568,7 @@ static void settle_finished(struct fetcher *fetcher)
 		void *exchange = NULL;
 		assert(message->msg == CURLMSG_DONE);
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-		settle_hop(exchange_of(exchange), message->data.result);
+		take_answer(exchange_of(exchange), message->data.result);
 	}
 }
 
@@ -647,7 +647,7 @@ static void on_watch_event(uv_poll_t *poll, int status, int events)
 	happened |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
 	happened |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
 	curl_multi_socket_action(fetcher->multi, watch->socket, happened, &running);
-	settle_finished(fetcher);
+	take_finished(fetcher);
 }
 
 static void on_watch_closed(uv_handle_t *handle)
@@ -694,7 +694,7 @@ static void on_curl_due(uv_timer_t *timer)
 	struct fetcher *fetcher = fetcher_of(timer->data);
 	int running;
 	curl_multi_socket_action(fetcher->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	settle_finished(fetcher);
+	take_finished(fetcher);
 }
 
 /* Never calls back at once, since libcurl is not entered twice. */

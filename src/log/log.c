@@ -308,7 +308,7 @@ static uint64_t smallest_of_use(const struct log *log)
 }
 
 /* After the disk had no room for a spare of `bytes`. False when no smaller one would do. */
-static bool settle_for_less(struct log *log, uint64_t bytes)
+static bool accept_less(struct log *log, uint64_t bytes)
 {
 	pthread_mutex_lock(&log->lock);
 	uint64_t size = smallest_of_use(log);
@@ -336,7 +336,7 @@ int log_prepare(struct log *log)
 			return drop_small(log);
 		struct segment *spare = NULL;
 		int result = disk_has_room(log, bytes) ? make_spare(log, bytes, &spare) : -ENOSPC;
-		if (result == -ENOSPC && settle_for_less(log, bytes))
+		if (result == -ENOSPC && accept_less(log, bytes))
 			continue;
 		if (result)
 			return result;

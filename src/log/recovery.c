@@ -63,7 +63,7 @@ struct recovery {
 
 static int find_segments(struct recovery *recovery);
 static int walk(struct recovery *recovery);
-static int settle(struct recovery *recovery);
+static int make_durable(struct recovery *recovery);
 
 int recovery_run(const struct log_options *options, uint64_t after_lsn, log_replay_fn replay,
 	void *context, struct log_recovery *result, struct recovered *found, char *error,
@@ -85,7 +85,7 @@ int recovery_run(const struct log_options *options, uint64_t after_lsn, log_repl
 	if (outcome == 0)
 		outcome = walk(&recovery);
 	if (outcome == 0)
-		outcome = settle(&recovery);
+		outcome = make_durable(&recovery);
 	memory_free(recovery.window.memory);
 	return outcome;
 }
@@ -462,7 +462,7 @@ static int walk(struct recovery *recovery)
 	return 0;
 }
 
-static int settle(struct recovery *recovery)
+static int make_durable(struct recovery *recovery)
 {
 	struct segment *segment = recovery->last;
 	if (segment == NULL)

@@ -70,7 +70,7 @@ void pattern_open(lua_State *L)
 
 /* The budget */
 
-static void settle(struct matcher *matcher)
+static void charge(struct matcher *matcher)
 {
 	uint64_t steps = matcher->steps;
 	matcher->steps = 0;
@@ -81,13 +81,13 @@ static inline void spend(struct matcher *matcher, size_t steps)
 {
 	matcher->steps += steps;
 	if (matcher->steps >= STEPS_MAX)
-		settle(matcher);
+		charge(matcher);
 }
 
 /* Raises an error; `number` is for those formats that name one. Never returns. */
 static void refuse(struct matcher *matcher, const char *format, int number)
 {
-	settle(matcher);
+	charge(matcher);
 	luaL_error(matcher->L, format, number);
 }
 
@@ -490,7 +490,7 @@ static int find_plain(struct matcher *matcher, const char *start)
 	const char *found = memmem(start, left, matcher->pattern, size);
 	size_t passed = found ? (size_t)(found - start) : left;
 	spend(matcher, (passed + size) / STEP_BYTES);
-	settle(matcher);
+	charge(matcher);
 	if (!found) {
 		luaL_pushfail(matcher->L);
 		return 1;
@@ -529,7 +529,7 @@ static int find_or_match(lua_State *L, bool is_find)
 	} else {
 		count = push_match(&matcher, start, end);
 	}
-	settle(&matcher);
+	charge(&matcher);
 	return count;
 }
 
@@ -566,7 +566,7 @@ static int gmatch_next(lua_State *L)
 		lua_replace(L, lua_upvalueindex(4));
 		count = push_match(&matcher, start, end);
 	}
-	settle(&matcher);
+	charge(&matcher);
 	return count;
 }
 
@@ -633,11 +633,11 @@ static bool add_replacement(
 	if (kind == LUA_TFUNCTION) {
 		lua_pushvalue(L, 3);
 		int count = push_match(matcher, start, end);
-		settle(matcher);
+		charge(matcher);
 		lua_call(L, count, 1);
 	} else if (kind == LUA_TTABLE) {
 		push_capture(matcher, 0, start, end);
-		settle(matcher);
+		charge(matcher);
 		lua_gettable(L, 3);
 	} else {
 		add_text(matcher, out, start, end);
@@ -649,7 +649,7 @@ static bool add_replacement(
 		return false;
 	}
 	if (!lua_isstring(L, -1)) {
-		settle(matcher);
+		charge(matcher);
 		luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
 	}
 	spend(matcher, lua_rawlen(L, -1) / STEP_BYTES);
@@ -696,6 +696,6 @@ static int pattern_gsub(lua_State *L)
 		lua_pushvalue(L, 1);
 	}
 	lua_pushinteger(L, count);
-	settle(&matcher);
+	charge(&matcher);
 	return 2;
 }

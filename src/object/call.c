@@ -168,7 +168,7 @@ static void leave_object(struct turn *turn, struct call *call, bool failed)
 	}
 	if (failed && !(call->failed_softly && object->initialised))
 		object_doom(objects, object);
-	object_settle(objects, object);
+	object_look_again(objects, object);
 }
 
 /* `error` NULL: it went well. */
@@ -178,7 +178,7 @@ static void end_job(struct turn *turn, struct call *call, struct storage *storag
 	struct objects *objects = call->objects;
 	if (error)
 		forget_changes(turn, call, storage);
-	objects->options.schedule->settle(objects->scheduler, storage, call->job, outcome, error);
+	objects->options.schedule->conclude(objects->scheduler, storage, call->job, outcome, error);
 	storage_close(storage);
 	if (call->kind == CALL_NOW && error)
 		writer_error(&turn->writer, "%s", error);
@@ -269,7 +269,7 @@ static void go_on(struct turn *turn, struct call *call, struct storage *storage)
 		storage_close(storage);
 		note_gate(call->object, turn);
 		turn_park(turn, wait_parked);
-		object_settle(objects, call->object);
+		object_look_again(objects, call->object);
 	} else if (end == RUNTIME_NO_METHOD) {
 		end_without_method(turn, call, storage);
 	} else if (end == RUNTIME_DONE && refused) {
@@ -321,7 +321,7 @@ static void begin(struct turn *turn, struct call *call, struct storage *storage)
 		if (call->kind == CALL_NOW)
 			writer_integer(&turn->writer, 0);
 		storage_close(storage);
-		object_settle(call->objects, object);
+		object_look_again(call->objects, object);
 		return;
 	}
 	if (call->job == NULL)
@@ -376,7 +376,8 @@ static void refuse_class(struct turn *turn, struct call *call, const char *error
 	storage_open(&storage, turn, &call->name);
 	const struct objects_schedule *schedule = call->objects->options.schedule;
 	if (schedule->begin(&storage, call->job))
-		schedule->settle(call->objects->scheduler, &storage, call->job, JOB_NO_CLASS, text);
+		schedule->conclude(
+			call->objects->scheduler, &storage, call->job, JOB_NO_CLASS, text);
 	storage_close(&storage);
 }
 
@@ -481,7 +482,7 @@ void call_run(struct turn *turn)
 	struct object *object = call->object = object_take(objects, slot, &call->name);
 	if (!call->begun && !may_begin(turn, call, error)) {
 		object_end_admission(object, turn->request);
-		object_settle(objects, object);
+		object_look_again(objects, object);
 		return;
 	}
 	if (!object_is_open(object, turn->request, call)) {
@@ -502,7 +503,7 @@ void call_run(struct turn *turn)
 	}
 	if (is_alarm(call) && !call->begun && object->alarm) {
 		object_queue_alarm(object, turn);
-		object_settle(objects, object);
+		object_look_again(objects, object);
 		return;
 	}
 	object_end_admission(object, turn->request);

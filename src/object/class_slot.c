@@ -51,7 +51,7 @@ static void drop_idle(struct objects *objects, struct class_state *state, uint32
 	while (most-- > 0 && state->idle.first) {
 		struct object *object = container_of(state->idle.first, struct object, idle);
 		object_drop_instance(objects, object);
-		object_settle(objects, object);
+		object_look_again(objects, object);
 	}
 }
 

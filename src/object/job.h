@@ -3,7 +3,7 @@
  * what becomes of its entry in the index when the call has ended, is the business of the room
  * schedule/. What objects ask of it stands here, and it fills it in (schedule/scheduler.h).
  *
- *   the schedule's run -> objects_start_job -> call: begin .. settle -> ended
+ *   the schedule's run -> objects_start_job -> call: begin .. conclude -> ended
  *
  * Threads: the worker's.
  */
@@ -55,8 +55,8 @@ struct objects_schedule {
 	bool (*begin)(struct storage *storage, struct objects_job *job);
 	/* In the job's last turn, with the object's storage open: the entry leaves the index, or is
 	 * filed anew, as the outcome and the retry table say. `begin` was true. A turn that is not
-	 * committed settles nothing: another has to. */
-	void (*settle)(struct scheduler *scheduler, struct storage *storage,
+	 * committed concludes nothing: another has to. */
+	void (*conclude)(struct scheduler *scheduler, struct storage *storage,
 		const struct objects_job *job, enum job_outcome outcome, const char *error);
 };
 

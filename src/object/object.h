@@ -64,7 +64,7 @@ static inline size_t object_bytes(const struct object *object)
 	return sizeof(*object) + object->id.size + OBJECT_OVERHEAD_BYTES;
 }
 struct object *object_find(struct objects *objects, const struct object_name *name);
-/* Finds or makes one; object_settle forgets it when nothing goes on with it. */
+/* Finds or makes one; object_look_again forgets it when nothing goes on with it. */
 struct object *object_take(
 	struct objects *objects, struct class_slot *slot, const struct object_name *name);
 /* The request may enter now; otherwise it has to queue. `call` is NULL for a storage command. */
@@ -85,7 +85,7 @@ void object_queue_alarm(struct object *object, struct turn *turn);
 void object_resume_alarms(struct objects *objects, struct object *object);
 /* Something at the gate may have changed at a turn's end: lets the next one in, drops the instance
  * when it is doomed and empty, forgets the object when nothing is left of it. */
-void object_settle(struct objects *objects, struct object *object);
+void object_look_again(struct objects *objects, struct object *object);
 /* The instance goes: now, or when the last call has left it. */
 void object_doom(struct objects *objects, struct object *object);
 void object_drop_instance(struct objects *objects, struct object *object);

@@ -33,7 +33,7 @@ bool object_is_open(
 
 static void on_queued(struct request *request)
 {
-	(void)request; /* object_settle finds it in its queue */
+	(void)request; /* object_look_again finds it in its queue */
 }
 
 bool object_closes_circle(struct object *object, struct call *call)
@@ -84,7 +84,7 @@ static void on_turned(struct turn *turn)
 {
 	struct object *object = turn->turned_context;
 	object_end_admission(object, turn->request);
-	object_settle(objects_on(turn), object);
+	object_look_again(objects_on(turn), object);
 }
 
 void object_queue(struct object *object, struct turn *turn)
@@ -134,7 +134,7 @@ static void let_next_in(struct objects *objects, struct object *object)
 	engine_resume(objects->engine, objects->options.port, &request);
 }
 
-void object_settle(struct objects *objects, struct object *object)
+void object_look_again(struct objects *objects, struct object *object)
 {
 	bool outdated = object->state && object->state->replaced;
 	if ((object->doomed || outdated) && object->calls_in == 0)
@@ -219,5 +219,5 @@ void objects_leave(struct turn *turn, struct storage *storage)
 	struct object *object =
 		objects_on(turn) ? object_find(objects_on(turn), &storage->name) : NULL;
 	if (object)
-		object_settle(objects_on(turn), object);
+		object_look_again(objects_on(turn), object);
 }

@@ -132,7 +132,7 @@ bool objects_evict(struct turn *turn, const struct object_name *name)
 	bool had = object && object->state;
 	if (object) {
 		object_doom(objects_on(turn), object);
-		object_settle(objects_on(turn), object);
+		object_look_again(objects_on(turn), object);
 	}
 	return had;
 }
@@ -152,7 +152,7 @@ static void evict_idle(struct objects *objects, int64_t now_ms)
 			if (object->last_active_ms + idle_ms > now_ms)
 				break;
 			object_drop_instance(objects, object);
-			object_settle(objects, object);
+			object_look_again(objects, object);
 		}
 	}
 }

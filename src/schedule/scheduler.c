@@ -1,13 +1,13 @@
 /*
  * scheduler: finding what is due, and seeing to it that each entry is begun once and no more run
- * at a time than may. What becomes of an entry is scheduler_settle.c's.
+ * at a time than may. What becomes of an entry is scheduler_conclude.c's.
  *
- *   scheduler_run --> scan: a turn of the shard --> objects_start_job ... begin, settle --> ended
+ *   scheduler_run --> scan: a turn of the shard --> objects_start_job ... begin, conclude --> ended
  *                        | takes due entries   '--> upkeep: a turn, and another in the next run,
  *                        v while slots are free            until nothing is left
  *                     next_ms
  *
- * An entry stands in the index until it is settled, so the scan passes over those that run. It
+ * An entry stands in the index until it is concluded, so the scan passes over those that run. It
  * begins at the first key that did not run when the last one ended, not at the beginning of the
  * index: there the deleted entries lie, as tombstones, until the next checkpoint. Whatever may
  * stand before that key is noted: an entry that is filed, and a job that has ended while its entry
@@ -55,7 +55,7 @@ const struct objects_schedule scheduler_of_objects = {
 	.note = scheduler_note,
 	.quiesce = scheduler_quiesce,
 	.begin = scheduler_begin,
-	.settle = scheduler_settle,
+	.conclude = scheduler_conclude,
 };
 
 struct scheduler *scheduler_new(struct objects *objects)

@@ -29,7 +29,7 @@ int64_t scheduler_next_ms(const struct scheduler *scheduler);
 void scheduler_note(struct scheduler *scheduler, uint16_t shard, int64_t at_ms);
 void scheduler_quiesce(struct scheduler *scheduler);
 bool scheduler_begin(struct storage *storage, struct objects_job *job);
-void scheduler_settle(struct scheduler *scheduler, struct storage *storage,
+void scheduler_conclude(struct scheduler *scheduler, struct storage *storage,
 	const struct objects_job *job, enum job_outcome outcome, const char *error);
 
 #endif

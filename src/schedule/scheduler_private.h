@@ -1,5 +1,5 @@
 /*
- * scheduler_private: what scheduler.c, scheduler_settle.c and server_schedules.c share, and what
+ * scheduler_private: what scheduler.c, scheduler_conclude.c and server_schedules.c share, and what
  * tests put in place of the world.
  */
 #ifndef SCHEDULE_SCHEDULER_PRIVATE_H

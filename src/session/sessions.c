@@ -124,7 +124,7 @@ static void follow(struct session *session, struct slice id)
 	}
 }
 
-static bool settle(struct session *session, const struct value *value, struct slice id)
+static bool take_found(struct session *session, const struct value *value, struct slice id)
 {
 	judge(session, value);
 	if (session->state == SESSION_GONE && session->record.kind == SESSION_FORMAT_KIND_ROTATED)
@@ -152,12 +152,12 @@ static bool find(struct session *session, struct turn *turn, struct slice id, si
 	prepare(session, turn, turn_shard_of(turn, id));
 	session->fresh = name;
 	if (session_read(session, &name, most, &value))
-		return settle(session, &value, id);
+		return take_found(session, &value, id);
 	/* It may be from before `session-id-hashing` was changed. */
 	struct session absent = *session;
 	struct session_name before = session_name_of(id, other, turn_arena(turn));
 	if (session_read(session, &before, most, &value))
-		return settle(session, &value, id);
+		return take_found(session, &value, id);
 	*session = absent;
 	turn->misses++;
 	return false;
@@ -181,7 +181,7 @@ static bool find_shown(struct session *session, struct turn *turn, struct slice 
 		return find(session, turn, text, most);
 	prepare(session, turn, hash_shard_of(session_slot(text), turn->shard_total));
 	return session_read(session, &name, most, &value) &&
-		settle(session, &value, slice_of(NULL, 0));
+		take_found(session, &value, slice_of(NULL, 0));
 }
 
 bool session_open_shown(struct session *session, struct turn *turn, struct slice text)

@@ -224,7 +224,7 @@ uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn)
 	return generation->current;
 }
 
-bool store_settle(struct store *store, size_t most)
+bool store_resolve(struct store *store, size_t most)
 {
 	struct store_layers *layers = &store->layers;
 	recount_if_needed(store);
@@ -254,7 +254,7 @@ void store_count(struct store *store, uint8_t db, uint64_t *keys, uint64_t *expi
 {
 	assert(db < LIMIT_DATABASES);
 	struct store_layers *layers = &store->layers;
-	store_settle(store, SIZE_MAX);
+	store_resolve(store, SIZE_MAX);
 	*keys = *expiring = 0;
 	if (store->generations[db].current == store->generations[db].in_tree)
 		tree_count(layers->view, db, keys, expiring);
@@ -391,7 +391,7 @@ static void note_generation(struct store *store, const struct effect *effect, ui
 	store->must_recount = true;
 }
 
-/* A database has been emptied: what had been settled counts anew, once for all that were. */
+/* A database has been emptied: what had been resolved counts anew, once for all that were. */
 static void recount_if_needed(struct store *store)
 {
 	if (!store->must_recount)

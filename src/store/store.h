@@ -43,8 +43,8 @@ uint64_t store_last_lsn(const struct store *store);
 /* The generation of a string database; `*lsn` is raised to the LSN of its last change. */
 uint32_t store_generation(struct store *store, uint8_t db, uint64_t *lsn);
 /* Finds out of entries written since the last call whether they are new, which store_count needs to
- * know: of `most` at a time. True when all are settled. */
-bool store_settle(struct store *store, size_t most);
+ * know: of `most` at a time. True when all are resolved. */
+bool store_resolve(struct store *store, size_t most);
 /* Makes the order that cursors walk of so many of a table's entries written since the last call or
  * cursor. True when all have one: a cursor that is opened on it now does not sort. */
 bool store_order(struct store *store, enum table table, size_t most);

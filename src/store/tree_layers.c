@@ -39,7 +39,7 @@ static int read_entry(
 	struct tree_layers *layers, const struct slot *slot, MDB_cursor_op op, MDB_val *entry);
 static void slot_make(struct slot *slot, const struct tree_layers *layers, struct slice key);
 static int descend(struct tree_layers *layers, struct slice key, struct slot *slot);
-static int settle(struct tree_layers *layers, int rc, MDB_val *entry, bool forward);
+static int come_to_key(struct tree_layers *layers, int rc, MDB_val *entry, bool forward);
 static int layer_number(const MDB_val *value, uint64_t *out);
 static bool in_layer(const struct tree_layers *layers, const MDB_val *entry);
 static void layer_start(struct slot *slot, uint64_t number);
@@ -86,7 +86,7 @@ int tree_layers_seek(
 		slice_equal(
 			slice_of(entry.mv_data, entry.mv_size), slice_of(slot.bytes, slot.size)))
 		rc = read_entry(layers, NULL, MDB_NEXT, &entry);
-	return settle(layers, rc, &entry, true);
+	return come_to_key(layers, rc, &entry, true);
 }
 
 int tree_layers_seek_before(
@@ -110,21 +110,21 @@ int tree_layers_seek_before(
 		rc = read_entry(layers, NULL, MDB_PREV, &entry);
 	else if (rc == -ENOENT)
 		rc = read_entry(layers, NULL, MDB_LAST, &entry);
-	return settle(layers, rc, &entry, false);
+	return come_to_key(layers, rc, &entry, false);
 }
 
 int tree_layers_next(struct tree_layers *layers)
 {
 	MDB_val entry;
 	int rc = read_entry(layers, NULL, MDB_NEXT, &entry);
-	return settle(layers, rc, &entry, true);
+	return come_to_key(layers, rc, &entry, true);
 }
 
 int tree_layers_previous(struct tree_layers *layers)
 {
 	MDB_val entry;
 	int rc = read_entry(layers, NULL, MDB_PREV, &entry);
-	return settle(layers, rc, &entry, false);
+	return come_to_key(layers, rc, &entry, false);
 }
 
 int tree_layers_put(struct tree_layers *layers, struct slice key, size_t size, uint64_t *next_layer,
@@ -359,7 +359,7 @@ static int leave_layer(struct tree_layers *layers, MDB_val *entry, bool forward)
 }
 
 /* From wherever a move has led (`rc`, `entry`) to the nearest whole key in the direction. */
-static int settle(struct tree_layers *layers, int rc, MDB_val *entry, bool forward)
+static int come_to_key(struct tree_layers *layers, int rc, MDB_val *entry, bool forward)
 {
 	for (;;) {
 		if (rc < 0 && rc != -ENOENT)

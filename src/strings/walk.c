@@ -148,7 +148,7 @@ void keys_dbsize(struct turn *turn)
 	uint64_t *total = turn_state(turn, sizeof(*total));
 	uint64_t keys, expiring;
 	struct store *store = turn->stores[turn->shard];
-	if (!store_settle(store, LIMIT_TURN_STEPS)) {
+	if (!store_resolve(store, LIMIT_TURN_STEPS)) {
 		turn_walks(turn, true);
 		return;
 	}

@@ -98,7 +98,7 @@ static void bench_end_turn(struct bench_call *call, struct turn *turn, struct st
 		struct object_name name = storage->name;
 		storage_open(storage, turn, &name);
 	}
-	scheduler_settle(objects_on(turn)->scheduler, storage, call->job, outcome, error);
+	scheduler_conclude(objects_on(turn)->scheduler, storage, call->job, outcome, error);
 	storage_close(storage);
 	bench->under_way--;
 }

@@ -1,5 +1,5 @@
 /*
- * scheduler_settle: what an entry of the index means when its time has come, and what becomes of
+ * scheduler_conclude: what an entry of the index means when its time has come, and what becomes of
  * it when its run has ended. Both happen in turns of the object itself, with its storage open: the
  * entry leaves the index in one change with the run's last effects.
  *
@@ -31,7 +31,7 @@ static bool begin_alarm(struct storage *storage, struct objects_job *job);
 static bool begin_schedule(struct storage *storage, struct objects_job *job);
 static bool begin_wake(struct storage *storage, struct objects_job *job);
 
-struct settling {
+struct conclusion {
 	struct scheduler *scheduler;
 	struct storage *storage;
 	const struct objects_job *job;
@@ -40,9 +40,9 @@ struct settling {
 	int64_t now_ms;
 };
 
-static void settle_alarm(const struct settling *settling);
-static void settle_schedule(const struct settling *settling);
-static void settle_wake(const struct settling *settling);
+static void conclude_alarm(const struct conclusion *conclusion);
+static void conclude_schedule(const struct conclusion *conclusion);
+static void conclude_wake(const struct conclusion *conclusion);
 
 bool scheduler_begin(struct storage *storage, struct objects_job *job)
 {
@@ -70,10 +70,10 @@ bool scheduler_begin(struct storage *storage, struct objects_job *job)
 	return false;
 }
 
-void scheduler_settle(struct scheduler *scheduler, struct storage *storage,
+void scheduler_conclude(struct scheduler *scheduler, struct storage *storage,
 	const struct objects_job *job, enum job_outcome outcome, const char *error)
 {
-	struct settling settling = {
+	struct conclusion conclusion = {
 		.scheduler = scheduler,
 		.storage = storage,
 		.job = job,
@@ -83,13 +83,13 @@ void scheduler_settle(struct scheduler *scheduler, struct storage *storage,
 	};
 	switch (job->due.kind) {
 	case DUE_ALARM:
-		settle_alarm(&settling);
+		conclude_alarm(&conclusion);
 		break;
 	case DUE_SCHEDULE:
-		settle_schedule(&settling);
+		conclude_schedule(&conclusion);
 		break;
 	case DUE_WAKE:
-		settle_wake(&settling);
+		conclude_wake(&conclusion);
 		break;
 	case DUE_EXPIRE:
 	case DUE_SWEEP:
@@ -201,19 +201,19 @@ static int64_t retry_delay_ms(struct scheduler *scheduler, uint32_t failed)
 	return delay_ms + (int64_t)jitter;
 }
 
-static void report(const struct settling *settling, uint32_t tries, int64_t again_ms)
+static void report(const struct conclusion *conclusion, uint32_t tries, int64_t again_ms)
 {
-	struct objects *objects = settling->scheduler->objects;
-	const struct due *due = &settling->job->due;
+	struct objects *objects = conclusion->scheduler->objects;
+	const struct due *due = &conclusion->job->due;
 	report_job(objects, objects_report_limit(objects, due->object.class_name), due,
-		settling->error, tries, again_ms);
+		conclusion->error, tries, again_ms);
 }
 
 /* Remembers a run that was given up: {error, tries, scheduled_ms, given_up_ms}. */
-static void note_failed(const struct settling *settling, uint32_t tries, int64_t scheduled_ms)
+static void note_failed(const struct conclusion *conclusion, uint32_t tries, int64_t scheduled_ms)
 {
-	struct turn *turn = settling->storage->turn;
-	struct slice error = slice_text(settling->error);
+	struct turn *turn = conclusion->storage->turn;
+	struct slice error = slice_text(conclusion->error);
 	if (error.size > LIMIT_ERROR_BYTES)
 		error.size = LIMIT_ERROR_BYTES;
 	struct buffer packed;
@@ -222,61 +222,62 @@ static void note_failed(const struct settling *settling, uint32_t tries, int64_t
 	packed_add_string(&packed, error);
 	packed_add_integer(&packed, tries);
 	packed_add_integer(&packed, scheduled_ms);
-	packed_add_integer(&packed, settling->now_ms);
+	packed_add_integer(&packed, conclusion->now_ms);
 	struct value value = {
 		.type = VALUE_PACKED,
-		.expire_ms = settling->now_ms + LIMIT_FAILED_LIFE_MS,
+		.expire_ms = conclusion->now_ms + LIMIT_FAILED_LIFE_MS,
 		.data = arena_copy(turn_arena(turn), buffer_slice(&packed)),
 	};
 	buffer_fini(&packed);
 	struct key key;
-	key_of_failed(&key, &settling->job->due);
-	turn_put(turn, settling->storage->shard, key_slice(&key), &value);
+	key_of_failed(&key, &conclusion->job->due);
+	turn_put(turn, conclusion->storage->shard, key_slice(&key), &value);
 }
 
 /* An alarm that runs by hand may stand in the index under another time by now: its number tells. */
-static bool is_same_alarm(const struct settling *settling)
+static bool is_same_alarm(const struct conclusion *conclusion)
 {
-	const struct object_record *record = &settling->storage->record;
-	return record->alarm_ms != 0 && record->alarm_serial == settling->job->serial;
+	const struct object_record *record = &conclusion->storage->record;
+	return record->alarm_ms != 0 && record->alarm_serial == conclusion->job->serial;
 }
 
-static void settle_alarm(const struct settling *settling)
+static void conclude_alarm(const struct conclusion *conclusion)
 {
-	struct storage *storage = settling->storage;
+	struct storage *storage = conclusion->storage;
 	uint32_t tries = storage->record.alarm_tries;
-	if (!is_same_alarm(settling))
+	if (!is_same_alarm(conclusion))
 		return;
-	struct slice error = slice_text(settling->error);
-	if (settling->outcome == JOB_NO_CLASS) {
-		report(settling, tries + 1, CLASS_RETRY_MS);
-		storage_retry_alarm(storage, settling->now_ms + CLASS_RETRY_MS, tries, error);
-		return;
-	}
-	if (settling->outcome == JOB_FAILED && tries < RETRIES_MAX) {
-		int64_t delay_ms = retry_delay_ms(settling->scheduler, tries);
-		report(settling, tries + 1, delay_ms);
-		storage_retry_alarm(storage, settling->now_ms + delay_ms, tries + 1, error);
+	struct slice error = slice_text(conclusion->error);
+	if (conclusion->outcome == JOB_NO_CLASS) {
+		report(conclusion, tries + 1, CLASS_RETRY_MS);
+		storage_retry_alarm(storage, conclusion->now_ms + CLASS_RETRY_MS, tries, error);
 		return;
 	}
-	if (settling->outcome != JOB_DONE) {
-		report(settling, tries + 1, -1);
-		note_failed(settling, tries + 1, storage->record.alarm_ms);
+	if (conclusion->outcome == JOB_FAILED && tries < RETRIES_MAX) {
+		int64_t delay_ms = retry_delay_ms(conclusion->scheduler, tries);
+		report(conclusion, tries + 1, delay_ms);
+		storage_retry_alarm(storage, conclusion->now_ms + delay_ms, tries + 1, error);
+		return;
+	}
+	if (conclusion->outcome != JOB_DONE) {
+		report(conclusion, tries + 1, -1);
+		note_failed(conclusion, tries + 1, storage->record.alarm_ms);
 	}
 	storage_delete_alarm(storage);
 }
 
 /* False when this time's run is over, one way or the other. */
 static bool retry_schedule(
-	const struct settling *settling, struct schedule *schedule, int64_t next_ms)
+	const struct conclusion *conclusion, struct schedule *schedule, int64_t next_ms)
 {
-	if (settling->outcome == JOB_NO_CLASS) {
-		schedule->due_ms = settling->now_ms + CLASS_RETRY_MS;
+	if (conclusion->outcome == JOB_NO_CLASS) {
+		schedule->due_ms = conclusion->now_ms + CLASS_RETRY_MS;
 		return true;
 	}
-	if (settling->outcome != JOB_FAILED || schedule->tries >= RETRIES_MAX)
+	if (conclusion->outcome != JOB_FAILED || schedule->tries >= RETRIES_MAX)
 		return false;
-	int64_t retry_ms = settling->now_ms + retry_delay_ms(settling->scheduler, schedule->tries);
+	int64_t retry_ms =
+		conclusion->now_ms + retry_delay_ms(conclusion->scheduler, schedule->tries);
 	if (retry_ms >= next_ms)
 		return false;
 	schedule->due_ms = retry_ms;
@@ -284,27 +285,28 @@ static bool retry_schedule(
 	return true;
 }
 
-static void settle_schedule(const struct settling *settling)
+static void conclude_schedule(const struct conclusion *conclusion)
 {
-	struct storage *storage = settling->storage;
-	const struct due *due = &settling->job->due;
+	struct storage *storage = conclusion->storage;
+	const struct due *due = &conclusion->job->due;
 	struct schedule schedule;
 	if (!storage_get_schedule(storage, due->name, &schedule) || schedule.due_ms != due->at_ms)
 		return;
-	if (settling->outcome != JOB_NO_CLASS && schedule.next_ms != settling->job->scheduled_ms)
+	if (conclusion->outcome != JOB_NO_CLASS &&
+		schedule.next_ms != conclusion->job->scheduled_ms)
 		return;
-	int64_t next_ms = scheduler_regular_ms(&schedule, settling->now_ms);
+	int64_t next_ms = scheduler_regular_ms(&schedule, conclusion->now_ms);
 	uint32_t tries = schedule.tries + 1;
-	if (!retry_schedule(settling, &schedule, next_ms)) {
-		if (settling->outcome != JOB_DONE)
-			note_failed(settling, tries, schedule.next_ms);
+	if (!retry_schedule(conclusion, &schedule, next_ms)) {
+		if (conclusion->outcome != JOB_DONE)
+			note_failed(conclusion, tries, schedule.next_ms);
 		schedule.next_ms = schedule.due_ms = next_ms;
 		schedule.tries = 0;
 	}
 	/* It stands with the next run, a retry or a regular one, until one has gone well. */
-	schedule.error = slice_text(settling->error);
-	if (settling->outcome != JOB_DONE && next_ms != INT64_MAX)
-		report(settling, tries, schedule.due_ms - settling->now_ms);
+	schedule.error = slice_text(conclusion->error);
+	if (conclusion->outcome != JOB_DONE && next_ms != INT64_MAX)
+		report(conclusion, tries, schedule.due_ms - conclusion->now_ms);
 	if (next_ms == INT64_MAX) {
 		logline(LOGLINE_WARNING,
 			"A schedule of an object of %.*s is dropped: '%.*s' is no time",
@@ -335,15 +337,15 @@ void scheduler_move_wake(struct storage *storage, const struct due *due, int64_t
 	objects_note_due(objects_on(storage->turn), storage->shard, later.at_ms);
 }
 
-static void settle_wake(const struct settling *settling)
+static void conclude_wake(const struct conclusion *conclusion)
 {
-	if (settling->outcome == JOB_FAILED || settling->outcome == JOB_NO_METHOD) {
-		report(settling, 1, -1);
-		note_failed(settling, 1, settling->job->due.at_ms);
+	if (conclusion->outcome == JOB_FAILED || conclusion->outcome == JOB_NO_METHOD) {
+		report(conclusion, 1, -1);
+		note_failed(conclusion, 1, conclusion->job->due.at_ms);
 	}
-	if (settling->outcome == JOB_NO_CLASS) {
-		report(settling, 1, CLASS_RETRY_MS);
-		scheduler_move_wake(
-			settling->storage, &settling->job->due, settling->now_ms + CLASS_RETRY_MS);
+	if (conclusion->outcome == JOB_NO_CLASS) {
+		report(conclusion, 1, CLASS_RETRY_MS);
+		scheduler_move_wake(conclusion->storage, &conclusion->job->due,
+			conclusion->now_ms + CLASS_RETRY_MS);
 	}
 }

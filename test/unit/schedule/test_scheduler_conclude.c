@@ -174,7 +174,7 @@ static void an_alarm_that_runs_by_hand_is_settled_wherever_its_entry_stands(void
 	assert_true(scheduler_begin(&storage, &job));
 	assert_int_equal(job.scheduled_ms, turn->now_ms + 5000);
 	storage_retry_alarm(&storage, turn->now_ms + 900000, 0, slice_of(NULL, 0));
-	scheduler_settle(bench_scheduler(bench), &storage, &job, JOB_DONE, NULL);
+	scheduler_conclude(bench_scheduler(bench), &storage, &job, JOB_DONE, NULL);
 	assert_int_equal(storage.record.alarm_ms, 0);
 	storage_close(&storage);
 	for (uint32_t i = 0; i < changes->count; i++)
