@@ -103,17 +103,17 @@ static void system_close(struct disk_file *file)
 	memory_free(file);
 }
 
-static void set_direct(struct disk_file *file, bool is_direct)
+static void ask_for_direct(struct disk_file *file, bool is_direct)
 {
 	int flags = fcntl(fd_of(file), F_GETFL);
-	int wanted = is_direct ? flags | O_DIRECT : flags & ~O_DIRECT;
-	(void)fcntl(fd_of(file), F_SETFL, wanted);
+	(void)fcntl(fd_of(file), F_SETFL, is_direct ? flags | O_DIRECT : flags & ~O_DIRECT);
 }
 
-static void system_go_direct(struct disk_file *file)
+static void system_set_direct(struct disk_file *file, bool is_direct)
 {
-	system_of(file)->is_direct = true;
-	set_direct(file, true);
+	if (system_of(file)->is_direct != is_direct)
+		ask_for_direct(file, is_direct);
+	system_of(file)->is_direct = is_direct;
 }
 
 static bool is_whole_blocks(const void *bytes, size_t size, uint64_t offset)
@@ -132,7 +132,7 @@ static int system_write(struct disk_file *file, const void *bytes, size_t size, 
 			continue;
 		if (written < 0 && errno == EINVAL && may_be_refused) {
 			may_be_refused = false;
-			set_direct(file, false);
+			ask_for_direct(file, false);
 			continue;
 		}
 		if (written < 0)
@@ -225,7 +225,7 @@ struct disk *disk_system(void)
 		.read = system_read,
 		.sync = system_sync,
 		.allocate = system_allocate,
-		.go_direct = system_go_direct,
+		.set_direct = system_set_direct,
 		.size = system_size,
 		.largest = system_largest,
 		.room = system_room,

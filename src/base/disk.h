@@ -8,6 +8,7 @@
 #ifndef BASE_DISK_H
 #define BASE_DISK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,7 +37,7 @@ struct disk_operations {
 	ssize_t (*read)(struct disk_file *, void *out, size_t size, uint64_t offset);
 	int (*sync)(struct disk_file *);
 	int (*allocate)(struct disk_file *, uint64_t size);
-	void (*go_direct)(struct disk_file *);
+	void (*set_direct)(struct disk_file *, bool);
 	int (*size)(struct disk_file *, uint64_t *out);
 	uint64_t (*largest)(struct disk *);
 	uint64_t (*room)(struct disk *, const char *directory);
@@ -113,12 +114,13 @@ static inline int disk_allocate(struct disk_file *file, uint64_t size)
 	return file->disk->operations->allocate(file, size);
 }
 
-/* From now on writes go to the disk past the kernel's memory, which spares a copy and makes a sync
- * cheaper. Each is of whole blocks, at a whole block, from memory that is aligned as one; the file
- * is not read any more. Where the file system knows no such way, nothing changes. */
-static inline void disk_go_direct(struct disk_file *file)
+/* Whether writes go to the disk past the kernel's memory from now on, which makes a sync cheaper,
+ * but has each write wait for the disk. While they do, each is of whole blocks, at a whole block,
+ * from memory that is aligned as one, and the file is not read. Where the file system knows no such
+ * way, nothing changes. */
+static inline void disk_set_direct(struct disk_file *file, bool is_direct)
 {
-	file->disk->operations->go_direct(file);
+	file->disk->operations->set_direct(file, is_direct);
 }
 
 static inline int disk_size(struct disk_file *file, uint64_t *out)

@@ -232,6 +232,7 @@ static int write_one(struct gate *gate)
 	struct gate_batch *batch = take_batch(gate);
 	if (batch == NULL)
 		return 0;
+	log_set_direct(gate->log, gate->config->durability == DURABILITY_ALWAYS);
 	int result = log_write(gate->log, &batch->batch);
 	if (result == -EAGAIN) {
 		put_back(gate, batch);

@@ -51,6 +51,7 @@ struct log {
 	uint64_t synced_lsn;
 	bool unsynced;     /* `current` was written to since its last sync */
 	int failure;       /* of a write or a sync: nothing is known of the disk any more */
+	bool is_direct;    /* writes go past the page cache */
 	size_t tail_bytes; /* of `tail`, which end at the current segment's fill */
 	char tail[LOG_BLOCK_BYTES];
 	_Atomic uint64_t next_lsn; /* read by any */
@@ -271,6 +272,13 @@ int log_write(struct log *log, struct log_batch *batch)
 	return write_batch(log, batch);
 }
 
+void log_set_direct(struct log *log, bool is_direct)
+{
+	if (log->is_direct != is_direct && log->current)
+		disk_set_direct(log->current->file, is_direct);
+	log->is_direct = is_direct;
+}
+
 int log_sync(struct log *log)
 {
 	if (log->failure == 0 && log->unsynced) {
@@ -445,7 +453,7 @@ static int make_spare(struct log *log, uint64_t bytes, struct segment **out)
 	char *path = segment_path(log->directory, number);
 	int result = disk_open(disk, path, DISK_OPEN_CREATE, &file);
 	if (result == 0) {
-		disk_go_direct(file);
+		disk_set_direct(file, true);
 		result = disk_allocate(file, bytes);
 		if (result == 0)
 			result = disk_sync(file);
@@ -491,7 +499,7 @@ static int activate_spare(struct log *log, size_t bytes)
 		return -EAGAIN;
 	}
 	int result = log_sync(log);
-	disk_go_direct(spare->file);
+	disk_set_direct(spare->file, log->is_direct);
 	spare->sequence = ++log->sequence_last;
 	spare->first_lsn = log->next_lsn;
 	spare->last_lsn = log->next_lsn - 1;

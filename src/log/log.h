@@ -100,6 +100,9 @@ void log_need(struct log *log, size_t bytes);
  */
 int log_write(struct log *log, struct log_batch *batch);
 int log_sync(struct log *log);
+/* Whether writes go past the page cache from now on: right where a sync follows each. At first they
+ * do not. As log_write. */
+void log_set_direct(struct log *log, bool is_direct);
 
 /* Makes empty segments until `spares_wanted` are ready that hold what is needed, smaller ones where
  * the disk has no room for the size that is due. -ENOSPC when there are fewer and no more fit. */

@@ -71,6 +71,7 @@ struct sim_disk {
 	uint64_t lives; /* handles of an earlier one are dead */
 	uint64_t capacity;
 	uint64_t writes;
+	uint64_t direct_writes;
 };
 
 struct sim_file {
@@ -312,6 +313,11 @@ void sim_disk_set_capacity(struct disk *disk, uint64_t bytes)
 	sim_of(disk)->capacity = bytes;
 }
 
+uint64_t sim_disk_direct_writes(const struct disk *disk)
+{
+	return sim_of(disk)->direct_writes;
+}
+
 uint64_t sim_disk_operations(const struct disk *disk)
 {
 	return sim_of(disk)->operations;
@@ -510,8 +516,10 @@ static int sim_write(struct disk_file *file, const void *bytes, size_t size, uin
 	struct sim_disk *sim = sim_of(file->disk);
 	struct node *node;
 	bool partial;
-	if (((struct sim_file *)file)->is_direct)
+	if (((struct sim_file *)file)->is_direct) {
 		assert(((uintptr_t)bytes | size | offset) % DISK_BLOCK_BYTES == 0);
+		sim->direct_writes++;
+	}
 	int result = file_begin(file, &node, &partial);
 	if (result && !partial)
 		return result;
@@ -612,9 +620,9 @@ static int sim_allocate(struct disk_file *file, uint64_t size)
 	return result ? result : grown;
 }
 
-static void sim_go_direct(struct disk_file *file)
+static void sim_set_direct(struct disk_file *file, bool is_direct)
 {
-	((struct sim_file *)file)->is_direct = true;
+	((struct sim_file *)file)->is_direct = is_direct;
 }
 
 static int sim_size(struct disk_file *file, uint64_t *out)
@@ -651,6 +659,6 @@ static const struct disk_operations sim_operations = {
 	.read = sim_read,
 	.sync = sim_sync,
 	.allocate = sim_allocate,
-	.go_direct = sim_go_direct,
+	.set_direct = sim_set_direct,
 	.size = sim_size,
 };

@@ -41,5 +41,7 @@ bool sim_disk_crashed(const struct disk *disk);
 void sim_disk_set_capacity(struct disk *disk, uint64_t bytes);
 /* Operations so far. */
 uint64_t sim_disk_operations(const struct disk *disk);
+/* Of all writes, those of files for which that was asked (disk_set_direct). */
+uint64_t sim_disk_direct_writes(const struct disk *disk);
 
 #endif

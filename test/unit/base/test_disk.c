@@ -129,7 +129,7 @@ static void what_is_written_directly_is_read_by_who_opens_the_file(void **state)
 	char *bytes = memory_aligned(DISK_BLOCK_BYTES, 8 * DISK_BLOCK_BYTES);
 	char *read = memory_alloc(8 * DISK_BLOCK_BYTES);
 	memset(bytes, 'a', 8 * DISK_BLOCK_BYTES);
-	disk_go_direct(file);
+	disk_set_direct(file, true);
 	assert_int_equal(disk_allocate(file, 8 * DISK_BLOCK_BYTES), 0);
 	assert_int_equal(disk_write(file, bytes, 3 * DISK_BLOCK_BYTES, DISK_BLOCK_BYTES), 0);
 	assert_int_equal(disk_sync(file), 0);
@@ -139,7 +139,7 @@ static void what_is_written_directly_is_read_by_who_opens_the_file(void **state)
 	for (size_t i = 0; i < 8 * DISK_BLOCK_BYTES; i++)
 		assert_int_equal(read[i], i / DISK_BLOCK_BYTES - 1 < 3 ? 'a' : 0);
 	/* What has been read may be written directly afterwards. */
-	disk_go_direct(file);
+	disk_set_direct(file, true);
 	assert_int_equal(disk_write(file, bytes, DISK_BLOCK_BYTES, 0), 0);
 	disk_close(&file);
 	assert_int_equal(disk_open(disk_system(), directory->a, DISK_OPEN_EXISTING, &file), 0);

@@ -353,6 +353,29 @@ static void always_after_everysec_syncs_what_was_left(void **state)
 	assert_int_equal(gate_released(f->gate), 2);
 }
 
+/* Past the page cache each write waits for the disk, which only pays where a sync follows. */
+static void writes_pass_the_page_cache_when_each_is_synced(void **state)
+{
+	struct fixture *f = *state;
+	append(f, 1);
+	gate_step(f->gate);
+	uint64_t direct = sim_disk_direct_writes(f->disk);
+	assert_true(direct > 0);
+	f->config.durability = DURABILITY_EVERYSEC;
+	append(f, 2);
+	gate_step(f->gate);
+	append(f, 3);
+	gate_step(f->gate);
+	assert_int_equal(sim_disk_direct_writes(f->disk), direct);
+	f->config.durability = DURABILITY_ALWAYS;
+	append(f, 4);
+	gate_step(f->gate);
+	assert_int_equal(sim_disk_direct_writes(f->disk), direct + 1);
+	close_gate(f);
+	open_gate(f);
+	assert_int_equal(gate_durable(f->gate), 4);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_free)
@@ -377,6 +400,7 @@ int main(void)
 		TEST(everysec_syncs_within_a_second_and_not_more_often),
 		TEST(everysec_calls_nothing_durable_that_is_only_written),
 		TEST(always_after_everysec_syncs_what_was_left),
+		TEST(writes_pass_the_page_cache_when_each_is_synced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -472,6 +472,18 @@ static void a_batch_is_written_from_its_place_or_from_any_other(void **state)
 	assert_int_equal(fixture->replayed_last, 3 + 9 * sizeof(sizes) / sizeof(sizes[0]));
 }
 
+static void what_is_written_past_the_page_cache_and_through_it_is_replayed(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_int_equal(open_log(fixture, 0), 0);
+	for (int i = 0; i < 20; i++) {
+		log_set_direct(fixture->log, i % 3 == 1);
+		write_records(fixture, 7);
+	}
+	assert_int_equal(open_log(fixture, 0), 0);
+	assert_int_equal(fixture->replayed_last, 140);
+}
+
 struct keeper {
 	struct log *log;
 	_Atomic uint64_t durable;
@@ -589,6 +601,7 @@ int main(void)
 		ON_BOTH_DISKS(ends_with_the_error_of_the_replay),
 		ON_BOTH_DISKS(ignores_files_that_are_not_segments),
 		ON_BOTH_DISKS(gives_memory_back_when_a_batch_was_large),
+		ON_BOTH_DISKS(what_is_written_past_the_page_cache_and_through_it_is_replayed),
 		ON_BOTH_DISKS(a_batch_is_written_from_its_place_or_from_any_other),
 		SYSTEM(is_prepared_and_recycled_by_another_thread),
 	};
