@@ -352,8 +352,7 @@ static int lua_objects_call(lua_State *L)
 		luaL_argerror(L, 1, "not a class name");
 	if (name.id.size == 0 || name.id.size > LIMIT_KEY_BYTES)
 		luaL_argerror(L, 2, "an id is 1 to 2048 bytes long");
-	if (method.size == 0 || method.size > LIMIT_CLASS_NAME_BYTES || method.data[0] == '_' ||
-		slice_is(method, "init") || slice_is(method, "alarm"))
+	if (method.size > LIMIT_CLASS_NAME_BYTES || !object_method_is_public(method))
 		luaL_argerror(L, 3, "not a public method");
 	check_links(L, call, &name);
 	int last = lua_gettop(L);

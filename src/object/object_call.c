@@ -21,13 +21,6 @@ static const struct command call_command = {
 	.run = call_run,
 };
 
-static bool is_public(struct slice method)
-{
-	return method.size > 0 && method.data[0] != '_' &&
-		!slice_equal(method, slice_text("init")) &&
-		!slice_equal(method, slice_text("alarm"));
-}
-
 bool object_call_check(
 	const struct object_name *name, struct slice method, char *error, size_t error_size)
 {
@@ -38,7 +31,7 @@ bool object_call_check(
 		snprintf(error, error_size, "%s", ERROR_ID);
 	else if (method.size > LIMIT_CLASS_NAME_BYTES)
 		snprintf(error, error_size, "%s", ERROR_METHOD_NAME);
-	else if (!is_public(method))
+	else if (!object_method_is_public(method))
 		snprintf(error, error_size, ERROR_PRIVATE, (int)class_name.size, class_name.data,
 			(int)method.size, method.data);
 	else

@@ -45,6 +45,13 @@ bool object_class_name_ok(struct slice class_name)
 	return true;
 }
 
+bool object_method_is_public(struct slice method)
+{
+	return method.size > 0 && method.data[0] != '_' &&
+		!slice_equal(method, slice_text("init")) &&
+		!slice_equal(method, slice_text("alarm"));
+}
+
 void key_of_object(struct key *out, const struct object_name *name)
 {
 	assert(name->id.size > 0);

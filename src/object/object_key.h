@@ -29,6 +29,8 @@ struct object_name {
 
 /* Letters, digits, underscores, a letter first. */
 bool object_class_name_ok(struct slice class_name);
+/* Whether somebody outside of the class may call a method of this name. */
+bool object_method_is_public(struct slice method);
 
 void key_of_object(struct key *out, const struct object_name *name);
 /* The first key of the class's objects; with `id` in byte order from there. */

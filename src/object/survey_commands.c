@@ -650,9 +650,7 @@ static const struct option_table wake_table = {
  */
 static bool check_method(struct turn *turn, struct slice class_name, struct slice method)
 {
-	bool init = slice_equal(method, slice_text("init"));
-	bool alarm = slice_equal(method, slice_text("alarm"));
-	if (init || alarm || (method.size > 0 && method.data[0] == '_')) {
+	if (method.size > 0 && !object_method_is_public(method)) {
 		turn_error(turn, ERROR_PRIVATE, (int)class_name.size, class_name.data,
 			shown(method), method.data);
 		return false;

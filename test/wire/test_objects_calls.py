@@ -209,6 +209,7 @@ function Callee:fails() self.storage:put("n", "never") fail("EMPTY", "nothing le
 function Callee:loops() while true do end end
 function Callee:nap_then_put(ms) sleep(ms) self.storage:put("napped", "yes") end
 function Callee:_private() end
+function Callee:Alarm() return "a method like others" end
 return Callee
 """
 
@@ -638,6 +639,11 @@ class Between(Calls):
                           ("Callee", "x", "_private"), ("Callee", "x", "init"),
                           ("Callee", "x", "alarm"), ("Callee", "x", "")):
             self.error("CLASSERR", "DO.CALL", "Caller", self.identity, "relay", *arguments)
+
+    def test_names_of_methods_are_told_apart_by_case(self):
+        self.bulk("a method like others", "DO.CALL", "Callee", self.fresh(), "Alarm")
+        self.bulk("a method like others", "DO.CALL", "Caller", self.identity, "relay", "Callee",
+                  self.fresh(), "Alarm")
 
     def test_effects_before_a_call_survive_a_later_error(self):
         """[28]"""

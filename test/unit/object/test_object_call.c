@@ -159,6 +159,7 @@ static void words_that_nobody_outside_may_use_are_refused(void **state)
 	long_id[sizeof(long_id) - 1] = '\0';
 	check_words("Giver", "a", "text", NULL);
 	check_words("Giver", long_id + 1, long_method + 1, NULL);
+	check_words("Giver", "a", "Init", NULL);
 	check_words("1Giver", "a", "text", ERROR_CLASS_NAME);
 	check_words("Giver", "", "text", ERROR_ID);
 	check_words("Giver", long_id, "text", ERROR_ID);
